@@ -1,0 +1,2 @@
+//! SIP dialogs, sessions and subscriptions as machines without sockets.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! SIP messages: parse, inspect, edit, build and encode without copying.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! SDP session descriptions and the offer/answer function.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Virtual clock, simulated network, ladders and corpora for the tests of the SIP workspace.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The umbrella of the SIP workspace.
+#![forbid(unsafe_code)]

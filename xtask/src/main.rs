@@ -1,0 +1,3 @@
+//! The automation of the SIP workspace: `cargo xtask help`.
+#![forbid(unsafe_code)]
+fn main() {}
