@@ -1,2 +1,27 @@
-//! RTP, RTCP, jitter buffer, telephone events and codecs as machines without sockets.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+
+pub mod packet;
+
+pub mod ntp;
+pub mod rtcp;
+
+pub mod source;
+pub mod stream;
+
+pub mod jitter;
+
+pub mod event;
+
+pub mod codec;
+pub mod conceal;
+pub mod tone;
+
+pub mod audio;
+
+#[cfg(test)]
+mod test_data;
+
+pub use audio::{AudioConfig, AudioStream};
+pub use packet::{RtpHeader, RtpPacket};
+pub use stream::{Frame, Input, Output, RtpStream, StreamConfig};

@@ -1,0 +1,524 @@
+//! The audio of one call leg: samples in and out, packets in and out, digits in and out.
+//!
+//! An [`AudioStream`] joins an [`RtpStream`] with a codec, the jitter buffer, concealment and telephone events. Every
+//! packet interval (20 ms), the driver calls [`AudioStream::write`] with samples to send and [`AudioStream::read`] for
+//! samples to play.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+
+use crate::codec::{Codec, Decoder, Encoder};
+use crate::conceal::Concealer;
+use crate::event::{Event as TelephoneEvent, EventReceiver, EventSender, Received, TooManyEvents};
+use crate::jitter::{JitterBuffer, JitterConfig, JitterPacket, JitterStatistics, Playout};
+use crate::stream::{
+    self, Frame, Input, Output, ReceivedPacket, RtpStream, StreamConfig, StreamStatistics,
+};
+
+mod queue;
+
+use queue::SampleQueue;
+
+/// Below this peak a frame counts as quiet: dropping it is not heard.
+const QUIET_PEAK: i32 = 200;
+/// Silence between two telephone events.
+const EVENT_GAP_MS: u32 = 60;
+/// An event whose packets stop coming is over after this (three intervals of up to 50 ms, RFC 4733 §2.5.2.2).
+const EVENT_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// The media of an [`AudioStream`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct AudioConfig {
+    /// The payload type to send.
+    pub payload_type: u8,
+    /// The encoder for it.
+    pub encoder: Box<dyn Encoder>,
+    /// The payload types to receive, each with its decoder. All give samples at `sample_rate`.
+    pub decoders: Vec<(u8, Box<dyn Decoder>)>,
+    /// The rate of the samples in Hz, in both directions.
+    pub sample_rate: u32,
+    /// The RTP clock in Hz.
+    pub clock_rate: u32,
+    /// The payload type of telephone events to send (RFC 4733), if negotiated.
+    pub event_send: Option<u8>,
+    /// The payload type of telephone events to receive, if negotiated.
+    pub event_receive: Option<u8>,
+    /// The jitter buffer.
+    pub jitter: JitterConfig,
+}
+
+impl AudioConfig {
+    /// One codec under one payload type in both directions, and telephone events under another.
+    #[must_use]
+    pub fn new(codec: &dyn Codec, payload_type: u8, event_payload_type: Option<u8>) -> Self {
+        Self {
+            payload_type,
+            encoder: codec.encoder(),
+            decoders: vec![(payload_type, codec.decoder())],
+            sample_rate: codec.sample_rate(),
+            clock_rate: codec.clock_rate(),
+            event_send: event_payload_type,
+            event_receive: event_payload_type,
+            jitter: JitterConfig::new(codec.clock_rate()),
+        }
+    }
+}
+
+/// What the driver has to do, in this order.
+#[derive(Debug, Clone)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a driver that ignores a variant must not compile"
+)]
+pub enum AudioOutput {
+    /// Send a datagram.
+    Transmit {
+        /// Where to.
+        destination: SocketAddr,
+        /// The octets.
+        payload: Bytes,
+        /// Whether it is RTCP: it leaves from the RTCP socket where there are two.
+        rtcp: bool,
+    },
+    /// Something happened.
+    Event(AudioEvent),
+}
+
+/// What happened.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum AudioEvent {
+    /// The other side began a telephone event, once per event.
+    EventStarted(TelephoneEvent),
+    /// It ended after this time.
+    EventEnded(TelephoneEvent, Duration),
+    /// Something about the stream. Never [`stream::Event::Packet`]: packets are played.
+    Stream(stream::Event),
+}
+
+/// What [`AudioStream::read`] gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Played {
+    /// Only audio that arrived.
+    Audio,
+    /// At least a part was made up.
+    Concealed,
+    /// Silence, at least at the end.
+    Silence,
+}
+
+/// Counters of an audio stream.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct AudioStatistics {
+    /// Packets and reports.
+    pub stream: StreamStatistics,
+    /// The jitter buffer.
+    pub jitter: JitterStatistics,
+    /// The delay that the jitter buffer aims at.
+    pub target_delay: Duration,
+    /// Samples played as they arrived.
+    pub samples_played: u64,
+    /// Samples made up.
+    pub samples_concealed: u64,
+    /// Samples of silence.
+    pub samples_silent: u64,
+    /// Packets of a payload type that was not negotiated.
+    pub unknown_payload_type: u64,
+}
+
+#[derive(Debug)]
+enum Arrived {
+    Source(u32),
+    Packet(ReceivedPacket),
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub struct AudioStream {
+    stream: RtpStream,
+    config: AudioConfig,
+    outputs: VecDeque<AudioEvent>,
+    // Sending.
+    media_time: u32,
+    talking: bool,
+    events_out: EventSender,
+    payload: Vec<u8>,
+    // Receiving.
+    playing: Option<u32>,
+    buffer: JitterBuffer,
+    concealer: Concealer,
+    pcm: SampleQueue,
+    frame: Vec<i16>,
+    events_in: EventReceiver,
+    event_deadline: Option<Instant>,
+    arrived: Vec<Arrived>,
+    last_now: Instant,
+    statistics: AudioStatistics,
+}
+
+impl AudioStream {
+    /// A stream that starts at `now`, when the wall clock shows `wall`.
+    #[must_use]
+    pub fn new(stream: StreamConfig, config: AudioConfig, wall: SystemTime, now: Instant) -> Self {
+        Self {
+            stream: RtpStream::new(stream, wall, now),
+            outputs: VecDeque::new(),
+            media_time: 0,
+            talking: false,
+            events_out: EventSender::new(EVENT_GAP_MS * config.clock_rate / 1000),
+            payload: Vec::with_capacity(320),
+            playing: None,
+            buffer: JitterBuffer::new(config.jitter.clone()),
+            concealer: Concealer::new(config.sample_rate),
+            pcm: SampleQueue::default(),
+            frame: Vec::with_capacity(960),
+            events_in: EventReceiver::new(),
+            event_deadline: None,
+            arrived: Vec::new(),
+            last_now: now,
+            statistics: AudioStatistics::default(),
+            config,
+        }
+    }
+
+    /// A datagram arrived.
+    pub fn handle_input(&mut self, input: Input, now: Instant) {
+        self.last_now = now;
+        self.stream.handle_input(input, now);
+        self.settle(now);
+    }
+
+    /// Sends one packet of `pcm`, or the event packet that takes its place while a digit is sent.
+    pub fn write(&mut self, pcm: &[i16], now: Instant) {
+        self.last_now = now;
+        let duration = self.clock_ticks(pcm.len());
+        if !self.send_event_packet(duration, now) && !pcm.is_empty() {
+            self.payload.clear();
+            self.config.encoder.encode(pcm, &mut self.payload);
+            let frame = Frame {
+                payload_type: self.config.payload_type,
+                timestamp: self.media_time,
+                // RFC 3551 §4.1: the first packet after silence has the marker bit.
+                marker: !self.talking,
+                payload: &self.payload,
+            };
+            self.talking = true;
+            self.stream.send(frame, now);
+        }
+        self.media_time = self.media_time.wrapping_add(duration);
+    }
+
+    /// Lets `samples` pass without sending audio (on hold, muted, silence suppressed); digits still go out.
+    pub fn write_nothing(&mut self, samples: usize, now: Instant) {
+        self.last_now = now;
+        let duration = self.clock_ticks(samples);
+        self.send_event_packet(duration, now);
+        self.talking = false;
+        self.media_time = self.media_time.wrapping_add(duration);
+    }
+
+    /// Fills `pcm` with what is to be heard now. `now` is the time at which this tick should be, so that ticks that the
+    /// program makes up for do not look like jitter.
+    pub fn read(&mut self, pcm: &mut [i16], now: Instant) -> Played {
+        let mut played = Played::Audio;
+        while self.pcm.len() < pcm.len() {
+            let step = match self.buffer.playout(now) {
+                Playout::Packet(packet) => self.play(&packet, now),
+                Playout::Conceal(duration) => self.conceal(duration),
+                Playout::Silence(duration) => self.silence(duration),
+            };
+            if step != Played::Audio && played != Played::Concealed || step == Played::Concealed {
+                played = step;
+            }
+        }
+        self.pcm.read(pcm);
+        played
+    }
+
+    /// Sends a telephone event of `duration` after those that are queued already.
+    ///
+    /// # Errors
+    /// [`SendEventError::NotNegotiated`] without a payload type for events, [`SendEventError::TooMany`] when the queue is full.
+    pub fn send_event(
+        &mut self,
+        event: TelephoneEvent,
+        duration: Duration,
+    ) -> Result<(), SendEventError> {
+        if self.config.event_send.is_none() {
+            return Err(SendEventError::NotNegotiated);
+        }
+        let ticks = crate::source::ticks(duration, self.config.clock_rate);
+        self.events_out
+            .send(event, u32::try_from(ticks).unwrap_or(u32::MAX), 10)
+            .map_err(SendEventError::TooMany)
+    }
+
+    /// Whether events are still being sent or wait; they need calls of [`Self::write`] to go out.
+    #[must_use]
+    pub fn is_sending_events(&self) -> bool {
+        self.events_out.is_busy()
+    }
+
+    /// Time passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.last_now = now;
+        self.stream.handle_timeout(now);
+        if self.event_deadline.is_some_and(|at| at <= now) {
+            self.event_deadline = None;
+            let (outputs, clock_rate) = (&mut self.outputs, self.config.clock_rate);
+            self.events_in
+                .expire(|received| outputs.push_back(event_of(received, clock_rate)));
+        }
+        self.settle(now);
+    }
+
+    /// The next output.
+    pub fn poll_output(&mut self) -> Option<AudioOutput> {
+        if let Some(event) = self.outputs.pop_front() {
+            return Some(AudioOutput::Event(event));
+        }
+        // `settle` has taken all packets out: what is left is for the driver.
+        Some(match self.stream.poll_output()? {
+            Output::Transmit {
+                destination,
+                payload,
+                rtcp,
+            } => AudioOutput::Transmit {
+                destination,
+                payload,
+                rtcp,
+            },
+            Output::Event(event) => AudioOutput::Event(AudioEvent::Stream(event)),
+        })
+    }
+
+    /// When [`Self::handle_timeout`] wants to be called; [`Self::write`] and [`Self::read`] have the driver's own beat.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if !self.outputs.is_empty() {
+            return Some(self.last_now);
+        }
+        [self.stream.poll_timeout(), self.event_deadline]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Leaves: BYE goes out, and nothing after it.
+    pub fn close(&mut self, reason: Option<&str>, now: Instant) {
+        self.last_now = now;
+        self.stream.close(reason, now);
+    }
+
+    /// The other side moved, as a new answer says; see [`RtpStream::set_remote`].
+    pub fn set_remote(&mut self, remote: SocketAddr, rtcp: Option<SocketAddr>, now: Instant) {
+        self.stream.set_remote(remote, rtcp, now);
+    }
+
+    /// Another codec, as a new answer says. The media clock and what is buffered go on; the clock rate must be the same.
+    pub fn set_media(&mut self, config: AudioConfig) {
+        self.config = config;
+    }
+
+    /// The stream below.
+    #[must_use]
+    pub fn stream(&self) -> &RtpStream {
+        &self.stream
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn statistics(&self) -> AudioStatistics {
+        let mut statistics = self.statistics.clone();
+        statistics.stream = self.stream.statistics();
+        statistics.jitter = self.buffer.statistics();
+        statistics.target_delay = self.buffer.target();
+        statistics
+    }
+
+    fn send_event_packet(&mut self, duration: u32, now: Instant) -> bool {
+        let Some(payload_type) = self.config.event_send else {
+            return false;
+        };
+        let Some(packet) = self.events_out.next_packet(self.media_time, duration) else {
+            return false;
+        };
+        let payload = packet.payload.to_octets();
+        let frame = Frame {
+            payload_type,
+            timestamp: packet.timestamp,
+            marker: packet.marker,
+            payload: &payload,
+        };
+        self.stream.send(frame, now);
+        true
+    }
+
+    /// Takes the packets out of the stream's outputs; everything else stays for the driver, in order.
+    fn settle(&mut self, now: Instant) {
+        // The stream and the rest of `self` are borrowed at the same time: take the packets first. The list keeps its memory.
+        let mut arrived = std::mem::take(&mut self.arrived);
+        self.stream.filter_outputs(|output| match output {
+            Output::Event(stream::Event::Packet(packet)) => {
+                arrived.push(Arrived::Packet(packet));
+                None
+            }
+            Output::Event(stream::Event::SourceStarted { ssrc, .. }) => {
+                arrived.push(Arrived::Source(ssrc));
+                Some(output)
+            }
+            Output::Event(_) | Output::Transmit { .. } => Some(output),
+        });
+        for arrived in arrived.drain(..) {
+            match arrived {
+                Arrived::Packet(packet) => self.on_packet(packet, now),
+                Arrived::Source(ssrc) => self.on_source(ssrc),
+            }
+        }
+        self.arrived = arrived;
+    }
+
+    /// The newest source is the one to hear: the other side was transferred, or started anew.
+    fn on_source(&mut self, ssrc: u32) {
+        if self.playing.replace(ssrc).is_some() {
+            self.buffer.restart();
+        }
+    }
+
+    fn on_packet(&mut self, packet: ReceivedPacket, now: Instant) {
+        if self.playing != Some(packet.ssrc) {
+            return;
+        }
+        if self.config.event_receive == Some(packet.payload_type) {
+            self.buffer.note(packet.sequence);
+            let (outputs, clock_rate) = (&mut self.outputs, self.config.clock_rate);
+            self.events_in
+                .handle_packet(packet.timestamp, &packet.payload, |received| {
+                    outputs.push_back(event_of(received, clock_rate))
+                });
+            self.event_deadline = self.events_in.current().map(|_| now + EVENT_TIMEOUT);
+            return;
+        }
+        let Some((_, decoder)) = self
+            .config
+            .decoders
+            .iter()
+            .find(|(payload_type, _)| *payload_type == packet.payload_type)
+        else {
+            self.statistics.unknown_payload_type += 1;
+            self.buffer.note(packet.sequence);
+            return;
+        };
+        let packet_arrival = packet.arrival;
+        let packet = JitterPacket {
+            sequence: packet.sequence,
+            timestamp: packet.timestamp,
+            duration: decoder.duration(&packet.payload),
+            payload_type: packet.payload_type,
+            payload: packet.payload,
+        };
+        self.buffer.insert(packet, packet_arrival);
+    }
+
+    fn play(&mut self, packet: &JitterPacket, now: Instant) -> Played {
+        self.frame.clear();
+        if let Some((_, decoder)) = self
+            .config
+            .decoders
+            .iter_mut()
+            .find(|(payload_type, _)| *payload_type == packet.payload_type)
+        {
+            decoder.decode(&packet.payload, &mut self.frame);
+        }
+        let quiet = self
+            .frame
+            .iter()
+            .all(|sample| i32::from(*sample).abs() < QUIET_PEAK);
+        if quiet
+            && !self.frame.is_empty()
+            && !self.buffer.is_empty()
+            && self.buffer.surplus(now) > 0
+        {
+            self.buffer.discard();
+            return Played::Audio;
+        }
+        self.concealer.good(&mut self.frame);
+        self.statistics.samples_played += self.frame.len() as u64;
+        self.pcm.write(&self.frame);
+        Played::Audio
+    }
+
+    fn conceal(&mut self, duration: u32) -> Played {
+        let samples = self.samples(duration);
+        self.frame.clear();
+        self.frame.resize(samples, 0);
+        self.concealer.conceal(&mut self.frame);
+        self.statistics.samples_concealed += samples as u64;
+        self.pcm.write(&self.frame);
+        Played::Concealed
+    }
+
+    fn silence(&mut self, duration: u32) -> Played {
+        let samples = self.samples(duration);
+        self.frame.clear();
+        self.frame.resize(samples, 0);
+        self.concealer.silence(samples);
+        self.statistics.samples_silent += samples as u64;
+        self.pcm.write(&self.frame);
+        Played::Silence
+    }
+
+    fn samples(&self, duration: u32) -> usize {
+        let samples = u64::from(duration) * u64::from(self.config.sample_rate)
+            / u64::from(self.config.clock_rate.max(1));
+        (samples as usize).max(1)
+    }
+
+    fn clock_ticks(&self, samples: usize) -> u32 {
+        let ticks = samples as u64 * u64::from(self.config.clock_rate)
+            / u64::from(self.config.sample_rate.max(1));
+        u32::try_from(ticks).unwrap_or(u32::MAX)
+    }
+}
+
+/// Why a telephone event cannot be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendEventError {
+    /// The session has no payload type for telephone events.
+    NotNegotiated,
+    /// Too many wait already.
+    TooMany(TooManyEvents),
+}
+
+impl std::fmt::Display for SendEventError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotNegotiated => f.write_str("the other side did not offer telephone events"),
+            Self::TooMany(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for SendEventError {}
+
+fn event_of(received: Received, clock_rate: u32) -> AudioEvent {
+    match received {
+        Received::Started(event) => AudioEvent::EventStarted(event),
+        Received::Ended(event, ticks) => AudioEvent::EventEnded(
+            event,
+            Duration::from_nanos(
+                ticks.saturating_mul(1_000_000_000) / u64::from(clock_rate.max(1)),
+            ),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,359 @@
+use super::*;
+use crate::codec::g711::{Pcma, Pcmu, pcmu_decode, pcmu_encode};
+use crate::test_data::some_instant;
+use crate::tone::Tone;
+
+const TICK: Duration = Duration::from_millis(20);
+
+/// Two call legs with a path between them, driven tick by tick.
+struct Call {
+    now: Instant,
+    legs: [AudioStream; 2],
+    path: Vec<(Instant, usize, Bytes)>,
+    events: [Vec<AudioEvent>; 2],
+    sent: u64,
+}
+
+fn address(leg: usize) -> SocketAddr {
+    ["192.0.2.1:4000", "192.0.2.2:6000"][leg].parse().unwrap()
+}
+
+impl Call {
+    fn new(codec: &dyn Codec) -> Self {
+        let now = some_instant();
+        let leg = |index: usize| {
+            let stream = StreamConfig::new(
+                address(1 - index),
+                8000,
+                "someone@example.com",
+                [index as u8; 32],
+            );
+            AudioStream::new(
+                stream,
+                AudioConfig::new(codec, codec.static_payload_type().unwrap(), Some(101)),
+                SystemTime::UNIX_EPOCH,
+                now,
+            )
+        };
+        Self {
+            now,
+            legs: [leg(0), leg(1)],
+            path: Vec::new(),
+            events: [Vec::new(), Vec::new()],
+            sent: 0,
+        }
+    }
+
+    /// One tick: both write, both read. `fate` says for the n-th datagram how long it travels, or that it is lost.
+    fn tick(
+        &mut self,
+        pcm: [Option<&[i16]>; 2],
+        fate: &mut dyn FnMut(u64) -> Option<Duration>,
+    ) -> [Vec<i16>; 2] {
+        let now = self.now;
+        for (leg, pcm) in pcm.into_iter().enumerate() {
+            match pcm {
+                Some(pcm) => self.legs[leg].write(pcm, now),
+                None => self.legs[leg].write_nothing(160, now),
+            }
+            self.drain(leg, fate);
+        }
+        self.path.sort_by_key(|(at, ..)| *at);
+        let arrived = self
+            .path
+            .iter()
+            .take_while(|(at, ..)| *at <= now + TICK / 2)
+            .count();
+        for (at, from, payload) in self.path.drain(..arrived).collect::<Vec<_>>() {
+            self.legs[1 - from].handle_input(Input::datagram(payload, address(from)), at);
+            self.drain(1 - from, fate);
+        }
+        let mut heard = [vec![0; 160], vec![0; 160]];
+        for (leg, heard) in heard.iter_mut().enumerate() {
+            self.legs[leg].read(heard, now + TICK / 2);
+            if self.legs[leg].poll_timeout().is_some_and(|at| at <= now) {
+                self.legs[leg].handle_timeout(now);
+            }
+            self.drain(leg, fate);
+        }
+        self.now += TICK;
+        heard
+    }
+
+    fn drain(&mut self, leg: usize, fate: &mut dyn FnMut(u64) -> Option<Duration>) {
+        while let Some(output) = self.legs[leg].poll_output() {
+            match output {
+                AudioOutput::Transmit { payload, .. } => {
+                    self.sent += 1;
+                    if let Some(delay) = fate(self.sent) {
+                        self.path.push((self.now + delay, leg, payload));
+                    }
+                }
+                AudioOutput::Event(event) => self.events[leg].push(event),
+            }
+        }
+    }
+
+    fn digits(&self, leg: usize) -> String {
+        self.events[leg]
+            .iter()
+            .filter_map(|event| match event {
+                AudioEvent::EventStarted(event) => event.digit(),
+                AudioEvent::EventEnded(..) | AudioEvent::Stream(_) => None,
+            })
+            .collect()
+    }
+}
+
+/// A signal whose every stretch is different: a rising chirp.
+fn speech(samples: usize) -> Vec<i16> {
+    (0..samples)
+        .map(|n| ((n as f64 * n as f64 * 1e-5).sin() * 9000.0) as i16)
+        .collect()
+}
+
+#[test]
+fn a_loss_free_path_gives_what_was_sent_sample_by_sample() {
+    for codec in [&Pcmu as &dyn Codec, &Pcma] {
+        let mut call = Call::new(codec);
+        let original = speech(160 * 3000);
+        let mut heard: Vec<i16> = Vec::new();
+        for frame in original.chunks(160) {
+            heard.extend(
+                call.tick([Some(frame), None], &mut |_| {
+                    Some(Duration::from_millis(30))
+                })[1]
+                    .iter(),
+            );
+        }
+        let mut expected = Vec::new();
+        let mut payload = Vec::new();
+        codec.encoder().encode(&original, &mut payload);
+        codec.decoder().decode(&payload, &mut expected);
+        // The buffer starts with silence; from then on nothing differs.
+        let delay = heard
+            .windows(800)
+            .position(|window| window == &expected[..800])
+            .unwrap();
+        assert!(delay <= 8 * 160, "{delay}");
+        assert_eq!(heard[delay..], expected[..heard.len() - delay]);
+        let statistics = call.legs[1].statistics();
+        assert_eq!(
+            (
+                statistics.samples_concealed,
+                statistics.jitter.missing,
+                statistics.stream.packets_lost
+            ),
+            (0, 0, 0)
+        );
+    }
+}
+
+#[test]
+fn five_percent_loss_and_forty_milliseconds_of_jitter_still_resemble_the_original() {
+    let mut call = Call::new(&Pcmu);
+    let mut original = vec![0; 160 * 3000];
+    Tone::sine(400.0, -10.0, 8000).fill(&mut original);
+    let mut heard: Vec<i16> = Vec::new();
+    let mut state = 12345u64;
+    let mut fate = |_| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let random = state >> 33;
+        (!random.is_multiple_of(20)).then(|| Duration::from_millis(30 + (random / 32) % 40))
+    };
+    for frame in original.chunks(160) {
+        heard.extend(call.tick([Some(frame), None], &mut fate)[1].iter());
+    }
+    let statistics = call.legs[1].statistics();
+    // Whatever was lost on the way is concealed, and little else.
+    let lost = statistics.stream.packets_lost as u64;
+    assert!((100..200).contains(&lost), "{lost}");
+    assert!(
+        statistics.samples_concealed < (lost + 15) * 160,
+        "{} {lost}",
+        statistics.samples_concealed
+    );
+    assert!(statistics.jitter.late <= 30, "{:?}", statistics.jitter);
+    assert!(
+        statistics.target_delay <= Duration::from_millis(60),
+        "{:?}",
+        statistics.target_delay
+    );
+    let quiet = heard[16_000..]
+        .chunks(160)
+        .filter(|frame| frame.iter().all(|sample| sample.abs() < 1000))
+        .count();
+    assert!(quiet <= 8, "{quiet} frames of silence");
+}
+
+#[test]
+fn digits_arrive_once_under_ten_percent_loss() {
+    let mut call = Call::new(&Pcmu);
+    let sent = "0123456789*#ABCD0123456789*#ABCD1122334455";
+    for digit in sent.chars() {
+        call.legs[0]
+            .send_event(
+                TelephoneEvent::from_digit(digit).unwrap(),
+                Duration::from_millis(100),
+            )
+            .unwrap();
+    }
+    let mut state = 99u64;
+    let mut fate = |_| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (!(state >> 33).is_multiple_of(10)).then(|| Duration::from_millis(20 + (state >> 40) % 40))
+    };
+    let silence = [0; 160];
+    for _ in 0..50 * 20 {
+        call.tick([Some(&silence), Some(&silence)], &mut fate);
+    }
+    assert!(!call.legs[0].is_sending_events());
+    assert_eq!(call.digits(1), sent);
+    assert_eq!(call.digits(0), "");
+    let ended: Vec<Duration> = call.events[1]
+        .iter()
+        .filter_map(|event| match event {
+            AudioEvent::EventEnded(_, duration) => Some(*duration),
+            AudioEvent::EventStarted(_) | AudioEvent::Stream(_) => None,
+        })
+        .collect();
+    assert_eq!(ended.len(), sent.len());
+    assert!(
+        ended
+            .iter()
+            .filter(|duration| **duration == Duration::from_millis(100))
+            .count()
+            >= sent.len() - 2
+    );
+}
+
+#[test]
+fn audio_is_not_disturbed_by_digits_before_it() {
+    let mut call = Call::new(&Pcmu);
+    let mut path = |_| Some(Duration::from_millis(5));
+    call.legs[0]
+        .send_event(
+            TelephoneEvent::from_digit('5').unwrap(),
+            Duration::from_millis(400),
+        )
+        .unwrap();
+    let silence = [0; 160];
+    for _ in 0..60 {
+        call.tick([Some(&silence), None], &mut path);
+    }
+    let statistics = call.legs[1].statistics();
+    assert_eq!(
+        (
+            statistics.jitter.missing,
+            statistics.jitter.late,
+            statistics.unknown_payload_type
+        ),
+        (0, 0, 0)
+    );
+    assert_eq!(call.digits(1), "5");
+}
+
+#[test]
+fn a_new_source_is_heard_and_the_old_one_is_not() {
+    let mut call = Call::new(&Pcmu);
+    let mut path = |_| Some(Duration::from_millis(5));
+    let loud = [8000; 160];
+    for _ in 0..50 {
+        call.tick([Some(&loud), None], &mut path);
+    }
+    // The same address starts a new stream (a transfer, a restarted phone) with another signal.
+    let config = StreamConfig::new(address(1), 8000, "x@y", [77; 32]);
+    call.legs[0] = AudioStream::new(
+        config,
+        AudioConfig::new(&Pcmu, 0, None),
+        SystemTime::UNIX_EPOCH,
+        call.now,
+    );
+    let other = [-4000; 160];
+    let mut last = Vec::new();
+    for _ in 0..50 {
+        last = call.tick([Some(&other), None], &mut path)[1].clone();
+    }
+    assert!(
+        last.iter()
+            .all(|sample| *sample == pcmu_decode(pcmu_encode(-4000)))
+    );
+    assert_eq!(call.legs[1].statistics().jitter.restarted, 1);
+}
+
+#[test]
+fn unknown_payload_types_are_counted_and_events_need_negotiation() {
+    let now = some_instant();
+    let config = StreamConfig::new(address(1), 8000, "x@y", [1; 32]);
+    let mut leg = AudioStream::new(
+        config,
+        AudioConfig::new(&Pcmu, 0, None),
+        SystemTime::UNIX_EPOCH,
+        now,
+    );
+    assert_eq!(
+        leg.send_event(TelephoneEvent(1), Duration::from_millis(100)),
+        Err(SendEventError::NotNegotiated)
+    );
+    for sequence in 0..5u16 {
+        let mut packet = Vec::new();
+        crate::RtpHeader {
+            payload_type: 96,
+            sequence,
+            ssrc: 5,
+            ..Default::default()
+        }
+        .write(&[1; 20], &mut packet);
+        leg.handle_input(Input::datagram(packet, address(1)), now);
+    }
+    assert_eq!(leg.statistics().unknown_payload_type, 5);
+    let mut pcm = [1; 160];
+    assert_eq!(leg.read(&mut pcm, now), Played::Silence);
+    assert_eq!(pcm, [0; 160]);
+}
+
+#[test]
+fn frames_of_other_lengths_fill_any_read() {
+    let now = some_instant();
+    let config = StreamConfig::new(address(1), 8000, "x@y", [1; 32]);
+    let mut leg = AudioStream::new(
+        config,
+        AudioConfig::new(&Pcmu, 0, None),
+        SystemTime::UNIX_EPOCH,
+        now,
+    );
+    let original = speech(240 * 200);
+    let mut heard: Vec<i16> = Vec::new();
+    for (index, frame) in original.chunks(240).enumerate() {
+        let mut packet = Vec::new();
+        let payload: Vec<u8> = frame.iter().map(|sample| pcmu_encode(*sample)).collect();
+        crate::RtpHeader {
+            sequence: index as u16,
+            timestamp: index as u32 * 240,
+            ssrc: 5,
+            ..Default::default()
+        }
+        .write(&payload, &mut packet);
+        let at = now + Duration::from_millis(30) * index as u32;
+        leg.handle_input(Input::datagram(packet, address(1)), at);
+        // Three reads of 10 ms for each packet of 30 ms.
+        for part in 0..3 {
+            let mut pcm = [0; 80];
+            leg.read(&mut pcm, at + Duration::from_millis(10 * part));
+            heard.extend(pcm);
+        }
+    }
+    let expected: Vec<i16> = original
+        .iter()
+        .map(|sample| pcmu_decode(pcmu_encode(*sample)))
+        .collect();
+    let delay = heard
+        .windows(800)
+        .position(|window| window == &expected[..800])
+        .unwrap();
+    assert_eq!(heard[delay..], expected[..heard.len() - delay]);
+}

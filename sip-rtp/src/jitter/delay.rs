@@ -1,0 +1,122 @@
+//! How late packets come: the least transit time, and the distribution above it.
+
+use crate::source::ticks;
+
+use super::JitterConfig;
+
+/// Width of a bin of the distribution.
+const BIN_MS: i64 = 4;
+/// Bins: 640 ms.
+const BINS: usize = 160;
+/// Share of the distribution that each packet replaces: a memory of some ten seconds.
+const FORGET: f32 = 1.0 / 500.0;
+/// Packets before the distribution is believed over the initial delay.
+const SETTLED: u32 = 150;
+/// Seconds of a half of the window for the least transit.
+const WINDOW_SECONDS: i64 = 5;
+
+#[derive(Debug)]
+pub(super) struct DelayEstimator {
+    clock_rate: i64,
+    bin: i64,
+    initial: i64,
+    min: i64,
+    max: i64,
+    late_share: f32,
+    bins: [f32; BINS],
+    packets: u32,
+    /// Least transit in this half of the window and in the one before.
+    least: Option<(i64, i64)>,
+    half_ends: i64,
+    target: i64,
+}
+
+impl DelayEstimator {
+    pub(super) fn new(config: &JitterConfig) -> Self {
+        let to_ticks = |duration| ticks(duration, config.clock_rate) as i64;
+        let initial = to_ticks(config.initial_delay).min(to_ticks(config.max_delay));
+        Self {
+            clock_rate: i64::from(config.clock_rate),
+            bin: (BIN_MS * i64::from(config.clock_rate) / 1000).max(1),
+            initial,
+            min: to_ticks(config.min_delay),
+            max: to_ticks(config.max_delay),
+            late_share: config.late_share,
+            bins: [0.0; BINS],
+            packets: 0,
+            least: None,
+            half_ends: 0,
+            target: initial,
+        }
+    }
+
+    pub(super) fn on_packet(&mut self, now: i64, at: i64) {
+        let transit = now - at;
+        self.least = Some(match self.least {
+            None => {
+                self.half_ends = now + WINDOW_SECONDS * self.clock_rate;
+                (transit, transit)
+            }
+            Some((_, previous)) if now >= self.half_ends => {
+                self.half_ends = now + WINDOW_SECONDS * self.clock_rate;
+                let (current, _) = self.least.unwrap_or((transit, previous));
+                (transit, current)
+            }
+            Some((current, previous)) => (current.min(transit), previous),
+        });
+        let delay = self.delay_at(now, at).max(0);
+        let index = usize::try_from(delay / self.bin)
+            .unwrap_or(BINS - 1)
+            .min(BINS - 1);
+        self.packets = self.packets.saturating_add(1);
+        // At first a plain average, so that the first packets do not weigh more than the rest.
+        let share = FORGET.max(1.0 / self.packets as f32);
+        for bin in &mut self.bins {
+            *bin *= 1.0 - share;
+        }
+        if let Some(bin) = self.bins.get_mut(index) {
+            *bin += share;
+        }
+        self.target = self.compute_target();
+    }
+
+    /// The delay at `now` of what was sent at `at`, above the least transit.
+    pub(super) fn delay_at(&self, now: i64, at: i64) -> i64 {
+        self.least
+            .map_or(0, |(current, previous)| now - at - current.min(previous))
+    }
+
+    pub(super) fn target(&self) -> i64 {
+        self.target
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.packets >= SETTLED
+    }
+
+    pub(super) fn is_wild(&self, transit: i64, seconds: i64) -> bool {
+        self.least.is_some_and(|(current, previous)| {
+            (transit - current.min(previous)).abs() > seconds * self.clock_rate
+        })
+    }
+
+    fn compute_target(&self) -> i64 {
+        let mut late = 1.0;
+        let mut index = 0;
+        for bin in &self.bins {
+            late -= bin;
+            index += 1;
+            if late <= self.late_share {
+                break;
+            }
+        }
+        // The upper edge of the bin, so that its packets are in time.
+        let measured = index * self.bin;
+        let measured = if self.is_settled() {
+            measured
+        } else {
+            measured.max(self.initial)
+        };
+        measured.clamp(self.min, self.max)
+    }
+}

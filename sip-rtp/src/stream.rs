@@ -1,0 +1,817 @@
+//! One RTP stream in both directions, with its RTCP (RFC 3550 §5, §6; RFC 4961 symmetric RTP; RFC 5761 multiplexing).
+//!
+//! The machine numbers and stamps what is sent, validates and counts what arrives, reports and hears reports, and knows
+//! where the other side is. It does not know what the payload means: [`crate::audio`] adds that.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::ntp::{self, NtpTime};
+use crate::packet::{RtpHeader, RtpPacket};
+use crate::rtcp::{
+    Compound, CompoundWriter, ItemKind, ReportBlock, ReportBlocks, RtcpPacket, SenderInfo,
+};
+use crate::source::{Sequence, SourceStatistics, ticks};
+
+mod config;
+mod latch;
+mod schedule;
+
+pub use config::{Latching, Limits, StreamConfig};
+
+use latch::{Latch, Verdict};
+use schedule::Schedule;
+
+/// IP and UDP headers that RTCP bandwidth counts with each packet (RFC 3550 §6.2).
+const UDP_OVERHEAD: usize = 28;
+
+/// What arrives.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Input {
+    /// A datagram on the RTP socket, or on the RTCP socket where there are two; told apart by content (RFC 5761 §4).
+    Datagram {
+        /// Its octets.
+        payload: Bytes,
+        /// Where it came from.
+        source: SocketAddr,
+    },
+}
+
+impl Input {
+    /// A datagram that arrived from `source`.
+    #[must_use]
+    pub fn datagram(payload: impl Into<Bytes>, source: SocketAddr) -> Self {
+        Self::Datagram {
+            payload: payload.into(),
+            source,
+        }
+    }
+}
+
+/// What the driver has to do, in this order.
+#[derive(Debug, Clone)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a driver that ignores a variant must not compile"
+)]
+pub enum Output {
+    /// Send a datagram.
+    Transmit {
+        /// Where to.
+        destination: SocketAddr,
+        /// The octets.
+        payload: Bytes,
+        /// Whether it is RTCP: it leaves from the RTCP socket where there are two.
+        rtcp: bool,
+    },
+    /// Something happened.
+    Event(Event),
+}
+
+/// What happened.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// A valid packet of a valid source.
+    Packet(ReceivedPacket),
+    /// A source passed its probation.
+    SourceStarted {
+        /// The source.
+        ssrc: u32,
+        /// Where it sends from.
+        address: SocketAddr,
+    },
+    /// A source said goodbye, or was silent for too long.
+    SourceEnded {
+        /// The source.
+        ssrc: u32,
+        /// Whether it said goodbye.
+        goodbye: bool,
+    },
+    /// The other side reports how it receives us.
+    Report(RemoteReport),
+    /// Packets now go to an address that was learnt from what arrived (RFC 7362).
+    Latched(SocketAddr),
+    /// Another participant used our SSRC; we took a new one (RFC 3550 §8.2).
+    SsrcChanged {
+        /// Before.
+        old: u32,
+        /// Now.
+        new: u32,
+    },
+    /// Nothing valid arrived for [`StreamConfig::inactivity`]. Once per silence.
+    Inactive,
+}
+
+/// One valid RTP packet.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ReceivedPacket {
+    /// The source.
+    pub ssrc: u32,
+    /// The sequence number extended by its cycles; starts between 65536 and 131071.
+    pub sequence: u64,
+    /// The RTP timestamp.
+    pub timestamp: u32,
+    /// The payload type.
+    pub payload_type: u8,
+    /// The marker bit.
+    pub marker: bool,
+    /// The payload: a slice of the datagram.
+    pub payload: Bytes,
+    /// When it arrived.
+    pub arrival: Instant,
+}
+
+/// A report block about us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RemoteReport {
+    /// Who reports.
+    pub reporter: u32,
+    /// What it says.
+    pub block: ReportBlock,
+    /// The round-trip time, when the report answers one of ours (RFC 3550 §6.4.1).
+    pub round_trip: Option<Duration>,
+}
+
+/// A payload to send.
+#[derive(Debug, Clone, Copy)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "what a caller must say about a frame, and nothing else"
+)]
+pub struct Frame<'a> {
+    /// The payload type.
+    pub payload_type: u8,
+    /// Where the frame begins on the media clock, which starts at 0; the stream adds its random offset.
+    pub timestamp: u32,
+    /// The marker bit: in audio, the first packet of a talkspurt (RFC 3551 §4.1).
+    pub marker: bool,
+    /// The payload.
+    pub payload: &'a [u8],
+}
+
+/// Counters of a stream. All count from its beginning.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct StreamStatistics {
+    /// RTP packets sent.
+    pub packets_sent: u64,
+    /// Payload octets sent.
+    pub octets_sent: u64,
+    /// Valid RTP packets received from all sources.
+    pub packets_received: u64,
+    /// Payload octets of these.
+    pub octets_received: u64,
+    /// Packets lost on the way to us, over all sources (RFC 3550 A.3); negative with duplicates.
+    pub packets_lost: i64,
+    /// Jitter of the source heard last.
+    pub jitter: Duration,
+    /// The round-trip time heard last.
+    pub round_trip: Option<Duration>,
+    /// The report about us heard last.
+    pub remote_report: Option<ReportBlock>,
+    /// RTCP datagrams sent.
+    pub rtcp_sent: u64,
+    /// Valid RTCP datagrams received.
+    pub rtcp_received: u64,
+    /// What was dropped.
+    pub dropped: Dropped,
+}
+
+/// Datagrams dropped, by reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Dropped {
+    /// Neither RTP nor RTCP, or malformed.
+    pub malformed: u64,
+    /// From an address that the latching policy refuses.
+    pub wrong_source: u64,
+    /// A sequence number that does not belong to the stream (RFC 3550 A.1).
+    pub bad_sequence: u64,
+    /// A source beyond [`Limits::sources`].
+    pub too_many_sources: u64,
+    /// Our own packets, come back (RFC 3550 §8.2).
+    pub looped: u64,
+    /// Packets that failed probation.
+    pub probation: u64,
+    /// Arrived after [`RtpStream::close`].
+    pub closed: u64,
+}
+
+/// One RTP stream, both directions, and its RTCP. See the [module](self).
+#[derive(Debug)]
+pub struct RtpStream {
+    config: StreamConfig,
+    rng: StdRng,
+    /// Wall clock at `start`; all NTP times follow from it.
+    wall: SystemTime,
+    start: Instant,
+    last_now: Instant,
+    ssrc: u32,
+    sequence: u16,
+    timestamp_offset: u32,
+    /// Media time and moment of the packet sent last, for sender reports.
+    last_sent: Option<(u32, Instant)>,
+    sent_since_report: [bool; 2],
+    latch: Latch,
+    rtcp_remote: Option<SocketAddr>,
+    sources: Vec<Source>,
+    /// Addresses that sent with our SSRC: a second packet from there is a loop (RFC 3550 §8.2).
+    conflicts: VecDeque<SocketAddr>,
+    schedule: Option<Schedule>,
+    inactive_at: Option<Instant>,
+    closed: bool,
+    outputs: VecDeque<Output>,
+    /// Outputs at the front that `filter_outputs` has shown.
+    filtered: usize,
+    statistics: StreamStatistics,
+    /// Losses of sources that are gone.
+    lost_before: i64,
+}
+
+#[derive(Debug)]
+struct Source {
+    ssrc: u32,
+    address: SocketAddr,
+    statistics: SourceStatistics,
+    /// Packets of the probation, delivered when it is passed.
+    held: Vec<ReceivedPacket>,
+    last_heard: Instant,
+    last_rtp: Option<Instant>,
+    rtp_since_report: bool,
+    cname: Option<Box<str>>,
+}
+
+impl RtpStream {
+    /// A stream that starts at `now`, when the wall clock shows `wall`.
+    #[must_use]
+    pub fn new(config: StreamConfig, wall: SystemTime, now: Instant) -> Self {
+        let mut rng = StdRng::from_seed(config.seed);
+        let schedule = config
+            .rtcp
+            .then(|| Schedule::new(config.rtcp_bandwidth, &mut rng, now));
+        let mut stream = Self {
+            // RFC 3550 §5.1: SSRC, first sequence number and timestamp offset are random.
+            ssrc: config.ssrc.unwrap_or_else(|| rng.random()),
+            sequence: rng.random(),
+            timestamp_offset: rng.random(),
+            latch: Latch::new(config.latching, config.remote),
+            rtcp_remote: config.remote_rtcp,
+            inactive_at: config.inactivity.map(|after| now + after),
+            config,
+            rng,
+            wall,
+            start: now,
+            last_now: now,
+            last_sent: None,
+            sent_since_report: [false; 2],
+            sources: Vec::new(),
+            conflicts: VecDeque::new(),
+            schedule,
+            closed: false,
+            outputs: VecDeque::new(),
+            filtered: 0,
+            statistics: StreamStatistics::default(),
+            lost_before: 0,
+        };
+        if stream.sequence > 0x7fff {
+            // Start in the lower half, so that SRTP's rollover counter starts in step (RFC 3711 §3.3.1).
+            stream.sequence &= 0x7fff;
+        }
+        stream
+    }
+
+    /// A datagram arrived.
+    pub fn handle_input(&mut self, input: Input, now: Instant) {
+        self.last_now = now;
+        let Input::Datagram { payload, source } = input;
+        if self.closed {
+            self.statistics.dropped.closed += 1;
+            return;
+        }
+        // RFC 5761 §4: with the version bits in front, RTCP packet types lie where RTP would have types 64 to 95.
+        match payload.get(1) {
+            Some(192..=223) => self.on_rtcp(&payload, source, now),
+            _ => self.on_rtp(payload, source, now),
+        }
+    }
+
+    /// Sends a frame. While the address of the other side is unspecified (port 0), nothing leaves.
+    pub fn send(&mut self, frame: Frame<'_>, now: Instant) {
+        self.last_now = now;
+        let destination = self.latch.remote();
+        if self.closed || destination.port() == 0 {
+            return;
+        }
+        let mut packet = Vec::with_capacity(12 + frame.payload.len());
+        let header = RtpHeader {
+            marker: frame.marker,
+            payload_type: frame.payload_type,
+            sequence: self.sequence,
+            timestamp: frame.timestamp.wrapping_add(self.timestamp_offset),
+            ssrc: self.ssrc,
+            ..RtpHeader::default()
+        };
+        header.write(frame.payload, &mut packet);
+        self.sequence = self.sequence.wrapping_add(1);
+        self.last_sent = Some((frame.timestamp, now));
+        self.sent_since_report[0] = true;
+        self.statistics.packets_sent += 1;
+        self.statistics.octets_sent += frame.payload.len() as u64;
+        self.outputs.push_back(Output::Transmit {
+            destination,
+            payload: packet.into(),
+            rtcp: false,
+        });
+    }
+
+    /// Time passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.last_now = now;
+        if self.inactive_at.is_some_and(|at| at <= now) {
+            self.inactive_at = None;
+            self.outputs.push_back(Output::Event(Event::Inactive));
+        }
+        let members = self.members();
+        let senders = self.senders();
+        let sending = self.is_sending();
+        let Some(schedule) = &mut self.schedule else {
+            return;
+        };
+        if schedule.expires(members, senders, sending, &mut self.rng, now) {
+            self.send_report(None, now);
+            self.expire_sources(now);
+        }
+    }
+
+    /// The next output, in causal order.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.filtered = self.filtered.saturating_sub(1);
+        self.outputs.pop_front()
+    }
+
+    /// Takes the outputs one by one, in order; what `keep` gives back stays queued. For the layer above, which consumes
+    /// packets and passes on the rest.
+    pub(crate) fn filter_outputs(&mut self, mut keep: impl FnMut(Output) -> Option<Output>) {
+        for index in 0..self.outputs.len() {
+            let Some(output) = self.outputs.pop_front() else {
+                break;
+            };
+            // What an earlier call has kept is not shown again.
+            let kept = if index < self.filtered {
+                Some(output)
+            } else {
+                keep(output)
+            };
+            self.outputs.extend(kept);
+        }
+        self.filtered = self.outputs.len();
+    }
+
+    /// When [`Self::handle_timeout`] wants to be called.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if !self.outputs.is_empty() {
+            return Some(self.last_now);
+        }
+        let report = self.schedule.as_ref().map(Schedule::next);
+        [report, self.inactive_at].into_iter().flatten().min()
+    }
+
+    /// Leaves the session: sends BYE (RFC 3550 §6.6) if anything was ever sent, and stops.
+    pub fn close(&mut self, reason: Option<&str>, now: Instant) {
+        self.last_now = now;
+        if self.closed {
+            return;
+        }
+        // RFC 3550 §6.3.7: one who never sent anything must not send BYE. With fewer than 50 members it leaves at once.
+        if self.config.rtcp && (self.statistics.packets_sent > 0 || self.statistics.rtcp_sent > 0) {
+            self.send_report(Some(reason), now);
+        }
+        self.closed = true;
+        self.schedule = None;
+        self.inactive_at = None;
+    }
+
+    /// Sends to another address from now on, as a new answer says; `rtcp` is `None` when multiplexed. What was
+    /// learnt by latching is forgotten.
+    pub fn set_remote(&mut self, remote: SocketAddr, rtcp: Option<SocketAddr>, now: Instant) {
+        self.last_now = now;
+        self.config.remote = remote;
+        self.latch = Latch::new(self.config.latching, remote);
+        self.rtcp_remote = rtcp;
+    }
+
+    /// Where packets go now.
+    #[must_use]
+    pub fn remote(&self) -> SocketAddr {
+        self.latch.remote()
+    }
+
+    /// Our synchronization source.
+    #[must_use]
+    pub fn ssrc(&self) -> u32 {
+        self.ssrc
+    }
+
+    /// The CNAME that a source told (RFC 3550 §6.5.1).
+    #[must_use]
+    pub fn cname(&self, ssrc: u32) -> Option<&str> {
+        self.sources
+            .iter()
+            .find(|source| source.ssrc == ssrc)?
+            .cname
+            .as_deref()
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn statistics(&self) -> StreamStatistics {
+        let mut statistics = self.statistics.clone();
+        let valid = self
+            .sources
+            .iter()
+            .filter(|source| source.statistics.is_valid());
+        statistics.packets_lost = self.lost_before
+            + valid
+                .clone()
+                .map(|source| source.statistics.lost())
+                .sum::<i64>();
+        if let Some(source) = valid.max_by_key(|source| source.last_rtp) {
+            statistics.jitter = source.statistics.jitter();
+        }
+        statistics
+    }
+
+    fn on_rtp(&mut self, datagram: Bytes, from: SocketAddr, now: Instant) {
+        let Ok(packet) = RtpPacket::parse(&datagram) else {
+            self.statistics.dropped.malformed += 1;
+            return;
+        };
+        if packet.ssrc() == self.ssrc {
+            self.on_own_ssrc(from, now);
+            return;
+        }
+        match self
+            .latch
+            .judge(packet.ssrc(), packet.sequence(), from, &datagram, now)
+        {
+            Verdict::Accept => self.on_accepted_rtp(&datagram, from, now),
+            Verdict::Hold => {}
+            Verdict::Refuse => self.statistics.dropped.wrong_source += 1,
+            Verdict::Latched(held) => {
+                self.outputs.push_back(Output::Event(Event::Latched(from)));
+                for (datagram, arrival) in held {
+                    self.on_accepted_rtp(&datagram, from, arrival);
+                }
+                self.on_accepted_rtp(&datagram, from, now);
+            }
+        }
+    }
+
+    fn on_accepted_rtp(&mut self, datagram: &Bytes, from: SocketAddr, now: Instant) {
+        let Ok(packet) = RtpPacket::parse(datagram) else {
+            return;
+        };
+        let Some(index) = self.source(packet.ssrc(), packet.sequence(), from, now) else {
+            return;
+        };
+        let Some(source) = self.sources.get_mut(index) else {
+            return;
+        };
+        let was_valid = source.statistics.is_valid();
+        let sequence = match source.statistics.on_sequence(packet.sequence()) {
+            Sequence::Valid(sequence)
+            | Sequence::Probation(sequence)
+            | Sequence::Restarted(sequence) => sequence,
+            Sequence::Invalid => {
+                self.statistics.dropped.bad_sequence += 1;
+                return;
+            }
+        };
+        source.statistics.on_timestamp(packet.timestamp(), now);
+        source.last_heard = now;
+        source.last_rtp = Some(now);
+        source.rtp_since_report = true;
+        // A source whose address moved within the policy of the latch keeps its state (RFC 3550 §8.2 leaves it to us).
+        source.address = from;
+        let received = ReceivedPacket {
+            ssrc: packet.ssrc(),
+            sequence,
+            timestamp: packet.timestamp(),
+            payload_type: packet.payload_type(),
+            marker: packet.marker(),
+            payload: datagram.slice(packet.payload_range()),
+            arrival: now,
+        };
+        if !source.statistics.is_valid() {
+            // Out of sequence: the probation begins anew, and what came before is not believed.
+            if source
+                .held
+                .last()
+                .is_some_and(|last| last.sequence + 1 != sequence)
+            {
+                self.statistics.dropped.probation += source.held.len() as u64;
+                source.held.clear();
+            }
+            source.held.push(received);
+            return;
+        }
+        if !was_valid {
+            let held = std::mem::take(&mut source.held);
+            self.outputs.push_back(Output::Event(Event::SourceStarted {
+                ssrc: received.ssrc,
+                address: from,
+            }));
+            for packet in held {
+                self.deliver(packet);
+            }
+        }
+        self.deliver(received);
+        self.inactive_at = self.config.inactivity.map(|after| now + after);
+    }
+
+    fn deliver(&mut self, packet: ReceivedPacket) {
+        self.statistics.packets_received += 1;
+        self.statistics.octets_received += packet.payload.len() as u64;
+        self.outputs.push_back(Output::Event(Event::Packet(packet)));
+    }
+
+    /// RFC 3550 §8.2: someone sends with our SSRC.
+    fn on_own_ssrc(&mut self, from: SocketAddr, now: Instant) {
+        self.statistics.dropped.looped += 1;
+        if self.conflicts.contains(&from) || !self.latch.may_hear(from) {
+            // Known conflict: our own packets come back. Changing the SSRC again would never end.
+            return;
+        }
+        if self.conflicts.len() >= self.config.limits.conflicts {
+            self.conflicts.pop_front();
+        }
+        self.conflicts.push_back(from);
+        let old = self.ssrc;
+        if self.config.rtcp && (self.statistics.packets_sent > 0 || self.statistics.rtcp_sent > 0) {
+            self.send_report(Some(Some("SSRC collision")), now);
+        }
+        self.ssrc = self.rng.random();
+        self.outputs.push_back(Output::Event(Event::SsrcChanged {
+            old,
+            new: self.ssrc,
+        }));
+    }
+
+    fn on_rtcp(&mut self, datagram: &Bytes, from: SocketAddr, now: Instant) {
+        if !self.latch.may_hear(from) && self.rtcp_remote != Some(from) {
+            self.statistics.dropped.wrong_source += 1;
+            return;
+        }
+        let parsed = if self.config.reduced_size {
+            Compound::parse_reduced_size(datagram)
+        } else {
+            Compound::parse(datagram)
+        };
+        let Ok(compound) = parsed else {
+            self.statistics.dropped.malformed += 1;
+            return;
+        };
+        self.statistics.rtcp_received += 1;
+        if let Some(remote) = &mut self.rtcp_remote
+            && from.ip() == self.latch.remote().ip()
+            && self.config.latching != Latching::Strict
+        {
+            // Symmetric RTCP (RFC 4961): a NAT may have changed the port.
+            *remote = from;
+        }
+        if let Some(schedule) = &mut self.schedule {
+            schedule.on_rtcp(datagram.len() + UDP_OVERHEAD);
+        }
+        for packet in compound.packets() {
+            match packet {
+                RtcpPacket::SenderReport(report) => {
+                    if let Some(source) = self.known(report.ssrc, now) {
+                        source.statistics.on_sender_report(report.ntp, now);
+                    }
+                    self.on_report_blocks(report.ssrc, report.blocks, now);
+                }
+                RtcpPacket::ReceiverReport(report) => {
+                    self.known(report.ssrc, now);
+                    self.on_report_blocks(report.ssrc, report.blocks, now);
+                }
+                RtcpPacket::SourceDescription(description) => {
+                    for chunk in description.chunks() {
+                        let cname = chunk
+                            .items()
+                            .find(|item| item.kind == ItemKind::CNAME)
+                            .and_then(|item| item.text());
+                        if let (Some(source), Some(cname)) = (self.known(chunk.ssrc, now), cname)
+                            && source.cname.is_none()
+                        {
+                            source.cname = Some(cname.into());
+                        }
+                    }
+                }
+                RtcpPacket::Goodbye(goodbye) => {
+                    for ssrc in goodbye.sources() {
+                        self.on_goodbye(ssrc, now);
+                    }
+                }
+                RtcpPacket::Application(_) | RtcpPacket::Other { .. } => {}
+            }
+        }
+    }
+
+    fn on_report_blocks(&mut self, reporter: u32, blocks: ReportBlocks<'_>, now: Instant) {
+        let Some(block) = blocks.iter().find(|block| block.ssrc == self.ssrc) else {
+            return;
+        };
+        // RFC 3550 §6.4.1: round trip = arrival - LSR - DLSR, all in the middle 32 bits of NTP time.
+        let round_trip = (block.last_sr != 0).then(|| {
+            let since = self.ntp(now).middle().wrapping_sub(block.last_sr);
+            ntp::from_short(since.saturating_sub(block.delay_since_last_sr))
+        });
+        self.statistics.round_trip = round_trip.or(self.statistics.round_trip);
+        self.statistics.remote_report = Some(block);
+        self.outputs
+            .push_back(Output::Event(Event::Report(RemoteReport {
+                reporter,
+                block,
+                round_trip,
+            })));
+    }
+
+    fn on_goodbye(&mut self, ssrc: u32, now: Instant) {
+        let Some(index) = self.sources.iter().position(|source| source.ssrc == ssrc) else {
+            return;
+        };
+        let source = self.sources.swap_remove(index);
+        if source.statistics.is_valid() {
+            self.lost_before += source.statistics.lost();
+            self.outputs.push_back(Output::Event(Event::SourceEnded {
+                ssrc,
+                goodbye: true,
+            }));
+        }
+        let members = self.members();
+        if let Some(schedule) = &mut self.schedule {
+            schedule.on_goodbye(members, now);
+        }
+    }
+
+    /// A source of the table, heard now.
+    fn known(&mut self, ssrc: u32, now: Instant) -> Option<&mut Source> {
+        let source = self.sources.iter_mut().find(|source| source.ssrc == ssrc)?;
+        source.last_heard = now;
+        Some(source)
+    }
+
+    /// Finds a source or makes one, within the limit.
+    fn source(
+        &mut self,
+        ssrc: u32,
+        sequence: u16,
+        address: SocketAddr,
+        now: Instant,
+    ) -> Option<usize> {
+        if let Some(index) = self.sources.iter().position(|source| source.ssrc == ssrc) {
+            return Some(index);
+        }
+        if self.sources.len() >= self.config.limits.sources {
+            // A flood of SSRCs only displaces what has not proved itself, oldest first.
+            let oldest = self
+                .sources
+                .iter()
+                .enumerate()
+                .filter(|(_, source)| !source.statistics.is_valid());
+            let Some((index, _)) = oldest.min_by_key(|(_, source)| source.last_heard) else {
+                self.statistics.dropped.too_many_sources += 1;
+                return None;
+            };
+            self.statistics.dropped.too_many_sources += 1;
+            self.sources.swap_remove(index);
+        }
+        self.sources.push(Source {
+            ssrc,
+            address,
+            statistics: SourceStatistics::new(
+                sequence,
+                self.config.clock_rate,
+                self.config.probation,
+                now,
+            ),
+            held: Vec::new(),
+            last_heard: now,
+            last_rtp: None,
+            rtp_since_report: false,
+            cname: None,
+        });
+        Some(self.sources.len() - 1)
+    }
+
+    fn send_report(&mut self, goodbye: Option<Option<&str>>, now: Instant) {
+        let ssrc = self.ssrc;
+        let mut blocks: Vec<ReportBlock> = Vec::new();
+        for source in self
+            .sources
+            .iter_mut()
+            .filter(|source| source.rtp_since_report && source.statistics.is_valid())
+            .take(31)
+        {
+            blocks.push(source.statistics.report(source.ssrc, now));
+            source.rtp_since_report = false;
+        }
+        let mut packet = Vec::with_capacity(128);
+        let mut writer = CompoundWriter::new(&mut packet);
+        // RFC 3550 §6.4: SR when data was sent in this interval or the one before, else RR.
+        match self.last_sent {
+            Some((timestamp, at)) if self.is_sending() => {
+                let elapsed =
+                    ticks(now.saturating_duration_since(at), self.config.clock_rate) as u32;
+                let info = SenderInfo {
+                    ntp: self.ntp(now),
+                    rtp_timestamp: timestamp
+                        .wrapping_add(self.timestamp_offset)
+                        .wrapping_add(elapsed),
+                    packet_count: self.statistics.packets_sent as u32,
+                    octet_count: self.statistics.octets_sent as u32,
+                };
+                writer.sender_report(ssrc, &info, &blocks);
+            }
+            _ => writer.receiver_report(ssrc, &blocks),
+        }
+        writer.source_description(ssrc, &[(ItemKind::CNAME, self.config.cname.as_bytes())]);
+        if let Some(reason) = goodbye {
+            writer.goodbye(&[ssrc], reason);
+        }
+        self.sent_since_report = [false, self.sent_since_report[0]];
+        if let Some(schedule) = &mut self.schedule {
+            schedule.on_rtcp(packet.len() + UDP_OVERHEAD);
+        }
+        let destination = self.rtcp_remote.unwrap_or_else(|| self.latch.remote());
+        if destination.port() != 0 {
+            self.statistics.rtcp_sent += 1;
+            self.outputs.push_back(Output::Transmit {
+                destination,
+                payload: packet.into(),
+                rtcp: true,
+            });
+        }
+    }
+
+    /// RFC 3550 §6.3.5: who was silent for five report intervals is gone.
+    fn expire_sources(&mut self, now: Instant) {
+        let Some(schedule) = &self.schedule else {
+            return;
+        };
+        let after = schedule.member_timeout();
+        let mut index = 0;
+        while let Some(source) = self.sources.get(index) {
+            if now.saturating_duration_since(source.last_heard) < after {
+                index += 1;
+                continue;
+            }
+            let source = self.sources.swap_remove(index);
+            if source.statistics.is_valid() {
+                self.lost_before += source.statistics.lost();
+                self.outputs.push_back(Output::Event(Event::SourceEnded {
+                    ssrc: source.ssrc,
+                    goodbye: false,
+                }));
+            }
+        }
+    }
+
+    fn members(&self) -> usize {
+        1 + self
+            .sources
+            .iter()
+            .filter(|source| source.statistics.is_valid())
+            .count()
+    }
+
+    fn senders(&self) -> usize {
+        let heard = self
+            .sources
+            .iter()
+            .filter(|source| source.statistics.is_valid() && source.rtp_since_report)
+            .count();
+        heard + usize::from(self.is_sending())
+    }
+
+    fn is_sending(&self) -> bool {
+        self.sent_since_report.contains(&true)
+    }
+
+    fn ntp(&self, now: Instant) -> NtpTime {
+        NtpTime::from_system_time(self.wall).wrapping_add(now.saturating_duration_since(self.start))
+    }
+}
+
+#[cfg(test)]
+mod tests;
