@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+pub mod demux;
 pub mod packet;
 
 pub mod ntp;

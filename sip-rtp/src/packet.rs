@@ -18,6 +18,8 @@
 use std::fmt;
 use std::ops::Range;
 
+pub mod extension;
+
 /// Octets of the fixed header.
 pub const FIXED_HEADER_LEN: usize = 12;
 

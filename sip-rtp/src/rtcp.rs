@@ -6,12 +6,21 @@
 use std::fmt;
 
 mod application;
+mod extended;
+mod feedback;
 mod goodbye;
 mod report;
 mod source_description;
 mod writer;
 
 pub use application::Application;
+pub use extended::{
+    DelaySinceLastReference, ExtendedBlocks, ExtendedReport, ReceiptTimes, ReportKind, RunLengths,
+    StatisticsSummary, VoipMetrics,
+};
+pub use feedback::{
+    BitRate, BitRates, EstimatedBitRate, Feedback, FeedbackMessage, FullIntra, Nack,
+};
 pub use goodbye::Goodbye;
 pub use report::{ReceiverReport, ReportBlock, ReportBlocks, SenderReport};
 pub use source_description::{Chunk, Chunks, Item, ItemKind, Items, SourceDescription};
@@ -27,6 +36,12 @@ pub const SDES: u8 = 202;
 pub const BYE: u8 = 203;
 /// Packet type of an application-defined packet.
 pub const APP: u8 = 204;
+/// Packet type of transport-layer feedback (RFC 4585 §6.2).
+pub const RTPFB: u8 = 205;
+/// Packet type of payload-specific feedback (RFC 4585 §6.3).
+pub const PSFB: u8 = 206;
+/// Packet type of an extended report (RFC 3611 §2).
+pub const XR: u8 = 207;
 
 /// Why octets are not a compound RTCP packet (RFC 3550 A.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,6 +169,10 @@ pub enum RtcpPacket<'a> {
     Goodbye(Goodbye<'a>),
     /// APP (RFC 3550 §6.7).
     Application(Application<'a>),
+    /// Feedback (RFC 4585 §6).
+    Feedback(Feedback<'a>),
+    /// XR (RFC 3611).
+    Extended(ExtendedReport<'a>),
     /// Any other packet type, unread.
     Other {
         /// The packet type.
@@ -179,6 +198,9 @@ impl<'a> RtcpPacket<'a> {
             SDES => SourceDescription::decode(count, body).map(Self::SourceDescription),
             BYE => Goodbye::decode(count, body).map(Self::Goodbye),
             APP => Application::decode(count, body).map(Self::Application),
+            RTPFB => Feedback::decode(true, count, body).map(Self::Feedback),
+            PSFB => Feedback::decode(false, count, body).map(Self::Feedback),
+            XR => ExtendedReport::decode(body).map(Self::Extended),
             _ => Some(Self::Other {
                 packet_type,
                 count,

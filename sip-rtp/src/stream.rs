@@ -622,7 +622,10 @@ impl RtpStream {
                         self.on_goodbye(ssrc, now);
                     }
                 }
-                RtcpPacket::Application(_) | RtcpPacket::Other { .. } => {}
+                RtcpPacket::Application(_)
+                | RtcpPacket::Feedback(_)
+                | RtcpPacket::Extended(_)
+                | RtcpPacket::Other { .. } => {}
             }
         }
     }
