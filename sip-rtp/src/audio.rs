@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 
+use crate::codec::comfort_noise::{self, ComfortNoise};
 use crate::codec::{Codec, Decoder, Encoder};
 use crate::conceal::Concealer;
 use crate::event::{Event as TelephoneEvent, EventReceiver, EventSender, Received, TooManyEvents};
@@ -26,6 +27,8 @@ use queue::SampleQueue;
 const QUIET_PEAK: i32 = 200;
 /// Silence between two telephone events.
 const EVENT_GAP_MS: u32 = 60;
+/// How often comfort noise is described anew, in packet intervals.
+const NOISE_INTERVAL: u32 = 10;
 /// An event whose packets stop coming is over after this (three intervals of up to 50 ms, RFC 4733 §2.5.2.2).
 const EVENT_TIMEOUT: Duration = Duration::from_millis(200);
 
@@ -47,6 +50,8 @@ pub struct AudioConfig {
     pub event_send: Option<u8>,
     /// The payload type of telephone events to receive, if negotiated.
     pub event_receive: Option<u8>,
+    /// The payload type of comfort noise (RFC 3389), if negotiated; 13 at 8 kHz.
+    pub comfort_noise: Option<u8>,
     /// The jitter buffer.
     pub jitter: JitterConfig,
 }
@@ -63,6 +68,7 @@ impl AudioConfig {
             clock_rate: codec.clock_rate(),
             event_send: event_payload_type,
             event_receive: event_payload_type,
+            comfort_noise: None,
             jitter: JitterConfig::new(codec.clock_rate()),
         }
     }
@@ -147,12 +153,15 @@ pub struct AudioStream {
     // Sending.
     media_time: u32,
     talking: bool,
+    /// Packet intervals since comfort noise was described.
+    quiet_for: u32,
     events_out: EventSender,
     payload: Vec<u8>,
     // Receiving.
     playing: Option<u32>,
     buffer: JitterBuffer,
     concealer: Concealer,
+    noise: ComfortNoise,
     pcm: SampleQueue,
     frame: Vec<i16>,
     events_in: EventReceiver,
@@ -171,11 +180,13 @@ impl AudioStream {
             outputs: VecDeque::new(),
             media_time: 0,
             talking: false,
+            quiet_for: 0,
             events_out: EventSender::new(EVENT_GAP_MS * config.clock_rate / 1000),
             payload: Vec::with_capacity(320),
             playing: None,
             buffer: JitterBuffer::new(config.jitter.clone()),
             concealer: Concealer::new(config.sample_rate),
+            noise: ComfortNoise::new(),
             pcm: SampleQueue::default(),
             frame: Vec::with_capacity(960),
             events_in: EventReceiver::new(),
@@ -219,6 +230,35 @@ impl AudioStream {
         self.last_now = now;
         let duration = self.clock_ticks(samples);
         self.send_event_packet(duration, now);
+        self.talking = false;
+        self.media_time = self.media_time.wrapping_add(duration);
+    }
+
+    /// Lets the time of `pcm` pass as silence: it tells the other side the level of the noise now and then, where comfort
+    /// noise is negotiated (RFC 3389 §4), and sends nothing else. For the caller's voice activity detection.
+    pub fn write_noise(&mut self, pcm: &[i16], now: Instant) {
+        self.last_now = now;
+        let duration = self.clock_ticks(pcm.len());
+        if self.talking {
+            self.quiet_for = 0;
+        }
+        if !self.send_event_packet(duration, now)
+            && let Some(payload_type) = self.config.comfort_noise
+        {
+            if self.quiet_for.is_multiple_of(NOISE_INTERVAL) {
+                let payload = comfort_noise::payload(pcm);
+                self.stream.send(
+                    Frame {
+                        payload_type,
+                        timestamp: self.media_time,
+                        marker: false,
+                        payload: &payload,
+                    },
+                    now,
+                );
+            }
+            self.quiet_for = self.quiet_for.wrapping_add(1);
+        }
         self.talking = false;
         self.media_time = self.media_time.wrapping_add(duration);
     }
@@ -387,6 +427,7 @@ impl AudioStream {
     /// The newest source is the one to hear: the other side was transferred, or started anew.
     fn on_source(&mut self, ssrc: u32) {
         if self.playing.replace(ssrc).is_some() {
+            self.noise = ComfortNoise::new();
             self.buffer.restart();
         }
     }
@@ -403,6 +444,17 @@ impl AudioStream {
                     outputs.push_back(event_of(received, clock_rate))
                 });
             self.event_deadline = self.events_in.current().map(|_| now + EVENT_TIMEOUT);
+            return;
+        }
+        if self.config.comfort_noise == Some(packet.payload_type) {
+            let noise = JitterPacket {
+                sequence: packet.sequence,
+                timestamp: packet.timestamp,
+                duration: 0,
+                payload_type: packet.payload_type,
+                payload: packet.payload,
+            };
+            self.buffer.insert(noise, packet.arrival);
             return;
         }
         let Some((_, decoder)) = self
@@ -427,6 +479,11 @@ impl AudioStream {
     }
 
     fn play(&mut self, packet: &JitterPacket, now: Instant) -> Played {
+        if self.config.comfort_noise == Some(packet.payload_type) {
+            self.noise.update(&packet.payload);
+            self.buffer.pause();
+            return Played::Audio;
+        }
         self.frame.clear();
         if let Some((_, decoder)) = self
             .config
@@ -468,6 +525,7 @@ impl AudioStream {
         let samples = self.samples(duration);
         self.frame.clear();
         self.frame.resize(samples, 0);
+        self.noise.fill(&mut self.frame);
         self.concealer.silence(samples);
         self.statistics.samples_silent += samples as u64;
         self.pcm.write(&self.frame);

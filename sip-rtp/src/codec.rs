@@ -5,7 +5,9 @@
 
 use std::fmt;
 
+pub mod comfort_noise;
 pub mod g711;
+pub mod l16;
 
 /// The encoding half of a codec.
 pub trait Encoder: fmt::Debug + Send {
@@ -83,6 +85,11 @@ impl Codecs {
         let mut codecs = Self::new();
         codecs.add(g711::Pcmu);
         codecs.add(g711::Pcma);
+        codecs.add(l16::L16::new(8000, 1));
+        codecs.add(l16::L16::new(16_000, 1));
+        codecs.add(l16::L16::new(44_100, 1));
+        codecs.add(l16::L16::new(44_100, 2));
+        codecs.add(l16::L16::new(48_000, 1));
         codecs
     }
 

@@ -327,6 +327,14 @@ impl JitterBuffer {
         self.surplus_run = 0;
     }
 
+    /// Notes that the sender said, in the packet played last, that it is silent now (comfort noise): what follows is
+    /// silence, not loss, and the next talkspurt starts with the delay that is right then.
+    pub fn pause(&mut self) {
+        if let Some(playing) = &mut self.playing {
+            playing.idle = TALKSPURT_GAP_MS * i64::from(self.config.clock_rate) / 1000;
+        }
+    }
+
     /// Forgets the stream, as for a new source. Statistics stay.
     pub fn restart(&mut self) {
         self.queue.clear();

@@ -357,3 +357,55 @@ fn frames_of_other_lengths_fill_any_read() {
         .unwrap();
     assert_eq!(heard[delay..], expected[..heard.len() - delay]);
 }
+
+#[test]
+fn rfc3389_4_silence_is_told_and_heard_as_noise() {
+    let mut call = Call::new(&Pcmu);
+    call.legs
+        .iter_mut()
+        .for_each(|leg| leg.config.comfort_noise = Some(13));
+    let mut path = |_| Some(Duration::from_millis(5));
+    let talk = speech(160 * 50);
+    let murmur: Vec<i16> = (0..160)
+        .map(|n| if n % 3 == 0 { 100 } else { -50 })
+        .collect();
+    let mut heard = Vec::new();
+    for round in 0..4 {
+        for frame in talk.chunks(160) {
+            heard.extend(call.tick([Some(frame), None], &mut path)[1].iter());
+        }
+        let before = call.sent;
+        for _ in 0..50 {
+            let now = call.now;
+            call.legs[0].write_noise(&murmur, now);
+            call.drain(0, &mut path);
+            // The tick that reads; nothing more is written.
+            let media_time = call.legs[0].media_time;
+            heard.extend(call.tick([None, None], &mut path)[1].iter());
+            call.legs[0].media_time = media_time;
+        }
+        assert!(call.sent - before <= 8, "{round}: {}", call.sent - before);
+    }
+    let statistics = call.legs[1].statistics();
+    assert_eq!((statistics.jitter.missing, statistics.jitter.late), (0, 0));
+    // The end of what was heard is noise of the level that was described, after talk that was whole.
+    let [level] = comfort_noise::payload(&heard[heard.len() - 4000..]);
+    assert!(
+        level.abs_diff(comfort_noise::payload(&murmur)[0]) <= 2,
+        "{level}"
+    );
+    assert!(
+        statistics.samples_concealed <= 4 * 160,
+        "{}",
+        statistics.samples_concealed
+    );
+    let expected: Vec<i16> = talk
+        .iter()
+        .map(|sample| pcmu_decode(pcmu_encode(*sample)))
+        .collect();
+    let whole = heard
+        .windows(4000)
+        .filter(|window| window == &&expected[2000..6000])
+        .count();
+    assert_eq!(whole, 4);
+}
