@@ -1,2 +1,45 @@
-//! SIP messages: parse, inspect, edit, build and encode without copying.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+#![cfg_attr(not(feature = "std"), no_std)]
+#![warn(clippy::indexing_slicing)]
+#![cfg_attr(
+    test,
+    allow(clippy::indexing_slicing, reason = "a failed index is a failed test")
+)]
+
+extern crate alloc;
+
+mod build;
+mod chars;
+mod config;
+mod error;
+mod frame;
+pub mod header;
+mod headers;
+mod lex;
+mod message;
+mod method;
+mod name;
+mod param;
+mod parse;
+mod request;
+mod response;
+mod status;
+mod token;
+pub mod uri;
+
+pub use crate::build::{RequestBuilder, ResponseBuilder};
+pub use crate::config::{Limits, ParserConfig};
+pub use crate::error::{BuildError, HeaderError, ParseError, ParseErrorKind};
+pub use crate::frame::FrameScanner;
+pub use crate::header::TypedHeader;
+pub use crate::headers::{Field, Fields, Headers, TypedAll, Values, ValuesRev};
+pub use crate::message::Message;
+pub use crate::method::{InvalidMethod, Method};
+pub use crate::name::HeaderName;
+pub use crate::param::{ParamIter, Params};
+pub use crate::request::Request;
+pub use crate::response::Response;
+pub use crate::status::StatusCode;
+pub use crate::token::Token;
+pub use crate::uri::{Host, Uri, UriError, UriRef};

@@ -1,0 +1,148 @@
+//! Byte classes of RFC 3261 section 25.1, as one table of bit sets.
+
+/// `token`: alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~"
+const TOKEN: u8 = 1;
+/// Characters of the `user` part as they may appear unescaped: unreserved / user-unreserved.
+const USER: u8 = 2;
+/// Characters of the `password` part: unreserved / "&" / "=" / "+" / "$" / ",".
+const PASSWORD: u8 = 4;
+/// `paramchar` of a URI: param-unreserved / unreserved.
+const URI_PARAM: u8 = 8;
+/// Characters of the headers part of a URI: hnv-unreserved / unreserved.
+const URI_HEADER: u8 = 16;
+/// Characters of a host name. The underscore is not in the grammar, but names made by container tools have it.
+const HOST: u8 = 32;
+/// Characters that an absolute URI may have: reserved / unreserved / "%" (RFC 2396), and those of RFC 3986.
+const URI_ANY: u8 = 64;
+/// Characters of a `word` (Call-ID) that a `token` does not have are `()<>:\"/[]?{}`.
+const WORD: u8 = 128;
+
+static CLASSES: [u8; 256] = classes();
+
+const fn contains(set: &[u8], byte: u8) -> bool {
+    let mut i = 0;
+    while i < set.len() {
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "const evaluation, bounded by the loop"
+        )]
+        if set[i] == byte {
+            return true;
+        }
+        i += 1;
+    }
+    false
+}
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "const evaluation, bounded by the loop"
+)]
+const fn classes() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut i = 0_usize;
+    while i < 256 {
+        #[expect(clippy::cast_possible_truncation, reason = "i < 256")]
+        let b = i as u8;
+        let alphanum = b.is_ascii_alphanumeric();
+        let unreserved = alphanum || contains(b"-_.!~*'()", b);
+        let mut class = 0;
+        if alphanum || contains(b"-.!%*_+`'~", b) {
+            class |= TOKEN | WORD;
+        }
+        if contains(b"()<>:\\\"/[]?{}", b) {
+            class |= WORD;
+        }
+        if unreserved || contains(b"&=+$,;?/", b) {
+            class |= USER;
+        }
+        if unreserved || contains(b"&=+$,", b) {
+            class |= PASSWORD;
+        }
+        if unreserved || contains(b"[]/:&+$", b) {
+            class |= URI_PARAM;
+        }
+        if unreserved || contains(b"[]/?:+$=&", b) {
+            class |= URI_HEADER;
+        }
+        if alphanum || contains(b"-._", b) {
+            class |= HOST;
+        }
+        if unreserved || contains(b";/?:@&=+$,%[]#", b) {
+            class |= URI_ANY;
+        }
+        table[i] = class;
+        i += 1;
+    }
+    table
+}
+
+const fn is(byte: u8, class: u8) -> bool {
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a table of 256 entries indexed by a byte"
+    )]
+    let found = CLASSES[byte as usize];
+    found & class != 0
+}
+
+pub(crate) const fn is_token(byte: u8) -> bool {
+    is(byte, TOKEN)
+}
+pub(crate) const fn is_user(byte: u8) -> bool {
+    is(byte, USER)
+}
+pub(crate) const fn is_password(byte: u8) -> bool {
+    is(byte, PASSWORD)
+}
+pub(crate) const fn is_uri_param(byte: u8) -> bool {
+    is(byte, URI_PARAM)
+}
+pub(crate) const fn is_uri_header(byte: u8) -> bool {
+    is(byte, URI_HEADER)
+}
+pub(crate) const fn is_host(byte: u8) -> bool {
+    is(byte, HOST)
+}
+pub(crate) const fn is_uri_any(byte: u8) -> bool {
+    is(byte, URI_ANY)
+}
+pub(crate) const fn is_word(byte: u8) -> bool {
+    is(byte, WORD)
+}
+
+/// `WSP`, and the CR and LF of a fold: the framing guarantees that white space follows them inside a field.
+pub(crate) const fn is_lws(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+/// `SP` or `HTAB`.
+pub(crate) const fn is_wsp(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+/// Is the text a `token` of at least one character?
+pub(crate) fn all_token(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(|&b| is_token(b))
+}
+
+/// Does every byte belong to `class` or to a complete `%` HEX HEX?
+pub(crate) fn all_escaped(text: &[u8], class: impl Fn(u8) -> bool) -> bool {
+    let mut rest = text;
+    while let Some((&b, tail)) = rest.split_first() {
+        if class(b) {
+            rest = tail;
+        } else if b == b'%' {
+            let Some(([h, l], after)) = tail.split_first_chunk::<2>() else {
+                return false;
+            };
+            if !h.is_ascii_hexdigit() || !l.is_ascii_hexdigit() {
+                return false;
+            }
+            rest = after;
+        } else {
+            return false;
+        }
+    }
+    true
+}

@@ -1,0 +1,277 @@
+//! Contact: where a user agent wants to be reached (RFC 3261 §20.10).
+//!
+//! `Contact: ( STAR / ( contact-param *( COMMA contact-param ) ) )`; parameters `q`, `expires`, and of RFC 5626
+//! `+sip.instance` and `reg-id`.
+
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::{NameAddr, TypedHeader};
+use crate::error::HeaderError;
+use crate::headers::Values;
+use crate::name::HeaderName;
+
+/// One value of Contact.
+///
+/// ```
+/// use sip_message::{HeaderName, Method, Request, header::Contact};
+/// let request = Request::builder(Method::Register, "sip:h")
+///     .header(HeaderName::Contact, "\"M\" <sip:w@h>;q=0.7;expires=3600, <mailto:w@h>;q=0.1")
+///     .build_partial().unwrap();
+/// let contacts: Vec<Contact> = request.headers().typed_all().collect::<Result<_, _>>().unwrap();
+/// assert_eq!(contacts[0].expires(), Some(3600));
+/// assert!(contacts[0].q() > contacts[1].q());
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "RFC 3261 section 20.10 has these two"
+)]
+#[expect(clippy::large_enum_variant, reason = "the small one is rare")]
+pub enum Contact<'a> {
+    /// `*`: every binding, in a REGISTER that removes them (RFC 3261 §10.2.2).
+    Star,
+    /// An address with its parameters.
+    Address(NameAddr<'a>),
+}
+
+impl<'a> Contact<'a> {
+    /// A contact address.
+    #[must_use]
+    pub const fn new(address: NameAddr<'a>) -> Self {
+        Self::Address(address)
+    }
+
+    /// Reads one value.
+    ///
+    /// # Errors
+    /// When the text does not have the form, or `q` or `expires` are no numbers.
+    pub fn parse(text: &'a str) -> Result<Self, HeaderError> {
+        if text == "*" {
+            return Ok(Self::Star);
+        }
+        let contact = Self::Address(NameAddr::parse(text)?);
+        if contact
+            .param("q")
+            .is_some_and(|q| QValue::parse(q).is_none())
+        {
+            return Err(HeaderError::new("bad q value", 0));
+        }
+        Ok(contact)
+    }
+
+    /// The address, unless this is the star.
+    #[must_use]
+    pub const fn address(&self) -> Option<&NameAddr<'a>> {
+        match self {
+            Self::Star => None,
+            Self::Address(address) => Some(address),
+        }
+    }
+
+    /// Is this the star?
+    #[must_use]
+    pub const fn is_star(&self) -> bool {
+        matches!(self, Self::Star)
+    }
+
+    fn param(&self, name: &str) -> Option<&str> {
+        self.address()?.params().get(name)
+    }
+
+    /// The relative preference; 1 if none is given (RFC 3261 §10.3, §20.10).
+    #[must_use]
+    pub fn q(&self) -> QValue {
+        self.param("q")
+            .and_then(QValue::parse)
+            .unwrap_or(QValue::ONE)
+    }
+
+    /// The wished or granted life of the binding, in seconds. A value that is no number of 32 bits counts as 3600
+    /// (RFC 3261 §20.10).
+    #[must_use]
+    pub fn expires(&self) -> Option<u32> {
+        self.param("expires")
+            .map(|text| text.parse().unwrap_or(3600))
+    }
+
+    /// `+sip.instance` without quotes and angle brackets: `urn:uuid:...` (RFC 5626 §4.1).
+    #[must_use]
+    pub fn instance(&self) -> Option<Cow<'_, str>> {
+        let value = self.address()?.params().unquoted("+sip.instance")?;
+        let trim = |text: &str| {
+            text.strip_prefix('<')
+                .and_then(|t| t.strip_suffix('>'))
+                .map(str::len)
+        };
+        match (trim(&value), value) {
+            (Some(_), Cow::Borrowed(text)) => text.get(1..text.len() - 1).map(Cow::Borrowed),
+            (Some(_), Cow::Owned(text)) => text
+                .get(1..text.len() - 1)
+                .map(|text| Cow::Owned(text.into())),
+            (None, value) => Some(value),
+        }
+    }
+
+    /// `reg-id` (RFC 5626 §4.2), which counts from 1.
+    #[must_use]
+    pub fn reg_id(&self) -> Option<u32> {
+        self.param("reg-id")?.parse().ok().filter(|id| *id > 0)
+    }
+}
+
+impl<'a> TypedHeader<'a> for Contact<'a> {
+    const NAME: HeaderName = HeaderName::Contact;
+
+    fn decode(values: &mut Values<'a>) -> Result<Self, HeaderError> {
+        Self::parse(super::one(values)?)
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Star => out.push(b'*'),
+            Self::Address(address) => address.encode(out),
+        }
+    }
+}
+
+super::display_encoded!(Contact<'_>);
+
+/// A preference of 0 to 1 in thousandths (RFC 3261 §25.1 `qvalue`).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QValue(u16);
+
+impl QValue {
+    /// The highest preference, and the default.
+    pub const ONE: Self = Self(1000);
+
+    /// From thousandths; `None` above 1000.
+    #[must_use]
+    pub const fn from_thousandths(value: u16) -> Option<Self> {
+        if value <= 1000 {
+            Some(Self(value))
+        } else {
+            None
+        }
+    }
+
+    /// `( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] )`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        if fraction.len() > 3 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let whole: u16 = match whole {
+            "0" => 0,
+            "1" => 1000,
+            _ => return None,
+        };
+        let fraction = fraction.bytes().chain(core::iter::repeat(b'0')).take(3);
+        let value = whole + fraction.fold(0, |n, d| n * 10 + u16::from(d - b'0'));
+        Self::from_thousandths(value)
+    }
+
+    /// The preference in thousandths.
+    #[must_use]
+    pub const fn thousandths(self) -> u16 {
+        self.0
+    }
+}
+
+impl fmt::Display for QValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 1000 {
+            return f.write_str("1");
+        }
+        let digits = format!("0.{:03}", self.0);
+        f.write_str(digits.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+impl fmt::Debug for QValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::header::testing::check_reencode;
+    use alloc::string::ToString;
+
+    #[test]
+    fn rfc3261_20_10_forms() {
+        check_reencode!(
+            Contact<'_>,
+            [
+                ("*", Some("*")),
+                (
+                    "\"Mr. Watson\" <sip:watson@worcester.bell-telephone.com>;q=0.7; expires=3600",
+                    Some(
+                        "\"Mr. Watson\" <sip:watson@worcester.bell-telephone.com>;q=0.7; expires=3600"
+                    )
+                ),
+                (
+                    "<sips:bob@192.0.2.4>;expires=60",
+                    Some("<sips:bob@192.0.2.4>;expires=60")
+                ),
+                ("<sip:b@h>;q=2", None),
+                ("* ;q=1", None),
+                ("**", None),
+            ]
+        );
+    }
+
+    #[test]
+    fn rfc5626_4_1_instance_and_reg_id() {
+        let text = "<sip:line1@192.0.2.2;ob>;reg-id=1;+sip.instance=\"<urn:uuid:00000000-0000-1000-8000-AABBCCDDEEFF>\"";
+        let contact = Contact::parse(text).unwrap();
+        assert_eq!(
+            contact.instance().as_deref(),
+            Some("urn:uuid:00000000-0000-1000-8000-AABBCCDDEEFF")
+        );
+        assert_eq!(contact.reg_id(), Some(1));
+        assert_eq!(Contact::parse("<sip:h>;reg-id=0").unwrap().reg_id(), None);
+    }
+
+    #[test]
+    fn rfc3261_20_10_bad_expires_is_3600() {
+        assert_eq!(
+            Contact::parse("<sip:h>;expires=9999999999")
+                .unwrap()
+                .expires(),
+            Some(3600)
+        );
+        assert_eq!(Contact::parse("<sip:h>").unwrap().expires(), None);
+    }
+
+    #[test]
+    fn qvalues() {
+        for (text, thousandths) in [
+            ("1", 1000),
+            ("1.000", 1000),
+            ("0", 0),
+            ("0.5", 500),
+            ("0.05", 50),
+            ("0.123", 123),
+            ("0.", 0),
+        ] {
+            assert_eq!(
+                QValue::parse(text).map(QValue::thousandths),
+                Some(thousandths),
+                "{text}"
+            );
+        }
+        for text in ["", "2", "1.1", "0.1234", "-1", ".5", "0.a", "01"] {
+            assert_eq!(QValue::parse(text), None, "{text}");
+        }
+        for value in 0..=1000 {
+            let q = QValue::from_thousandths(value).unwrap();
+            assert_eq!(QValue::parse(&q.to_string()), Some(q));
+        }
+    }
+}

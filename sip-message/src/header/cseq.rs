@@ -1,0 +1,85 @@
+//! CSeq: the order of requests within a dialog (RFC 3261 §20.16): `1*DIGIT LWS Method`.
+
+use alloc::vec::Vec;
+
+use super::TypedHeader;
+use crate::chars;
+use crate::error::HeaderError;
+use crate::headers::Values;
+use crate::lex::Cursor;
+use crate::method::Method;
+use crate::name::HeaderName;
+
+/// A sequence number below 2^31 and the method of the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "the grammar has these two")]
+pub struct CSeq {
+    /// The number.
+    pub number: u32,
+    /// The method.
+    pub method: Method,
+}
+
+impl CSeq {
+    /// A number and a method.
+    #[must_use]
+    pub const fn new(number: u32, method: Method) -> Self {
+        Self { number, method }
+    }
+}
+
+impl<'a> TypedHeader<'a> for CSeq {
+    const NAME: HeaderName = HeaderName::CSeq;
+
+    fn decode(values: &mut Values<'a>) -> Result<Self, HeaderError> {
+        let mut cursor = Cursor::new(super::one(values)?);
+        let number = cursor.number("CSeq number expected")?;
+        // RFC 3261 §8.1.1.5: the number MUST be less than 2**31.
+        if number >= 1 << 31 {
+            return Err(HeaderError::new("CSeq number is not below 2^31", 0));
+        }
+        if !cursor.peek().is_some_and(chars::is_lws) {
+            return Err(cursor.error("white space expected in CSeq"));
+        }
+        cursor.skip_lws();
+        let at = cursor.pos();
+        let method = cursor.take_while(chars::is_token);
+        let method = Method::from_bytes(method.as_bytes())
+            .ok_or(HeaderError::new("method expected in CSeq", at))?;
+        cursor.finish("unexpected text after CSeq")?;
+        Ok(Self { number, method })
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        super::push_decimal(out, self.number.into());
+        out.push(b' ');
+        out.extend_from_slice(self.method.as_str().as_bytes());
+    }
+}
+
+super::display_encoded!(CSeq);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::header::testing::check_reencode;
+
+    #[test]
+    fn rfc3261_20_16_forms() {
+        check_reencode!(
+            CSeq,
+            [
+                ("4711 INVITE", Some("4711 INVITE")),
+                ("0009\r\n  INVITE", Some("9 INVITE")),
+                ("2147483647 X-Y", Some("2147483647 X-Y")),
+                ("2147483648 INVITE", None),
+                ("99999999999 INVITE", None),
+                ("1INVITE", None),
+                ("1 INVITE x", None),
+                ("-1 INVITE", None),
+                ("1", None),
+                ("INVITE", None),
+            ]
+        );
+    }
+}

@@ -1,0 +1,217 @@
+//! [`Headers`]: the header fields of a message, as spans over one buffer and an overlay for edits.
+
+mod edit;
+mod read;
+mod values;
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+pub use self::read::{Field, Fields, TypedAll};
+pub use self::values::{Values, ValuesRev};
+use crate::name::NameId;
+
+/// The header fields of a message in the order of arrival.
+///
+/// A parsed message keeps its one buffer; each field is a span of it. Edits append to a second buffer, so that what was
+/// not edited leaves byte for byte as it came: order, case, folds, compact forms and unknown fields included.
+///
+/// ```
+/// use sip_message::{HeaderName, Message, ParserConfig, header::MaxForwards};
+/// let text = "OPTIONS sip:h SIP/2.0\r\nv: SIP/2.0/UDP a;branch=z9hG4bK1, SIP/2.0/UDP b;branch=z9hG4bK2\r\n\
+///     Max-Forwards: 70\r\nf: <sip:a@h>;tag=1\r\nt: <sip:h>\r\ni: x@a\r\nCSeq: 1 OPTIONS\r\n\r\n";
+/// let mut message = Message::parse(text.into(), &ParserConfig::default()).unwrap();
+/// let headers = message.headers_mut();
+/// assert_eq!(headers.values(HeaderName::Via).count(), 2);
+/// headers.push_front(HeaderName::Via, "SIP/2.0/UDP proxy;branch=z9hG4bK3");
+/// headers.replace(HeaderName::MaxForwards, "69");
+/// assert_eq!(headers.get(HeaderName::Via), Some("SIP/2.0/UDP proxy;branch=z9hG4bK3"));
+/// assert_eq!(headers.typed::<MaxForwards>().unwrap(), Some(MaxForwards(69)));
+/// headers.remove_first(HeaderName::Via);
+/// assert_eq!(headers.values(HeaderName::Via).count(), 2);
+/// ```
+#[derive(Clone)]
+pub struct Headers {
+    /// The datagram or frame that the message came in; empty for a built message.
+    base: Bytes,
+    /// Lines of edited fields, and the start line of an edited or built message. Only ever appended to.
+    overlay: Vec<u8>,
+    fields: SmallVec<[Span; INLINE_FIELDS]>,
+    /// Was a field changed since parsing?
+    edited: bool,
+}
+
+/// The corpora have 9 to 16 fields in most messages; more than this spill to the heap.
+pub(crate) const INLINE_FIELDS: usize = 20;
+
+/// One field line, its CRLF included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// Offset of the first byte of the name, in the base or the overlay.
+    pub(crate) start: u32,
+    /// Bytes of the line with its CRLF, folds included.
+    pub(crate) len: u32,
+    /// Bytes of the value without white space at its ends.
+    pub(crate) value_len: u32,
+    /// From `start` to the value.
+    pub(crate) value_at: u16,
+    pub(crate) name: NameId,
+    pub(crate) source: Source,
+}
+
+/// Which buffer a span is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Base,
+    Overlay,
+}
+
+/// A place in one of the two buffers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) source: Source,
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+impl Headers {
+    pub(crate) fn with_base(base: Bytes) -> Self {
+        Self {
+            base,
+            overlay: Vec::new(),
+            fields: SmallVec::new(),
+            edited: false,
+        }
+    }
+
+    /// Fields for a message that is built, with room for so many bytes.
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        Self {
+            overlay: Vec::with_capacity(capacity),
+            ..Self::with_base(Bytes::new())
+        }
+    }
+
+    /// Gives the indexed fields their buffer: the parser reads it until the index is complete.
+    pub(crate) fn attach(&mut self, base: Bytes) {
+        self.base = base;
+    }
+
+    pub(crate) fn index(&mut self, span: Span) {
+        self.fields.push(span);
+    }
+
+    pub(crate) const fn base(&self) -> &Bytes {
+        &self.base
+    }
+
+    pub(crate) const fn is_edited(&self) -> bool {
+        self.edited
+    }
+
+    pub(crate) fn bytes(&self, place: Place) -> &[u8] {
+        self.buffer(place.source)
+            .get(place.start as usize..place.end as usize)
+            .unwrap_or_default()
+    }
+
+    /// The bytes of a place, as text if they are UTF-8.
+    pub(crate) fn text(&self, place: Place) -> Option<&str> {
+        core::str::from_utf8(self.bytes(place)).ok()
+    }
+
+    /// Appends raw bytes to the overlay. The answer is their place.
+    pub(crate) fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Place {
+        let start = offset(self.overlay.len());
+        write(&mut self.overlay);
+        Place {
+            source: Source::Overlay,
+            start,
+            end: offset(self.overlay.len()),
+        }
+    }
+
+    fn buffer(&self, source: Source) -> &[u8] {
+        match source {
+            Source::Base => &self.base,
+            Source::Overlay => &self.overlay,
+        }
+    }
+
+    fn line(&self, span: &Span) -> &[u8] {
+        let start = span.start as usize;
+        self.buffer(span.source)
+            .get(start..start + span.len as usize)
+            .unwrap_or_default()
+    }
+
+    fn value(&self, span: &Span) -> &[u8] {
+        let start = span.start as usize + usize::from(span.value_at);
+        self.buffer(span.source)
+            .get(start..start + span.value_len as usize)
+            .unwrap_or_default()
+    }
+
+    /// The name as it is written.
+    fn name_bytes(&self, span: &Span) -> &[u8] {
+        let line = self.line(span);
+        let end = line
+            .iter()
+            .position(|&b| !crate::chars::is_token(b))
+            .unwrap_or(line.len());
+        line.get(..end).unwrap_or_default()
+    }
+
+    /// Where the value of the first field of this name is in the message as it was parsed; 0 for what was edited.
+    pub(crate) fn offset_of(&self, name: &crate::HeaderName) -> usize {
+        let span = self.find(name, 0).and_then(|at| self.fields.get(at));
+        span.filter(|span| span.source == Source::Base)
+            .map_or(0, |span| span.start as usize + usize::from(span.value_at))
+    }
+
+    /// Appends the lines of all fields, in runs of bytes that are neighbours in a buffer. `run` is a place before
+    /// the fields (the start line) and starts the first run.
+    pub(crate) fn encode_after(&self, run: Place, out: &mut Vec<u8>) -> Place {
+        let mut run = run;
+        for span in &self.fields {
+            if span.source == run.source && span.start == run.end {
+                run.end += span.len;
+            } else {
+                out.extend_from_slice(self.bytes(run));
+                run = Place {
+                    source: span.source,
+                    start: span.start,
+                    end: span.start + span.len,
+                };
+            }
+        }
+        run
+    }
+
+    /// The number of bytes that all field lines have together.
+    pub(crate) fn encoded_len(&self) -> usize {
+        self.fields.iter().map(|span| span.len as usize).sum()
+    }
+}
+
+/// Offsets are bounded by `Limits` when parsing; building beyond 4 GiB saturates and then fails in `build`.
+pub(crate) fn offset(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map()
+            .entries(
+                self.fields()
+                    .map(|field| (field.name_str(), field.value_lossy())),
+            )
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,307 @@
+//! Editing: every change appends to the overlay and moves spans; no byte that came is changed.
+
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use super::values::split_first;
+use super::{Headers, Source, Span, offset};
+use crate::header::{self, TypedHeader};
+use crate::name::{Arity, HeaderName, NameId};
+
+impl Headers {
+    /// Puts a field before the first of its name; or, if there is none, after the Via fields, where proxies expect
+    /// what routes (RFC 3261 §7.3.1).
+    ///
+    /// A line end in the value that does not fold it is written as a space, so that no value can add a field.
+    pub fn push_front(&mut self, name: HeaderName, value: impl AsRef<str>) {
+        let at = self.find(&name, 0).unwrap_or_else(|| self.after_vias());
+        let span = self.append_line(&name, |out| push_value(out, value.as_ref().as_bytes()));
+        self.insert(at, span);
+    }
+
+    /// Puts a field after all others. See [`push_front`](Self::push_front) for line ends in the value.
+    pub fn push_back(&mut self, name: HeaderName, value: impl AsRef<str>) {
+        let span = self.append_line(&name, |out| push_value(out, value.as_ref().as_bytes()));
+        self.insert(self.fields.len(), span);
+    }
+
+    /// [`push_front`](Self::push_front) of a typed header.
+    pub fn push_front_typed<'a, H: TypedHeader<'a>>(&mut self, header: &H) {
+        let at = self.find(&H::NAME, 0).unwrap_or_else(|| self.after_vias());
+        let span = self.append_line(&H::NAME, |out| push_typed(out, header));
+        self.insert(at, span);
+    }
+
+    /// [`push_back`](Self::push_back) of a typed header.
+    pub fn push_back_typed<'a, H: TypedHeader<'a>>(&mut self, header: &H) {
+        let span = self.append_line(&H::NAME, |out| push_typed(out, header));
+        self.insert(self.fields.len(), span);
+    }
+
+    /// [`replace`](Self::replace) by a typed header.
+    pub fn replace_typed<'a, H: TypedHeader<'a>>(&mut self, header: &H) {
+        let span = self.append_line(&H::NAME, |out| push_typed(out, header));
+        self.replace_with(&H::NAME, span);
+    }
+
+    /// Puts one field in the place of the first of this name and removes the others of it; appends it if there is
+    /// none.
+    pub fn replace(&mut self, name: HeaderName, value: impl AsRef<str>) {
+        let span = self.append_line(&name, |out| push_value(out, value.as_ref().as_bytes()));
+        self.replace_with(&name, span);
+    }
+
+    /// Removes the first value of this name: of a field with several values the others stay. Was there one?
+    pub fn remove_first(&mut self, name: HeaderName) -> bool {
+        loop {
+            let Some(at) = self.find(&name, 0) else {
+                return false;
+            };
+            let value = self.value_at(at);
+            let empty = value.is_empty();
+            let rest = match name.id().arity() {
+                Arity::One => None,
+                Arity::List => split_first(value).1,
+            };
+            match rest {
+                Some(rest) => {
+                    // The name stays as it was written; the values after the first are copied.
+                    let rest = rest.to_vec();
+                    self.rewrite_value(at, |out| out.extend_from_slice(rest.trim_ascii_start()));
+                    return true;
+                }
+                None => self.remove_at(at),
+            }
+            if !empty {
+                return true;
+            }
+        }
+    }
+
+    /// Removes all fields of this name. How many there were.
+    pub fn remove_all(&mut self, name: HeaderName) -> usize {
+        let mut count = 0;
+        let mut from = 0;
+        while let Some(at) = self.find(&name, from) {
+            self.remove_at(at);
+            from = at;
+            count += 1;
+        }
+        count
+    }
+
+    /// Writes `received` (RFC 3261 §18.2.1) and the value of `rport` (RFC 3581 §4) into the topmost Via. `None` leaves
+    /// the parameter as it is. Was there a Via that could be read?
+    pub fn set_top_via_params(&mut self, received: Option<IpAddr>, rport: Option<u16>) -> bool {
+        let Some(at) = self.find(&HeaderName::Via, 0) else {
+            return false;
+        };
+        let (first, rest) = split_first(self.value_at(at));
+        let mut values = self.values(HeaderName::Via);
+        let Ok(mut via) = header::Via::decode(&mut values) else {
+            return false;
+        };
+        if let Some(received) = received {
+            via.set_received(received);
+        }
+        if let Some(rport) = rport {
+            via.set_rport(rport);
+        }
+        let mut value = Vec::with_capacity(first.len() + 64 + rest.map_or(0, <[u8]>::len));
+        via.encode(&mut value);
+        if let Some(rest) = rest {
+            value.push(b',');
+            value.extend_from_slice(rest);
+        }
+        self.rewrite_value(at, |out| out.extend_from_slice(&value));
+        true
+    }
+
+    /// Adds the tag to To, if To is there and has none. Was it added?
+    pub fn set_to_tag(&mut self, tag: &str) -> bool {
+        let Some(at) = self.find(&HeaderName::To, 0) else {
+            return false;
+        };
+        if self.to_tag().is_some() || !crate::chars::all_token(tag.as_bytes()) {
+            return false;
+        }
+        let mut value = self.value_at(at).to_vec();
+        value.extend_from_slice(b";tag=");
+        value.extend_from_slice(tag.as_bytes());
+        self.rewrite_value(at, |out| out.extend_from_slice(&value));
+        true
+    }
+
+    /// Takes one from Max-Forwards, and adds the field with 70 if it is missing (RFC 3261 §16.6, step 3).
+    /// `None`, and no change, if it is 0 or malformed; else the new value.
+    pub fn decrement_max_forwards(&mut self) -> Option<u8> {
+        let value = match self.typed::<header::MaxForwards>() {
+            Ok(None) => 70,
+            Ok(Some(max)) => max.0.checked_sub(1)?,
+            Err(_) => return None,
+        };
+        self.replace_typed(&header::MaxForwards(value));
+        Some(value)
+    }
+
+    /// Appends the line of a field of another message as it is, with its name as it was written.
+    pub(crate) fn copy_line(&mut self, line: &[u8], span: &Span) {
+        let start = offset(self.overlay.len());
+        self.overlay.extend_from_slice(line);
+        self.fields.push(Span {
+            start,
+            source: Source::Overlay,
+            ..*span
+        });
+        self.edited = true;
+    }
+
+    /// Copies all fields of this name from another message.
+    pub(crate) fn copy_from(&mut self, other: &Self, name: &HeaderName) {
+        let mut from = 0;
+        while let Some(at) = other.find(name, from) {
+            if let Some(span) = other.fields.get(at) {
+                self.copy_line(other.line(span), span);
+            }
+            from = at + 1;
+        }
+    }
+
+    /// Copies what RFC 3261 §8.2.6 says a response has of its request, in the order of the request.
+    pub(crate) fn copy_for_response(&mut self, request: &Self, trying: bool) {
+        const VIA: NameId = HeaderName::Via.id();
+        const FROM: NameId = HeaderName::From.id();
+        const TO: NameId = HeaderName::To.id();
+        const CALL_ID: NameId = HeaderName::CallId.id();
+        const CSEQ: NameId = HeaderName::CSeq.id();
+        const TIMESTAMP: NameId = HeaderName::Timestamp.id();
+        for span in &request.fields {
+            match span.name {
+                VIA | FROM | TO | CALL_ID | CSEQ => self.copy_line(request.line(span), span),
+                // RFC 3261 §8.2.6.1.
+                TIMESTAMP if trying => self.copy_line(request.line(span), span),
+                _ => {}
+            }
+        }
+    }
+
+    /// Writes every field anew: `name: value CRLF`.
+    pub(crate) fn normalize(&mut self) {
+        for at in 0..self.fields.len() {
+            let value = self.value_at(at).to_vec();
+            self.rewrite_value(at, |out| push_value(out, &value));
+        }
+    }
+
+    fn replace_with(&mut self, name: &HeaderName, span: Span) {
+        match self.find(name, 0) {
+            Some(at) => {
+                if let Some(field) = self.fields.get_mut(at) {
+                    *field = span;
+                }
+                self.edited = true;
+                while let Some(other) = self.find(name, at + 1) {
+                    self.remove_at(other);
+                }
+            }
+            None => self.insert(self.fields.len(), span),
+        }
+    }
+
+    fn after_vias(&self) -> usize {
+        let via = HeaderName::Via.id();
+        self.fields
+            .iter()
+            .rposition(|span| span.name == via)
+            .map_or(0, |at| at + 1)
+    }
+
+    fn insert(&mut self, at: usize, span: Span) {
+        self.edited = true;
+        self.fields.insert(at.min(self.fields.len()), span);
+    }
+
+    fn remove_at(&mut self, at: usize) {
+        if at < self.fields.len() {
+            self.edited = true;
+            self.fields.remove(at);
+        }
+    }
+
+    /// Writes the field anew in the overlay, with the name as it was written.
+    fn rewrite_value(&mut self, at: usize, write: impl FnOnce(&mut Vec<u8>)) {
+        let Some(old) = self.fields.get(at).copied() else {
+            return;
+        };
+        let name = self.name_bytes(&old).to_vec();
+        let span = self.append_named(&name, write);
+        if let Some(field) = self.fields.get_mut(at) {
+            *field = Span {
+                name: old.name,
+                ..span
+            };
+        }
+        self.edited = true;
+    }
+
+    fn append_line(&mut self, name: &HeaderName, write: impl FnOnce(&mut Vec<u8>)) -> Span {
+        let span = self.append_named(name.as_str().as_bytes(), write);
+        Span {
+            name: name.id(),
+            ..span
+        }
+    }
+
+    fn append_named(&mut self, name: &[u8], write: impl FnOnce(&mut Vec<u8>)) -> Span {
+        let out = &mut self.overlay;
+        let start = out.len();
+        out.extend_from_slice(name);
+        out.extend_from_slice(b": ");
+        let value = out.len();
+        write(out);
+        let value_len = out.len() - value;
+        out.extend_from_slice(b"\r\n");
+        Span {
+            start: offset(start),
+            len: offset(out.len() - start),
+            value_len: offset(value_len),
+            value_at: u16::try_from(value - start).unwrap_or(u16::MAX),
+            name: NameId::OTHER,
+            source: Source::Overlay,
+        }
+    }
+}
+
+/// Appends a value without white space at its ends. A CR or LF that is not part of a fold becomes a space.
+fn push_value(out: &mut Vec<u8>, value: &[u8]) {
+    let value = value.trim_ascii();
+    if memchr::memchr2(b'\r', b'\n', value).is_none() {
+        out.extend_from_slice(value);
+        return;
+    }
+    let mut rest = value;
+    while let Some((&byte, tail)) = rest.split_first() {
+        match rest {
+            [b'\r', b'\n', b' ' | b'\t', ..] => {
+                out.extend_from_slice(b"\r\n ");
+                rest = rest.get(3..).unwrap_or_default();
+                continue;
+            }
+            [b'\r' | b'\n', ..] => out.push(b' '),
+            _ => out.push(byte),
+        }
+        rest = tail;
+    }
+}
+
+/// Encodes a typed header, with the same guard against line ends.
+fn push_typed<'a, H: TypedHeader<'a>>(out: &mut Vec<u8>, header: &H) {
+    let start = out.len();
+    header.encode(out);
+    let value = out.get(start..).unwrap_or_default();
+    if memchr::memchr2(b'\r', b'\n', value).is_some() {
+        let value = value.to_vec();
+        out.truncate(start);
+        push_value(out, &value);
+    }
+}

@@ -1,0 +1,301 @@
+//! Reading fields: lookup, iteration, typed access, and what every layer asks for.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use core::marker::PhantomData;
+
+use super::{Headers, Span, Values, ValuesRev};
+use crate::error::HeaderError;
+use crate::header::{self, TypedHeader};
+use crate::method::Method;
+use crate::name::{HeaderName, NameId};
+use crate::param::ParamIter;
+
+impl Headers {
+    /// The fields in order.
+    #[must_use]
+    pub fn fields(&self) -> Fields<'_> {
+        Fields {
+            headers: self,
+            spans: self.fields.iter(),
+        }
+    }
+
+    /// The number of fields.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Is there no field?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// The whole value of the first field of this name, commas included; `None` without one, or when it is not UTF-8.
+    #[must_use]
+    pub fn get(&self, name: HeaderName) -> Option<&str> {
+        let at = self.find(&name, 0)?;
+        core::str::from_utf8(self.value(self.fields.get(at)?)).ok()
+    }
+
+    /// The whole value of the first field of this name as bytes.
+    #[must_use]
+    pub fn get_bytes(&self, name: HeaderName) -> Option<&[u8]> {
+        let at = self.find(&name, 0)?;
+        self.fields.get(at).map(|span| self.value(span))
+    }
+
+    /// Is there a field of this name?
+    #[must_use]
+    pub fn contains(&self, name: HeaderName) -> bool {
+        self.find(&name, 0).is_some()
+    }
+
+    /// The number of fields (not values) of this name.
+    #[must_use]
+    pub fn count(&self, name: HeaderName) -> usize {
+        self.fields
+            .iter()
+            .filter(|span| self.has_name(span, &name))
+            .count()
+    }
+
+    /// The values of all fields of this name, in order. Where the table says that a comma separates values, it does;
+    /// commas in quotes and angle brackets do not.
+    #[must_use]
+    pub fn values(&self, name: HeaderName) -> Values<'_> {
+        Values::new(self, name)
+    }
+
+    /// The same values from the last to the first, as Via is read for responses and Record-Route by the UAC.
+    #[must_use]
+    pub fn values_rev(&self, name: HeaderName) -> ValuesRev<'_> {
+        ValuesRev::new(self, name)
+    }
+
+    /// Decodes the header `H`, from its first value, or from all of them where `H` is a list.
+    ///
+    /// # Errors
+    /// When the field is there and does not have the form of its RFC.
+    pub fn typed<'a, H: TypedHeader<'a>>(&'a self) -> Result<Option<H>, HeaderError> {
+        let mut values = self.values(H::NAME);
+        if values.is_absent() {
+            return Ok(None);
+        }
+        let value = H::decode(&mut values)?;
+        if values.saw_invalid() {
+            return Err(HeaderError::new("not UTF-8", 0));
+        }
+        Ok(Some(value))
+    }
+
+    /// Decodes `H` again and again until its values are used up: one `Via`, `Contact` or `Route` after the other.
+    #[must_use]
+    pub fn typed_all<'a, H: TypedHeader<'a>>(&'a self) -> TypedAll<'a, H> {
+        TypedAll {
+            values: self.values(H::NAME),
+            header: PhantomData,
+        }
+    }
+
+    /// The tag of From, as written.
+    #[must_use]
+    pub fn from_tag(&self) -> Option<&str> {
+        self.tag(HeaderName::From)
+    }
+
+    /// The tag of To, as written.
+    #[must_use]
+    pub fn to_tag(&self) -> Option<&str> {
+        self.tag(HeaderName::To)
+    }
+
+    fn tag(&self, name: HeaderName) -> Option<&str> {
+        let params = header::name_addr_params(self.get(name)?)?;
+        ParamIter::new(params)
+            .value("tag")
+            .filter(|tag| !tag.is_empty())
+    }
+
+    /// The Call-ID, as written. It is compared byte for byte (RFC 3261 §20.8).
+    #[must_use]
+    pub fn call_id(&self) -> Option<&str> {
+        self.get(HeaderName::CallId).filter(|id| !id.is_empty())
+    }
+
+    /// The number and the method of CSeq, if it is there and well-formed.
+    #[must_use]
+    pub fn cseq(&self) -> Option<(u32, Method)> {
+        self.typed::<header::CSeq>()
+            .ok()
+            .flatten()
+            .map(|cseq| (cseq.number, cseq.method))
+    }
+
+    /// The topmost Via, if it is there and well-formed.
+    #[must_use]
+    pub fn top_via(&self) -> Option<header::Via<'_>> {
+        self.typed().ok().flatten()
+    }
+
+    /// Max-Forwards, if it is there and well-formed.
+    #[must_use]
+    pub fn max_forwards(&self) -> Option<u8> {
+        self.typed::<header::MaxForwards>()
+            .ok()
+            .flatten()
+            .map(|max| max.0)
+    }
+
+    /// The index of the first field of this name at or after `from`.
+    pub(crate) fn find(&self, name: &HeaderName, from: usize) -> Option<usize> {
+        let id = name.id();
+        let spans = self.fields.get(from..)?;
+        let at = if id == NameId::OTHER {
+            spans.iter().position(|span| self.has_name(span, name))?
+        } else {
+            spans.iter().position(|span| span.name == id)?
+        };
+        Some(from + at)
+    }
+
+    pub(super) fn has_name(&self, span: &Span, name: &HeaderName) -> bool {
+        span.name == name.id()
+            && (span.name != NameId::OTHER
+                || self
+                    .name_bytes(span)
+                    .eq_ignore_ascii_case(name.as_str().as_bytes()))
+    }
+
+    pub(super) fn span(&self, at: usize) -> Option<&Span> {
+        self.fields.get(at)
+    }
+
+    pub(super) fn value_at(&self, at: usize) -> &[u8] {
+        self.fields.get(at).map_or(&[], |span| self.value(span))
+    }
+}
+
+/// One header field.
+#[derive(Clone, Copy)]
+pub struct Field<'a> {
+    headers: &'a Headers,
+    span: &'a Span,
+}
+
+impl<'a> Field<'a> {
+    /// The name as a value.
+    #[must_use]
+    pub fn name(&self) -> HeaderName {
+        // A field enters the index only under a token, so the last case does not occur.
+        self.span
+            .name
+            .name()
+            .or_else(|| HeaderName::from_bytes(self.headers.name_bytes(self.span)))
+            .unwrap_or(const { HeaderName::from_static("-") })
+    }
+
+    /// The name as it is written: compact, or in the peer's case.
+    #[must_use]
+    pub fn name_str(&self) -> &'a str {
+        core::str::from_utf8(self.headers.name_bytes(self.span)).unwrap_or_default()
+    }
+
+    /// Is this its name?
+    #[must_use]
+    pub fn is(&self, name: &HeaderName) -> bool {
+        self.headers.has_name(self.span, name)
+    }
+
+    /// The whole value without white space at its ends; `None` if it is not UTF-8. Folds are still in it.
+    #[must_use]
+    pub fn value(&self) -> Option<&'a str> {
+        core::str::from_utf8(self.value_bytes()).ok()
+    }
+
+    /// The whole value as bytes.
+    #[must_use]
+    pub fn value_bytes(&self) -> &'a [u8] {
+        self.headers.value(self.span)
+    }
+
+    /// The whole value for people: what is not UTF-8 is replaced.
+    #[must_use]
+    pub fn value_lossy(&self) -> Cow<'a, str> {
+        String::from_utf8_lossy(self.value_bytes())
+    }
+
+    /// The line as it came, its CRLF included.
+    #[must_use]
+    pub fn line(&self) -> &'a [u8] {
+        self.headers.line(self.span)
+    }
+}
+
+impl core::fmt::Debug for Field<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}: {:?}", self.name_str(), self.value_lossy())
+    }
+}
+
+/// The fields of a message in order.
+#[derive(Clone, Debug)]
+pub struct Fields<'a> {
+    headers: &'a Headers,
+    spans: core::slice::Iter<'a, Span>,
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Field<'a>;
+
+    fn next(&mut self) -> Option<Field<'a>> {
+        self.spans.next().map(|span| Field {
+            headers: self.headers,
+            span,
+        })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.spans.size_hint()
+    }
+}
+
+impl DoubleEndedIterator for Fields<'_> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.spans.next_back().map(|span| Field {
+            headers: self.headers,
+            span,
+        })
+    }
+}
+
+impl ExactSizeIterator for Fields<'_> {}
+
+/// Decodes one `H` after the other; see [`Headers::typed_all`]. After an error it goes on with the next value.
+#[derive(Clone, Debug)]
+pub struct TypedAll<'a, H> {
+    values: Values<'a>,
+    header: PhantomData<fn() -> H>,
+}
+
+impl<'a, H: TypedHeader<'a>> Iterator for TypedAll<'a, H> {
+    type Item = Result<H, HeaderError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.values.is_used_up() {
+            return None;
+        }
+        let before = self.values.position();
+        let item = H::decode(&mut self.values);
+        if self.values.position() == before {
+            // A decoder that takes nothing must not make this endless.
+            self.values.next();
+        }
+        if self.values.take_invalid() {
+            return Some(Err(HeaderError::new("not UTF-8", 0)));
+        }
+        Some(item)
+    }
+}

@@ -1,0 +1,109 @@
+use super::*;
+use crate::header::testing::headers;
+use crate::{HeaderName, Message, ParserConfig};
+
+const TEXT: &str = "INVITE sip:h SIP/2.0\r\nv: SIP/2.0/UDP a;branch=1 , SIP/2.0/UDP b\r\nX-Odd  :\t one\r\n two\r\n\
+    Via: SIP/2.0/UDP c\r\nROUTE: \"x,y\" <sip:a,b@h;lr>, <sip:c;lr>\r\nf: <sip:a>;tag=1\r\nto:<sip:b>\r\n\
+    Call-id: z\r\nCSEQ: 1 INVITE\r\nX-odd: three\r\nRoute:\r\n\r\nbody";
+
+fn parse(text: &'static str) -> Message {
+    Message::parse(
+        Bytes::from_static(text.as_bytes()),
+        &ParserConfig::default(),
+    )
+    .unwrap()
+}
+
+#[test]
+fn rfc3261_7_3_1_values_are_split_outside_quotes_and_brackets() {
+    let message = parse(TEXT);
+    let h = message.headers();
+    assert!(h.values(HeaderName::Via).eq([
+        "SIP/2.0/UDP a;branch=1",
+        "SIP/2.0/UDP b",
+        "SIP/2.0/UDP c"
+    ]));
+    assert!(h.values_rev(HeaderName::Via).eq([
+        "SIP/2.0/UDP c",
+        "SIP/2.0/UDP b",
+        "SIP/2.0/UDP a;branch=1"
+    ]));
+    assert!(
+        h.values(HeaderName::Route)
+            .eq(["\"x,y\" <sip:a,b@h;lr>", "<sip:c;lr>"])
+    );
+    assert_eq!(h.get(HeaderName::from_static("x-ODD")), Some("one\r\n two"));
+    assert_eq!(h.count(HeaderName::from_static("X-Odd")), 2);
+    assert_eq!(h.count(HeaderName::Via), 2);
+    let names: Vec<_> = h.fields().map(|field| field.name_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "v", "X-Odd", "Via", "ROUTE", "f", "to", "Call-id", "CSEQ", "X-odd", "Route"
+        ]
+    );
+    assert_eq!(
+        (h.from_tag(), h.to_tag(), h.call_id()),
+        (Some("1"), None, Some("z"))
+    );
+}
+
+#[test]
+fn an_unedited_message_is_its_buffer() {
+    let message = parse(TEXT);
+    assert_eq!(message.to_bytes().as_ptr(), TEXT.as_ptr());
+    let mut out = Vec::new();
+    message.encode(&mut out);
+    assert_eq!(out, TEXT.as_bytes());
+}
+
+#[test]
+fn edits_leave_the_other_bytes_alone() {
+    let mut message = parse(TEXT);
+    let h = message.headers_mut();
+    assert!(h.remove_first(HeaderName::Via));
+    h.push_front(HeaderName::Via, "SIP/2.0/UDP p");
+    assert!(h.remove_first(HeaderName::Route));
+    assert!(h.remove_first(HeaderName::Route));
+    assert!(!h.remove_first(HeaderName::Route));
+    h.push_front(HeaderName::RecordRoute, "<sip:p;lr>");
+    assert_eq!(h.decrement_max_forwards(), Some(70));
+    assert_eq!(h.decrement_max_forwards(), Some(69));
+    assert!(h.set_to_tag("t"));
+    assert!(!h.set_to_tag("u"));
+    let expected = "INVITE sip:h SIP/2.0\r\nVia: SIP/2.0/UDP p\r\nv: SIP/2.0/UDP b\r\nX-Odd  :\t one\r\n two\r\n\
+        Via: SIP/2.0/UDP c\r\nRecord-Route: <sip:p;lr>\r\nf: <sip:a>;tag=1\r\nto: <sip:b>;tag=t\r\nCall-id: z\r\n\
+        CSEQ: 1 INVITE\r\nX-odd: three\r\nMax-Forwards: 69\r\n\r\nbody";
+    assert_eq!(message.to_bytes(), expected);
+    let again = Message::parse(message.to_bytes(), &ParserConfig::default()).unwrap();
+    assert_eq!(again.to_bytes(), expected);
+}
+
+#[test]
+fn values_cannot_add_fields() {
+    let h = headers(
+        HeaderName::Subject,
+        &["a\r\nVia: evil\r\n\r\nb", "a\r\n folded", "a\r b\n"],
+    );
+    let values: Vec<_> = h.values(HeaderName::Subject).collect();
+    assert_eq!(values, ["a  Via: evil    b", "a\r\n folded", "a  b"]);
+}
+
+#[test]
+fn bodies_are_replaced_with_their_fields() {
+    let Message::Request(mut request) = parse(TEXT) else {
+        panic!("not a request")
+    };
+    request.set_body("text/plain", "hello");
+    assert_eq!(request.headers().get(HeaderName::ContentLength), Some("5"));
+    assert!(request.to_bytes().ends_with(b"\r\n\r\nhello"));
+    request.remove_body();
+    assert_eq!(request.headers().get(HeaderName::ContentType), None);
+    assert!(request.to_bytes().ends_with(b"Content-Length: 0\r\n\r\n"));
+}
+
+#[test]
+fn sizes_of_hot_types() {
+    assert_eq!(size_of::<Span>(), 16);
+    assert!(size_of::<Message>() <= 512, "{}", size_of::<Message>());
+}

@@ -1,0 +1,455 @@
+//! [`HeaderName`]: every header field of the IANA registry, from one table.
+
+use core::fmt;
+use core::hash::{Hash, Hasher};
+
+use crate::token::Token;
+
+/// How the values of a field are arranged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arity {
+    /// One field, one value.
+    One,
+    /// A comma separates values, and several fields mean the same as one (RFC 3261 §7.3.1).
+    List,
+}
+
+macro_rules! names {
+    ($($variant:ident $name:literal $compact:literal $arity:ident $rfc:literal,)*) => {
+        /// The name of a header field (RFC 3261 §7.3). Names are compared without regard to case, and a compact form
+        /// names the same field.
+        ///
+        /// ```
+        /// use sip_message::HeaderName;
+        /// assert_eq!(HeaderName::from_bytes(b"v"), Some(HeaderName::Via));
+        /// assert_eq!(HeaderName::from_bytes(b"CALL-ID"), Some(HeaderName::CallId));
+        /// const MINE: HeaderName = HeaderName::from_static("X-Mine");
+        /// assert_eq!(HeaderName::from_bytes(b"x-mine"), Some(MINE));
+        /// ```
+        ///
+        /// | name | compact | values | defined in |
+        /// |---|---|---|---|
+        $(#[doc = concat!("| `", $name, "` | `", $compact, "` | ", stringify!($arity), " | ", $rfc, " |")])*
+        #[derive(Clone)]
+        #[non_exhaustive]
+        pub enum HeaderName {
+            $(#[doc = concat!("`", $name, "` (", $rfc, ").")] $variant,)*
+            /// A field that is not in the table.
+            Other(Token),
+        }
+
+        #[repr(u8)]
+        enum Id { $($variant,)* }
+
+        const TABLE: &[Entry] = &[$(Entry { name: $name, compact: $compact, arity: Arity::$arity },)*];
+
+        static ALL: &[HeaderName] = &[$(HeaderName::$variant,)*];
+
+        impl HeaderName {
+            /// Every name of the table, in alphabetical order.
+            pub const REGISTERED: &[Self] = &[$(Self::$variant,)*];
+
+            pub(crate) const fn id(&self) -> NameId {
+                match self {
+                    $(Self::$variant => NameId(Id::$variant as u8),)*
+                    Self::Other(_) => NameId::OTHER,
+                }
+            }
+        }
+    };
+}
+
+struct Entry {
+    name: &'static str,
+    compact: &'static str,
+    arity: Arity,
+}
+
+names! {
+    Accept "Accept" "" List "RFC 3261 §20.1",
+    AcceptContact "Accept-Contact" "a" List "RFC 3841",
+    AcceptEncoding "Accept-Encoding" "" List "RFC 3261 §20.2",
+    AcceptLanguage "Accept-Language" "" List "RFC 3261 §20.3",
+    AcceptResourcePriority "Accept-Resource-Priority" "" List "RFC 4412",
+    AdditionalIdentity "Additional-Identity" "" List "3GPP TS 24.229",
+    AlertInfo "Alert-Info" "" List "RFC 3261 §20.4",
+    Allow "Allow" "" List "RFC 3261 §20.5",
+    AllowEvents "Allow-Events" "u" List "RFC 6665",
+    AnswerMode "Answer-Mode" "" One "RFC 5373",
+    AuthenticationInfo "Authentication-Info" "" One "RFC 3261 §20.6",
+    Authorization "Authorization" "" One "RFC 3261 §20.7",
+    CallId "Call-ID" "i" One "RFC 3261 §20.8",
+    CallInfo "Call-Info" "" List "RFC 3261 §20.9",
+    CellularNetworkInfo "Cellular-Network-Info" "" List "3GPP TS 24.229",
+    Contact "Contact" "m" List "RFC 3261 §20.10",
+    ContentDisposition "Content-Disposition" "" One "RFC 3261 §20.11",
+    ContentEncoding "Content-Encoding" "e" List "RFC 3261 §20.12",
+    ContentId "Content-ID" "" One "RFC 8262",
+    ContentLanguage "Content-Language" "" List "RFC 3261 §20.13",
+    ContentLength "Content-Length" "l" One "RFC 3261 §20.14",
+    ContentTransferEncoding "Content-Transfer-Encoding" "" One "RFC 2045",
+    ContentType "Content-Type" "c" One "RFC 3261 §20.15",
+    CSeq "CSeq" "" One "RFC 3261 §20.16",
+    Date "Date" "" One "RFC 3261 §20.17",
+    DcInfo "DC-Info" "" List "3GPP TS 24.229",
+    Diversion "Diversion" "" List "RFC 5806",
+    Encryption "Encryption" "" One "RFC 2543",
+    ErrorInfo "Error-Info" "" List "RFC 3261 §20.18",
+    Event "Event" "o" One "RFC 6665",
+    Expires "Expires" "" One "RFC 3261 §20.19",
+    FeatureCaps "Feature-Caps" "" List "RFC 6809",
+    FlowTimer "Flow-Timer" "" One "RFC 5626",
+    From "From" "f" One "RFC 3261 §20.20",
+    Geolocation "Geolocation" "" List "RFC 6442",
+    GeolocationError "Geolocation-Error" "" One "RFC 6442",
+    GeolocationRouting "Geolocation-Routing" "" One "RFC 6442",
+    Hide "Hide" "" One "RFC 2543",
+    HistoryInfo "History-Info" "" List "RFC 7044",
+    Identity "Identity" "y" List "RFC 8224",
+    IdentityInfo "Identity-Info" "n" One "RFC 4474",
+    InReplyTo "In-Reply-To" "" List "RFC 3261 §20.21",
+    InfoPackage "Info-Package" "" One "RFC 6086",
+    Join "Join" "" One "RFC 3911",
+    MaxBreadth "Max-Breadth" "" One "RFC 5393",
+    MaxForwards "Max-Forwards" "" One "RFC 3261 §20.22",
+    MimeVersion "MIME-Version" "" One "RFC 3261 §20.24",
+    MinExpires "Min-Expires" "" One "RFC 3261 §20.23",
+    MinSe "Min-SE" "" One "RFC 4028",
+    Organization "Organization" "" One "RFC 3261 §20.25",
+    OriginationId "Origination-Id" "" One "3GPP TS 24.229",
+    PAccessNetworkInfo "P-Access-Network-Info" "" List "RFC 7315",
+    PAnswerState "P-Answer-State" "" One "RFC 4964",
+    PAssertedIdentity "P-Asserted-Identity" "" List "RFC 3325",
+    PAssertedService "P-Asserted-Service" "" List "RFC 6050",
+    PAssociatedUri "P-Associated-URI" "" List "RFC 7315",
+    PCalledPartyId "P-Called-Party-ID" "" One "RFC 7315",
+    PChargeInfo "P-Charge-Info" "" One "RFC 8496",
+    PChargingFunctionAddresses "P-Charging-Function-Addresses" "" One "RFC 7315",
+    PChargingVector "P-Charging-Vector" "" One "RFC 7315",
+    PDcsBillingInfo "P-DCS-Billing-Info" "" One "RFC 5503",
+    PDcsLaes "P-DCS-LAES" "" One "RFC 5503",
+    PDcsOsps "P-DCS-OSPS" "" One "RFC 5503",
+    PDcsRedirect "P-DCS-Redirect" "" One "RFC 5503",
+    PDcsTracePartyId "P-DCS-Trace-Party-ID" "" One "RFC 5503",
+    PEarlyMedia "P-Early-Media" "" List "RFC 5009",
+    PMediaAuthorization "P-Media-Authorization" "" List "RFC 3313",
+    PPreferredIdentity "P-Preferred-Identity" "" List "RFC 3325",
+    PPreferredService "P-Preferred-Service" "" List "RFC 6050",
+    PPrivateNetworkIndication "P-Private-Network-Indication" "" One "RFC 7316",
+    PProfileKey "P-Profile-Key" "" One "RFC 5002",
+    PRefusedUriList "P-Refused-URI-List" "" List "RFC 5318",
+    PServedUser "P-Served-User" "" One "RFC 5502",
+    PUserDatabase "P-User-Database" "" One "RFC 4457",
+    PVisitedNetworkId "P-Visited-Network-ID" "" List "RFC 7315",
+    Path "Path" "" List "RFC 3327",
+    PermissionMissing "Permission-Missing" "" List "RFC 5360",
+    PolicyContact "Policy-Contact" "" List "RFC 6794",
+    PolicyId "Policy-ID" "" List "RFC 6794",
+    Priority "Priority" "" One "RFC 3261 §20.26",
+    PriorityShare "Priority-Share" "" One "3GPP TS 24.229",
+    PriorityVerstat "Priority-Verstat" "" One "3GPP TS 24.229",
+    PrivAnswerMode "Priv-Answer-Mode" "" One "RFC 5373",
+    Privacy "Privacy" "" One "RFC 3323",
+    ProxyAuthenticate "Proxy-Authenticate" "" One "RFC 3261 §20.27",
+    ProxyAuthenticationInfo "Proxy-Authentication-Info" "" One "RFC 7615",
+    ProxyAuthorization "Proxy-Authorization" "" One "RFC 3261 §20.28",
+    ProxyRequire "Proxy-Require" "" List "RFC 3261 §20.29",
+    RAck "RAck" "" One "RFC 3262",
+    RSeq "RSeq" "" One "RFC 3262",
+    Reason "Reason" "" List "RFC 3326",
+    RecordRoute "Record-Route" "" List "RFC 3261 §20.30",
+    RecvInfo "Recv-Info" "" List "RFC 6086",
+    ReferEventsAt "Refer-Events-At" "" One "RFC 7614",
+    ReferSub "Refer-Sub" "" One "RFC 4488",
+    ReferTo "Refer-To" "r" One "RFC 3515",
+    ReferredBy "Referred-By" "b" One "RFC 3892",
+    RejectContact "Reject-Contact" "j" List "RFC 3841",
+    RelayedCharge "Relayed-Charge" "" One "3GPP TS 24.229",
+    RemotePartyId "Remote-Party-ID" "" List "draft-ietf-sip-privacy",
+    Replaces "Replaces" "" One "RFC 3891",
+    ReplyTo "Reply-To" "" One "RFC 3261 §20.31",
+    RequestDisposition "Request-Disposition" "d" List "RFC 3841",
+    Require "Require" "" List "RFC 3261 §20.32",
+    ResourcePriority "Resource-Priority" "" List "RFC 4412",
+    ResourceShare "Resource-Share" "" One "3GPP TS 24.229",
+    ResponseKey "Response-Key" "" One "RFC 2543",
+    ResponseSource "Response-Source" "" One "3GPP TS 24.229",
+    RestorationInfo "Restoration-Info" "" One "3GPP TS 24.229",
+    RetryAfter "Retry-After" "" One "RFC 3261 §20.33",
+    Route "Route" "" List "RFC 3261 §20.34",
+    SecurityClient "Security-Client" "" List "RFC 3329",
+    SecurityServer "Security-Server" "" List "RFC 3329",
+    SecurityVerify "Security-Verify" "" List "RFC 3329",
+    Server "Server" "" One "RFC 3261 §20.35",
+    ServiceInteractInfo "Service-Interact-Info" "" One "3GPP TS 24.229",
+    ServiceRoute "Service-Route" "" List "RFC 3608",
+    SessionExpires "Session-Expires" "x" One "RFC 4028",
+    SessionId "Session-ID" "" One "RFC 7989",
+    SipETag "SIP-ETag" "" One "RFC 3903",
+    SipIfMatch "SIP-If-Match" "" One "RFC 3903",
+    Subject "Subject" "s" One "RFC 3261 §20.36",
+    SubscriptionState "Subscription-State" "" One "RFC 6665",
+    Supported "Supported" "k" List "RFC 3261 §20.37",
+    SuppressIfMatch "Suppress-If-Match" "" One "RFC 5839",
+    TargetDialog "Target-Dialog" "" One "RFC 4538",
+    Timestamp "Timestamp" "" One "RFC 3261 §20.38",
+    To "To" "t" One "RFC 3261 §20.39",
+    TriggerConsent "Trigger-Consent" "" List "RFC 5360",
+    Unsupported "Unsupported" "" List "RFC 3261 §20.40",
+    UserAgent "User-Agent" "" One "RFC 3261 §20.41",
+    UserToUser "User-to-User" "" List "RFC 7433",
+    Via "Via" "v" List "RFC 3261 §20.42",
+    Warning "Warning" "" List "RFC 3261 §20.43",
+    WwwAuthenticate "WWW-Authenticate" "" One "RFC 3261 §20.44",
+}
+
+/// A name as the field index keeps it: the place in the table, or [`NameId::OTHER`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NameId(pub(crate) u8);
+
+impl NameId {
+    pub(crate) const OTHER: Self = Self(u8::MAX);
+
+    /// The table entry that the bytes name, in its long or compact form.
+    pub(crate) fn lookup(name: &[u8]) -> Self {
+        if let [letter] = name {
+            #[expect(
+                clippy::indexing_slicing,
+                reason = "a table of 256 entries indexed by a byte"
+            )]
+            return Self(COMPACT[usize::from(*letter)]);
+        }
+        let mut slot = hash(name);
+        loop {
+            #[expect(
+                clippy::indexing_slicing,
+                reason = "the hash and the step are masked to the table"
+            )]
+            let id = SLOTS[slot];
+            let Some(entry) = TABLE.get(usize::from(id)) else {
+                return Self::OTHER;
+            };
+            // Most peers write the canonical form, and comparing that is much cheaper.
+            let canonical = entry.name.as_bytes();
+            if canonical == name || canonical.eq_ignore_ascii_case(name) {
+                return Self(id);
+            }
+            slot = (slot + 1) & (SLOT_COUNT - 1);
+        }
+    }
+
+    pub(crate) fn arity(self) -> Arity {
+        TABLE
+            .get(usize::from(self.0))
+            .map_or(Arity::One, |entry| entry.arity)
+    }
+
+    pub(crate) fn name(self) -> Option<HeaderName> {
+        ALL.get(usize::from(self.0)).cloned()
+    }
+}
+
+const SLOT_COUNT: usize = 1024;
+const _: () = assert!(TABLE.len() < NameId::OTHER.0 as usize && TABLE.len() * 4 < SLOT_COUNT);
+
+/// Length and three letters, case folded: enough to keep the table nearly free of collisions.
+#[expect(clippy::indexing_slicing, reason = "the length is at least 1")]
+const fn hash(name: &[u8]) -> usize {
+    let len = name.len();
+    if len == 0 {
+        return 0;
+    }
+    let first = (name[0] | 0x20) as usize;
+    let middle = (name[len / 2] | 0x20) as usize;
+    let last = (name[len - 1] | 0x20) as usize;
+    (len * 67 + first * 11 + middle * 97 + last * 37) & (SLOT_COUNT - 1)
+}
+
+static SLOTS: [u8; SLOT_COUNT] = slots();
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "const evaluation, bounded by the loops"
+)]
+const fn slots() -> [u8; SLOT_COUNT] {
+    let mut slots = [NameId::OTHER.0; SLOT_COUNT];
+    let mut i = 0;
+    while i < TABLE.len() {
+        let mut slot = hash(TABLE[i].name.as_bytes());
+        while slots[slot] != NameId::OTHER.0 {
+            slot = (slot + 1) & (SLOT_COUNT - 1);
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "asserted above")]
+        let id = i as u8;
+        slots[slot] = id;
+        i += 1;
+    }
+    slots
+}
+
+static COMPACT: [u8; 256] = compact();
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "const evaluation, bounded by the loop"
+)]
+const fn compact() -> [u8; 256] {
+    let mut letters = [NameId::OTHER.0; 256];
+    let mut i = 0;
+    while i < TABLE.len() {
+        let letter = TABLE[i].compact.as_bytes();
+        if letter.len() == 1 {
+            #[expect(clippy::cast_possible_truncation, reason = "asserted above")]
+            let id = i as u8;
+            letters[letter[0] as usize] = id;
+            letters[letter[0].to_ascii_uppercase() as usize] = id;
+        }
+        i += 1;
+    }
+    letters
+}
+
+impl HeaderName {
+    /// The name that the bytes spell, in any case, long or compact; `None` if they are not a token.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        NameId::lookup(bytes)
+            .name()
+            .or_else(|| Token::from_bytes(bytes).map(Self::Other))
+    }
+
+    /// A name that is not in the table, for use in a constant. A name of the table has its own variant, which this is
+    /// not equal to.
+    ///
+    /// # Panics
+    /// When the text is not a token; in a constant, that does not compile.
+    #[must_use]
+    pub const fn from_static(name: &'static str) -> Self {
+        Self::Other(Token::from_static(name))
+    }
+
+    /// The canonical spelling, or for a name that is not in the table the one it came with.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Other(token) => token.as_str(),
+            known => TABLE
+                .get(usize::from(known.id().0))
+                .map_or("", |entry| entry.name),
+        }
+    }
+
+    /// The compact form, if the field has one (RFC 3261 §7.3.3).
+    #[must_use]
+    pub fn compact(&self) -> Option<&'static str> {
+        TABLE
+            .get(usize::from(self.id().0))
+            .map(|entry| entry.compact)
+            .filter(|compact| !compact.is_empty())
+    }
+
+    /// May a comma separate several values in one field (RFC 3261 §7.3.1)?
+    #[must_use]
+    pub fn is_list(&self) -> bool {
+        self.id().arity() == Arity::List
+    }
+}
+
+impl PartialEq for HeaderName {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Other(a), Self::Other(b)) => a.as_str().eq_ignore_ascii_case(b.as_str()),
+            (a, b) => a.id() == b.id(),
+        }
+    }
+}
+
+impl Eq for HeaderName {}
+
+impl Hash for HeaderName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id().0.hash(state);
+        if let Self::Other(token) = self {
+            for byte in token.as_str().bytes() {
+                byte.to_ascii_lowercase().hash(state);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for HeaderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for HeaderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc3261_7_3_1_every_name_reads_in_every_case() {
+        for (name, entry) in HeaderName::REGISTERED.iter().zip(TABLE) {
+            assert_eq!(name.as_str(), entry.name);
+            assert_eq!(
+                HeaderName::from_bytes(entry.name.as_bytes()).as_ref(),
+                Some(name)
+            );
+            assert_eq!(
+                HeaderName::from_bytes(entry.name.to_ascii_uppercase().as_bytes()).as_ref(),
+                Some(name)
+            );
+            assert_eq!(
+                HeaderName::from_bytes(entry.name.to_ascii_lowercase().as_bytes()).as_ref(),
+                Some(name)
+            );
+        }
+        assert_eq!(HeaderName::REGISTERED.len(), TABLE.len());
+    }
+
+    #[test]
+    fn rfc3261_7_3_3_every_compact_form_reads() {
+        let mut count = 0;
+        for name in HeaderName::REGISTERED {
+            let Some(compact) = name.compact() else {
+                continue;
+            };
+            count += 1;
+            assert_eq!(
+                HeaderName::from_bytes(compact.as_bytes()).as_ref(),
+                Some(name)
+            );
+            assert_eq!(
+                HeaderName::from_bytes(compact.to_ascii_uppercase().as_bytes()).as_ref(),
+                Some(name)
+            );
+        }
+        assert_eq!(count, 20);
+    }
+
+    #[test]
+    fn unknown_names_compare_without_case() {
+        let a = HeaderName::from_bytes(b"X-Thing").unwrap();
+        assert_eq!(a, HeaderName::from_static("x-tHING"));
+        assert_ne!(a, HeaderName::from_static("x-other"));
+        assert_eq!(a.as_str(), "X-Thing");
+        assert_eq!(HeaderName::from_bytes(b"z").unwrap().as_str(), "z");
+        assert_eq!(HeaderName::from_bytes(b"no colon"), None);
+    }
+
+    #[test]
+    fn collisions_stay_rare() {
+        let displaced = TABLE
+            .iter()
+            .enumerate()
+            .filter(|(i, entry)| usize::from(SLOTS[hash(entry.name.as_bytes())]) != *i)
+            .count();
+        assert!(displaced <= 12, "{displaced} names are not in their slot");
+    }
+}

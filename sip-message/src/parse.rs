@@ -1,0 +1,646 @@
+//! The parser: one pass that locates the start line, the fields and the body.
+
+use bytes::Bytes;
+
+use crate::chars;
+use crate::config::ParserConfig;
+use crate::error::{ParseError, ParseErrorKind as Kind};
+use crate::headers::{Headers, Place, Source, Span, offset};
+use crate::message::{Body, Message};
+use crate::method::Method;
+use crate::name::{HeaderName, NameId};
+use crate::request::Request;
+use crate::response::Response;
+use crate::status::StatusCode;
+
+pub(crate) fn message(datagram: Bytes, config: &ParserConfig) -> Result<Message, ParseError> {
+    let buf: &[u8] = &datagram;
+    if buf.len() > config.limits.message_size {
+        return Err(ParseError::new(
+            Kind::MessageTooLarge,
+            config.limits.message_size,
+            looks_like_request(buf),
+        ));
+    }
+    let start = skip_line_ends(buf);
+    let (line, fields_at) = start_line(buf, start, config)?;
+    let request = matches!(line, StartLine::Request { .. });
+    let mut head = Head::new();
+    let mut headers = Headers::with_base(Bytes::new());
+    let end = fields(buf, fields_at, config, request, &mut headers, &mut head)?;
+    check_text(
+        buf.get(start..end).unwrap_or_default(),
+        start,
+        config,
+        request,
+    )?;
+    head.check_mandatory(end, request)?;
+    let body_at = end + 2;
+    let body_end = match head.content_length {
+        // RFC 3261 §18.3: without Content-Length the body is the rest of the datagram, and what follows a shorter
+        // body is discarded.
+        None => buf.len(),
+        Some((length, _)) if length <= buf.len() - body_at => body_at + length,
+        // RFC 3261 §18.3: a datagram that ends before its body does is an error.
+        Some((_, at)) => return Err(ParseError::new(Kind::BodyTruncated, at, request)),
+    };
+    headers.attach(datagram);
+    Ok(assemble(
+        line,
+        headers,
+        Body::Base {
+            start: offset(body_at),
+            end: offset(body_end),
+        },
+    ))
+}
+
+/// Locates what can be located in a broken request: the request line if there is something like one, and every line
+/// that is a field, up to the first empty line or the end. The body is left out.
+pub(crate) fn lenient(datagram: &Bytes) -> Option<Request> {
+    let buf: &[u8] = datagram;
+    let buf = buf.get(..buf.len().min(u16::MAX.into()))?;
+    let start = skip_line_ends(buf);
+    let end = line_end_lenient(buf, start);
+    let line = buf.get(start..end)?.trim_ascii_end();
+    let method_len = line
+        .iter()
+        .position(|&b| chars::is_wsp(b))
+        .unwrap_or(line.len());
+    let method = Method::from_bytes(line.get(..method_len)?)?;
+    let rest = line.get(method_len..)?;
+    if line
+        .get(..4)
+        .is_some_and(|p| p.eq_ignore_ascii_case(b"SIP/"))
+        || !contains_version(rest)
+    {
+        return None;
+    }
+    let uri_at = start + method_len + rest.iter().take_while(|&&b| chars::is_wsp(b)).count();
+    let uri_end = rest
+        .iter()
+        .rposition(|&b| chars::is_wsp(b))
+        .map_or(end, |at| start + method_len + at)
+        .max(uri_at);
+    let mut headers = Headers::with_base(Bytes::new());
+    let mut pos = next_line(buf, end);
+    while pos < buf.len() && headers.len() < 64 {
+        let mut end = line_end_lenient(buf, pos);
+        if end == pos {
+            break;
+        }
+        // Folds belong to the field.
+        while buf
+            .get(next_line(buf, end))
+            .copied()
+            .is_some_and(chars::is_wsp)
+        {
+            end = line_end_lenient(buf, next_line(buf, end));
+        }
+        let line_at = pos;
+        pos = next_line(buf, end);
+        let Some((name, value_at)) = field_name(buf, line_at) else {
+            continue;
+        };
+        let value = buf.get(value_at..end).unwrap_or_default();
+        // Nothing that would break the answer is copied into it.
+        let broken = core::str::from_utf8(value).is_err()
+            || value.iter().any(|&b| b < 0x20 && !chars::is_lws(b));
+        if broken || !has_only_folds(value) {
+            continue;
+        }
+        let (value_at, value_len) = trimmed(buf, value_at, end);
+        headers.index(Span {
+            start: offset(line_at),
+            len: offset(pos - line_at),
+            value_len: offset(value_len),
+            value_at: u16::try_from(value_at - line_at).ok()?,
+            name,
+            source: Source::Base,
+        });
+    }
+    headers.attach(datagram.clone());
+    let uri = Place {
+        source: Source::Base,
+        start: offset(uri_at),
+        end: offset(uri_end),
+    };
+    let line = Place {
+        source: Source::Base,
+        start: offset(start),
+        end: offset(next_line(buf, end)),
+    };
+    let mut request =
+        Request::from_parts(method, line, uri, headers, Body::Base { start: 0, end: 0 });
+    // What was located may have odd line ends; it is written anew, so that it can be copied and encoded.
+    request.normalize();
+    Some(request)
+}
+
+/// The start line and where the first field begins.
+enum StartLine {
+    Request {
+        method: Method,
+        line: Place,
+        uri: Place,
+    },
+    Response {
+        status: StatusCode,
+        line: Place,
+        reason: Place,
+    },
+}
+
+fn assemble(line: StartLine, headers: Headers, body: Body) -> Message {
+    match line {
+        StartLine::Request { method, line, uri } => {
+            Message::Request(Request::from_parts(method, line, uri, headers, body))
+        }
+        StartLine::Response {
+            status,
+            line,
+            reason,
+        } => Message::Response(Response::from_parts(status, line, reason, headers, body)),
+    }
+}
+
+/// RFC 3261 §7.5: line ends before the start line are ignored.
+pub(crate) fn skip_line_ends(buf: &[u8]) -> usize {
+    let mut pos = 0;
+    while buf.get(pos..).is_some_and(|rest| rest.starts_with(b"\r\n")) {
+        pos += 2;
+    }
+    pos
+}
+
+fn start_line(
+    buf: &[u8],
+    start: usize,
+    config: &ParserConfig,
+) -> Result<(StartLine, usize), ParseError> {
+    let rest = buf.get(start..).unwrap_or_default();
+    if rest.is_empty() {
+        return Err(ParseError::new(Kind::Empty, start, false));
+    }
+    let limit = config.limits.start_line_size;
+    let window = rest.get(..limit).unwrap_or(rest);
+    let Some(len) = memchr::memchr2(b'\r', b'\n', window) else {
+        let request = looks_like_request(rest);
+        let kind = if !request && !is_version_prefix(rest) {
+            Kind::NotSip
+        } else if rest.len() > limit {
+            Kind::StartLineTooLong
+        } else {
+            Kind::Truncated
+        };
+        return Err(ParseError::new(kind, start + window.len(), request));
+    };
+    let line = rest.get(..len).unwrap_or_default();
+    let at = |from: usize, to: usize| Place {
+        source: Source::Base,
+        start: offset(start + from),
+        end: offset(start + to),
+    };
+    let parsed = if is_version_prefix(line) {
+        status_line(line, start).map(|(status, reason)| StartLine::Response {
+            status,
+            line: at(0, len + 2),
+            reason: at(reason, len),
+        })
+    } else {
+        request_line(line, start).map(|(method, from, to)| StartLine::Request {
+            method,
+            line: at(0, len + 2),
+            uri: at(from, to),
+        })
+    }?;
+    if !rest.get(len..).is_some_and(|end| end.starts_with(b"\r\n")) {
+        let kind = if len + 1 == rest.len() {
+            Kind::Truncated
+        } else {
+            Kind::LineEnd
+        };
+        return Err(ParseError::new(
+            kind,
+            start + len,
+            matches!(parsed, StartLine::Request { .. }),
+        ));
+    }
+    Ok((parsed, start + len + 2))
+}
+
+fn is_version_prefix(line: &[u8]) -> bool {
+    line.get(..4)
+        .is_some_and(|prefix| prefix.eq_ignore_ascii_case(b"SIP/"))
+}
+
+/// RFC 3261 §25.1: `Method SP Request-URI SP SIP-Version CRLF`, with single spaces.
+fn request_line(line: &[u8], start: usize) -> Result<(Method, usize, usize), ParseError> {
+    let error = |kind, at, request| Err(ParseError::new(kind, start + at, request));
+    // The version decides whether this is SIP at all; its last space cannot be in the URI.
+    let Some(last) = memchr::memrchr(b' ', line) else {
+        return error(Kind::NotSip, 0, false);
+    };
+    let version = line.get(last + 1..).unwrap_or_default();
+    let first = memchr::memchr(b' ', line).unwrap_or(last);
+    if !version.eq_ignore_ascii_case(b"SIP/2.0") {
+        return match version {
+            [] if contains_version(line) => error(Kind::RequestLine, last, true),
+            version if is_version(version) => error(Kind::Version, last + 1, true),
+            _ if contains_version(line) => error(Kind::RequestLine, last + 1, true),
+            _ => error(Kind::NotSip, 0, false),
+        };
+    }
+    let Some(method) = Method::from_bytes(line.get(..first).unwrap_or_default()) else {
+        return error(Kind::Method, 0, true);
+    };
+    if first >= last {
+        return error(Kind::RequestLine, last, true);
+    }
+    let uri = line.get(first + 1..last).unwrap_or_default();
+    // White space inside the URI, or more than one space around it: RFC 4475 sections 3.1.2.3, 3.1.2.9.
+    if uri.is_empty() {
+        return error(Kind::RequestLine, first + 1, true);
+    }
+    if let Some(at) = uri.iter().position(|&b| b <= b' ' || b == 0x7f) {
+        return error(Kind::RequestLine, first + 1 + at, true);
+    }
+    Ok((method, first + 1, last))
+}
+
+/// `"SIP" "/" 1*DIGIT "." 1*DIGIT`.
+fn is_version(text: &[u8]) -> bool {
+    let Some(number) = text.get(4..).filter(|_| is_version_prefix(text)) else {
+        return false;
+    };
+    let mut parts = number.split(|&b| b == b'.');
+    let digits = |part: Option<&[u8]>| {
+        part.is_some_and(|p| !p.is_empty() && p.iter().all(u8::is_ascii_digit))
+    };
+    digits(parts.next()) && digits(parts.next()) && parts.next().is_none()
+}
+
+/// Is there a SIP version after white space? Then the line was meant to be a request line.
+fn contains_version(line: &[u8]) -> bool {
+    line.split(|&b| chars::is_wsp(b))
+        .skip(1)
+        .any(is_version_prefix)
+}
+
+/// Does the first line look like that of a request? For errors that come before it is parsed.
+pub(crate) fn looks_like_request(buf: &[u8]) -> bool {
+    let start = skip_line_ends(buf);
+    let rest = buf.get(start..).unwrap_or_default();
+    let rest = rest.get(..8192).unwrap_or(rest);
+    let line = memchr::memchr2(b'\r', b'\n', rest)
+        .and_then(|len| rest.get(..len))
+        .unwrap_or(rest);
+    let method = line.split(|&b| b == b' ').next().unwrap_or_default();
+    !is_version_prefix(line) && contains_version(line) && chars::all_token(method)
+}
+
+/// RFC 3261 §25.1: `SIP-Version SP Status-Code SP Reason-Phrase CRLF`; the phrase may be empty.
+fn status_line(line: &[u8], start: usize) -> Result<(StatusCode, usize), ParseError> {
+    let error = |kind, at| Err(ParseError::new(kind, start + at, false));
+    let space = memchr::memchr(b' ', line).unwrap_or(line.len());
+    let version = line.get(..space).unwrap_or_default();
+    if !version.eq_ignore_ascii_case(b"SIP/2.0") {
+        return if is_version(version) {
+            error(Kind::Version, 0)
+        } else {
+            error(Kind::NotSip, 0)
+        };
+    }
+    let code = line.get(space + 1..).unwrap_or_default();
+    let digits = match code {
+        [a @ b'1'..=b'6', b @ b'0'..=b'9', c @ b'0'..=b'9', b' ', ..] => [a, b, c],
+        _ => return error(Kind::StatusLine, space + 1),
+    };
+    let number = digits
+        .iter()
+        .fold(0_u16, |n, &&d| n * 10 + u16::from(d - b'0'));
+    match StatusCode::from_u16(number) {
+        Some(status) => Ok((status, space + 5)),
+        None => error(Kind::StatusLine, space + 1),
+    }
+}
+
+/// What the field loop notices on its way.
+pub(crate) struct Head {
+    /// Bits of the mandatory and singular fields that were seen.
+    seen: u8,
+    /// The value, and where the digits are.
+    pub(crate) content_length: Option<(usize, usize)>,
+}
+
+const VIA: u8 = 1;
+const FROM: u8 = 2;
+const TO: u8 = 4;
+const CALL_ID: u8 = 8;
+const CSEQ: u8 = 16;
+const MAX_FORWARDS: u8 = 32;
+const CONTENT_LENGTH: u8 = 64;
+const CONTENT_TYPE: u8 = 128;
+
+const ID_VIA: NameId = HeaderName::Via.id();
+const ID_FROM: NameId = HeaderName::From.id();
+const ID_TO: NameId = HeaderName::To.id();
+const ID_CALL_ID: NameId = HeaderName::CallId.id();
+const ID_CSEQ: NameId = HeaderName::CSeq.id();
+const ID_MAX_FORWARDS: NameId = HeaderName::MaxForwards.id();
+const ID_CONTENT_LENGTH: NameId = HeaderName::ContentLength.id();
+const ID_CONTENT_TYPE: NameId = HeaderName::ContentType.id();
+
+impl Head {
+    pub(crate) const fn new() -> Self {
+        Self {
+            seen: 0,
+            content_length: None,
+        }
+    }
+
+    fn note(
+        &mut self,
+        name: NameId,
+        value: &[u8],
+        value_at: usize,
+        request: bool,
+    ) -> Result<(), ParseError> {
+        let bit = match name {
+            ID_VIA => {
+                self.seen |= VIA;
+                return Ok(());
+            }
+            ID_FROM => FROM,
+            ID_TO => TO,
+            ID_CALL_ID => CALL_ID,
+            ID_CSEQ => CSEQ,
+            ID_MAX_FORWARDS => MAX_FORWARDS,
+            ID_CONTENT_LENGTH => CONTENT_LENGTH,
+            ID_CONTENT_TYPE => CONTENT_TYPE,
+            _ => return Ok(()),
+        };
+        // RFC 3261 §7.3.1: only a field whose grammar is a list may be there twice.
+        if self.seen & bit != 0 {
+            return Err(ParseError::new(Kind::Duplicate, value_at, request));
+        }
+        self.seen |= bit;
+        if bit == CONTENT_LENGTH {
+            let Some(length) = number(value) else {
+                return Err(ParseError::new(Kind::ContentLength, value_at, request));
+            };
+            self.content_length = Some((length, value_at));
+        }
+        Ok(())
+    }
+
+    /// RFC 3261 §8.1.1: the fields that every message has. Max-Forwards is not among them here, because requests of
+    /// RFC 2543 elements lack it (§16.3, step 3).
+    fn check_mandatory(&self, at: usize, request: bool) -> Result<(), ParseError> {
+        const ALL: u8 = VIA | FROM | TO | CALL_ID | CSEQ;
+        if self.seen & ALL == ALL {
+            return Ok(());
+        }
+        let missing = [
+            (VIA, Kind::ViaMissing),
+            (FROM, Kind::FromMissing),
+            (TO, Kind::ToMissing),
+            (CALL_ID, Kind::CallIdMissing),
+            (CSEQ, Kind::CSeqMissing),
+        ];
+        for (bit, kind) in missing {
+            if self.seen & bit == 0 {
+                return Err(ParseError::new(kind, at, request));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Digits alone; nothing larger than any limit could be.
+fn number(digits: &[u8]) -> Option<usize> {
+    if digits.is_empty() || digits.len() > 10 {
+        return None;
+    }
+    digits.iter().try_fold(0_usize, |n, d| {
+        d.is_ascii_digit().then(|| n * 10 + usize::from(d - b'0'))
+    })
+}
+
+/// Indexes the fields from `pos` on. The answer is where the empty line begins.
+fn fields(
+    buf: &[u8],
+    mut pos: usize,
+    config: &ParserConfig,
+    request: bool,
+    headers: &mut Headers,
+    head: &mut Head,
+) -> Result<usize, ParseError> {
+    let limits = &config.limits;
+    let error = |kind, at| Err(ParseError::new(kind, at, request));
+    loop {
+        if pos > limits.head_size {
+            return error(Kind::HeadTooLarge, pos);
+        }
+        match buf.get(pos..) {
+            Some([b'\r', b'\n', ..]) => return Ok(pos),
+            None | Some([] | [b'\r']) => return error(Kind::Truncated, pos),
+            Some(_) => {}
+        }
+        if headers.len() >= limits.fields {
+            return error(Kind::TooManyFields, pos);
+        }
+        let Some((name, value_at)) = field_name(buf, pos) else {
+            return error(field_name_error(buf, pos), pos);
+        };
+        let end = field_end(buf, value_at, config, request)?;
+        if end - pos > limits.field_size {
+            return error(Kind::FieldTooLong, pos);
+        }
+        let (value_at, value_len) = trimmed(buf, value_at, end);
+        head.note(
+            name,
+            buf.get(value_at..value_at + value_len).unwrap_or_default(),
+            value_at,
+            request,
+        )?;
+        let Ok(to_value) = u16::try_from(value_at - pos) else {
+            return error(Kind::FieldTooLong, pos);
+        };
+        headers.index(Span {
+            start: offset(pos),
+            len: offset(end + 2 - pos),
+            value_len: offset(value_len),
+            value_at: to_value,
+            name,
+            source: Source::Base,
+        });
+        pos = end + 2;
+    }
+}
+
+/// The name at `pos` and where its colon ends: `token HCOLON` (RFC 3261 §25.1).
+fn field_name(buf: &[u8], pos: usize) -> Option<(NameId, usize)> {
+    let line = buf.get(pos..)?;
+    let len = line.iter().position(|&b| !chars::is_token(b))?;
+    let name = line.get(..len).filter(|name| !name.is_empty())?;
+    let mut after = len;
+    // RFC 3261 §25.1 HCOLON: white space may stand before the colon.
+    while line.get(after).copied().is_some_and(chars::is_wsp) {
+        after += 1;
+    }
+    (line.get(after) == Some(&b':')).then(|| (NameId::lookup(name), pos + after + 1))
+}
+
+/// The name is bad, or the buffer ends in it.
+fn field_name_error(buf: &[u8], pos: usize) -> Kind {
+    let rest = buf.get(pos..).unwrap_or_default();
+    if rest.iter().all(|&b| chars::is_token(b) || chars::is_wsp(b)) {
+        Kind::Truncated
+    } else {
+        Kind::FieldName
+    }
+}
+
+/// Where the line of the field ends, folds included: the place of its CR.
+fn field_end(
+    buf: &[u8],
+    from: usize,
+    config: &ParserConfig,
+    request: bool,
+) -> Result<usize, ParseError> {
+    let mut pos = from;
+    loop {
+        let rest = buf.get(pos..).unwrap_or_default();
+        let Some(at) = memchr::memchr2(b'\r', b'\n', rest) else {
+            return Err(ParseError::new(Kind::Truncated, buf.len(), request));
+        };
+        pos += at;
+        match buf.get(pos..) {
+            // RFC 3261 §7.3.1: a line that starts with white space continues the one before.
+            Some([b'\r', b'\n', b' ' | b'\t', ..]) => pos += 3,
+            Some([b'\r', b'\n', ..]) => return Ok(pos),
+            Some([b'\r']) => return Err(ParseError::new(Kind::Truncated, pos, request)),
+            Some([b'\r', ..]) if config.accept_control_characters => pos += 1,
+            _ => return Err(ParseError::new(Kind::LineEnd, pos, request)),
+        }
+    }
+}
+
+/// The place and length of the value without white space at its ends.
+fn trimmed(buf: &[u8], from: usize, to: usize) -> (usize, usize) {
+    let mut text = buf.get(from..to).unwrap_or_default();
+    let mut at = from;
+    while let [first, rest @ ..] = text {
+        if !chars::is_lws(*first) {
+            break;
+        }
+        text = rest;
+        at += 1;
+    }
+    while let [rest @ .., last] = text {
+        if !chars::is_lws(*last) {
+            break;
+        }
+        text = rest;
+    }
+    (at, text.len())
+}
+
+/// RFC 3261 §7, §25.1: the head is UTF-8 and has no control characters but those of line ends and tabs.
+fn check_text(
+    head: &[u8],
+    start: usize,
+    config: &ParserConfig,
+    request: bool,
+) -> Result<(), ParseError> {
+    let mut non_ascii = 0;
+    let mut control = false;
+    // No early exit, so that the compiler makes it wide.
+    for &byte in head {
+        non_ascii |= byte;
+        control |=
+            (byte < 0x20) & (byte != b'\r') & (byte != b'\n') & (byte != b'\t') | (byte == 0x7f);
+    }
+    if control && !config.accept_control_characters {
+        let is_control = |&b: &u8| b < 0x20 && !chars::is_lws(b) || b == 0x7f;
+        let at = head.iter().position(is_control).unwrap_or_default();
+        return Err(ParseError::new(Kind::ControlCharacter, start + at, request));
+    }
+    if non_ascii >= 0x80 && !config.accept_non_utf8 {
+        if let Err(error) = core::str::from_utf8(head) {
+            return Err(ParseError::new(
+                Kind::NotUtf8,
+                start + error.valid_up_to(),
+                request,
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Content-Length of a complete head, for framing. The head runs from the start line to the empty line.
+pub(crate) fn content_length(buf: &[u8], config: &ParserConfig) -> Result<usize, ParseError> {
+    let start = skip_line_ends(buf);
+    let (line, mut pos) = start_line(buf, start, config)?;
+    let request = matches!(line, StartLine::Request { .. });
+    let mut head = Head::new();
+    loop {
+        match buf.get(pos..) {
+            Some([b'\r', b'\n', ..]) => break,
+            None | Some([] | [b'\r']) => {
+                return Err(ParseError::new(Kind::Truncated, pos, request));
+            }
+            Some(_) => {}
+        }
+        let Some((name, value_at)) = field_name(buf, pos) else {
+            return Err(ParseError::new(field_name_error(buf, pos), pos, request));
+        };
+        let end = field_end(buf, value_at, config, request)?;
+        if name == ID_CONTENT_LENGTH {
+            let (at, len) = trimmed(buf, value_at, end);
+            head.note(name, buf.get(at..at + len).unwrap_or_default(), at, request)?;
+        }
+        pos = end + 2;
+    }
+    match head.content_length {
+        Some((length, _)) => Ok(length),
+        // RFC 3261 §18.3: MUST be used with stream-oriented transports.
+        None => Err(ParseError::new(Kind::ContentLengthMissing, pos, request)),
+    }
+}
+
+/// Checks the first line of a stream as soon as it is there, so that other protocols are noticed at once.
+pub(crate) fn check_start_line(buf: &[u8], config: &ParserConfig) -> Result<(), ParseError> {
+    start_line(buf, skip_line_ends(buf), config).map(drop)
+}
+
+/// The end of the line at `from`, whatever ends it.
+fn line_end_lenient(buf: &[u8], from: usize) -> usize {
+    let rest = buf.get(from..).unwrap_or_default();
+    from + memchr::memchr2(b'\r', b'\n', rest).unwrap_or(rest.len())
+}
+
+fn next_line(buf: &[u8], end: usize) -> usize {
+    match buf.get(end..) {
+        Some([b'\r', b'\n', ..]) => end + 2,
+        Some([_, ..]) => end + 1,
+        _ => buf.len(),
+    }
+}
+
+/// Is every CR and LF in the value part of a fold?
+fn has_only_folds(value: &[u8]) -> bool {
+    let mut pos = 0;
+    while let Some(at) = value
+        .get(pos..)
+        .and_then(|text| memchr::memchr2(b'\r', b'\n', text))
+    {
+        pos += at;
+        match value.get(pos..) {
+            Some([b'\r', b'\n', b' ' | b'\t', ..]) => pos += 3,
+            _ => return false,
+        }
+    }
+    true
+}

@@ -1,0 +1,220 @@
+//! [`Request`]: a method, a Request-URI, header fields and a body.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use bytes::Bytes;
+
+use crate::build::RequestBuilder;
+use crate::error::{BuildError, ParseError, ParseErrorKind as Kind};
+use crate::header;
+use crate::headers::{Headers, Place};
+use crate::message::{self, Body};
+use crate::method::Method;
+use crate::uri::{UriError, UriRef};
+
+/// A request (RFC 3261 §7.1).
+///
+/// ```
+/// use sip_message::{HeaderName, Method, Request};
+/// let mut request = Request::builder(Method::Message, "sip:bob@example.com")
+///     .header(HeaderName::Via, "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK776")
+///     .header(HeaderName::From, "<sip:alice@example.com>;tag=49583")
+///     .header(HeaderName::To, "<sip:bob@example.com>")
+///     .call_id("asd88asd77a@192.0.2.1")
+///     .cseq(1)
+///     .max_forwards(70)
+///     .body("text/plain", "Watson, come here.")
+///     .build()?;
+/// request.set_uri("sip:bob@192.0.2.2")?;
+/// assert!(request.to_bytes().starts_with(b"MESSAGE sip:bob@192.0.2.2 SIP/2.0\r\nVia:"));
+/// assert!(request.to_bytes().ends_with(b"\r\n\r\nWatson, come here."));
+/// # Ok::<(), sip_message::BuildError>(())
+/// ```
+#[derive(Clone)]
+pub struct Request {
+    method: Method,
+    line: Place,
+    uri: Place,
+    headers: Headers,
+    body: Body,
+}
+
+impl Request {
+    /// Starts a request. What `build` demands: Via, From, To, Call-ID and CSeq.
+    #[must_use]
+    pub fn builder(method: Method, uri: impl AsRef<str>) -> RequestBuilder {
+        RequestBuilder::new(method, uri.as_ref())
+    }
+
+    pub(crate) const fn from_parts(
+        method: Method,
+        line: Place,
+        uri: Place,
+        headers: Headers,
+        body: Body,
+    ) -> Self {
+        Self {
+            method,
+            line,
+            uri,
+            headers,
+            body,
+        }
+    }
+
+    /// The method.
+    #[must_use]
+    pub const fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The Request-URI as it is written; empty if it is not UTF-8, which only a lenient configuration lets pass.
+    #[must_use]
+    pub fn uri_str(&self) -> &str {
+        self.headers.text(self.uri).unwrap_or_default()
+    }
+
+    /// The Request-URI, located.
+    ///
+    /// # Errors
+    /// When it is malformed: the answer is 400 (RFC 3261 §21.4.1).
+    pub fn uri(&self) -> Result<UriRef<'_>, UriError> {
+        UriRef::parse(self.uri_str())
+    }
+
+    /// Puts another Request-URI into the request line.
+    ///
+    /// # Errors
+    /// When it is empty or has white space or control characters.
+    pub fn set_uri(&mut self, uri: impl AsRef<str>) -> Result<(), BuildError> {
+        let uri = uri.as_ref();
+        if uri.is_empty() || uri.bytes().any(|b| b <= b' ' || b == 0x7f) {
+            return Err(BuildError::Uri);
+        }
+        self.write_line(uri.as_bytes());
+        Ok(())
+    }
+
+    fn write_line(&mut self, uri: &[u8]) {
+        let mut from = 0;
+        let mut to = 0;
+        let method = self.method.as_str();
+        self.line = self.headers.append(|out| {
+            let start = out.len();
+            out.extend_from_slice(method.as_bytes());
+            out.push(b' ');
+            from = out.len() - start;
+            out.extend_from_slice(uri);
+            to = out.len() - start;
+            out.extend_from_slice(b" SIP/2.0\r\n");
+        });
+        self.uri = Place {
+            source: self.line.source,
+            start: self.line.start + crate::headers::offset(from),
+            end: self.line.start + crate::headers::offset(to),
+        };
+    }
+
+    /// Writes the request line and every field anew, in the form this crate writes.
+    pub(crate) fn normalize(&mut self) {
+        let uri: Vec<u8> = self
+            .headers
+            .bytes(self.uri)
+            .iter()
+            .map(|&b| if b <= b' ' || b == 0x7f { b'_' } else { b })
+            .collect();
+        self.write_line(&uri);
+        self.headers.normalize();
+    }
+
+    /// The header fields.
+    #[must_use]
+    pub const fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// The header fields, to edit.
+    pub const fn headers_mut(&mut self) -> &mut Headers {
+        &mut self.headers
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        self.body.as_slice(&self.headers)
+    }
+
+    /// The body as shared bytes, which keep the whole datagram alive.
+    #[must_use]
+    pub fn body_bytes(&self) -> Bytes {
+        self.body.to_bytes(&self.headers)
+    }
+
+    /// Puts another body into place, with its Content-Type and Content-Length.
+    pub fn set_body(&mut self, content_type: &str, body: impl Into<Bytes>) {
+        self.body = message::set_body(&mut self.headers, content_type, body.into());
+    }
+
+    /// Removes the body and the fields that describe it; Content-Length becomes 0.
+    pub fn remove_body(&mut self) {
+        self.body = message::remove_body(&mut self.headers);
+    }
+
+    pub(crate) fn replace_body(&mut self, body: Body) {
+        self.body = body;
+    }
+
+    /// Appends the message to `out`; see [`Message::encode`](crate::Message::encode).
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        message::encode(self.line, &self.headers, &self.body, out);
+    }
+
+    /// The message as bytes; that of an unedited message is the buffer it came in.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        message::to_bytes(self.line, &self.headers, &self.body)
+    }
+
+    /// See [`Message::validate`](crate::Message::validate).
+    ///
+    /// # Errors
+    /// The first field that is missing or malformed.
+    pub fn validate(&self) -> Result<(), ParseError> {
+        if let Err(error) = self.uri() {
+            // A URI that has a scheme we know nothing of is 416 only for who must route on it, so it passes here.
+            return Err(ParseError::new(
+                Kind::Uri,
+                self.uri.start as usize + error.offset(),
+                true,
+            ));
+        }
+        let cseq = message::validate(&self.headers, true)?;
+        // RFC 3261 §8.1.1.5: the method MUST match that of the request.
+        if cseq.method != self.method {
+            return Err(ParseError::new(
+                Kind::CSeqMethod,
+                self.headers.offset_of(&crate::HeaderName::CSeq),
+                true,
+            ));
+        }
+        match self.headers.typed::<header::MaxForwards>() {
+            Ok(_) => Ok(()),
+            Err(_) => {
+                let at = self.headers.offset_of(&crate::HeaderName::MaxForwards);
+                Err(ParseError::new(Kind::MaxForwards, at, true))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("uri", &self.uri_str())
+            .field("headers", &self.headers)
+            .field("body_len", &self.body().len())
+            .finish()
+    }
+}

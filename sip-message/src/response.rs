@@ -1,0 +1,172 @@
+//! [`Response`]: a status, a reason phrase, header fields and a body.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use bytes::Bytes;
+
+use crate::build::ResponseBuilder;
+use crate::error::ParseError;
+use crate::headers::{Headers, Place};
+use crate::message::{self, Body};
+use crate::request::Request;
+use crate::status::StatusCode;
+
+/// A response (RFC 3261 §7.2).
+#[derive(Clone)]
+pub struct Response {
+    status: StatusCode,
+    line: Place,
+    reason: Place,
+    headers: Headers,
+    body: Body,
+}
+
+impl Response {
+    /// Starts a response to a request: Via, From, To, Call-ID and CSeq are copied, for a 100 also Timestamp
+    /// (RFC 3261 §8.2.6). The To tag is the caller's: [`ResponseBuilder::to_tag`].
+    ///
+    /// ```
+    /// use sip_message::{Message, ParserConfig, Response, StatusCode};
+    /// let request = "OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\n\
+    ///     To: <sip:h>\r\nCall-ID: x@a\r\nCSeq: 1 OPTIONS\r\n\r\n";
+    /// let message = Message::parse(request.into(), &ParserConfig::default()).unwrap();
+    /// let response = Response::to(message.as_request().unwrap(), StatusCode::OK).to_tag("77").build().unwrap();
+    /// assert_eq!(response.to_bytes(), "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\n\
+    ///     From: <sip:a@h>;tag=1\r\nTo: <sip:h>;tag=77\r\nCall-ID: x@a\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n");
+    /// ```
+    #[must_use]
+    pub fn to(request: &Request, status: StatusCode) -> ResponseBuilder {
+        ResponseBuilder::new(request, status)
+    }
+
+    pub(crate) const fn from_parts(
+        status: StatusCode,
+        line: Place,
+        reason: Place,
+        headers: Headers,
+        body: Body,
+    ) -> Self {
+        Self {
+            status,
+            line,
+            reason,
+            headers,
+            body,
+        }
+    }
+
+    /// The status code.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The reason phrase, for people; empty if it is not UTF-8, which only a lenient configuration lets pass.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        self.headers.text(self.reason).unwrap_or_default()
+    }
+
+    /// Puts another status and reason phrase into the status line. Control characters become spaces.
+    pub fn set_status(&mut self, status: StatusCode, reason: &str) {
+        self.status = status;
+        let mut from = 0;
+        self.line = self
+            .headers
+            .append(|out| from = write_status_line(out, status, reason));
+        self.reason = Place {
+            source: self.line.source,
+            start: self.line.start + crate::headers::offset(from),
+            end: self.line.end - 2,
+        };
+    }
+
+    /// The header fields.
+    #[must_use]
+    pub const fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// The header fields, to edit.
+    pub const fn headers_mut(&mut self) -> &mut Headers {
+        &mut self.headers
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        self.body.as_slice(&self.headers)
+    }
+
+    /// The body as shared bytes, which keep the whole datagram alive.
+    #[must_use]
+    pub fn body_bytes(&self) -> Bytes {
+        self.body.to_bytes(&self.headers)
+    }
+
+    /// Puts another body into place, with its Content-Type and Content-Length.
+    pub fn set_body(&mut self, content_type: &str, body: impl Into<Bytes>) {
+        self.body = message::set_body(&mut self.headers, content_type, body.into());
+    }
+
+    /// Removes the body and the fields that describe it; Content-Length becomes 0.
+    pub fn remove_body(&mut self) {
+        self.body = message::remove_body(&mut self.headers);
+    }
+
+    pub(crate) fn replace_body(&mut self, body: Body) {
+        self.body = body;
+    }
+
+    pub(crate) const fn set_line(&mut self, line: Place, reason: Place) {
+        self.line = line;
+        self.reason = reason;
+    }
+
+    /// Appends the message to `out`; see [`Message::encode`](crate::Message::encode).
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        message::encode(self.line, &self.headers, &self.body, out);
+    }
+
+    /// The message as bytes; that of an unedited message is the buffer it came in.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        message::to_bytes(self.line, &self.headers, &self.body)
+    }
+
+    /// See [`Message::validate`](crate::Message::validate).
+    ///
+    /// # Errors
+    /// The first field that is missing or malformed.
+    pub fn validate(&self) -> Result<(), ParseError> {
+        message::validate(&self.headers, false).map(drop)
+    }
+}
+
+/// Appends `SIP/2.0 200 OK CRLF`. Where the reason phrase begins.
+pub(crate) fn write_status_line(out: &mut Vec<u8>, status: StatusCode, reason: &str) -> usize {
+    let start = out.len();
+    out.extend_from_slice(b"SIP/2.0 ");
+    crate::header::push_decimal(out, status.as_u16().into());
+    out.push(b' ');
+    let from = out.len() - start;
+    out.extend(
+        reason
+            .bytes()
+            .map(|b| if b.is_ascii_control() { b' ' } else { b }),
+    );
+    out.extend_from_slice(b"\r\n");
+    from
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("reason", &self.reason())
+            .field("headers", &self.headers)
+            .field("body_len", &self.body().len())
+            .finish()
+    }
+}

@@ -1,0 +1,300 @@
+//! Locating the parts of a URI.
+
+use super::{Scheme, UriError};
+use crate::chars;
+
+/// Where the parts of a URI are. A URI of more than 65,535 bytes is refused.
+///
+/// ```text
+/// sip:user:password@host:port;params?headers
+///    ^colon
+///         ^user_end
+///                  ^at
+///                       ^host_end
+///                            ^port_end
+///                                   ^params_end
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parts {
+    pub(super) scheme: Scheme,
+    pub(super) colon: u16,
+    /// The end of the user; equal to `at` without a password, and both are `colon` without a user.
+    pub(super) user_end: u16,
+    pub(super) at: u16,
+    pub(super) host_end: u16,
+    pub(super) port: Option<u16>,
+    pub(super) port_end: u16,
+    pub(super) params_end: u16,
+}
+
+impl Parts {
+    /// The parts of an empty text.
+    pub(super) const NOTHING: Self = Self {
+        scheme: Scheme::Other,
+        colon: 0,
+        user_end: 0,
+        at: 0,
+        host_end: 0,
+        port: None,
+        port_end: 0,
+        params_end: 0,
+    };
+
+    pub(super) const fn has_user(&self) -> bool {
+        self.at > self.colon
+    }
+
+    pub(super) const fn host_start(&self) -> u16 {
+        // Without a user `at` is `colon`, so this is right in both cases.
+        self.at + 1
+    }
+
+    pub(super) fn parse(text: &[u8]) -> Result<Self, UriError> {
+        let Ok(len) = u16::try_from(text.len()) else {
+            return Err(UriError::new("URI too long", usize::from(u16::MAX)));
+        };
+        let (scheme, colon) = scheme(text)?;
+        let base = Self {
+            scheme,
+            colon,
+            user_end: colon,
+            at: colon,
+            host_end: len,
+            port: None,
+            port_end: len,
+            params_end: len,
+        };
+        match scheme {
+            Scheme::Sip | Scheme::Sips => base.sip(text),
+            Scheme::Tel => base.tel(text),
+            Scheme::Urn => base.urn(text),
+            Scheme::Other => base.other(text),
+        }
+    }
+
+    /// RFC 3261 §25.1: `"sip:" [ userinfo ] hostport uri-parameters [ headers ]`.
+    fn sip(mut self, text: &[u8]) -> Result<Self, UriError> {
+        let body = usize::from(self.colon) + 1;
+        let rest = text.get(body..).unwrap_or_default();
+        // An unescaped "@" is nowhere but after the user information.
+        if let Some(at) = memchr::memchr(b'@', rest) {
+            let userinfo = rest.get(..at).unwrap_or_default();
+            let user_end = userinfo.iter().position(|&b| b == b':').unwrap_or(at);
+            let (user, password) = userinfo
+                .split_at_checked(user_end)
+                .unwrap_or((userinfo, &[]));
+            if user.is_empty() {
+                return Err(UriError::new("empty user in the URI", body));
+            }
+            if !chars::all_escaped(user, chars::is_user) {
+                return Err(UriError::new("bad character in the user of the URI", body));
+            }
+            let password = password.get(1..).unwrap_or_default();
+            if !chars::all_escaped(password, chars::is_password) {
+                return Err(UriError::new(
+                    "bad character in the password of the URI",
+                    body + user_end + 1,
+                ));
+            }
+            self.user_end = place(body + user_end);
+            self.at = place(body + at);
+        }
+        let start = usize::from(self.host_start());
+        let host_len = host_len(text.get(start..).unwrap_or_default())
+            .ok_or_else(|| UriError::new("bad host in the URI", start))?;
+        let mut pos = start + host_len;
+        self.host_end = place(pos);
+        if text.get(pos) == Some(&b':') {
+            let digits = text.get(pos + 1..).unwrap_or_default();
+            let (port, len) =
+                port(digits).ok_or_else(|| UriError::new("bad port in the URI", pos + 1))?;
+            self.port = Some(port);
+            pos += 1 + len;
+        }
+        self.port_end = place(pos);
+        pos = params(text, pos)?;
+        self.params_end = place(pos);
+        match text.get(pos) {
+            None => Ok(self),
+            Some(b'?') => {
+                headers(text.get(pos + 1..).unwrap_or_default(), pos + 1)?;
+                Ok(self)
+            }
+            Some(_) => Err(UriError::new("bad character in the URI", pos)),
+        }
+    }
+
+    /// RFC 3966 §3: a global number, or a local one with a `phone-context`.
+    fn tel(mut self, text: &[u8]) -> Result<Self, UriError> {
+        let start = usize::from(self.colon) + 1;
+        let rest = text.get(start..).unwrap_or_default();
+        let len = rest.iter().position(|&b| b == b';').unwrap_or(rest.len());
+        let number = rest.get(..len).unwrap_or_default();
+        let separator = |b: u8| matches!(b, b'-' | b'.' | b'(' | b')');
+        let (digits, global) = match number.split_first() {
+            Some((b'+', digits)) => (digits, true),
+            _ => (number, false),
+        };
+        let digit = |b: u8| {
+            b.is_ascii_digit() || !global && (b.is_ascii_hexdigit() || matches!(b, b'*' | b'#'))
+        };
+        if !digits.iter().any(|&b| digit(b)) || !digits.iter().all(|&b| digit(b) || separator(b)) {
+            return Err(UriError::new("bad telephone number in the URI", start));
+        }
+        self.host_end = place(start + len);
+        self.port_end = self.host_end;
+        let end = params(text, start + len)?;
+        self.params_end = place(end);
+        if end != text.len() {
+            return Err(UriError::new("bad character in the URI", end));
+        }
+        // RFC 3966 §5.1.5: a local number without its context means nothing.
+        let params =
+            core::str::from_utf8(text.get(start + len..).unwrap_or_default()).unwrap_or_default();
+        if !global
+            && crate::param::ParamIter::new(params)
+                .value("phone-context")
+                .is_none()
+        {
+            return Err(UriError::new(
+                "local telephone number without phone-context",
+                start,
+            ));
+        }
+        Ok(self)
+    }
+
+    /// RFC 8141 §2: `"urn:" NID ":" NSS`.
+    fn urn(self, text: &[u8]) -> Result<Self, UriError> {
+        let start = usize::from(self.colon) + 1;
+        let rest = text.get(start..).unwrap_or_default();
+        let nid = rest.iter().position(|&b| b == b':').unwrap_or(rest.len());
+        let name = rest.get(..nid).unwrap_or_default();
+        let specific = rest.get(nid + 1..).unwrap_or_default();
+        let letters = name.first().is_some_and(u8::is_ascii_alphanumeric)
+            && name.iter().all(|&b| b.is_ascii_alphanumeric() || b == b'-');
+        if name.len() < 2 || !letters || specific.is_empty() {
+            return Err(UriError::new("bad URN", start));
+        }
+        self.other(text)
+    }
+
+    /// RFC 2396 §3: characters of a URI, and at least one of them.
+    fn other(self, text: &[u8]) -> Result<Self, UriError> {
+        let start = usize::from(self.colon) + 1;
+        let rest = text.get(start..).unwrap_or_default();
+        if rest.is_empty() {
+            return Err(UriError::new("nothing after the scheme of the URI", start));
+        }
+        match rest.iter().position(|&b| !chars::is_uri_any(b)) {
+            Some(at) => Err(UriError::new("bad character in the URI", start + at)),
+            None => Ok(self),
+        }
+    }
+}
+
+/// Offsets are below the length, which fits (`Parts::parse`).
+fn place(offset: usize) -> u16 {
+    u16::try_from(offset).unwrap_or(u16::MAX)
+}
+
+fn scheme(text: &[u8]) -> Result<(Scheme, u16), UriError> {
+    match text {
+        [b's' | b'S', b'i' | b'I', b'p' | b'P', b':', ..] => return Ok((Scheme::Sip, 3)),
+        [b's' | b'S', b'i' | b'I', b'p' | b'P', b's' | b'S', b':', ..] => {
+            return Ok((Scheme::Sips, 4));
+        }
+        _ => {}
+    }
+    let len = text
+        .iter()
+        .position(|&b| !(b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.')));
+    let Some(len) = len else {
+        return Err(UriError::new("no scheme in the URI", 0));
+    };
+    let name = text.get(..len).unwrap_or_default();
+    if text.get(len) != Some(&b':') || !name.first().is_some_and(u8::is_ascii_alphabetic) {
+        return Err(UriError::new("no scheme in the URI", 0));
+    }
+    let scheme = if name.eq_ignore_ascii_case(b"tel") {
+        Scheme::Tel
+    } else if name.eq_ignore_ascii_case(b"urn") {
+        Scheme::Urn
+    } else {
+        Scheme::Other
+    };
+    Ok((scheme, place(len)))
+}
+
+/// The length of the host at the front, or `None` if there is none.
+pub(crate) fn host_len(text: &[u8]) -> Option<usize> {
+    if text.first() == Some(&b'[') {
+        let end = memchr::memchr(b']', text)?;
+        let inner = core::str::from_utf8(text.get(1..end)?).ok()?;
+        inner.parse::<core::net::Ipv6Addr>().ok()?;
+        return Some(end + 1);
+    }
+    let len = text
+        .iter()
+        .position(|&b| !chars::is_host(b))
+        .unwrap_or(text.len());
+    // RFC 3261 §25.1 hostname: labels start and end with alphanumerics, and one dot may close the name.
+    let name = text.get(..len)?;
+    let ends = name.first()?.is_ascii_alphanumeric() && name.last().is_some_and(|&b| b != b'-');
+    ends.then_some(len)
+}
+
+/// A port and how many digits it has.
+pub(crate) fn port(text: &[u8]) -> Option<(u16, usize)> {
+    let mut value: u16 = 0;
+    let mut len = 0;
+    for &digit in text.iter().take_while(|b| b.is_ascii_digit()) {
+        value = value
+            .checked_mul(10)?
+            .checked_add(u16::from(digit - b'0'))?;
+        len += 1;
+    }
+    (len > 0).then_some((value, len))
+}
+
+/// Passes `*( ";" pname [ "=" pvalue ] )`; where it ends.
+fn params(text: &[u8], from: usize) -> Result<usize, UriError> {
+    let mut pos = from;
+    while text.get(pos) == Some(&b';') {
+        pos += 1;
+        let rest = text.get(pos..).unwrap_or_default();
+        let len = rest
+            .iter()
+            .position(|&b| matches!(b, b';' | b'?'))
+            .unwrap_or(rest.len());
+        let param = rest.get(..len).unwrap_or_default();
+        let eq = param.iter().position(|&b| b == b'=').unwrap_or(len);
+        let (name, value) = param.split_at_checked(eq).unwrap_or((param, &[]));
+        if name.is_empty() || !chars::all_escaped(name, chars::is_uri_param) {
+            return Err(UriError::new("bad parameter name in the URI", pos));
+        }
+        // "=" with nothing after it is not in the grammar; nor is a second "=", but peers put base64 there.
+        let value = value.get(1..).unwrap_or_default();
+        if eq < len && value.is_empty()
+            || !chars::all_escaped(value, |b| chars::is_uri_param(b) || b == b'=')
+        {
+            return Err(UriError::new("bad parameter value in the URI", pos + eq));
+        }
+        pos += len;
+    }
+    Ok(pos)
+}
+
+/// `header *( "&" header )`, each `hname "=" hvalue`.
+fn headers(text: &[u8], offset: usize) -> Result<(), UriError> {
+    let mut pos = offset;
+    for header in text.split(|&b| b == b'&') {
+        let eq = header.iter().position(|&b| b == b'=');
+        let valid = eq.is_some_and(|eq| eq > 0) && chars::all_escaped(header, chars::is_uri_header);
+        if !valid {
+            return Err(UriError::new("bad header in the URI", pos));
+        }
+        pos += header.len() + 1;
+    }
+    Ok(())
+}
