@@ -1,2 +1,39 @@
-//! The SIP transaction layer (RFC 3261 section 17, RFC 6026) as machines without sockets.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+#![warn(clippy::indexing_slicing)]
+#![cfg_attr(
+    test,
+    allow(clippy::indexing_slicing, reason = "a failed index is a failed test")
+)]
+
+mod branch;
+mod compose;
+mod config;
+mod event;
+mod id;
+mod invite_client;
+mod invite_server;
+mod layer;
+mod links;
+mod matching;
+mod non_invite_client;
+mod non_invite_server;
+mod siphash;
+mod slab;
+mod stats;
+mod step;
+#[cfg(test)]
+mod table;
+mod timer;
+mod transactions;
+
+pub use sip_transport::{Flow, FlowId, Seed, TransportKind};
+
+pub use crate::branch::Branch;
+pub use crate::config::TransactionConfig;
+pub use crate::event::{Event, Input, Output};
+pub use crate::id::{ClientTransactionId, Gone, ServerTransactionId, TransactionId};
+pub use crate::layer::TransactionLayer;
+pub use crate::stats::Stats;
+pub use crate::timer::Timer;
+pub use crate::transactions::Transactions;

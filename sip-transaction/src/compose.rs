@@ -1,0 +1,162 @@
+//! The messages that the layer writes by itself: 100 and 503 responses, ACK to non-2xx, CANCEL.
+//!
+//! They are written straight from the lines of the message that they belong to, so that what is copied stays byte for
+//! byte as it was.
+
+use std::io::Write as _;
+
+use sip_message::{HeaderName, Method, Request, Response, StatusCode};
+
+/// A 100 response (RFC 3261 §8.2.6.1): no To tag, and the Timestamp if there was one.
+pub(crate) fn trying(request: &Request, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"SIP/2.0 100 Trying\r\n");
+    for field in request.headers().fields() {
+        match field.name() {
+            HeaderName::Via
+            | HeaderName::From
+            | HeaderName::To
+            | HeaderName::CallId
+            | HeaderName::CSeq
+            | HeaderName::Timestamp => out.extend_from_slice(field.line()),
+            _ => {}
+        }
+    }
+    out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
+}
+
+/// A final response to a request that gets no transaction (RFC 3261 §8.2.6.2, §21.5.4).
+pub(crate) fn overloaded(request: &Request, tag: &str, retry_after: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"SIP/2.0 503 Service Unavailable\r\n");
+    let tagged = request.headers().to_tag().is_some();
+    for field in request.headers().fields() {
+        match field.name() {
+            HeaderName::To if !tagged => {
+                out.extend_from_slice(field.line().trim_ascii_end());
+                out.extend_from_slice(b";tag=");
+                out.extend_from_slice(tag.as_bytes());
+                out.extend_from_slice(b"\r\n");
+            }
+            HeaderName::Via
+            | HeaderName::From
+            | HeaderName::To
+            | HeaderName::CallId
+            | HeaderName::CSeq => {
+                out.extend_from_slice(field.line());
+            }
+            _ => {}
+        }
+    }
+    write(
+        out,
+        format_args!("Retry-After: {retry_after}\r\nContent-Length: 0\r\n\r\n"),
+    );
+}
+
+/// A response without a body; infallible, because what it copies was in a message already.
+pub(crate) fn response(request: &Request, status: StatusCode, tag: &str) -> Response {
+    #[expect(
+        clippy::expect_used,
+        reason = "build fails for messages over 2 GiB only, and the request was smaller"
+    )]
+    Response::to(request, status)
+        .to_tag(tag)
+        .build()
+        .expect("a response smaller than its request")
+}
+
+/// What ACK and CANCEL take from the INVITE that they belong to (RFC 3261 §17.1.1.3, §9.1).
+#[derive(Debug)]
+pub(crate) struct Skeleton {
+    /// The rest of the request line, then top Via, Route, Max-Forwards, From and Call-ID; then the To of the INVITE.
+    text: Box<[u8]>,
+    to_starts: u32,
+    cseq: u32,
+}
+
+impl Skeleton {
+    /// Of an INVITE that carries our Via already.
+    pub(crate) fn of(invite: &Request, scratch: &mut Vec<u8>) -> Self {
+        scratch.clear();
+        scratch.extend_from_slice(invite.uri_str().as_bytes());
+        scratch.extend_from_slice(b" SIP/2.0\r\n");
+        let headers = invite.headers();
+        if let Some(via) = headers.values(HeaderName::Via).next() {
+            write(scratch, format_args!("Via: {via}\r\n"));
+        }
+        let mut has_max_forwards = false;
+        for field in headers.fields() {
+            match field.name() {
+                // RFC 3261 §17.1.1.3, §9.1: the Route of the INVITE, so that stateless proxies take the same way.
+                HeaderName::Route | HeaderName::From | HeaderName::CallId => {
+                    scratch.extend_from_slice(field.line())
+                }
+                HeaderName::MaxForwards => {
+                    has_max_forwards = true;
+                    scratch.extend_from_slice(field.line());
+                }
+                _ => {}
+            }
+        }
+        if !has_max_forwards {
+            scratch.extend_from_slice(b"Max-Forwards: 70\r\n");
+        }
+        let to_starts = u32::try_from(scratch.len()).unwrap_or(u32::MAX);
+        for field in headers.fields().filter(|field| field.is(&HeaderName::To)) {
+            scratch.extend_from_slice(field.line());
+        }
+        let cseq = headers.cseq().map_or(0, |(number, _)| number);
+        Self {
+            text: Box::from(scratch.as_slice()),
+            to_starts,
+            cseq,
+        }
+    }
+
+    /// The ACK to a 3xx to 6xx response: its To is that of the response (RFC 3261 §17.1.1.3).
+    pub(crate) fn ack(&self, response: &Response, out: &mut Vec<u8>) {
+        let (common, invite_to) = self
+            .text
+            .split_at_checked(self.to_starts as usize)
+            .unwrap_or_default();
+        out.extend_from_slice(b"ACK ");
+        out.extend_from_slice(common);
+        match response
+            .headers()
+            .fields()
+            .find(|field| field.is(&HeaderName::To))
+        {
+            Some(field) => out.extend_from_slice(field.line()),
+            None => out.extend_from_slice(invite_to),
+        }
+        write(
+            out,
+            format_args!("CSeq: {} ACK\r\nContent-Length: 0\r\n\r\n", self.cseq),
+        );
+    }
+
+    /// The CANCEL, with further header fields (RFC 3261 §9.1).
+    pub(crate) fn cancel(&self, headers: &[(HeaderName, &str)], out: &mut Vec<u8>) {
+        out.extend_from_slice(b"CANCEL ");
+        out.extend_from_slice(&self.text);
+        write(
+            out,
+            format_args!("CSeq: {} {}\r\n", self.cseq, Method::Cancel.as_str()),
+        );
+        for (name, value) in headers {
+            write(out, format_args!("{}: ", name.as_str()));
+            // A line end in a value would start another field.
+            out.extend(
+                value
+                    .bytes()
+                    .map(|byte| if byte.is_ascii_control() { b' ' } else { byte }),
+            );
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
+    }
+}
+
+fn write(out: &mut Vec<u8>, arguments: std::fmt::Arguments<'_>) {
+    // Writing to a Vec cannot fail.
+    let _ = out.write_fmt(arguments);
+}

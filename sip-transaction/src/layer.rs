@@ -1,0 +1,102 @@
+//! [`TransactionLayer`]: transactions as the layers above see them.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use sip_message::{HeaderName, Request, Response, StatusCode};
+use sip_transport::{Flow, FlowId};
+
+use crate::{ClientTransactionId, Gone, ServerTransactionId};
+
+/// The calls that a transaction user makes; what comes back are [`Event`](crate::Event)s.
+///
+/// [`Transactions`](crate::Transactions) implements it, and so does the recording double of `sip-testkit`. The trait is
+/// object-safe: a dialog layer or a proxy takes `&mut dyn TransactionLayer` as an argument and stores none.
+pub trait TransactionLayer {
+    /// Sends a request and starts its client transaction (RFC 3261 §17.1).
+    ///
+    /// The layer pushes the top Via: the sent-by of the flow, a fresh branch, and `rport` over UDP (RFC 3581). Not for
+    /// ACK, which has no transaction: see [`send_ack`](Self::send_ack). If the limit on transactions is reached, an
+    /// [`Event::Refused`](crate::Event::Refused) follows.
+    fn request(&mut self, request: Request, flow: Flow, now: Instant) -> ClientTransactionId;
+
+    /// Like [`request`](Self::request) for a proxy: the branch ends in `loop_hash`, by which the proxy recognises a
+    /// request that comes back to it (RFC 3261 §16.6 step 8; see [`Branch::loop_hash_of`](crate::Branch::loop_hash_of)).
+    fn forward(
+        &mut self,
+        request: Request,
+        flow: Flow,
+        loop_hash: u64,
+        now: Instant,
+    ) -> ClientTransactionId;
+
+    /// Passes a response to a server transaction.
+    ///
+    /// A 2xx to an INVITE may be passed again and again while its ACK is missing (RFC 6026 §7.1): its owner
+    /// retransmits it. Any other response after the final one is discarded, and so is what RFC 4320 forbids for
+    /// non-INVITE requests: 101 to 199, an early 100 over UDP, and 408.
+    ///
+    /// # Errors
+    /// [`Gone`] when the transaction has ended.
+    fn respond(
+        &mut self,
+        id: ServerTransactionId,
+        response: Response,
+        now: Instant,
+    ) -> Result<(), Gone>;
+
+    /// Cancels an INVITE (RFC 3261 §9.1); `headers` are added to the CANCEL (such as Reason, RFC 3326).
+    ///
+    /// The CANCEL waits for a provisional response, has a transaction of its own inside, and its response is absorbed.
+    /// If no final response to the INVITE comes within 64*T1 after it,
+    /// [`Event::TimedOut`](crate::Event::TimedOut) follows. After a final response, and for a request other than
+    /// INVITE, nothing is sent.
+    ///
+    /// # Errors
+    /// [`Gone`] when the transaction has ended.
+    fn cancel(
+        &mut self,
+        id: ClientTransactionId,
+        headers: &[(HeaderName, &str)],
+        now: Instant,
+    ) -> Result<(), Gone>;
+
+    /// Sends an ACK to a 2xx (RFC 3261 §13.2.2.4, or one that a proxy forwards): pushes a Via with a fresh branch.
+    ///
+    /// Returns what was sent, for [`retransmit`](Self::retransmit): each retransmission of the 2xx is answered with the
+    /// same ACK.
+    fn send_ack(&mut self, ack: Request, flow: Flow, now: Instant) -> Bytes;
+
+    /// Sends once more what was sent before outside of a transaction.
+    fn retransmit(&mut self, payload: Bytes, flow: FlowId, now: Instant);
+
+    /// Sends a response outside of any transaction, as it is: a stateless answer, or a response that a stateless
+    /// proxy forwards after removing its own Via.
+    fn forward_response(&mut self, response: Response, flow: FlowId, now: Instant);
+
+    /// Sends a request outside of any transaction: pushes a Via whose branch is computed from the request, so that a
+    /// retransmission gets the same one (RFC 3261 §16.11).
+    fn forward_request(&mut self, request: Request, flow: Flow, now: Instant);
+
+    /// Answers a CANCEL: 200 if it matched an INVITE, else 481 (RFC 3261 §9.2).
+    ///
+    /// `tag` becomes the To tag unless the CANCEL has one; it should be that of the responses to the INVITE.
+    ///
+    /// # Errors
+    /// [`Gone`] when the transaction has ended.
+    fn answer_cancel(
+        &mut self,
+        id: ServerTransactionId,
+        cancel: &Request,
+        invite: Option<ServerTransactionId>,
+        tag: &str,
+        now: Instant,
+    ) -> Result<(), Gone> {
+        let status = if invite.is_some() {
+            StatusCode::OK
+        } else {
+            StatusCode::CALL_DOES_NOT_EXIST
+        };
+        self.respond(id, crate::compose::response(cancel, status, tag), now)
+    }
+}

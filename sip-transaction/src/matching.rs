@@ -1,0 +1,182 @@
+//! What identifies a transaction: RFC 3261 §17.1.3 for responses, §17.2.3 for requests (RFC 2543 clients included).
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+
+use sip_message::{Host, Method, Request, Response};
+
+use crate::siphash::{HashKey, SipHash};
+
+/// The cookie by which a branch says that it is unique (RFC 3261 §8.1.1.7).
+pub(crate) const MAGIC_COOKIE: &str = "z9hG4bK";
+
+/// A keyed 128-bit hash of what identifies a transaction, mixed with the method.
+///
+/// The hash key is secret, so nobody can find two requests that collide; see [`SipHash`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MatchKey([u32; 4]);
+
+/// A map by [`MatchKey`]. The keys are keyed hashes already: the map takes their bits as they are.
+pub(crate) type MatchMap<V> = HashMap<MatchKey, V, BuildHasherDefault<PassThrough>>;
+
+/// The hasher of [`MatchMap`].
+#[derive(Debug, Default)]
+pub(crate) struct PassThrough(u64);
+
+/// What identifies a request before its method is mixed in: INVITE, ACK and CANCEL of one transaction share it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RequestIdentity {
+    hash: [u64; 2],
+    /// Whether the branch has no magic cookie: an RFC 2543 client.
+    pub(crate) legacy: bool,
+}
+
+pub(crate) fn has_magic_cookie(branch: &str) -> bool {
+    // RFC 3261 §7.3.1: tokens are case-insensitive; some clients write the cookie in one case.
+    branch
+        .get(..MAGIC_COOKIE.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(MAGIC_COOKIE))
+}
+
+impl RequestIdentity {
+    /// None when the request has no Via that can be read.
+    pub(crate) fn of(request: &Request, key: HashKey) -> Option<Self> {
+        let headers = request.headers();
+        let via = headers.top_via()?;
+        let mut hash = SipHash::new(key);
+        if let Some(branch) = via.branch().filter(|branch| has_magic_cookie(branch)) {
+            // RFC 3261 §17.2.3: the branch and the sent-by. Branches are compared as they are written.
+            hash.field(branch.as_bytes());
+            sent_by(&mut hash, &via);
+            return Some(Self {
+                hash: hash.finish(),
+                legacy: false,
+            });
+        }
+        // RFC 3261 §17.2.3, RFC 2543: Request-URI, From tag, Call-ID, CSeq number and top Via. The To tag is left out,
+        // because the ACK has one and the INVITE has none; the ACK's is compared with that of the response.
+        hash.field(b"RFC 2543");
+        hash.field(request.uri_str().as_bytes());
+        hash.field(headers.from_tag().unwrap_or_default().as_bytes());
+        hash.field(headers.call_id().unwrap_or_default().as_bytes());
+        hash.field(&headers.cseq().map_or(0, |(number, _)| number).to_be_bytes());
+        hash.field(via.branch().unwrap_or_default().as_bytes());
+        sent_by(&mut hash, &via);
+        Some(Self {
+            hash: hash.finish(),
+            legacy: true,
+        })
+    }
+
+    pub(crate) fn with_method(&self, method: &Method) -> MatchKey {
+        MatchKey::new(self.hash, method)
+    }
+}
+
+fn sent_by(hash: &mut SipHash, via: &sip_message::header::Via<'_>) {
+    match via.host() {
+        Host::Name(name) => hash.field_ignoring_case(name.as_bytes()),
+        Host::V4(ip) => hash.field(&ip.octets()),
+        Host::V6(ip) => hash.field(&ip.octets()),
+    }
+    hash.field(&via.port().unwrap_or(0).to_be_bytes());
+}
+
+impl MatchKey {
+    /// The key of a client transaction: the branch, which is ours, and the method.
+    pub(crate) fn of_branch(branch: &str, method: &Method, key: HashKey) -> Self {
+        let mut hash = SipHash::new(key);
+        hash.field(branch.as_bytes());
+        Self::new(hash.finish(), method)
+    }
+
+    /// RFC 3261 §17.1.3: the branch of the top Via, and the method of the CSeq.
+    pub(crate) fn of_response(response: &Response, key: HashKey) -> Option<Self> {
+        let via = response.headers().top_via()?;
+        let (_, method) = response.headers().cseq()?;
+        Some(Self::of_branch(via.branch()?, &method, key))
+    }
+
+    /// The key of the same branch with another method.
+    pub(crate) fn change_method(self, from: &Method, to: &Method) -> Self {
+        let [a, b, c, d] = self.0;
+        let [e, f, g, h] = method_bits(from);
+        Self::xor([a ^ e, b ^ f, c ^ g, d ^ h], method_bits(to))
+    }
+
+    fn new([low, high]: [u64; 2], method: &Method) -> Self {
+        Self::xor(
+            [
+                low as u32,
+                (low >> 32) as u32,
+                high as u32,
+                (high >> 32) as u32,
+            ],
+            method_bits(method),
+        )
+    }
+
+    fn xor([a, b, c, d]: [u32; 4], [e, f, g, h]: [u32; 4]) -> Self {
+        Self([a ^ e, b ^ f, c ^ g, d ^ h])
+    }
+}
+
+/// FNV-1a of the method, spread over the key. The key's own bits are unpredictable, so this needs no secret.
+fn method_bits(method: &Method) -> [u32; 4] {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in method.as_str().bytes() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    let (low, high) = (hash as u32, (hash >> 32) as u32);
+    [low, high, low, high]
+}
+
+/// RFC 3261 §8.2.2.2: what two copies of one request share that came here over different paths. Zero for none.
+pub(crate) fn merge_key(request: &Request, key: HashKey) -> u64 {
+    let headers = request.headers();
+    if headers.to_tag().is_some() {
+        return 0;
+    }
+    let (Some(from_tag), Some(call_id), Some((number, method))) =
+        (headers.from_tag(), headers.call_id(), headers.cseq())
+    else {
+        return 0;
+    };
+    let mut hash = SipHash::new(key);
+    hash.field(from_tag.as_bytes());
+    hash.field(call_id.as_bytes());
+    hash.field(&number.to_be_bytes());
+    hash.field(method.as_str().as_bytes());
+    hash.finish()[0].max(1)
+}
+
+/// The To tag of a message as a number to compare. Zero for none.
+pub(crate) fn tag_hash(tag: Option<&str>, key: HashKey) -> u64 {
+    let Some(tag) = tag else { return 0 };
+    let mut hash = SipHash::new(key);
+    hash.field(tag.as_bytes());
+    hash.finish()[0].max(1)
+}
+
+impl Hash for MatchKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [a, b, _, _] = self.0;
+        state.write_u64(u64::from(a) | (u64::from(b) << 32));
+    }
+}
+
+impl Hasher for PassThrough {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = value;
+    }
+}

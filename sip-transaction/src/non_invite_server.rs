@@ -1,0 +1,240 @@
+//! The non-INVITE server transaction: RFC 3261 §17.2.2 with the rules of RFC 4320.
+//!
+//! ```text
+//!                                   |Request received
+//!                                   |pass to TU
+//!                                   V
+//!                             +-----------+
+//!                             | Trying    |-------------+
+//!                             +-----------+             |200-699 from TU
+//!                                   |                   |send response
+//!                                   |100 from TU        |
+//!                                   |send response      |
+//!                Request            V      100 from TU  |
+//!                send response+-----------+send response|
+//!                    +--------|           |--------+    |
+//!                    |        | Proceeding|        |    |
+//!                    +------->|           |<-------+    |
+//!                             +-----------+             |
+//!                                   |200-699 from TU    |
+//!                                   |send response      |
+//!                Request            V                   |
+//!                send response+-----------+             |
+//!                    +--------| Completed |<------------+
+//!                    +------->|           |
+//!                             +-----------+
+//!                                   |Timer J fires
+//!                                   V
+//!                             +-----------+
+//!                             | Terminated|
+//!                             +-----------+
+//! ```
+//!
+//! A flow that fails is told to the TU and changes no state (RFC 6026 §8.8). What RFC 4320 adds: no provisional
+//! response but 100, and that one not before a client's Timer E would have reached T2 on unreliable transports, but
+//! at that time without being asked; no 408; and nothing at all once the client has given up.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::step::{Step, Tell};
+use crate::timer::Timing;
+
+#[derive(Debug)]
+pub(crate) struct NonInviteServer {
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Trying {
+        /// When a 100 is due, and before which none may leave over an unreliable transport (RFC 4320 §4.1).
+        trying: Instant,
+        response: Box<[u8]>,
+        expiry: Instant,
+    },
+    Proceeding {
+        provisional: Bytes,
+        expiry: Instant,
+    },
+    Completed {
+        /// None when the TU passed a 408, which is never sent (RFC 4320 §4.2).
+        response: Option<Bytes>,
+        timer_j: Instant,
+    },
+    Terminated,
+}
+
+impl NonInviteServer {
+    /// The request came; the caller passes it to the TU, and a 100 to this machine for the case that the TU is slow.
+    pub(crate) fn new(response: Box<[u8]>, timing: Timing<'_>, now: Instant) -> Self {
+        let expiry = now + timing.t1_64();
+        let trying = (now + timing.trying_non_invite()).min(expiry);
+        Self {
+            state: State::Trying {
+                trying,
+                response,
+                expiry,
+            },
+        }
+    }
+
+    /// The request came again.
+    pub(crate) fn on_request(&mut self) -> Step {
+        match &self.state {
+            State::Proceeding { provisional, .. } => Step::send(provisional.clone()),
+            State::Completed {
+                response: Some(response),
+                ..
+            } => Step::send(response.clone()),
+            // RFC 3261 §17.2.2: in Trying, retransmissions are discarded.
+            State::Trying { .. } | State::Completed { response: None, .. } | State::Terminated => {
+                Step::NOTHING
+            }
+        }
+    }
+
+    /// The TU passes a 100 response.
+    pub(crate) fn on_trying(&mut self, response: Bytes, timing: Timing<'_>, now: Instant) -> Step {
+        match &mut self.state {
+            // RFC 4320 §4.1: too early; the timer will send one if nothing better comes.
+            State::Trying { trying, .. } if !timing.reliable && now < *trying => Step::NOTHING,
+            State::Trying { expiry, .. } => {
+                let expiry = *expiry;
+                self.state = State::Proceeding {
+                    provisional: response.clone(),
+                    expiry,
+                };
+                Step::send(response)
+            }
+            State::Proceeding { provisional, .. } => {
+                *provisional = response.clone();
+                Step::send(response)
+            }
+            State::Completed { .. } | State::Terminated => Step::NOTHING,
+        }
+    }
+
+    /// The TU passes a final response other than 408.
+    pub(crate) fn on_final(&mut self, response: Bytes, timing: Timing<'_>, now: Instant) -> Step {
+        match &self.state {
+            State::Trying { .. } | State::Proceeding { .. } => {
+                let step = Step::send(response.clone());
+                if timing.j().is_zero() {
+                    self.state = State::Terminated;
+                    return step.and_end();
+                }
+                self.state = State::Completed {
+                    response: Some(response),
+                    timer_j: now + timing.j(),
+                };
+                step
+            }
+            State::Completed { .. } | State::Terminated => Step::NOTHING,
+        }
+    }
+
+    /// The TU passes a 408: nothing is sent, and retransmissions are absorbed (RFC 4320 §4.2).
+    pub(crate) fn on_request_timeout(&mut self, timing: Timing<'_>, now: Instant) -> Step {
+        match &self.state {
+            State::Trying { .. } | State::Proceeding { .. } => {
+                if timing.j().is_zero() {
+                    return self.end();
+                }
+                self.state = State::Completed {
+                    response: None,
+                    timer_j: now + timing.j(),
+                };
+                Step::NOTHING
+            }
+            State::Completed { .. } | State::Terminated => Step::NOTHING,
+        }
+    }
+
+    /// The client's Timer E has reached T2 without an answer from the TU.
+    pub(crate) fn on_timer_trying(&mut self) -> Step {
+        match &mut self.state {
+            State::Trying {
+                expiry, response, ..
+            } => {
+                let (expiry, response) = (*expiry, Bytes::from(std::mem::take(response)));
+                self.state = State::Proceeding {
+                    provisional: response.clone(),
+                    expiry,
+                };
+                Step::send(response)
+            }
+            State::Proceeding { .. } | State::Completed { .. } | State::Terminated => Step::NOTHING,
+        }
+    }
+
+    /// The client has given up: a final response would come too late to be of use.
+    pub(crate) fn on_timer_expiry(&mut self) -> Step {
+        match &self.state {
+            State::Trying { .. } | State::Proceeding { .. } => self.end(),
+            State::Completed { .. } | State::Terminated => Step::NOTHING,
+        }
+    }
+
+    /// Timer J: no more retransmissions of the request are expected.
+    pub(crate) fn on_timer_j(&mut self) -> Step {
+        match &self.state {
+            State::Completed { .. } => self.end(),
+            State::Trying { .. } | State::Proceeding { .. } | State::Terminated => Step::NOTHING,
+        }
+    }
+
+    /// The flow that carries the responses failed.
+    pub(crate) fn on_flow_failed(&mut self) -> Step {
+        match &self.state {
+            State::Trying { .. } | State::Proceeding { .. } | State::Completed { .. } => {
+                Step::tell(Tell::FlowFailed)
+            }
+            State::Terminated => Step::NOTHING,
+        }
+    }
+
+    /// The one timer that is due, if any; the caller repeats until there is none.
+    pub(crate) fn on_deadline(&mut self, now: Instant) -> Step {
+        match &self.state {
+            State::Trying { expiry, .. } | State::Proceeding { expiry, .. } if *expiry <= now => {
+                self.on_timer_expiry()
+            }
+            State::Trying { trying: at, .. } if *at <= now => self.on_timer_trying(),
+            State::Completed { timer_j, .. } if *timer_j <= now => self.on_timer_j(),
+            State::Trying { .. }
+            | State::Proceeding { .. }
+            | State::Completed { .. }
+            | State::Terminated => Step::NOTHING,
+        }
+    }
+
+    /// The earliest timer that is running.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match &self.state {
+            State::Trying { trying, expiry, .. } => Some((*trying).min(*expiry)),
+            State::Proceeding { expiry, .. } => Some(*expiry),
+            State::Completed { timer_j, .. } => Some(*timer_j),
+            State::Terminated => None,
+        }
+    }
+
+    /// The state by its name in the RFC.
+    pub(crate) fn state_name(&self) -> &'static str {
+        match &self.state {
+            State::Trying { .. } => "Trying",
+            State::Proceeding { .. } => "Proceeding",
+            State::Completed { .. } => "Completed",
+            State::Terminated => "Terminated",
+        }
+    }
+
+    fn end(&mut self) -> Step {
+        self.state = State::Terminated;
+        Step::end()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,314 @@
+//! [`Transactions`]: the layer.
+
+mod client;
+mod server;
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt::Write as _;
+use std::hash::BuildHasherDefault;
+use std::time::Instant;
+
+use bytes::Bytes;
+use sip_message::{HeaderName, Message, Request, Response};
+use sip_transport::{DeadlineQueue, Flow, FlowId, Rng, Seed};
+
+use self::client::Client;
+use self::server::Server;
+use crate::links::FlowLists;
+use crate::matching::{MatchMap, PassThrough};
+use crate::siphash::HashKey;
+use crate::slab::Slab;
+use crate::timer::Timing;
+use crate::{
+    Branch, ClientTransactionId, Event, Gone, Input, Output, ServerTransactionId, Stats,
+    TransactionConfig, TransactionId, TransactionLayer,
+};
+
+/// The transaction layer of one worker: all its transactions, their timers, and one queue of outputs.
+///
+/// See the [crate documentation](crate) for the driving contract.
+///
+/// ```
+/// use std::time::Instant;
+/// use sip_message::{HeaderName, Method, Request};
+/// use sip_transaction::{Flow, FlowId, Output, Seed, TransactionConfig, TransactionLayer, Transactions, TransportKind};
+///
+/// let now = Instant::now(); // a driver reads the clock, the layer does not
+/// let mut transactions = Transactions::new(TransactionConfig::default(), Seed::from_bytes([7; 32]));
+/// let (local, remote) = ("192.0.2.1:5060".parse().unwrap(), "192.0.2.2:5060".parse().unwrap());
+/// let flow = Flow::new(FlowId::from_parts(1, 0), TransportKind::Udp, local, remote);
+///
+/// let request = Request::builder(Method::Options, "sip:bob@192.0.2.2")
+///     .header(HeaderName::From, "<sip:alice@192.0.2.1>;tag=a1")
+///     .header(HeaderName::To, "<sip:bob@192.0.2.2>")
+///     .call_id("c1")
+///     .cseq(1)
+///     .build_partial()
+///     .unwrap();
+/// let id = transactions.request(request, flow, now);
+/// let Some(Output::Transmit { payload, .. }) = transactions.poll_output() else { panic!() };
+/// assert!(payload.starts_with(b"OPTIONS sip:bob@192.0.2.2 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK"));
+/// assert!(transactions.poll_timeout().is_some(), "Timers E and F of {id:?} run");
+/// ```
+#[derive(Debug)]
+pub struct Transactions {
+    config: TransactionConfig,
+    rng: Rng,
+    hash_key: HashKey,
+    clients: Slab<Client>,
+    servers: Slab<Server>,
+    /// Client transactions by branch and method. The keys are keyed hashes: see [`MatchMap`].
+    client_keys: MatchMap<u32>,
+    /// Server transactions by branch, sent-by and method. The keys are keyed hashes: see [`MatchMap`].
+    server_keys: MatchMap<u32>,
+    /// Server transactions by what merged requests share. The keys are keyed hashes.
+    merge_keys: HashMap<u64, u32, BuildHasherDefault<PassThrough>>,
+    client_flows: FlowLists,
+    server_flows: FlowLists,
+    deadlines: DeadlineQueue<TransactionId>,
+    outputs: VecDeque<Output>,
+    last_now: Option<Instant>,
+    stats: Stats,
+    /// Buffers that are used again and again.
+    scratch: Vec<u8>,
+    via: String,
+}
+
+impl Transactions {
+    /// A layer without transactions. Branches and hash keys come from the seed, and from nowhere else.
+    #[must_use]
+    pub fn new(config: TransactionConfig, seed: Seed) -> Self {
+        let mut keys = seed.derive("transaction hash").rng();
+        Self {
+            config,
+            rng: seed.derive("transaction branches").rng(),
+            hash_key: HashKey(keys.next_u64(), keys.next_u64()),
+            clients: Slab::new(),
+            servers: Slab::new(),
+            client_keys: MatchMap::default(),
+            server_keys: MatchMap::default(),
+            merge_keys: HashMap::default(),
+            client_flows: FlowLists::default(),
+            server_flows: FlowLists::default(),
+            deadlines: DeadlineQueue::new(),
+            outputs: VecDeque::new(),
+            last_now: None,
+            stats: Stats::default(),
+            scratch: Vec::new(),
+            via: String::new(),
+        }
+    }
+
+    /// Something arrived from the transport.
+    pub fn handle_input(&mut self, input: Input, now: Instant) {
+        self.last_now = Some(now);
+        match input {
+            Input::Message {
+                message: Message::Request(request),
+                flow,
+                reply,
+            } => {
+                self.on_request(request, flow, reply, now);
+            }
+            Input::Message {
+                message: Message::Response(response),
+                flow,
+                ..
+            } => {
+                self.on_response(response, flow, now);
+            }
+            Input::FlowFailed { flow } => {
+                self.on_client_flow_failed(flow, now);
+                self.on_server_flow_failed(flow, now);
+            }
+        }
+    }
+
+    /// Time passed: fires what is due. Spurious and late calls are harmless.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.last_now = Some(now);
+        // A transaction that was re-armed for a time that has passed already would be popped again in this loop; the
+        // machines never do that: each fires everything that is due before it is armed again.
+        while let Some((_, id)) = self.deadlines.pop_due(now) {
+            match id {
+                TransactionId::Client(id) => self.on_client_deadline(id.0, now),
+                TransactionId::Server(id) => self.on_server_deadline(id.0, now),
+            }
+        }
+    }
+
+    /// The next thing to do, in the order in which the causes came. To be drained after every mutating call.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called: the earliest deadline, and at once while outputs
+    /// are queued. Constant time, however many transactions live.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.outputs.is_empty() {
+            self.deadlines.peek()
+        } else {
+            self.last_now
+        }
+    }
+
+    /// What the layer counted.
+    #[must_use]
+    pub const fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// The number of live client transactions, those of CANCELs included.
+    #[must_use]
+    pub fn client_count(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// The number of live server transactions.
+    #[must_use]
+    pub fn server_count(&self) -> usize {
+        self.servers.len()
+    }
+
+    /// The state that a client transaction is in, by its name in the RFC: for traces and consoles.
+    #[must_use]
+    pub fn client_state(&self, id: ClientTransactionId) -> Option<&'static str> {
+        self.clients.get(id.0).map(Client::state_name)
+    }
+
+    /// The state that a server transaction is in, by its name in the RFC: for traces and consoles.
+    #[must_use]
+    pub fn server_state(&self, id: ServerTransactionId) -> Option<&'static str> {
+        self.servers.get(id.0).map(Server::state_name)
+    }
+
+    /// The configuration that the layer was made with.
+    #[must_use]
+    pub const fn config(&self) -> &TransactionConfig {
+        &self.config
+    }
+
+    /// For tests: nothing is kept for transactions that have ended.
+    ///
+    /// Returns what is left over in the maps, lists and the queue beyond what live transactions need.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn leaks(&self) -> Option<String> {
+        let live = (self.clients.len(), self.servers.len());
+        let kept = (self.client_keys.len(), self.server_keys.len());
+        let armed = self.deadlines.len();
+        let lists = (self.client_flows.is_empty(), self.server_flows.is_empty());
+        let good = kept == live
+            && self.merge_keys.len() <= live.1
+            && armed <= live.0 + live.1
+            && lists == (live.0 == 0, live.1 == 0);
+        (!good).then(|| {
+            let merged = self.merge_keys.len();
+            format!("live {live:?}, keys {kept:?}, merge keys {merged}, deadlines {armed}, flows empty {lists:?}")
+        })
+    }
+
+    fn timing(&self, reliable: bool) -> Timing<'_> {
+        Timing {
+            config: &self.config,
+            reliable,
+        }
+    }
+
+    fn transmit(&mut self, flow: FlowId, payload: Bytes) {
+        self.outputs.push_back(Output::Transmit { flow, payload });
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    /// Puts our Via on top (RFC 3261 §18.1.1), and the Content-Length that streams need (§20.14) if it is missing.
+    fn stamp(&mut self, request: &mut Request, flow: &Flow, branch: &Branch) {
+        self.via.clear();
+        let transport = flow.kind.via_token();
+        // Writing to a String cannot fail.
+        let _ = write!(
+            self.via,
+            "SIP/2.0/{transport} {};branch={branch}",
+            flow.sent_by()
+        );
+        if !flow.is_reliable() {
+            // RFC 3581 §3: ask for the response at the source port.
+            self.via.push_str(";rport");
+        }
+        request.headers_mut().push_front(HeaderName::Via, &self.via);
+        if flow.is_reliable() && !request.headers().contains(HeaderName::ContentLength) {
+            let length = request.body().len().to_string();
+            request
+                .headers_mut()
+                .push_back(HeaderName::ContentLength, length);
+        }
+    }
+
+    /// Takes the message that was written to the scratch buffer.
+    fn take_scratch(&mut self) -> Bytes {
+        Bytes::copy_from_slice(&self.scratch)
+    }
+}
+
+impl TransactionLayer for Transactions {
+    fn request(&mut self, request: Request, flow: Flow, now: Instant) -> ClientTransactionId {
+        self.start_client(request, flow, None, now)
+    }
+
+    fn forward(
+        &mut self,
+        request: Request,
+        flow: Flow,
+        loop_hash: u64,
+        now: Instant,
+    ) -> ClientTransactionId {
+        self.start_client(request, flow, Some(loop_hash), now)
+    }
+
+    fn respond(
+        &mut self,
+        id: ServerTransactionId,
+        response: Response,
+        now: Instant,
+    ) -> Result<(), Gone> {
+        self.respond_to(id, &response, now)
+    }
+
+    fn cancel(
+        &mut self,
+        id: ClientTransactionId,
+        headers: &[(HeaderName, &str)],
+        now: Instant,
+    ) -> Result<(), Gone> {
+        self.cancel_client(id, headers, now)
+    }
+
+    fn send_ack(&mut self, mut ack: Request, flow: Flow, now: Instant) -> Bytes {
+        self.last_now = Some(now);
+        let branch = Branch::mint(&mut self.rng, self.config.worker, None);
+        self.stamp(&mut ack, &flow, &branch);
+        let payload = ack.to_bytes();
+        self.transmit(flow.id, payload.clone());
+        payload
+    }
+
+    fn retransmit(&mut self, payload: Bytes, flow: FlowId, now: Instant) {
+        self.last_now = Some(now);
+        self.transmit(flow, payload);
+    }
+
+    fn forward_response(&mut self, response: Response, flow: FlowId, now: Instant) {
+        self.last_now = Some(now);
+        self.transmit(flow, response.to_bytes());
+    }
+
+    fn forward_request(&mut self, mut request: Request, flow: Flow, now: Instant) {
+        self.last_now = Some(now);
+        let branch = Branch::stateless(&request);
+        self.stamp(&mut request, &flow, &branch);
+        self.transmit(flow.id, request.to_bytes());
+    }
+}

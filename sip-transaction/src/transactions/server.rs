@@ -1,0 +1,439 @@
+//! The server half of the layer: requests that come, responses that leave.
+
+use std::time::Instant;
+
+use sip_message::{Method, Request, Response, StatusCode};
+use sip_transport::{DeadlineId, Flow, FlowId};
+
+use super::Transactions;
+use crate::invite_server::InviteServer;
+use crate::links::{Linked, Links};
+use crate::matching::{MatchKey, RequestIdentity, merge_key, tag_hash};
+use crate::non_invite_server::NonInviteServer;
+use crate::slab::Key;
+use crate::step::{Step, Tell};
+use crate::timer::Timing;
+use crate::{Event, Gone, ServerTransactionId, compose};
+
+/// A server transaction: its machine, and how the layer finds and serves it.
+#[derive(Debug)]
+pub(super) struct Server {
+    key: MatchKey,
+    /// What it shares with merged requests, if it stands for them in the map; else zero.
+    merge_key: u64,
+    /// Where the responses go.
+    flow: FlowId,
+    links: Links,
+    deadline: Option<DeadlineId>,
+    reliable: bool,
+    machine: Machine,
+}
+
+#[derive(Debug)]
+enum Machine {
+    Invite(Box<Invite>),
+    NonInvite(NonInviteServer),
+}
+
+#[derive(Debug)]
+struct Invite {
+    machine: InviteServer,
+    /// Of an RFC 2543 client, the hash of the To tag of the non-2xx final response; else zero.
+    legacy_to_tag: u64,
+    legacy: bool,
+}
+
+impl Linked for Server {
+    fn links(&mut self) -> &mut Links {
+        &mut self.links
+    }
+}
+
+impl Server {
+    pub(super) fn state_name(&self) -> &'static str {
+        match &self.machine {
+            Machine::Invite(invite) => invite.machine.state_name(),
+            Machine::NonInvite(machine) => machine.state_name(),
+        }
+    }
+}
+
+impl Machine {
+    fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Invite(invite) => invite.machine.deadline(),
+            Self::NonInvite(machine) => machine.deadline(),
+        }
+    }
+}
+
+impl Transactions {
+    pub(super) fn on_request(&mut self, request: Request, flow: Flow, reply: Flow, now: Instant) {
+        let Some(identity) = RequestIdentity::of(&request, self.hash_key) else {
+            self.stats.unidentifiable += 1;
+            return;
+        };
+        let method = request.method().clone();
+        if method == Method::Ack {
+            self.on_ack(request, &identity, flow, now);
+            return;
+        }
+        let match_key = identity.with_method(&method);
+        if let Some(key) = self.find_server(&match_key) {
+            self.on_retransmission(key, reply.id, now);
+            return;
+        }
+        if self.is_refused(&request, &identity, reply) {
+            return;
+        }
+        self.start_server(request, &identity, match_key, flow, reply, now);
+    }
+
+    fn find_server(&self, match_key: &MatchKey) -> Option<Key> {
+        self.server_keys
+            .get(match_key)
+            .and_then(|index| self.servers.key_at(*index))
+    }
+
+    /// A retransmission is answered where it came from, which after a NAT has changed its mind is not where the first
+    /// request came from.
+    fn on_retransmission(&mut self, key: Key, reply: FlowId, now: Instant) {
+        self.stats.absorbed_requests += 1;
+        let Some(server) = self.servers.get_mut(key) else {
+            return;
+        };
+        let step = match &mut server.machine {
+            Machine::Invite(invite) => invite.machine.on_request(),
+            Machine::NonInvite(machine) => machine.on_request(),
+        };
+        debug_assert!(
+            step.tell.is_none() && !step.ended,
+            "a retransmission changes no state"
+        );
+        if let Some(payload) = step.send {
+            self.stats.retransmitted_responses += 1;
+            self.transmit(reply, payload);
+        }
+        let _ = now;
+    }
+
+    fn on_ack(&mut self, ack: Request, identity: &RequestIdentity, flow: Flow, now: Instant) {
+        let key = self.find_server(&identity.with_method(&Method::Invite));
+        let found = key.and_then(|key| Some((key, self.servers.get_mut(key)?)));
+        let Some((
+            key,
+            Server {
+                machine: Machine::Invite(invite),
+                reliable,
+                ..
+            },
+        )) = found
+        else {
+            self.tell(Event::Ack {
+                invite: None,
+                request: ack,
+                flow,
+            });
+            return;
+        };
+        let id = ServerTransactionId(key);
+        // RFC 3261 §17.2.3: the To tag of an RFC 2543 client's ACK must be that of the response.
+        let legacy = invite.legacy && !invite.machine.is_accepted();
+        if legacy && invite.legacy_to_tag != tag_hash(ack.headers().to_tag(), self.hash_key) {
+            self.tell(Event::Ack {
+                invite: None,
+                request: ack,
+                flow,
+            });
+            return;
+        }
+        let timing = Timing {
+            config: &self.config,
+            reliable: *reliable,
+        };
+        let step = invite.machine.on_ack(timing, now);
+        if step.tell == Some(Tell::Ack) {
+            self.tell(Event::Ack {
+                invite: Some(id),
+                request: ack,
+                flow,
+            });
+            return;
+        }
+        self.stats.absorbed_requests += 1;
+        self.apply_server(key, step);
+    }
+
+    /// The limits: the answer of a full layer has no transaction.
+    fn is_refused(&mut self, request: &Request, identity: &RequestIdentity, reply: Flow) -> bool {
+        // A CANCEL frees what others wait for; there is at most one per INVITE.
+        let cancels = *request.method() == Method::Cancel
+            && self
+                .find_server(&identity.with_method(&Method::Invite))
+                .is_some();
+        if cancels {
+            return false;
+        }
+        if self.servers.len() >= self.config.max_server {
+            self.stats.refused_by_total += 1;
+        } else if self.server_flows.len(reply.id) >= self.config.max_server_per_flow {
+            self.stats.refused_by_flow += 1;
+        } else {
+            return false;
+        }
+        let tag = self.rng.token(16);
+        self.scratch.clear();
+        compose::overloaded(
+            request,
+            &tag,
+            self.config.retry_after.as_secs(),
+            &mut self.scratch,
+        );
+        let payload = self.take_scratch();
+        self.transmit(reply.id, payload);
+        true
+    }
+
+    fn start_server(
+        &mut self,
+        request: Request,
+        identity: &RequestIdentity,
+        match_key: MatchKey,
+        flow: Flow,
+        reply: Flow,
+        now: Instant,
+    ) {
+        let reliable = reply.is_reliable();
+        self.scratch.clear();
+        compose::trying(&request, &mut self.scratch);
+        let trying = Box::from(self.scratch.as_slice());
+        let timing = self.timing(reliable);
+        let method = request.method();
+        let machine = if *method == Method::Invite {
+            let machine = InviteServer::new(trying, timing, now);
+            Machine::Invite(Box::new(Invite {
+                machine,
+                legacy_to_tag: 0,
+                legacy: identity.legacy,
+            }))
+        } else {
+            Machine::NonInvite(NonInviteServer::new(trying, timing, now))
+        };
+        let is_cancel = *method == Method::Cancel;
+        let (merge_key, merged) = self.merge(if is_cancel {
+            0
+        } else {
+            merge_key(&request, self.hash_key)
+        });
+        let server = Server {
+            key: match_key,
+            merge_key,
+            flow: reply.id,
+            links: Links::NONE,
+            deadline: None,
+            reliable,
+            machine,
+        };
+        self.stats.server_transactions += 1;
+        let key = self.servers.insert(server);
+        if merge_key != 0 {
+            self.merge_keys.insert(merge_key, key.index);
+        }
+        self.server_keys.insert(match_key, key.index);
+        self.server_flows.add(reply.id, key, &mut self.servers);
+        self.arm_server(key);
+        let id = ServerTransactionId(key);
+        if is_cancel {
+            self.tell_cancel(id, request, identity, flow, now);
+        } else {
+            self.tell(Event::Request {
+                id,
+                request,
+                flow,
+                merged,
+            });
+        }
+    }
+
+    /// The merge key that the new transaction enters the map with, and whether another one has it already.
+    fn merge(&self, merge_key: u64) -> (u64, bool) {
+        let merged = merge_key != 0 && self.merge_keys.contains_key(&merge_key);
+        (if merged { 0 } else { merge_key }, merged)
+    }
+
+    /// RFC 3261 §9.2: a CANCEL for an INVITE goes to the TU. One for another request has no effect and is answered 200
+    /// here; one that matches nothing goes to the TU, which answers 481 or, as a stateless element, forwards it.
+    fn tell_cancel(
+        &mut self,
+        id: ServerTransactionId,
+        request: Request,
+        identity: &RequestIdentity,
+        flow: Flow,
+        now: Instant,
+    ) {
+        let invite = self
+            .find_server(&identity.with_method(&Method::Invite))
+            .map(ServerTransactionId);
+        let others = || {
+            let mut others = Method::REGISTERED
+                .iter()
+                .filter(|method| **method != Method::Cancel);
+            others.any(|method| self.find_server(&identity.with_method(method)).is_some())
+        };
+        if invite.is_none() && others() {
+            let tag = self.rng.token(16);
+            let response = compose::response(&request, StatusCode::OK, &tag);
+            let answered = self.respond_to(id, &response, now);
+            debug_assert_eq!(answered, Ok(()), "the transaction has just begun");
+            return;
+        }
+        self.tell(Event::Cancel {
+            id,
+            invite,
+            request,
+            flow,
+        });
+    }
+
+    pub(super) fn respond_to(
+        &mut self,
+        id: ServerTransactionId,
+        response: &Response,
+        now: Instant,
+    ) -> Result<(), Gone> {
+        self.last_now = Some(now);
+        let server = self.servers.get_mut(id.0).ok_or(Gone)?;
+        let timing = Timing {
+            config: &self.config,
+            reliable: server.reliable,
+        };
+        let status = response.status();
+        let step = match &mut server.machine {
+            Machine::Invite(invite) if status.is_provisional() => {
+                invite.machine.on_provisional(response.to_bytes())
+            }
+            Machine::Invite(invite) if status.is_success() => {
+                invite.machine.on_success(response.to_bytes(), timing, now)
+            }
+            Machine::Invite(invite) => {
+                if invite.legacy && invite.machine.is_proceeding() {
+                    invite.legacy_to_tag = tag_hash(response.headers().to_tag(), self.hash_key);
+                }
+                invite.machine.on_failure(response.to_bytes(), timing, now)
+            }
+            Machine::NonInvite(machine) if status == StatusCode::TRYING => {
+                machine.on_trying(response.to_bytes(), timing, now)
+            }
+            // RFC 4320 §4.1: no other provisional response to a non-INVITE request.
+            Machine::NonInvite(_) if status.is_provisional() => Step::NOTHING,
+            Machine::NonInvite(machine) if status == StatusCode::REQUEST_TIMEOUT => {
+                machine.on_request_timeout(timing, now)
+            }
+            Machine::NonInvite(machine) => machine.on_final(response.to_bytes(), timing, now),
+        };
+        self.apply_server(id.0, step);
+        Ok(())
+    }
+
+    pub(super) fn on_server_deadline(&mut self, key: Key, now: Instant) {
+        if let Some(server) = self.servers.get_mut(key) {
+            server.deadline = None;
+        }
+        while let Some(server) = self.servers.get_mut(key) {
+            if server
+                .machine
+                .deadline()
+                .is_none_or(|deadline| deadline > now)
+            {
+                break;
+            }
+            let timing = Timing {
+                config: &self.config,
+                reliable: server.reliable,
+            };
+            let (step, first) = match &mut server.machine {
+                Machine::Invite(invite) => {
+                    let first = invite.machine.is_proceeding();
+                    (invite.machine.on_deadline(timing, now), first)
+                }
+                // The only message that a timer of this machine sends is its first: the 100.
+                Machine::NonInvite(machine) => (machine.on_deadline(now), true),
+            };
+            if step.send.is_some() && !first {
+                self.stats.retransmitted_responses += 1;
+            }
+            if step.tell == Some(Tell::AckTimedOut) {
+                self.stats.ack_timeouts += 1;
+            }
+            self.apply_server(key, step);
+        }
+    }
+
+    pub(super) fn on_server_flow_failed(&mut self, flow: FlowId, _now: Instant) {
+        for key in self.server_flows.keys(flow, &mut self.servers) {
+            if let Some(server) = self.servers.get_mut(key) {
+                let step = match &mut server.machine {
+                    Machine::Invite(invite) => invite.machine.on_flow_failed(),
+                    Machine::NonInvite(machine) => machine.on_flow_failed(),
+                };
+                self.apply_server(key, step);
+            }
+        }
+    }
+
+    /// Does what a machine wants: sends, tells, and destroys or arms it.
+    fn apply_server(&mut self, key: Key, step: Step) {
+        let Some(server) = self.servers.get(key) else {
+            return;
+        };
+        let flow = server.flow;
+        let id = ServerTransactionId(key);
+        if let Some(payload) = step.send {
+            self.transmit(flow, payload);
+        }
+        match step.tell {
+            Some(Tell::AckTimedOut) => self.tell(Event::AckTimedOut { id }),
+            Some(Tell::FlowFailed) => self.tell(Event::ServerFlowFailed { id }),
+            Some(Tell::Response | Tell::Ack | Tell::TimedOut) => {
+                debug_assert!(false, "told by another path")
+            }
+            None => {}
+        }
+        if step.ended {
+            self.end_server(key);
+        } else {
+            self.arm_server(key);
+        }
+    }
+
+    fn arm_server(&mut self, key: Key) {
+        let Some(server) = self.servers.get_mut(key) else {
+            return;
+        };
+        if let Some(old) = server.deadline.take() {
+            self.deadlines.cancel(old);
+        }
+        server.deadline = server.machine.deadline().map(|deadline| {
+            self.deadlines
+                .insert(deadline, ServerTransactionId(key).into())
+        });
+    }
+
+    fn end_server(&mut self, key: Key) {
+        let Some(server) = self.servers.remove(key) else {
+            return;
+        };
+        self.server_keys.remove(&server.key);
+        if server.merge_key != 0 {
+            self.merge_keys.remove(&server.merge_key);
+        }
+        self.server_flows
+            .remove(server.flow, server.links, &mut self.servers);
+        if let Some(deadline) = server.deadline {
+            self.deadlines.cancel(deadline);
+        }
+        self.tell(Event::Terminated {
+            id: ServerTransactionId(key).into(),
+        });
+    }
+}

@@ -1,0 +1,126 @@
+//! What stops a flood.
+
+use sip_message::{Method, StatusCode};
+use sip_transaction::{TransactionConfig, TransportKind};
+
+use crate::rig::{Rig, flow, parse, request_text};
+
+fn config(max_server: usize, max_server_per_flow: usize) -> TransactionConfig {
+    let mut config = TransactionConfig::default();
+    config.max_server = max_server;
+    config.max_server_per_flow = max_server_per_flow;
+    config
+}
+
+#[test]
+fn rfc3261_21_5_4_a_full_layer_answers_503_with_retry_after_by_itself() {
+    let mut rig = Rig::with_config(TransportKind::Udp, config(2, 100));
+    rig.receive(request_text("INVITE", "z9hG4bK1"));
+    rig.receive(request_text("OPTIONS", "z9hG4bK2"));
+    assert_eq!(
+        rig.receive(request_text("OPTIONS", "z9hG4bK3")),
+        ["-> 503 (OPTIONS)"]
+    );
+    assert_eq!(
+        rig.receive(request_text("INVITE", "z9hG4bK4")),
+        ["-> 503 (INVITE)"],
+        "the TU is not woken"
+    );
+    let refusal = parse(rig.sent[0].clone());
+    let response = refusal.as_response().unwrap();
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        response.headers().get(sip_message::HeaderName::RetryAfter),
+        Some("5")
+    );
+    assert!(response.headers().to_tag().is_some(), "RFC 3261 §8.2.6.2");
+    assert!(refusal.validate().is_ok());
+    assert_eq!(
+        rig.receive(request_text("ACK", "z9hG4bK4")),
+        ["Ack of nothing"],
+        "nothing is remembered of it"
+    );
+    assert_eq!(
+        (rig.layer.server_count(), rig.layer.stats().refused_by_total),
+        (2, 2)
+    );
+    rig.respond(1, 200);
+    rig.wait(32_000);
+    assert_eq!(
+        rig.receive(request_text("OPTIONS", "z9hG4bK5")),
+        ["Request OPTIONS"],
+        "there is room again"
+    );
+}
+
+#[test]
+fn a_full_layer_still_cancels_and_still_answers_retransmissions() {
+    let mut rig = Rig::with_config(TransportKind::Udp, config(2, 100));
+    rig.receive(request_text("INVITE", "z9hG4bK1"));
+    rig.receive(request_text("OPTIONS", "z9hG4bK2"));
+    rig.respond(1, 200);
+    assert_eq!(
+        rig.receive(request_text("OPTIONS", "z9hG4bK2")),
+        ["-> 200 (OPTIONS)"]
+    );
+    assert_eq!(
+        rig.receive(request_text("CANCEL", "z9hG4bK3")),
+        ["-> 503 (CANCEL)"],
+        "one that frees nothing"
+    );
+    assert_eq!(
+        rig.receive(request_text("CANCEL", "z9hG4bK1")),
+        ["Cancel of an INVITE"]
+    );
+}
+
+#[test]
+fn one_flow_cannot_use_up_the_layer() {
+    let mut rig = Rig::with_config(TransportKind::Udp, config(100, 2));
+    rig.receive(request_text("OPTIONS", "z9hG4bK1"));
+    rig.receive(request_text("OPTIONS", "z9hG4bK2"));
+    assert_eq!(
+        rig.receive(request_text("OPTIONS", "z9hG4bK3")),
+        ["-> 503 (OPTIONS)"]
+    );
+    let other = flow(TransportKind::Udp, 1);
+    assert_eq!(
+        rig.receive_over(other, request_text("OPTIONS", "z9hG4bK4")),
+        ["Request OPTIONS"]
+    );
+    assert_eq!(rig.layer.stats().refused_by_flow, 1);
+}
+
+#[test]
+fn a_refused_client_transaction_sends_nothing_and_its_id_is_never_valid() {
+    let mut config = TransactionConfig::default();
+    config.max_client = 1;
+    let mut rig = Rig::with_config(TransportKind::Udp, config);
+    let (first, lines) = rig.send(Method::Options);
+    assert_eq!(lines, ["-> OPTIONS"]);
+    let (refused, lines) = rig.send(Method::Options);
+    assert_eq!(lines, ["Refused", "Terminated client"]);
+    assert_ne!(first, refused);
+    rig.receive_response(0, 200);
+    rig.wait(5000);
+    let (third, lines) = rig.send(Method::Options);
+    assert_eq!(lines, ["-> OPTIONS"]);
+    assert!(third != refused && third != first);
+    assert_eq!(rig.layer.stats().refused_clients, 1);
+}
+
+#[test]
+fn a_flood_of_strays_leaves_nothing_behind() {
+    let mut rig = Rig::udp();
+    rig.send(Method::Options);
+    let response = String::from_utf8(rig.response_text(0, 200).to_vec()).unwrap();
+    for number in 0..1000 {
+        let stray = response.replace("z9hG4bKw0000", &format!("z9hG4bKx{number}"));
+        assert_eq!(rig.receive(stray), ["Stray 200"]);
+        assert_eq!(
+            rig.receive(request_text("ACK", &format!("z9hG4bK{number}"))),
+            ["Ack of nothing"]
+        );
+    }
+    assert_eq!((rig.layer.client_count(), rig.layer.server_count()), (1, 0));
+}

@@ -1,0 +1,46 @@
+//! All sequences of events up to a depth, against the reference model of `sip-testkit`.
+
+use sip_testkit::model::{Machine, explore};
+
+#[test]
+fn rfc6026_8_4_invite_client_figure_5() {
+    // Five events and a depth of five: 3125 sequences for each transport.
+    assert!(explore(Machine::InviteClient, false, 5) > 300);
+    assert!(explore(Machine::InviteClient, true, 5) > 100);
+}
+
+#[test]
+fn rfc3261_17_1_2_2_non_invite_client_figure_6() {
+    assert!(explore(Machine::NonInviteClient, false, 6) > 100);
+    assert!(explore(Machine::NonInviteClient, true, 6) > 0);
+}
+
+#[test]
+fn rfc6026_8_6_invite_server_figure_7() {
+    assert!(explore(Machine::InviteServer, false, 5) > 2000);
+    assert!(explore(Machine::InviteServer, true, 5) > 1000);
+}
+
+#[test]
+fn rfc3261_17_2_2_non_invite_server_figure_8() {
+    assert!(explore(Machine::NonInviteServer, false, 5) > 2000);
+    assert!(explore(Machine::NonInviteServer, true, 5) > 10);
+}
+
+/// Retransmission timers to their end: longer than the exhaustive depth.
+#[test]
+fn rfc3261_appendix_a_every_timer_runs_to_its_end() {
+    for machine in Machine::ALL {
+        let tick = u8::try_from(machine.event_count() - 1).unwrap();
+        for reliable in [false, true] {
+            for first in 0..=tick {
+                for second in 0..=tick {
+                    let mut sequence = vec![tick; 20];
+                    sequence[0] = first;
+                    sequence[1] = second;
+                    sip_testkit::model::check(machine, reliable, &sequence);
+                }
+            }
+        }
+    }
+}
