@@ -1,3 +1,61 @@
 //! The automation of the SIP workspace: `cargo xtask help`.
+//!
+//! One file per command: [`ci`], [`tidy`], [`interop`], [`bench`], [`fuzz`]. What they share is in [`shell`].
 #![forbid(unsafe_code)]
-fn main() {}
+#![expect(
+    clippy::print_stdout,
+    reason = "a command-line tool talks to its user on standard output"
+)]
+
+mod bench;
+mod ci;
+mod fuzz;
+mod interop;
+mod shell;
+mod tidy;
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The automation of the SIP workspace")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything that `.ci/run` does: formatting, lints, tests, documentation, tidy, interop, a short fuzz run
+    Ci(ci::Options),
+    /// The rules that no compiler checks: dependency edges, purity, licences, features, no_std, tracked files
+    Tidy(tidy::Options),
+    /// The program against real peers (SIPp, baresip, sipsak), judged by tshark
+    Interop(interop::Options),
+    /// Criterion groups and instruction counts, one group per layer
+    Bench(bench::Options),
+    /// A bounded run of the fuzz targets, without cargo-fuzz
+    Fuzz(fuzz::Options),
+    /// Install the Debian packages that `ci` needs and this machine lacks
+    Tools,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Ci(options) => ci::run(&options),
+        Command::Tidy(options) => tidy::run(&options),
+        Command::Interop(options) => interop::run(&options),
+        Command::Bench(options) => bench::run(&options),
+        Command::Fuzz(options) => fuzz::run(&options),
+        Command::Tools => tools::install(tools::ALL),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! `cargo xtask ci`: all that `.ci/run` does, each step timed and named; the first failure stops it.
+
+use anyhow::Result;
+
+use crate::{bench, fuzz, interop, shell, tidy, tools};
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Options {
+    /// Leave out what needs the peers of the interoperability suite
+    #[arg(long)]
+    no_interop: bool,
+    /// How long each fuzz target runs, in seconds
+    #[arg(long, default_value_t = 10)]
+    fuzz_seconds: u32,
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let mut steps = shell::Steps::new(if options.no_interop { 8 } else { 9 });
+    steps.step("tools", || tools::install(tools::ALL))?;
+    steps.step("formatting", || {
+        shell::run(shell::cargo().args(["fmt", "--all", "--check"]))
+    })?;
+    steps.step("lints", || {
+        shell::run(shell::cargo().args([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]))
+    })?;
+    steps.step("tests", || {
+        shell::run(shell::cargo().args(["test", "--workspace"]))
+    })?;
+    steps.step("documentation", || {
+        shell::run(shell::cargo().env("RUSTDOCFLAGS", "-Dwarnings").args([
+            "doc",
+            "--workspace",
+            "--no-deps",
+        ]))
+    })?;
+    steps.step("tidy", || tidy::run(&tidy::Options::all()))?;
+    if !options.no_interop {
+        // `cargo test` has just built the program as a binary of the root package: nothing is built twice.
+        steps.step("interop", || {
+            interop::run(&interop::Options::with_program(
+                shell::target_dir().join("debug/sip"),
+            ))
+        })?;
+    }
+    steps.step("benchmarks", || bench::run(&bench::Options::quick()))?;
+    steps.step("fuzzing", || {
+        fuzz::run(&fuzz::Options::each(options.fuzz_seconds))
+    })?;
+    steps.summary();
+    Ok(())
+}
