@@ -42,7 +42,6 @@ const fn classes() -> [u8; 256] {
     let mut table = [0; 256];
     let mut i = 0_usize;
     while i < 256 {
-        #[expect(clippy::cast_possible_truncation, reason = "i < 256")]
         let b = i as u8;
         let alphanum = b.is_ascii_alphanumeric();
         let unreserved = alphanum || contains(b"-_.!~*'()", b);

@@ -57,7 +57,7 @@ use crate::name::HeaderName;
 /// impl<'a> TypedHeader<'a> for Colour<'a> {
 ///     const NAME: HeaderName = HeaderName::from_static("X-Colour");
 ///     fn decode(values: &mut Values<'a>) -> Result<Self, HeaderError> {
-///         values.next().map(Self).ok_or(HeaderError::new("colour expected", 0))
+///         values.next().map(Self).ok_or_else(|| HeaderError::new("colour expected", 0))
 ///     }
 ///     fn encode(&self, out: &mut Vec<u8>) {
 ///         out.extend_from_slice(self.0.as_bytes());
@@ -82,7 +82,9 @@ pub trait TypedHeader<'a>: Sized {
 
 /// The next value, or the error for a field without one.
 pub(crate) fn one<'a>(values: &mut Values<'a>) -> Result<&'a str, HeaderError> {
-    values.next().ok_or(HeaderError::new("empty value", 0))
+    values
+        .next()
+        .ok_or_else(|| HeaderError::new("empty value", 0))
 }
 
 /// Appends a number in decimal digits.
@@ -91,7 +93,6 @@ pub(crate) fn push_decimal(out: &mut Vec<u8>, value: u64) {
     let mut rest = value;
     let mut len = 0;
     for slot in digits.iter_mut().rev() {
-        #[expect(clippy::cast_possible_truncation, reason = "a digit")]
         let digit = (rest % 10) as u8;
         *slot = b'0' + digit;
         len += 1;

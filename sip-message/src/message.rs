@@ -28,10 +28,6 @@ use crate::response::Response;
 /// ```
 #[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "RFC 3261 section 7 has these two")]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "both variants hold the same inline field index"
-)]
 pub enum Message {
     /// A request.
     Request(Request),
@@ -203,12 +199,13 @@ pub(crate) fn encode(line: Place, headers: &Headers, body: &Body, out: &mut Vec<
     out.reserve((line.end - line.start) as usize + headers.encoded_len() + 2 + content.len());
     let mut run = headers.encode_after(line, out);
     // The empty line and the body may continue the last run.
-    if let Body::Base { start, end } = body {
-        if run.source == crate::headers::Source::Base && run.end + 2 == *start {
-            run.end = *end;
-            out.extend_from_slice(headers.bytes(run));
-            return;
-        }
+    if let Body::Base { start, end } = body
+        && run.source == crate::headers::Source::Base
+        && run.end + 2 == *start
+    {
+        run.end = *end;
+        out.extend_from_slice(headers.bytes(run));
+        return;
     }
     out.extend_from_slice(headers.bytes(run));
     out.extend_from_slice(b"\r\n");

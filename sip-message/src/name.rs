@@ -39,6 +39,7 @@ macro_rules! names {
         }
 
         #[repr(u8)]
+        #[expect(clippy::enum_variant_names, reason = "one field is called Content-ID")]
         enum Id { $($variant,)* }
 
         const TABLE: &[Entry] = &[$(Entry { name: $name, compact: $compact, arity: Arity::$arity },)*];
@@ -279,7 +280,6 @@ const fn slots() -> [u8; SLOT_COUNT] {
         while slots[slot] != NameId::OTHER.0 {
             slot = (slot + 1) & (SLOT_COUNT - 1);
         }
-        #[expect(clippy::cast_possible_truncation, reason = "asserted above")]
         let id = i as u8;
         slots[slot] = id;
         i += 1;
@@ -299,7 +299,6 @@ const fn compact() -> [u8; 256] {
     while i < TABLE.len() {
         let letter = TABLE[i].compact.as_bytes();
         if letter.len() == 1 {
-            #[expect(clippy::cast_possible_truncation, reason = "asserted above")]
             let id = i as u8;
             letters[letter[0] as usize] = id;
             letters[letter[0].to_ascii_uppercase() as usize] = id;
@@ -331,12 +330,12 @@ impl HeaderName {
     /// The canonical spelling, or for a name that is not in the table the one it came with.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        match self {
-            Self::Other(token) => token.as_str(),
-            known => TABLE
-                .get(usize::from(known.id().0))
-                .map_or("", |entry| entry.name),
+        if let Self::Other(token) = self {
+            return token.as_str();
         }
+        TABLE
+            .get(usize::from(self.id().0))
+            .map_or("", |entry| entry.name)
     }
 
     /// The compact form, if the field has one (RFC 3261 §7.3.3).

@@ -567,14 +567,15 @@ fn check_text(
         let at = head.iter().position(is_control).unwrap_or_default();
         return Err(ParseError::new(Kind::ControlCharacter, start + at, request));
     }
-    if non_ascii >= 0x80 && !config.accept_non_utf8 {
-        if let Err(error) = core::str::from_utf8(head) {
-            return Err(ParseError::new(
-                Kind::NotUtf8,
-                start + error.valid_up_to(),
-                request,
-            ));
-        }
+    if non_ascii >= 0x80
+        && !config.accept_non_utf8
+        && let Err(error) = core::str::from_utf8(head)
+    {
+        return Err(ParseError::new(
+            Kind::NotUtf8,
+            start + error.valid_up_to(),
+            request,
+        ));
     }
     Ok(())
 }

@@ -42,7 +42,6 @@ pub struct Request {
 
 impl Request {
     /// Starts a request. What `build` demands: Via, From, To, Call-ID and CSeq.
-    #[must_use]
     pub fn builder(method: Method, uri: impl AsRef<str>) -> RequestBuilder {
         RequestBuilder::new(method, uri.as_ref())
     }

@@ -35,7 +35,6 @@ impl Response {
     /// assert_eq!(response.to_bytes(), "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\n\
     ///     From: <sip:a@h>;tag=1\r\nTo: <sip:h>;tag=77\r\nCall-ID: x@a\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n");
     /// ```
-    #[must_use]
     pub fn to(request: &Request, status: StatusCode) -> ResponseBuilder {
         ResponseBuilder::new(request, status)
     }

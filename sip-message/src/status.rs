@@ -139,9 +139,7 @@ impl StatusCode {
     /// The first digit: 1 to 6.
     #[must_use]
     pub const fn class(self) -> u8 {
-        #[expect(clippy::cast_possible_truncation, reason = "at most 6")]
-        let class = (self.0 / 100) as u8;
-        class
+        (self.0 / 100) as u8
     }
 
     /// 1xx: the request is being processed.

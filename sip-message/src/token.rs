@@ -46,7 +46,6 @@ impl Token {
             return None;
         }
         if let Some(buf) = inline(bytes) {
-            #[expect(clippy::cast_possible_truncation, reason = "at most INLINE")]
             return Some(Self(Repr::Inline {
                 len: bytes.len() as u8,
                 bytes: buf,

@@ -268,10 +268,11 @@ impl<'a> Host<'a> {
         }
         let (&first, &last) = (text.as_bytes().first()?, text.as_bytes().last()?);
         // Only an address ends in a digit: the top label of a name starts with a letter.
-        if first.is_ascii_digit() && last.is_ascii_digit() {
-            if let Ok(v4) = text.parse() {
-                return Some(Self::V4(v4));
-            }
+        if first.is_ascii_digit()
+            && last.is_ascii_digit()
+            && let Ok(v4) = text.parse()
+        {
+            return Some(Self::V4(v4));
         }
         text.bytes()
             .all(crate::chars::is_host)
@@ -360,8 +361,8 @@ pub fn unescape(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let mut out = Vec::with_capacity(text.len());
-    let mut bytes = Unescaped(text.as_bytes());
-    while let Some((byte, _)) = bytes.next() {
+    let bytes = Unescaped(text.as_bytes());
+    for (byte, _) in bytes {
         out.push(byte);
     }
     String::from_utf8(out).map_or(Cow::Borrowed(text), Cow::Owned)
@@ -416,13 +417,12 @@ impl Iterator for Unescaped<'_> {
 
     fn next(&mut self) -> Option<(u8, bool)> {
         let (&byte, rest) = self.0.split_first()?;
-        if byte == b'%' {
-            if let Some(([high, low], after)) = rest.split_first_chunk::<2>() {
-                if let (Some(high), Some(low)) = (hex(*high), hex(*low)) {
-                    self.0 = after;
-                    return Some((high << 4 | low, true));
-                }
-            }
+        if byte == b'%'
+            && let Some(([high, low], after)) = rest.split_first_chunk::<2>()
+            && let (Some(high), Some(low)) = (hex(*high), hex(*low))
+        {
+            self.0 = after;
+            return Some((high << 4 | low, true));
         }
         self.0 = rest;
         Some((byte, false))

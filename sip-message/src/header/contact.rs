@@ -29,7 +29,6 @@ use crate::name::HeaderName;
     clippy::exhaustive_enums,
     reason = "RFC 3261 section 20.10 has these two"
 )]
-#[expect(clippy::large_enum_variant, reason = "the small one is rare")]
 pub enum Contact<'a> {
     /// `*`: every binding, in a REGISTER that removes them (RFC 3261 §10.2.2).
     Star,

@@ -45,7 +45,7 @@ impl<'a> TypedHeader<'a> for CSeq {
         let at = cursor.pos();
         let method = cursor.take_while(chars::is_token);
         let method = Method::from_bytes(method.as_bytes())
-            .ok_or(HeaderError::new("method expected in CSeq", at))?;
+            .ok_or_else(|| HeaderError::new("method expected in CSeq", at))?;
         cursor.finish("unexpected text after CSeq")?;
         Ok(Self { number, method })
     }

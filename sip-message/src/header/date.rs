@@ -44,7 +44,7 @@ impl Date {
     /// # Errors
     /// When the text does not have this form, the day does not exist, or the time zone is not GMT.
     pub fn parse(text: &str) -> Result<Self, HeaderError> {
-        Self::read(text).ok_or(HeaderError::new("bad date", 0))
+        Self::read(text).ok_or_else(|| HeaderError::new("bad date", 0))
     }
 
     fn read(text: &str) -> Option<Self> {
@@ -97,7 +97,7 @@ fn digits(text: &str, len: usize) -> Option<u64> {
 }
 
 const fn is_leap(year: u64) -> bool {
-    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
 }
 
 /// Months count from 0.

@@ -61,10 +61,11 @@ impl<'a> Via<'a> {
         }
         cursor.skip_lws();
         let at = cursor.pos();
-        let len =
-            host_len(cursor.rest().as_bytes()).ok_or(HeaderError::new("bad host in Via", at))?;
+        let len = host_len(cursor.rest().as_bytes())
+            .ok_or_else(|| HeaderError::new("bad host in Via", at))?;
         cursor.seek(at + len);
-        let host = Host::parse(cursor.slice(at)).ok_or(HeaderError::new("bad host in Via", at))?;
+        let host =
+            Host::parse(cursor.slice(at)).ok_or_else(|| HeaderError::new("bad host in Via", at))?;
         let port = if cursor.eat_separator(b':') {
             let at = cursor.pos();
             let port = cursor.number("bad port in Via")?;
@@ -193,7 +194,7 @@ fn sent_protocol(cursor: &mut Cursor<'_>) -> Result<Transport, HeaderError> {
     let at = cursor.pos();
     let transport = cursor.take_while(chars::is_token);
     Transport::from_bytes(transport.as_bytes())
-        .ok_or(HeaderError::new("transport expected in Via", at))
+        .ok_or_else(|| HeaderError::new("transport expected in Via", at))
 }
 
 impl<'a> TypedHeader<'a> for Via<'a> {

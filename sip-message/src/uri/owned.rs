@@ -81,10 +81,6 @@ impl Uri {
 
     /// The borrowed view, which has the accessors.
     #[must_use]
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "a view by value, which the trait cannot give"
-    )]
     pub fn as_ref(&self) -> UriRef<'_> {
         UriRef {
             text: &self.text,
