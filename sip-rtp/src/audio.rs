@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use crate::codec::comfort_noise::{self, ComfortNoise};
 use crate::codec::{Codec, Decoder, Encoder};
-use crate::conceal::Concealer;
+use crate::conceal::{self, Concealer};
 use crate::event::{Event as TelephoneEvent, EventReceiver, EventSender, Received, TooManyEvents};
 use crate::jitter::{JitterBuffer, JitterConfig, JitterPacket, JitterStatistics, Playout};
 use crate::stream::{
@@ -497,13 +497,14 @@ impl AudioStream {
             .frame
             .iter()
             .all(|sample| i32::from(*sample).abs() < QUIET_PEAK);
-        if quiet
-            && !self.frame.is_empty()
-            && !self.buffer.is_empty()
-            && self.buffer.surplus(now) > 0
-        {
-            self.buffer.discard();
-            return Played::Audio;
+        if !self.frame.is_empty() && !self.buffer.is_empty() && self.buffer.surplus(now) > 0 {
+            if quiet {
+                self.buffer.discard();
+                return Played::Audio;
+            }
+            if conceal::shorten(&mut self.frame, self.config.sample_rate) > 0 {
+                self.buffer.shortened();
+            }
         }
         self.concealer.good(&mut self.frame);
         self.statistics.samples_played += self.frame.len() as u64;

@@ -1,6 +1,10 @@
 //! Concealment of lost audio in the PCM domain: the last pitch period goes on, fading (in the manner of ITU-T G.711
 //! Appendix I; own algorithm).
 
+mod shorten;
+
+pub use shorten::shorten;
+
 /// Where the fade begins and where it ends, in milliseconds.
 const FADE_FROM_MS: usize = 10;
 const FADE_TO_MS: usize = 60;

@@ -16,6 +16,7 @@ pub mod event;
 
 pub mod codec;
 pub mod conceal;
+pub mod mixer;
 pub mod tone;
 
 pub mod audio;

@@ -2,6 +2,8 @@
 
 use crate::event::Event;
 
+pub mod plan;
+
 /// Frequencies that one tone can hold at a time.
 const MAX_PARTIALS: usize = 4;
 

@@ -409,3 +409,44 @@ fn rfc3389_4_silence_is_told_and_heard_as_noise() {
         .count();
     assert_eq!(whole, 4);
 }
+
+#[test]
+fn after_a_stall_the_delay_comes_back_while_a_tone_sounds() {
+    let mut call = Call::new(&Pcmu);
+    let mut original = vec![0; 160 * 2000];
+    Tone::sine(200.0, -10.0, 8000).fill(&mut original);
+    let mut heard: Vec<i16> = Vec::new();
+    for (tick, frame) in original.chunks(160).enumerate() {
+        // For 300 ms, everything arrives at the end of the stall.
+        let stalled = (300..315).contains(&tick);
+        let delay = if stalled {
+            TICK * (315 - tick as u32)
+        } else {
+            Duration::from_millis(5)
+        };
+        heard.extend(call.tick([Some(frame), None], &mut |_| Some(delay))[1].iter());
+    }
+    let statistics = call.legs[1].statistics();
+    assert_eq!(
+        (
+            statistics.jitter.missing,
+            statistics.jitter.late,
+            statistics.jitter.discarded
+        ),
+        (0, 0, 0)
+    );
+    assert!(statistics.jitter.shortened > 20, "{:?}", statistics.jitter);
+    let now = call.now;
+    assert!(
+        call.legs[1].buffer.delay(now) <= Duration::from_millis(100),
+        "{:?}",
+        call.legs[1].buffer.delay(now)
+    );
+    // No click: a 200 Hz sine of that level never steps by more than this between two samples.
+    let step = heard[170 * 160..]
+        .windows(2)
+        .map(|pair| i32::from(pair[0]).abs_diff(i32::from(pair[1])))
+        .max()
+        .unwrap();
+    assert!(step < 2200, "{step}");
+}

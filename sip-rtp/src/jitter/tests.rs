@@ -5,7 +5,7 @@ use crate::test_data::some_instant;
 
 const TICK: Duration = Duration::from_millis(20);
 
-fn packet(index: u64) -> JitterPacket {
+pub(super) fn packet(index: u64) -> JitterPacket {
     JitterPacket {
         sequence: 70_000 + index,
         timestamp: (index as u32).wrapping_mul(160).wrapping_sub(4000),
@@ -17,14 +17,24 @@ fn packet(index: u64) -> JitterPacket {
 
 /// What one tick gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Heard {
+pub(super) enum Heard {
     Packet(u64),
     Conceal,
     Silence,
 }
 
-/// Plays arrivals (index, milliseconds) on ticks of 20 ms for `seconds`; surplus is spent at once.
+/// Plays arrivals (index, milliseconds) on ticks of 20 ms; surplus is spent at once.
 fn play(buffer: &mut JitterBuffer, arrivals: &[(u64, u64)], ticks: u64) -> Vec<Heard> {
+    play_with(buffer, arrivals, ticks, Duration::from_millis(1))
+}
+
+/// The same with arrivals in another unit.
+pub(super) fn play_with(
+    buffer: &mut JitterBuffer,
+    arrivals: &[(u64, u64)],
+    ticks: u64,
+    unit: Duration,
+) -> Vec<Heard> {
     let start = some_instant();
     let mut arrivals = arrivals.to_vec();
     arrivals.sort_by_key(|(_, at)| *at);
@@ -35,9 +45,9 @@ fn play(buffer: &mut JitterBuffer, arrivals: &[(u64, u64)], ticks: u64) -> Vec<H
         let now = start + TICK * tick as u32 + Duration::from_millis(7);
         while let Some((index, at)) = arrivals
             .get(next)
-            .filter(|(_, at)| start + Duration::from_millis(*at) <= now)
+            .filter(|(_, at)| start + unit * *at as u32 <= now)
         {
-            buffer.insert(packet(*index), start + Duration::from_millis(*at));
+            buffer.insert(packet(*index), start + unit * *at as u32);
             next += 1;
         }
         heard.push(loop {
@@ -64,8 +74,12 @@ fn packets(heard: &[Heard]) -> Vec<u64> {
         .collect()
 }
 
+pub(super) fn buffer_with(config: JitterConfig) -> JitterBuffer {
+    JitterBuffer::new(config)
+}
+
 fn buffer() -> JitterBuffer {
-    JitterBuffer::new(JitterConfig::new(8000))
+    buffer_with(JitterConfig::new(8000))
 }
 
 #[test]
