@@ -124,7 +124,7 @@ impl RecordingTransactions {
 
     fn live(&self, id: impl Into<TransactionId>) -> Result<(), Gone> {
         if self.ended.contains(&id.into()) {
-            Err(Gone::new())
+            Err(Gone)
         } else {
             Ok(())
         }

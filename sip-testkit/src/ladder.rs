@@ -26,6 +26,8 @@ struct Line {
 
 /// Characters between two lifelines.
 const WIDTH: usize = 19;
+/// Characters before the first lifeline.
+const MARGIN: usize = 13;
 
 impl Ladder {
     pub(crate) fn new() -> Self {
@@ -75,12 +77,15 @@ impl Ladder {
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut text = String::from("\n");
-        let names: String = self
-            .columns
-            .iter()
-            .map(|(name, _)| format!("{name:^20}"))
-            .collect();
-        let _ = writeln!(text, "   {}", names.trim_end());
+        let mut names = String::new();
+        for (index, (name, _)) in self.columns.iter().enumerate() {
+            // Each name is centred over its lifeline.
+            let lifeline = MARGIN + index * (WIDTH + 1);
+            let missing = (lifeline - name.len() / 2).saturating_sub(names.len());
+            names.push_str(&" ".repeat(missing));
+            names.push_str(name);
+        }
+        let _ = writeln!(text, "{names}");
         for line in &self.lines {
             let _ = writeln!(
                 text,

@@ -27,17 +27,9 @@ pub enum TransactionId {
 }
 
 /// The transaction that an id named has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "there is nothing more to say")]
 pub struct Gone;
-
-impl Gone {
-    /// The error, for a [`TransactionLayer`](crate::TransactionLayer) of one's own.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self
-    }
-}
 
 impl ClientTransactionId {
     /// An id for a [`TransactionLayer`](crate::TransactionLayer) of one's own, such as a double in a test.

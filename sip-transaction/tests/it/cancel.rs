@@ -51,7 +51,7 @@ fn rfc3261_9_1_a_cancel_waits_for_a_provisional_response() {
         ["32000 Terminated client"],
         "only the INVITE is told of"
     );
-    assert_eq!(rig.layer.cancel(id, &[], rig.clock.now()), Err(Gone::new()));
+    assert_eq!(rig.layer.cancel(id, &[], rig.clock.now()), Err(Gone));
 }
 
 #[test]
