@@ -1,2 +1,33 @@
-//! SIP transport: flows, framing, target selection, and a tokio driver.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+
+mod config;
+mod deadline;
+mod flow;
+mod id;
+mod io;
+mod kind;
+mod procedure;
+mod route;
+mod seed;
+mod slab;
+mod stats;
+mod target;
+#[cfg(test)]
+mod testing;
+mod transports;
+mod via;
+
+pub use crate::config::{Limits, TransportConfig};
+pub use crate::deadline::{DeadlineId, DeadlineQueue};
+pub use crate::flow::{Flow, SentBy};
+pub use crate::id::{ConnectionId, FlowId, ListenerId, ResolveId, SelectId};
+pub use crate::io::{
+    Answer, ConnectionError, Event, FlowFailure, Gone, Input, Malformed, NaptrRecord, Output,
+    Question, ResolveError, SelectError, SrvRecord,
+};
+pub use crate::kind::TransportKind;
+pub use crate::seed::{KeyedHash, Rng, Seed};
+pub use crate::stats::Stats;
+pub use crate::target::{Target, TargetError, TargetHost};
+pub use crate::transports::Transports;

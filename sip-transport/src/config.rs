@@ -1,0 +1,99 @@
+//! [`TransportConfig`] and [`Limits`].
+
+use std::time::Duration;
+
+use sip_message::ParserConfig;
+
+use crate::kind::TransportKind;
+
+/// How [`Transports`](crate::Transports) behaves.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TransportConfig {
+    /// What the parser accepts, and its limits.
+    pub parser: ParserConfig,
+    /// The bounds. See [`Limits`].
+    pub limits: Limits,
+    /// A request larger than this goes over TCP if the target allows (RFC 3261 §18.1.1). Bytes; default 1300.
+    pub datagram_size: usize,
+    /// Transports over which connections can be opened without a listener of the same transport: what the driver can
+    /// do. Default TCP.
+    pub client_transports: Vec<TransportKind>,
+    /// Does the `maddr` of a Via direct the response (RFC 3261 §18.2.2)? Default yes, as the RFC has it; off on
+    /// servers that do not want to send to an address that the sender of a datagram wrote down.
+    pub honour_maddr: bool,
+    /// Ask for NAPTR and SRV records (RFC 3263)? Needs a driver that can. Default no: address records only.
+    pub service_records: bool,
+    /// How long a datagram flow lives without a message in either direction. Default 10 minutes, longer than a
+    /// phone rings (Timer C, RFC 3261 §16.6).
+    pub datagram_idle: Duration,
+    /// How long a connection lives without a byte in either direction. Default one hour, the usual time of a
+    /// registration, because a phone that registered over it is reached over it.
+    pub stream_idle: Duration,
+    /// How long a connection may take to bring its first message. Default 30 seconds.
+    pub first_message: Duration,
+    /// How long a message may take from its first byte to its last. Default 10 seconds.
+    pub message_time: Duration,
+    /// How long a peer may leave what we send unread. Default 30 seconds.
+    pub write_time: Duration,
+    /// How long opening a connection may take. Default 10 seconds.
+    pub connect_time: Duration,
+    /// How long a selection may wait for the domain name system. Default 10 seconds.
+    pub resolve_time: Duration,
+    /// How long a flow whose connection was closed can be reopened to answer requests that came over it. Default
+    /// 40 seconds: the 64*T1 of RFC 3261 §18 and some.
+    pub reopen_time: Duration,
+}
+
+impl Default for TransportConfig {
+    fn default() -> Self {
+        Self {
+            parser: ParserConfig::default(),
+            limits: Limits::default(),
+            datagram_size: 1300,
+            client_transports: vec![TransportKind::Tcp],
+            honour_maddr: true,
+            service_records: false,
+            datagram_idle: Duration::from_secs(600),
+            stream_idle: Duration::from_secs(3600),
+            first_message: Duration::from_secs(30),
+            message_time: Duration::from_secs(10),
+            write_time: Duration::from_secs(30),
+            connect_time: Duration::from_secs(10),
+            resolve_time: Duration::from_secs(10),
+            reopen_time: Duration::from_secs(40),
+        }
+    }
+}
+
+/// Every bound of this layer, each with what it stops. See also [`ParserConfig::limits`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Datagram flows at once. Stops a flood of forged sources from filling memory: the flow that was longest without
+    /// use makes room. Default 65,536.
+    pub datagram_flows: usize,
+    /// Connections at once, in both directions. Default 20,000.
+    pub connections: usize,
+    /// Accepted connections from one address. Stops one host from taking all. Default 2,000.
+    pub connections_per_peer: usize,
+    /// Bytes that wait to be sent on one connection. Stops a peer that does not read. Default 256 KiB.
+    pub output_bytes: usize,
+    /// Selections that wait for the domain name system. Default 4,096.
+    pub selections: usize,
+    /// Addresses of one target that are used. Stops an answer with thousands of records. Default 16.
+    pub addresses: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            datagram_flows: 65_536,
+            connections: 20_000,
+            connections_per_peer: 2_000,
+            output_bytes: 256 * 1024,
+            selections: 4_096,
+            addresses: 16,
+        }
+    }
+}

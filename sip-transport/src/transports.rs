@@ -1,0 +1,383 @@
+//! [`Transports`]: the table of flows and all that happens to it.
+//!
+//! ```text
+//!              datagram flow                             stream flow
+//!   first datagram ──▶ in the table            accepted ──▶ Open ◀── Connected ── Connecting ◀── send ── Idle ◀── select
+//!   idle, unreachable, evicted ──▶ gone          │ Closed: responses may still be owed          ▲
+//!                                                └──▶ Idle (reopens to the sent-by, §18.2.2) ───┘   else gone
+//! ```
+
+mod datagram;
+mod malformed;
+mod selection;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use bytes::Bytes;
+use foldhash::fast::FixedState;
+use sip_message::Host;
+
+use self::selection::Selection;
+use self::stream::Stream;
+use crate::config::TransportConfig;
+use crate::deadline::{DeadlineId, DeadlineQueue};
+use crate::flow::Flow;
+use crate::id::{ConnectionId, FlowId, ListenerId, ResolveId, SelectId};
+use crate::io::{Event, FlowFailure, Gone, Input, Output};
+use crate::kind::TransportKind;
+use crate::route::{self, Listener};
+use crate::seed::{KeyedHash, Rng, Seed};
+use crate::slab::Slab;
+use crate::stats::Stats;
+
+/// The pure core of the transport layer (RFC 3261 §18).
+///
+/// It owns the flows, frames streams, stamps and routes by Via, selects targets, answers keep-alives, and closes what
+/// is idle, slow or broken. It has the four verbs of every layer; a driver moves the bytes.
+///
+/// ```
+/// use std::time::Instant;
+/// use sip_transport::{Event, Input, ListenerId, Output, Seed, TransportConfig, TransportKind, Transports};
+/// # let now = Instant::now();
+/// let mut transports = Transports::new(TransportConfig::default(), Seed::from_bytes([1; 32]));
+/// let listener = ListenerId::new(0);
+/// transports.add_listener(listener, TransportKind::Udp, "192.0.2.1:5060".parse().unwrap());
+/// let payload = "OPTIONS sip:192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP pc.example.com;branch=z9hG4bK1;rport\r\n\
+///     From: <sip:a@example.com>;tag=1\r\nTo: <sip:192.0.2.1>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n\r\n";
+/// let remote = "192.0.2.9:40000".parse().unwrap();
+/// transports.handle_input(Input::Datagram { listener, remote, local: None, payload: payload.into() }, now);
+/// let Some(Output::Event(Event::Message { message, reply, .. })) = transports.poll_output() else { unreachable!() };
+/// assert_eq!(reply.remote, remote);
+/// assert!(message.to_bytes().windows(19).any(|part| part == b";received=192.0.2.9"));
+/// ```
+#[derive(Debug)]
+pub struct Transports {
+    config: TransportConfig,
+    listeners: Vec<Listener>,
+    flows: Slab<Entry>,
+    /// Keys chosen by peers (addresses can be forged): keyed.
+    datagram_flows: HashMap<(ListenerId, SocketAddr), FlowId, KeyedHash>,
+    /// The stream flow to use for an address; keyed as above.
+    stream_flows: HashMap<(TransportKind, SocketAddr), FlowId, KeyedHash>,
+    /// Minted by the driver and by us: a fast hash will do.
+    connections: HashMap<ConnectionId, FlowId, FixedState>,
+    /// Accepted connections of each peer; keyed.
+    peers: HashMap<IpAddr, usize, KeyedHash>,
+    /// Minted by us.
+    selections: HashMap<SelectId, Selection, FixedState>,
+    /// Minted by us: the selection that asked, and which of its questions it is.
+    questions: HashMap<ResolveId, (SelectId, usize), FixedState>,
+    deadlines: DeadlineQueue<Timer>,
+    outputs: VecDeque<Output>,
+    rng: Rng,
+    /// For the tag of answers that need no state (RFC 3261 §8.2.7).
+    tags: KeyedHash,
+    next_connection: u64,
+    next_select: u64,
+    next_resolve: u64,
+    /// Where the search for a datagram flow to evict goes on.
+    hand: usize,
+    last_now: Option<Instant>,
+    stats: Stats,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Timer {
+    Flow(FlowId),
+    Selection(SelectId),
+}
+
+/// A flow in the table.
+#[derive(Debug)]
+struct Entry {
+    flow: Flow,
+    /// When a message last passed.
+    used: Instant,
+    /// Was it used since the search for something to evict last came by?
+    referenced: bool,
+    /// The deadline that is armed; it may be earlier than what is due, and is then armed again.
+    armed: Option<(Instant, DeadlineId)>,
+    link: Link,
+}
+
+#[derive(Debug)]
+enum Link {
+    Datagram(ListenerId),
+    Stream(Box<Stream>),
+}
+
+impl Link {
+    const fn stream_mut(&mut self) -> Option<&mut Stream> {
+        match self {
+            Self::Datagram(_) => None,
+            Self::Stream(stream) => Some(stream),
+        }
+    }
+}
+
+impl Transports {
+    /// Without listeners, flows and connections.
+    #[must_use]
+    pub fn new(config: TransportConfig, seed: Seed) -> Self {
+        Self {
+            config,
+            listeners: Vec::new(),
+            flows: Slab::new(),
+            datagram_flows: HashMap::with_hasher(seed.derive("datagram flows").hasher()),
+            stream_flows: HashMap::with_hasher(seed.derive("stream flows").hasher()),
+            connections: HashMap::with_hasher(FixedState::default()),
+            peers: HashMap::with_hasher(seed.derive("peers").hasher()),
+            selections: HashMap::with_hasher(FixedState::default()),
+            questions: HashMap::with_hasher(FixedState::default()),
+            deadlines: DeadlineQueue::new(),
+            outputs: VecDeque::new(),
+            rng: seed.derive("selection").rng(),
+            tags: seed.derive("tags").hasher(),
+            next_connection: 0,
+            next_select: 0,
+            next_resolve: 0,
+            hand: 0,
+            last_now: None,
+            stats: Stats::default(),
+        }
+    }
+
+    /// Makes a socket of the driver known. Between addresses that reach a peer equally well the one added first is
+    /// used. A listener that is known already is replaced.
+    pub fn add_listener(&mut self, id: ListenerId, kind: TransportKind, local: SocketAddr) {
+        self.listeners.retain(|listener| listener.id != id);
+        self.listeners.push(Listener { id, kind, local });
+    }
+
+    /// Forgets a socket, for instance because its address is gone. Datagram flows over it fail; connections stay.
+    pub fn remove_listener(&mut self, id: ListenerId, now: Instant) {
+        self.last_now = Some(now);
+        self.listeners.retain(|listener| listener.id != id);
+        let over = |entry: &Entry| matches!(entry.link, Link::Datagram(listener) if listener == id);
+        let ids: Vec<FlowId> = self
+            .flows
+            .ids()
+            .filter(|&id| self.flows.get(id).is_some_and(over))
+            .collect();
+        for flow in ids {
+            self.fail(flow, FlowFailure::Closed);
+        }
+    }
+
+    /// Sends one message on a flow. A stream flow that is not connected is connected first, and the message waits
+    /// for that; what cannot be sent ends in [`Event::FlowFailed`].
+    ///
+    /// # Errors
+    /// [`Gone`] when there is no such flow any more.
+    pub fn send(&mut self, flow: FlowId, payload: Bytes, now: Instant) -> Result<(), Gone> {
+        self.last_now = Some(now);
+        let entry = self.flows.get_mut(flow).ok_or(Gone)?;
+        entry.used = now;
+        entry.referenced = true;
+        self.stats.sent += 1;
+        if let Link::Datagram(listener) = entry.link {
+            let remote = entry.flow.remote;
+            self.outputs.push_back(Output::Datagram {
+                listener,
+                remote,
+                payload,
+            });
+        } else {
+            self.write(flow, payload, now);
+        }
+        Ok(())
+    }
+
+    /// Closes a flow. A datagram flow is forgotten, a connection closed when what was sent is written.
+    pub fn close(&mut self, flow: FlowId, now: Instant) {
+        self.last_now = Some(now);
+        self.remove(flow);
+    }
+
+    /// The flow over which a peer is reached from a certain listener: of UDP the pair of addresses, of a stream
+    /// transport the open connection to the peer, or a new one. For peers that are known by their addresses, such as a
+    /// registered phone behind a NAT. `None` if there is no such listener.
+    pub fn flow_to(
+        &mut self,
+        kind: TransportKind,
+        listener: ListenerId,
+        remote: SocketAddr,
+        now: Instant,
+    ) -> Option<Flow> {
+        self.last_now = Some(now);
+        let listener = *self.listeners.iter().find(|known| known.id == listener)?;
+        if kind == TransportKind::Udp {
+            (listener.kind == kind).then(|| self.datagram_flow(listener, remote, now))
+        } else {
+            self.stream_flow(kind, listener.local, remote, None, now)
+        }
+    }
+
+    /// What is known of a flow.
+    #[must_use]
+    pub fn flow(&self, flow: FlowId) -> Option<Flow> {
+        self.flows.get(flow).map(|entry| entry.flow)
+    }
+
+    /// Is this an address and port of ours? Without a port the default port of any transport counts. Names are never
+    /// ours here: which names are is for the layers above.
+    #[must_use]
+    pub fn is_local(&self, host: &Host<'_>, port: Option<u16>) -> bool {
+        let Some(ip) = host.ip() else { return false };
+        self.listeners.iter().any(|listener| {
+            let port = port.unwrap_or_else(|| listener.kind.default_port());
+            listener.local.port() == port && listener.local.ip().to_canonical() == ip.to_canonical()
+        })
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub const fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Something arrived.
+    pub fn handle_input(&mut self, input: Input, now: Instant) {
+        self.last_now = Some(now);
+        match input {
+            Input::Datagram {
+                listener,
+                remote,
+                local: _,
+                payload,
+            } => self.on_datagram(listener, remote, payload, now),
+            Input::DatagramFailed { listener, remote } => self.on_datagram_failed(listener, remote),
+            Input::Accepted {
+                connection,
+                listener,
+                remote,
+            } => self.on_accepted(connection, listener, remote, now),
+            Input::Connected { connection, local } => self.on_connected(connection, local, now),
+            Input::Stream {
+                connection,
+                payload,
+            } => self.on_stream(connection, payload, now),
+            Input::Sent { connection, bytes } => self.on_sent(connection, bytes, now),
+            Input::Closed { connection, error } => self.on_closed(connection, error, now),
+            Input::Resolved { id, result } => self.on_resolved(id, result, now),
+        }
+    }
+
+    /// Time passed. Spurious and late calls are harmless.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.last_now = Some(now);
+        while let Some((_, timer)) = self.deadlines.pop_due(now) {
+            match timer {
+                Timer::Flow(id) => self.on_flow_deadline(id, now),
+                Timer::Selection(id) => self.on_selection_deadline(id, now),
+            }
+        }
+    }
+
+    /// What is to be done next, until there is nothing more.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is wanted; the last `now` seen while output is queued.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.outputs.is_empty() {
+            self.deadlines.peek()
+        } else {
+            self.last_now
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn listener(&self, id: ListenerId) -> Option<Listener> {
+        self.listeners
+            .iter()
+            .find(|listener| listener.id == id)
+            .copied()
+    }
+
+    /// The listener that a message to this address comes from.
+    fn source(&self, kind: TransportKind, remote: IpAddr) -> Option<Listener> {
+        route::source(&self.listeners, kind, remote)
+    }
+
+    /// Arms the deadline of a flow, unless an earlier one is armed, which will look again.
+    fn arm(&mut self, id: FlowId) {
+        let Some(entry) = self.flows.get_mut(id) else {
+            return;
+        };
+        let due = match &entry.link {
+            Link::Datagram(_) => entry.used + self.config.datagram_idle,
+            Link::Stream(stream) => stream.due(entry.used, &self.config),
+        };
+        match entry.armed {
+            Some((at, _)) if at <= due => {}
+            armed => {
+                if let Some((_, deadline)) = armed {
+                    self.deadlines.cancel(deadline);
+                }
+                let deadline = self.deadlines.insert(due, Timer::Flow(id));
+                entry.armed = Some((due, deadline));
+            }
+        }
+    }
+
+    fn on_flow_deadline(&mut self, id: FlowId, now: Instant) {
+        let Some(entry) = self.flows.get_mut(id) else {
+            return;
+        };
+        entry.armed = None;
+        match &entry.link {
+            Link::Datagram(_) if now >= entry.used + self.config.datagram_idle => {
+                self.fail(id, FlowFailure::Idle)
+            }
+            Link::Datagram(_) => self.arm(id),
+            Link::Stream(_) => self.on_stream_deadline(id, now),
+        }
+    }
+
+    /// Removes a flow and says so.
+    fn fail(&mut self, id: FlowId, cause: FlowFailure) {
+        if self.remove(id) {
+            self.event(Event::FlowFailed {
+                flow: id,
+                cause,
+                reopens: false,
+            });
+        }
+    }
+
+    /// Takes a flow out of every table and closes its connection. Was it there?
+    fn remove(&mut self, id: FlowId) -> bool {
+        let Some(entry) = self.flows.remove(id) else {
+            return false;
+        };
+        if let Some((_, deadline)) = entry.armed {
+            self.deadlines.cancel(deadline);
+        }
+        match entry.link {
+            Link::Datagram(listener) => {
+                self.datagram_flows.remove(&(listener, entry.flow.remote));
+                self.stats.datagram_flows -= 1;
+            }
+            Link::Stream(stream) => {
+                self.stats.stream_flows -= 1;
+                self.forget_place(id, &entry.flow);
+                if let Some(connection) = stream.connection() {
+                    self.forget_connection(connection, stream.is_accepted(), entry.flow.remote);
+                    self.outputs.push_back(Output::Close { connection });
+                }
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,170 @@
+//! Datagrams in, and the flows they make.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use bytes::Bytes;
+use sip_message::Message;
+
+use super::{Entry, Link, Transports};
+use crate::flow::Flow;
+use crate::id::ListenerId;
+use crate::io::{Event, FlowFailure, Malformed};
+use crate::kind::TransportKind;
+use crate::route::Listener;
+use crate::via;
+
+impl Transports {
+    pub(super) fn on_datagram(
+        &mut self,
+        listener: ListenerId,
+        remote: SocketAddr,
+        payload: Bytes,
+        now: Instant,
+    ) {
+        self.stats.datagrams += 1;
+        let Some(listener) = self.listener(listener) else {
+            self.stats.bad_source += 1;
+            return;
+        };
+        // Nothing can be sent back to port 0 or to everybody.
+        if remote.port() == 0 || remote.ip().is_unspecified() || remote.ip().is_multicast() {
+            self.stats.bad_source += 1;
+            let (kind, local) = (listener.kind, listener.local);
+            self.event(Event::Malformed {
+                kind,
+                local,
+                remote,
+                error: Malformed::Source,
+                answered: None,
+            });
+            return;
+        }
+        if is_keep_alive(&payload) {
+            // It keeps the binding of a NAT; over UDP nothing is answered (RFC 5626 §4.4.2 has STUN for that).
+            self.stats.keep_alives += 1;
+            if let Some(&flow) = self.datagram_flows.get(&(listener.id, remote)) {
+                self.touch(flow, now);
+            }
+            return;
+        }
+        let parsed = Message::parse(payload.clone(), &self.config.parser);
+        match parsed.and_then(|message| message.validate().map(|()| message)) {
+            Err(error) => {
+                let answer =
+                    self.answer_malformed(listener.kind, listener.local, remote, &payload, error);
+                if let Some((answer, to)) = answer {
+                    // No flow is made for what is broken.
+                    self.outputs.push_back(crate::io::Output::Datagram {
+                        listener: listener.id,
+                        remote: to,
+                        payload: answer,
+                    });
+                }
+            }
+            Ok(Message::Request(mut request)) => {
+                let route = via::stamp(&mut request, remote, self.config.honour_maddr);
+                let flow = self.datagram_flow(listener, remote, now);
+                let reply = match route.datagram(remote) {
+                    to if to == remote => flow,
+                    // Only an address of the same family can be reached from this socket.
+                    to if to.is_ipv4() == remote.is_ipv4() => self.datagram_flow(listener, to, now),
+                    _ => flow,
+                };
+                self.stats.requests += 1;
+                self.event(Event::Message {
+                    message: Message::Request(request),
+                    flow,
+                    reply,
+                });
+            }
+            Ok(Message::Response(response)) => {
+                // RFC 3261 §18.1.2: a response whose topmost Via is not ours is discarded.
+                if !self.is_own_via(response.headers(), None) {
+                    self.on_misdirected(listener.kind, listener.local, remote);
+                    return;
+                }
+                let flow = self.datagram_flow(listener, remote, now);
+                self.stats.responses += 1;
+                self.event(Event::Message {
+                    message: Message::Response(response),
+                    flow,
+                    reply: flow,
+                });
+            }
+        }
+    }
+
+    /// RFC 3261 §18.4: an ICMP error is a failure of what was sent.
+    pub(super) fn on_datagram_failed(&mut self, listener: ListenerId, remote: SocketAddr) {
+        if let Some(&flow) = self.datagram_flows.get(&(listener, remote)) {
+            self.fail(flow, FlowFailure::Unreachable);
+        }
+    }
+
+    /// The flow between a socket and a peer, made if there is none.
+    pub(super) fn datagram_flow(
+        &mut self,
+        listener: Listener,
+        remote: SocketAddr,
+        now: Instant,
+    ) -> Flow {
+        let known = self.datagram_flows.get(&(listener.id, remote)).copied();
+        if let Some(flow) = known.and_then(|id| self.touch(id, now)) {
+            return flow;
+        }
+        if self.stats.datagram_flows >= self.config.limits.datagram_flows.max(1) {
+            self.evict();
+        }
+        let id = self.flows.insert(|id| Entry {
+            flow: Flow::new(id, TransportKind::Udp, listener.local, remote),
+            used: now,
+            referenced: false,
+            armed: None,
+            link: Link::Datagram(listener.id),
+        });
+        self.stats.datagram_flows += 1;
+        self.datagram_flows.insert((listener.id, remote), id);
+        self.arm(id);
+        Flow::new(id, TransportKind::Udp, listener.local, remote)
+    }
+
+    /// Notes that a flow is used.
+    pub(super) fn touch(&mut self, id: crate::id::FlowId, now: Instant) -> Option<Flow> {
+        let entry = self.flows.get_mut(id)?;
+        entry.used = now;
+        entry.referenced = true;
+        Some(entry.flow)
+    }
+
+    /// Makes room for one datagram flow: the next that was not used again since the search last came by. A flood of
+    /// forged sources thus evicts itself before it evicts peers that are heard again and again.
+    fn evict(&mut self) {
+        for _ in 0..2 * self.flows.capacity() {
+            self.hand = if self.hand < self.flows.capacity() {
+                self.hand
+            } else {
+                0
+            };
+            let at = self.hand;
+            self.hand += 1;
+            let Some((id, entry)) = self.flows.at(at) else {
+                continue;
+            };
+            if !matches!(entry.link, Link::Datagram(_)) {
+                continue;
+            }
+            if std::mem::take(&mut entry.referenced) {
+                continue;
+            }
+            self.stats.evicted_flows += 1;
+            self.fail(id, FlowFailure::Evicted);
+            return;
+        }
+    }
+}
+
+/// What phones send to keep the binding of a NAT: line ends, or zero bytes.
+fn is_keep_alive(payload: &[u8]) -> bool {
+    payload.len() <= 16 && payload.iter().all(|&b| matches!(b, b'\r' | b'\n' | 0))
+}

@@ -1,0 +1,223 @@
+//! Choosing flows for a target: the procedure of RFC 3263 and what surrounds it.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::{Timer, Transports};
+use crate::deadline::DeadlineId;
+use crate::flow::Flow;
+use crate::id::{ResolveId, SelectId};
+use crate::io::{Answer, Event, Output, ResolveError, SelectError};
+use crate::kind::TransportKind;
+use crate::procedure::{Policy, Procedure, Step};
+use crate::target::{Target, TargetHost};
+
+/// A selection that waits for answers.
+#[derive(Debug)]
+pub(super) struct Selection {
+    procedure: Procedure,
+    target: Target,
+    size: usize,
+    asked: Vec<ResolveId>,
+    deadline: DeadlineId,
+}
+
+impl Transports {
+    /// Finds the flows over which a request of `size` bytes (its Via included) can reach a target, in order of
+    /// preference (RFC 3263 §4, RFC 3261 §18.1.1). Always answered by [`Event::Selected`], which is queued at once
+    /// where no name has to be resolved. A flow that is not connected is connected by the first
+    /// [`send`](Self::send).
+    pub fn select(&mut self, target: &Target, size: usize, now: Instant) -> SelectId {
+        self.last_now = Some(now);
+        let id = SelectId(self.next_select);
+        self.next_select += 1;
+        let transports = self.usable_transports();
+        let policy = Policy {
+            transports: &transports,
+            service_records: self.config.service_records,
+            limit: self.config.limits.addresses,
+        };
+        match Procedure::start(target, policy) {
+            (_, Step::Done(result)) => self.finish(id, result, target, size, now),
+            (Some(procedure), Step::Ask(questions))
+                if self.selections.len() < self.config.limits.selections =>
+            {
+                let deadline = self
+                    .deadlines
+                    .insert(now + self.config.resolve_time, Timer::Selection(id));
+                let selection = Selection {
+                    procedure,
+                    target: target.clone(),
+                    size,
+                    asked: Vec::new(),
+                    deadline,
+                };
+                self.selections.insert(id, selection);
+                self.stats.selections = self.selections.len();
+                self.ask(id, questions);
+            }
+            (_, Step::Ask(_) | Step::Wait) => {
+                self.finish(id, Err(SelectError::Limit), target, size, now)
+            }
+        }
+        id
+    }
+
+    fn ask(&mut self, id: SelectId, questions: Vec<(usize, crate::io::Question, Box<str>)>) {
+        for (number, question, name) in questions {
+            let resolve = ResolveId(self.next_resolve);
+            self.next_resolve += 1;
+            self.questions.insert(resolve, (id, number));
+            if let Some(selection) = self.selections.get_mut(&id) {
+                selection.asked.push(resolve);
+            }
+            self.outputs.push_back(Output::Resolve {
+                id: resolve,
+                question,
+                name,
+            });
+        }
+    }
+
+    pub(super) fn on_resolved(
+        &mut self,
+        id: ResolveId,
+        result: Result<Answer, ResolveError>,
+        now: Instant,
+    ) {
+        let Some((select, number)) = self.questions.remove(&id) else {
+            return;
+        };
+        let Some(selection) = self.selections.get_mut(&select) else {
+            return;
+        };
+        match selection.procedure.answer(number, result, &mut self.rng) {
+            Step::Wait => {}
+            Step::Ask(questions) => {
+                selection.asked.clear();
+                self.ask(select, questions);
+            }
+            Step::Done(result) => {
+                if let Some(selection) = self.forget_selection(select) {
+                    self.finish(select, result, &selection.target, selection.size, now);
+                }
+            }
+        }
+    }
+
+    pub(super) fn on_selection_deadline(&mut self, id: SelectId, _now: Instant) {
+        if self.forget_selection(id).is_some() {
+            self.event(Event::Selected {
+                id,
+                result: Err(SelectError::TimedOut),
+            });
+        }
+    }
+
+    fn forget_selection(&mut self, id: SelectId) -> Option<Selection> {
+        let selection = self.selections.remove(&id)?;
+        self.deadlines.cancel(selection.deadline);
+        for question in &selection.asked {
+            self.questions.remove(question);
+        }
+        self.stats.selections = self.selections.len();
+        Some(selection)
+    }
+
+    /// Turns places into flows.
+    fn finish(
+        &mut self,
+        id: SelectId,
+        result: Result<Vec<(TransportKind, SocketAddr)>, SelectError>,
+        target: &Target,
+        size: usize,
+        now: Instant,
+    ) {
+        let result = result.and_then(|places| {
+            let server_name = match &target.host {
+                TargetHost::Name(name) => Some(&**name),
+                TargetHost::Ip(_) => None,
+            };
+            let mut flows: Vec<Flow> = Vec::with_capacity(places.len());
+            let mut error = SelectError::NoRoute;
+            for (kind, remote) in self.by_size(places, size) {
+                match self.flow_for(kind, remote, server_name, now) {
+                    Ok(flow) if !flows.contains(&flow) => flows.push(flow),
+                    Ok(_) => {}
+                    Err(other) => error = other,
+                }
+            }
+            if flows.is_empty() {
+                Err(error)
+            } else {
+                Ok(flows)
+            }
+        });
+        self.event(Event::Selected { id, result });
+    }
+
+    /// RFC 3261 §18.1.1: "If a request is within 200 bytes of the path MTU, or if it is larger than 1300 bytes and
+    /// the path MTU is unknown, the request MUST be sent using a congestion controlled transport", and "the element
+    /// SHOULD retry the request using UDP" where that fails.
+    fn by_size(
+        &self,
+        places: Vec<(TransportKind, SocketAddr)>,
+        size: usize,
+    ) -> Vec<(TransportKind, SocketAddr)> {
+        if size <= self.config.datagram_size {
+            return places;
+        }
+        let mut sized = Vec::with_capacity(2 * places.len());
+        for (kind, remote) in places {
+            if kind == TransportKind::Udp {
+                sized.push((TransportKind::Tcp, remote));
+            }
+            sized.push((kind, remote));
+        }
+        // Those that can carry it come first; the order is otherwise kept.
+        sized.sort_by_key(|(kind, _)| *kind == TransportKind::Udp);
+        sized
+    }
+
+    fn flow_for(
+        &mut self,
+        kind: TransportKind,
+        remote: SocketAddr,
+        server_name: Option<&str>,
+        now: Instant,
+    ) -> Result<Flow, SelectError> {
+        if remote.port() == 0 || remote.ip().is_unspecified() {
+            return Err(SelectError::NoRoute);
+        }
+        let listener = self.source(kind, remote.ip()).ok_or(SelectError::NoRoute)?;
+        if kind == TransportKind::Udp {
+            return Ok(self.datagram_flow(listener, remote, now));
+        }
+        let mut local = listener.local;
+        if kind.is_secure() && listener.kind != kind {
+            // RFC 3261 §18.1.1: the port of another transport would invite plain messages to a secure one.
+            local.set_port(kind.default_port());
+        }
+        self.stream_flow(kind, local, remote, server_name, now)
+            .ok_or(SelectError::Limit)
+    }
+
+    /// The transports that can be used to send, in the order of preference: those that have a listener, and TCP, which
+    /// any driver can connect.
+    fn usable_transports(&self) -> Vec<TransportKind> {
+        // RFC 3263 §4.1: UDP is what a sip URI means where nothing else is said.
+        let order = [
+            TransportKind::Udp,
+            TransportKind::Tcp,
+            TransportKind::Tls,
+            TransportKind::Ws,
+            TransportKind::Wss,
+        ];
+        let listens = |kind| self.listeners.iter().any(|listener| listener.kind == kind);
+        order
+            .into_iter()
+            .filter(|&kind| listens(kind) || self.config.client_transports.contains(&kind))
+            .filter(|_| !self.listeners.is_empty())
+            .collect()
+    }
+}

@@ -1,0 +1,637 @@
+//! Connections: opening, framing, keep-alive, limits, closing and reopening.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+use sip_message::{FrameScanner, Message};
+
+use super::{Entry, Link, Transports};
+use crate::config::TransportConfig;
+use crate::flow::Flow;
+use crate::id::{ConnectionId, FlowId, ListenerId};
+use crate::io::{ConnectionError, Event, FlowFailure, Malformed, Output};
+use crate::kind::TransportKind;
+use crate::via;
+
+/// The stream part of a flow.
+#[derive(Debug)]
+pub(super) struct Stream {
+    state: State,
+    scanner: FrameScanner,
+    /// The beginning of a message that is not complete.
+    buffer: BytesMut,
+    /// When that message began.
+    message_since: Option<Instant>,
+    /// RFC 5626 §4.4.1: was the last thing between messages half of a ping?
+    half_ping: bool,
+    /// Bytes given to the driver, or waiting for a connection, that the system did not take yet.
+    outstanding: usize,
+    /// When the system last took some.
+    progress: Instant,
+    /// Where a connection is opened to when this one is closed and responses are owed (RFC 3261 §18.2.2).
+    reopen: Option<SocketAddr>,
+    server_name: Option<Box<str>>,
+    /// Did a whole message come over it?
+    proven: bool,
+}
+
+#[derive(Debug)]
+enum State {
+    /// No connection: not yet, or no longer.
+    Idle { since: Instant },
+    Connecting {
+        connection: ConnectionId,
+        since: Instant,
+        waiting: Vec<Bytes>,
+    },
+    Open {
+        connection: ConnectionId,
+        since: Instant,
+    },
+}
+
+impl Stream {
+    fn new(state: State, server_name: Option<Box<str>>, now: Instant) -> Self {
+        Self {
+            state,
+            scanner: FrameScanner::new(),
+            buffer: BytesMut::new(),
+            message_since: None,
+            half_ping: false,
+            outstanding: 0,
+            progress: now,
+            reopen: None,
+            server_name,
+            proven: false,
+        }
+    }
+
+    pub(super) const fn connection(&self) -> Option<ConnectionId> {
+        match self.state {
+            State::Idle { .. } => None,
+            State::Connecting { connection, .. } | State::Open { connection, .. } => {
+                Some(connection)
+            }
+        }
+    }
+
+    pub(super) fn is_accepted(&self) -> bool {
+        self.connection().is_some_and(ConnectionId::is_accepted)
+    }
+
+    /// The earliest time at which something may have to be done.
+    pub(super) fn due(&self, used: Instant, config: &TransportConfig) -> Instant {
+        match self.state {
+            State::Idle { since } => since + config.reopen_time,
+            State::Connecting { since, .. } => since + config.connect_time,
+            State::Open { since, .. } => {
+                let mut due = used + config.stream_idle;
+                if let Some(since) = self.message_since {
+                    due = due.min(since + config.message_time);
+                }
+                if self.outstanding > 0 {
+                    due = due.min(self.progress + config.write_time);
+                }
+                if self.is_accepted() && !self.proven {
+                    due = due.min(since + config.first_message);
+                }
+                due
+            }
+        }
+    }
+}
+
+/// What a piece of a stream holds.
+enum Frame {
+    Message(Bytes),
+    /// Ping of a keep-alive, to be answered.
+    Ping,
+}
+
+impl Transports {
+    pub(super) fn on_accepted(
+        &mut self,
+        connection: ConnectionId,
+        listener: ListenerId,
+        remote: SocketAddr,
+        now: Instant,
+    ) {
+        let from_peer = self.peers.get(&peer(remote.ip())).copied().unwrap_or(0);
+        let limits = &self.config.limits;
+        let full = self.stats.connections >= limits.connections
+            || from_peer >= limits.connections_per_peer;
+        let Some(listener) = self.listener(listener).filter(|_| !full) else {
+            self.stats.refused_connections += 1;
+            self.outputs.push_back(Output::Close { connection });
+            return;
+        };
+        let state = State::Open {
+            connection,
+            since: now,
+        };
+        let id = self.insert_stream(
+            listener.kind,
+            listener.local,
+            remote,
+            Stream::new(state, None, now),
+            now,
+        );
+        *self.peers.entry(peer(remote.ip())).or_insert(0) += 1;
+        self.connections.insert(connection, id);
+        self.stats.connections += 1;
+        self.arm(id);
+    }
+
+    pub(super) fn on_connected(
+        &mut self,
+        connection: ConnectionId,
+        local: SocketAddr,
+        now: Instant,
+    ) {
+        let Some((id, entry)) = self.entry(connection) else {
+            return;
+        };
+        let Link::Stream(stream) = &mut entry.link else {
+            return;
+        };
+        let State::Connecting { waiting, .. } = &mut stream.state else {
+            return;
+        };
+        let waiting = std::mem::take(waiting);
+        stream.state = State::Open {
+            connection,
+            since: now,
+        };
+        stream.progress = now;
+        // Without a port of our own to name (no listener), the connection's is the best there is.
+        if entry.flow.local.port() == 0 {
+            entry.flow.local = local;
+        }
+        self.outputs
+            .extend(waiting.into_iter().map(|payload| Output::Stream {
+                connection,
+                payload,
+            }));
+        self.arm(id);
+    }
+
+    pub(super) fn on_stream(&mut self, connection: ConnectionId, payload: Bytes, now: Instant) {
+        let Some((id, entry)) = self.entry(connection) else {
+            return;
+        };
+        entry.used = now;
+        let kind = entry.flow.kind;
+        if !kind.is_stream() {
+            // A WebSocket or SCTP keeps messages apart by itself (RFC 7118 §5, RFC 4168 §4).
+            if payload.iter().all(|&b| matches!(b, b'\r' | b'\n')) {
+                self.stats.keep_alives += 1;
+            } else {
+                self.on_frame(id, payload, now);
+            }
+            self.arm(id);
+            return;
+        }
+        let mut rest = Some(payload);
+        let mut pings = 0_usize;
+        // The flow may be closed by what is in a frame; then the rest of the bytes is dropped.
+        while let Some(frame) = self.next_frame(id, &mut rest) {
+            match frame {
+                Ok(Frame::Message(frame)) => self.on_frame(id, frame, now),
+                Ok(Frame::Ping) => {
+                    self.stats.keep_alives += 1;
+                    pings += 1;
+                }
+                Err((error, held)) => {
+                    self.on_lost_step(id, error, &held, now);
+                    return;
+                }
+            }
+        }
+        if pings > 0 {
+            // RFC 5626 §4.4.1: a ping is answered by one CRLF; those of several pings travel together.
+            self.write(id, Bytes::from(b"\r\n".repeat(pings)), now);
+        }
+        if let Some(Entry {
+            link: Link::Stream(stream),
+            ..
+        }) = self.flows.get_mut(id)
+        {
+            // A lone CR is not the beginning of a message.
+            let inside = !stream.buffer.is_empty() && *stream.buffer != *b"\r";
+            stream.message_since = if inside {
+                stream.message_since.or(Some(now))
+            } else {
+                None
+            };
+            if stream.buffer.is_empty() {
+                // Ten thousand idle connections keep no buffers.
+                stream.buffer = BytesMut::new();
+            }
+        }
+        self.arm(id);
+    }
+
+    /// Takes the next message or keep-alive from what is held and what just came.
+    fn next_frame(
+        &mut self,
+        id: FlowId,
+        rest: &mut Option<Bytes>,
+    ) -> Option<Result<Frame, (sip_message::ParseError, Bytes)>> {
+        let Some(Entry {
+            link: Link::Stream(stream),
+            ..
+        }) = self.flows.get_mut(id)
+        else {
+            return None;
+        };
+        // While nothing is held the frames are cut out of what came, without a copy.
+        if !stream.buffer.is_empty()
+            && let Some(more) = rest.take()
+        {
+            stream.buffer.extend_from_slice(&more);
+        }
+        let held = |stream: &Stream, rest: &Option<Bytes>| match rest {
+            Some(rest) => rest.clone(),
+            None => Bytes::copy_from_slice(&stream.buffer),
+        };
+        let front: &[u8] = rest.as_deref().unwrap_or(&stream.buffer);
+        if front.is_empty() {
+            *rest = None;
+            return None;
+        }
+        if !stream.scanner.is_inside_message() && front.starts_with(b"\r\n") {
+            match rest {
+                Some(rest) => drop(rest.split_to(2)),
+                None => drop(stream.buffer.split_to(2)),
+            }
+            // RFC 5626 §3.5.1, §4.4.1: a double CRLF between messages is a ping, a single one is the answer to ours.
+            // RFC 3261 §7.5: any is allowed before a start line.
+            stream.half_ping = !stream.half_ping;
+            return if stream.half_ping {
+                self.next_frame(id, rest)
+            } else {
+                Some(Ok(Frame::Ping))
+            };
+        }
+        match stream.scanner.scan(front, &self.config.parser) {
+            Ok(Some(len)) => {
+                stream.half_ping = false;
+                stream.message_since = None;
+                let frame = match rest {
+                    Some(rest) => rest.split_to(len),
+                    None => stream.buffer.split_to(len).freeze(),
+                };
+                Some(Ok(Frame::Message(frame)))
+            }
+            Ok(None) => {
+                if let Some(rest) = rest.take() {
+                    stream.buffer.extend_from_slice(&rest);
+                }
+                None
+            }
+            Err(error) => Some(Err((error, held(stream, rest)))),
+        }
+    }
+
+    fn on_frame(&mut self, id: FlowId, frame: Bytes, now: Instant) {
+        let Some(entry) = self.flows.get_mut(id) else {
+            return;
+        };
+        let flow = entry.flow;
+        let Link::Stream(stream) = &mut entry.link else {
+            return;
+        };
+        stream.proven = true;
+        let parsed = Message::parse(frame.clone(), &self.config.parser);
+        match parsed.and_then(|message| message.validate().map(|()| message)) {
+            Err(error) => {
+                // The frame is whole, so the stream is still in step and the connection stays.
+                let answer =
+                    self.answer_malformed(flow.kind, flow.local, flow.remote, &frame, error);
+                if let Some((answer, _)) = answer {
+                    self.write(id, answer, now);
+                }
+            }
+            Ok(Message::Request(mut request)) => {
+                let route = via::stamp(&mut request, flow.remote, false);
+                stream.reopen = Some(route.stream(flow.remote, flow.kind.default_port()));
+                self.stats.requests += 1;
+                self.event(Event::Message {
+                    message: Message::Request(request),
+                    flow,
+                    reply: flow,
+                });
+            }
+            Ok(Message::Response(response)) => {
+                if !self.is_own_via(response.headers(), Some(&flow)) {
+                    self.on_misdirected(flow.kind, flow.local, flow.remote);
+                    return;
+                }
+                self.stats.responses += 1;
+                self.event(Event::Message {
+                    message: Message::Response(response),
+                    flow,
+                    reply: flow,
+                });
+            }
+        }
+    }
+
+    /// The stream cannot be brought back into step: say why if that is possible, then close.
+    fn on_lost_step(
+        &mut self,
+        id: FlowId,
+        error: sip_message::ParseError,
+        held: &Bytes,
+        now: Instant,
+    ) {
+        let Some(flow) = self.flow(id) else { return };
+        let answer = self.answer_malformed(flow.kind, flow.local, flow.remote, held, error);
+        if let Some((answer, _)) = answer {
+            self.write(id, answer, now);
+        }
+        self.fail(id, FlowFailure::Malformed);
+    }
+
+    pub(super) fn on_sent(&mut self, connection: ConnectionId, bytes: usize, now: Instant) {
+        let Some((_, entry)) = self.entry(connection) else {
+            return;
+        };
+        entry.used = now;
+        if let Link::Stream(stream) = &mut entry.link {
+            stream.outstanding = stream.outstanding.saturating_sub(bytes);
+            stream.progress = now;
+        }
+    }
+
+    pub(super) fn on_closed(
+        &mut self,
+        connection: ConnectionId,
+        error: Option<ConnectionError>,
+        now: Instant,
+    ) {
+        let Some((id, entry)) = self.entry(connection) else {
+            return;
+        };
+        let remote = entry.flow.remote;
+        let Link::Stream(stream) = &mut entry.link else {
+            return;
+        };
+        let opening = matches!(stream.state, State::Connecting { .. });
+        let cause = match (opening, error) {
+            (true, error) => FlowFailure::Connect(error.unwrap_or(ConnectionError::Reset)),
+            (false, Some(error)) => FlowFailure::Lost(error),
+            (false, None) => FlowFailure::Closed,
+        };
+        let accepted = stream.is_accepted();
+        // RFC 3261 §18.2.2: responses to what came over it go over a new connection to the sent-by.
+        let reopens = !opening && stream.reopen.is_some();
+        if reopens {
+            **stream = Stream {
+                reopen: stream.reopen,
+                ..Stream::new(State::Idle { since: now }, stream.server_name.take(), now)
+            };
+        }
+        self.forget_connection(connection, accepted, remote);
+        if reopens {
+            if let Some(flow) = self.flow(id) {
+                self.forget_place(id, &flow);
+            }
+            self.event(Event::FlowFailed {
+                flow: id,
+                cause,
+                reopens: true,
+            });
+            self.arm(id);
+        } else {
+            if let Some(Entry {
+                link: Link::Stream(stream),
+                ..
+            }) = self.flows.get_mut(id)
+            {
+                stream.state = State::Idle { since: now };
+            }
+            self.fail(id, cause);
+        }
+    }
+
+    /// Sends on a stream flow; connects first if there is no connection.
+    pub(super) fn write(&mut self, id: FlowId, payload: Bytes, now: Instant) {
+        let Some(Entry {
+            flow,
+            link: Link::Stream(stream),
+            ..
+        }) = self.flows.get_mut(id)
+        else {
+            return;
+        };
+        if stream.outstanding.saturating_add(payload.len()) > self.config.limits.output_bytes {
+            self.stats.overflows += 1;
+            self.fail(id, FlowFailure::Overflow);
+            return;
+        }
+        if stream.outstanding == 0 {
+            stream.progress = now;
+        }
+        stream.outstanding += payload.len();
+        match &mut stream.state {
+            State::Open { connection, .. } => {
+                let connection = *connection;
+                self.outputs.push_back(Output::Stream {
+                    connection,
+                    payload,
+                });
+            }
+            State::Connecting { waiting, .. } => waiting.push(payload),
+            State::Idle { .. } => {
+                if self.stats.connections >= self.config.limits.connections {
+                    self.stats.refused_connections += 1;
+                    self.fail(id, FlowFailure::Evicted);
+                    return;
+                }
+                let connection = ConnectionId::initiated(self.next_connection);
+                self.next_connection += 1;
+                // A flow that lost its connection goes to where the responses are expected.
+                if let Some(remote) = stream.reopen.take() {
+                    flow.remote = remote;
+                }
+                let (kind, remote, local) = (flow.kind, flow.remote, flow.local.ip());
+                let server_name = stream.server_name.clone();
+                stream.state = State::Connecting {
+                    connection,
+                    since: now,
+                    waiting: vec![payload],
+                };
+                self.connections.insert(connection, id);
+                self.stats.connections += 1;
+                let local = (!local.is_unspecified()).then_some(local);
+                self.outputs.push_back(Output::Connect {
+                    connection,
+                    kind,
+                    remote,
+                    local,
+                    server_name,
+                });
+                self.stream_flows.entry((kind, remote)).or_insert(id);
+            }
+        }
+        self.arm(id);
+    }
+
+    /// The stream flow to a peer: the one that is there, or a new one that connects when something is sent.
+    /// `local` is the address that names us in Via.
+    pub(super) fn stream_flow(
+        &mut self,
+        kind: TransportKind,
+        local: SocketAddr,
+        remote: SocketAddr,
+        server_name: Option<&str>,
+        now: Instant,
+    ) -> Option<Flow> {
+        let known = self.stream_flows.get(&(kind, remote)).copied();
+        if let Some(flow) = known.and_then(|id| self.reuse(id, server_name, now)) {
+            return Some(flow);
+        }
+        if self.stats.stream_flows >= 2 * self.config.limits.connections.max(1) {
+            return None;
+        }
+        let stream = Stream::new(State::Idle { since: now }, server_name.map(Box::from), now);
+        let id = self.insert_stream(kind, local, remote, stream, now);
+        self.arm(id);
+        self.flow(id)
+    }
+
+    /// The flow again, if it leads to the same peer. A connection is used again for the same address; a secure one
+    /// only if its certificate was compared with the same name (RFC 5922 §7.3).
+    fn reuse(&mut self, id: FlowId, server_name: Option<&str>, now: Instant) -> Option<Flow> {
+        let entry = self.flows.get_mut(id)?;
+        let flow = entry.flow;
+        let stream = entry.link.stream_mut()?;
+        if flow.kind.is_secure() && stream.server_name.as_deref() != server_name {
+            return None;
+        }
+        if let State::Idle { since } = &mut stream.state {
+            *since = now;
+        }
+        entry.used = now;
+        self.arm(id);
+        Some(flow)
+    }
+
+    fn insert_stream(
+        &mut self,
+        kind: TransportKind,
+        local: SocketAddr,
+        remote: SocketAddr,
+        stream: Stream,
+        now: Instant,
+    ) -> FlowId {
+        let id = self.flows.insert(|id| Entry {
+            flow: Flow::new(id, kind, local, remote),
+            used: now,
+            referenced: true,
+            armed: None,
+            link: Link::Stream(Box::new(stream)),
+        });
+        self.stats.stream_flows += 1;
+        // The newest connection to a peer is the one most likely to work.
+        self.stream_flows.insert((kind, remote), id);
+        id
+    }
+
+    pub(super) fn on_stream_deadline(&mut self, id: FlowId, now: Instant) {
+        let config = &self.config;
+        let Some(Entry {
+            used,
+            link: Link::Stream(stream),
+            flow,
+            ..
+        }) = self.flows.get(id)
+        else {
+            return;
+        };
+        if stream.due(*used, config) > now {
+            self.arm(id);
+            return;
+        }
+        let (kind, local, remote) = (flow.kind, flow.local, flow.remote);
+        let cause = match stream.state {
+            // Nobody used it, or nobody needs it any more.
+            State::Idle { .. } => FlowFailure::Idle,
+            State::Connecting { .. } => FlowFailure::Connect(ConnectionError::TimedOut),
+            State::Open { since, .. } => {
+                let late =
+                    |since: Option<Instant>, time| since.is_some_and(|since| since + time <= now);
+                if late(stream.message_since, config.message_time)
+                    || late(
+                        (!stream.proven && stream.is_accepted()).then_some(since),
+                        config.first_message,
+                    )
+                {
+                    self.stats.slow_peers += 1;
+                    self.event(Event::Malformed {
+                        kind,
+                        local,
+                        remote,
+                        error: Malformed::Slow,
+                        answered: None,
+                    });
+                    FlowFailure::Slow
+                } else if late(
+                    (stream.outstanding > 0).then_some(stream.progress),
+                    config.write_time,
+                ) {
+                    self.stats.slow_peers += 1;
+                    FlowFailure::Slow
+                } else {
+                    FlowFailure::Idle
+                }
+            }
+        };
+        self.fail(id, cause);
+    }
+
+    /// Forgets a connection, not its flow.
+    pub(super) fn forget_connection(
+        &mut self,
+        connection: ConnectionId,
+        accepted: bool,
+        remote: SocketAddr,
+    ) {
+        if self.connections.remove(&connection).is_none() {
+            return;
+        }
+        self.stats.connections -= 1;
+        if accepted {
+            let key = peer(remote.ip());
+            if let Some(count) = self.peers.get_mut(&key) {
+                *count -= 1;
+                if *count == 0 {
+                    self.peers.remove(&key);
+                }
+            }
+        }
+    }
+
+    /// Makes a flow no longer the one that is chosen for its peer.
+    pub(super) fn forget_place(&mut self, id: FlowId, flow: &Flow) {
+        let key = (flow.kind, flow.remote);
+        if self.stream_flows.get(&key) == Some(&id) {
+            self.stream_flows.remove(&key);
+        }
+    }
+
+    fn entry(&mut self, connection: ConnectionId) -> Option<(FlowId, &mut Entry)> {
+        let id = *self.connections.get(&connection)?;
+        self.flows.get_mut(id).map(|entry| (id, entry))
+    }
+}
+
+/// Who a limit per peer counts: an IPv4 address, or the network that one IPv6 host is usually given.
+fn peer(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => IpAddr::V4(ip),
+        IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() & (u128::MAX << 64)).into()),
+    }
+}

@@ -1,0 +1,241 @@
+use super::*;
+
+#[test]
+fn the_first_send_connects_and_the_rest_waits() {
+    let mut bench = Bench::new();
+    let flow = bench.select("sip:192.0.2.9;transport=tcp", 500).unwrap()[0];
+    // RFC 3261 §18.1.1: the sent-by is where we listen, not where we connect from.
+    assert_eq!(flow.sent_by().to_string(), "192.0.2.1:5060");
+    let outputs = bench.send(flow.id, b"one\r");
+    assert_eq!(words(&outputs), ["connect TCP 192.0.2.9:5060"]);
+    assert!(bench.send(flow.id, b"two\r").is_empty());
+    let Output::Connect {
+        connection, local, ..
+    } = outputs[0]
+    else {
+        panic!()
+    };
+    assert_eq!(local, Some("192.0.2.1".parse().unwrap()));
+    let outputs = bench.input(Input::Connected {
+        connection,
+        local: addr("192.0.2.1:33000"),
+    });
+    assert_eq!(words(&outputs), ["stream one", "stream two"]);
+    // The connection is used again.
+    assert_eq!(
+        bench.select("sip:192.0.2.9;transport=tcp", 500).unwrap(),
+        [flow]
+    );
+    assert_eq!(words(&bench.send(flow.id, b"three\r")), ["stream three"]);
+    // RFC 3261 §18.1.2: the answer comes over it.
+    assert_eq!(
+        words(&bench.stream(
+            connection,
+            response("SIP/2.0/TCP 192.0.2.1:5060;branch=z9hG4bK1")
+        )),
+        ["200"]
+    );
+}
+
+#[test]
+fn a_connection_that_cannot_be_opened_fails_the_flow() {
+    let mut bench = Bench::new();
+    let flow = bench.select("sip:192.0.2.9;transport=tcp", 500).unwrap()[0];
+    let Output::Connect { connection, .. } = bench.send(flow.id, b"x")[0] else {
+        panic!()
+    };
+    let outputs = bench.input(Input::Closed {
+        connection,
+        error: Some(ConnectionError::Refused),
+    });
+    assert_eq!(words(&outputs), ["failed Connect(Refused)"]);
+    assert_eq!(
+        bench.transports.send(flow.id, Bytes::new(), bench.now),
+        Err(Gone)
+    );
+
+    let flow = bench.select("sip:192.0.2.9;transport=tcp", 500).unwrap()[0];
+    bench.send(flow.id, b"x");
+    assert_eq!(
+        words(&bench.pass(Duration::from_secs(10))),
+        ["close", "failed Connect(TimedOut)"]
+    );
+    assert_eq!(bench.transports.stats().connections, 0);
+    assert_eq!(bench.transports.poll_timeout(), None);
+}
+
+#[test]
+fn rfc3261_18_1_1_large_requests_go_over_tcp_first() {
+    let mut bench = Bench::new();
+    let kinds = |flows: Vec<Flow>| flows.iter().map(|flow| flow.kind).collect::<Vec<_>>();
+    assert_eq!(
+        kinds(bench.select("sip:192.0.2.9", 1300).unwrap()),
+        [TransportKind::Udp]
+    );
+    assert_eq!(
+        kinds(bench.select("sip:192.0.2.9", 1301).unwrap()),
+        [TransportKind::Tcp, TransportKind::Udp]
+    );
+}
+
+#[test]
+fn rfc3261_26_2_2_sips_is_refused_without_a_secure_transport() {
+    let mut bench = Bench::new();
+    assert_eq!(
+        bench.select("sips:192.0.2.9", 500),
+        Err(SelectError::NoSecureTransport)
+    );
+    assert_eq!(
+        bench.select("sips:192.0.2.9;transport=tcp", 500),
+        Err(SelectError::NoSecureTransport)
+    );
+    assert_eq!(
+        bench.select("sip:192.0.2.9;transport=ws", 500),
+        Err(SelectError::NoTransport(TransportKind::Ws))
+    );
+    assert_eq!(
+        bench.select("sip:[2001:db8::1]", 500),
+        Err(SelectError::NoRoute)
+    );
+}
+
+#[test]
+fn names_are_resolved_first() {
+    let mut bench = Bench::new();
+    let target =
+        Target::from_uri(sip_message::UriRef::parse("sip:Example.com:5070").unwrap()).unwrap();
+    assert_eq!(target.host, TargetHost::Name("example.com".into()));
+    let id = bench.transports.select(&target, 500, bench.now);
+    let outputs = bench.drain();
+    assert_eq!(words(&outputs), ["resolve Address example.com"]);
+    let Output::Resolve {
+        id: resolve,
+        question: Question::Address,
+        ..
+    } = outputs[0]
+    else {
+        panic!()
+    };
+    let ips = vec![
+        "2001:db8::1".parse().unwrap(),
+        "192.0.2.9".parse().unwrap(),
+        "192.0.2.10".parse().unwrap(),
+    ];
+    let outputs = bench.input(Input::Resolved {
+        id: resolve,
+        result: Ok(Answer::Addresses(ips)),
+    });
+    // The address of a family that we do not have is left out.
+    assert_eq!(
+        words(&outputs),
+        ["selected UDP 192.0.2.9:5070, UDP 192.0.2.10:5070"]
+    );
+    assert!(matches!(outputs[0], Output::Event(Event::Selected { id: done, .. }) if done == id));
+    // A second answer is late.
+    assert!(
+        bench
+            .input(Input::Resolved {
+                id: resolve,
+                result: Ok(Answer::Addresses(Vec::new()))
+            })
+            .is_empty()
+    );
+    assert_eq!(bench.transports.stats().selections, 0);
+}
+
+#[test]
+fn a_resolver_that_answers_nothing_is_not_waited_for() {
+    let mut bench = Bench::with(|config| config.limits.selections = 2);
+    let target = Target::from_uri(sip_message::UriRef::parse("sip:example.com").unwrap()).unwrap();
+    for _ in 0..3 {
+        bench.transports.select(&target, 500, bench.now);
+    }
+    let asked = bench.drain();
+    assert_eq!(words(&asked)[2], "selected Limit");
+    assert_eq!(
+        words(&bench.pass(Duration::from_secs(10))),
+        ["selected TimedOut", "selected TimedOut"]
+    );
+    let Output::Resolve { id, .. } = asked[0] else {
+        panic!()
+    };
+    assert!(
+        bench
+            .input(Input::Resolved {
+                id,
+                result: Ok(Answer::Addresses(Vec::new()))
+            })
+            .is_empty()
+    );
+    assert_eq!(bench.transports.poll_timeout(), None);
+}
+
+#[test]
+fn an_accepted_connection_is_used_to_reach_its_peer() {
+    let mut bench = Bench::new();
+    let (connection, _) = bench.accept(1, PEER);
+    let flow = flow_of(&bench.stream(connection, options()));
+    assert_eq!(
+        bench
+            .select("sip:192.0.2.9:40000;transport=tcp", 500)
+            .unwrap(),
+        [flow]
+    );
+    let now = bench.now;
+    assert_eq!(
+        bench
+            .transports
+            .flow_to(TransportKind::Tcp, TCP, addr(PEER), now),
+        Some(flow)
+    );
+}
+
+#[test]
+fn is_local_knows_the_addresses_and_the_default_port() {
+    let bench = Bench::new();
+    let host = |text| Host::parse(text).unwrap();
+    assert!(bench.transports.is_local(&host("192.0.2.1"), None));
+    assert!(bench.transports.is_local(&host("192.0.2.1"), Some(5060)));
+    assert!(!bench.transports.is_local(&host("192.0.2.1"), Some(5061)));
+    assert!(!bench.transports.is_local(&host("192.0.2.2"), None));
+    assert!(!bench.transports.is_local(&host("example.com"), None));
+}
+
+#[test]
+fn an_interface_that_goes_away_takes_its_flows() {
+    let mut bench = Bench::new();
+    let flow = flow_of(&bench.datagram(
+        PEER,
+        request("SIP/2.0/UDP h;branch=z9hG4bK1;rport", "OPTIONS", ""),
+    ));
+    bench.transports.remove_listener(UDP, bench.now);
+    assert_eq!(words(&bench.drain()), ["failed Closed"]);
+    assert_eq!(
+        bench.transports.send(flow.id, Bytes::new(), bench.now),
+        Err(Gone)
+    );
+    assert!(bench.datagram(PEER, options()).is_empty());
+    // What is left stands in: a connection.
+    assert_eq!(
+        bench.select("sip:192.0.2.9", 500).unwrap()[0].kind,
+        TransportKind::Tcp
+    );
+}
+
+#[test]
+fn poll_timeout_is_now_while_output_waits() {
+    let mut bench = Bench::new();
+    let now = bench.now;
+    assert_eq!(bench.transports.poll_timeout(), None);
+    bench.transports.select(
+        &Target::ip("192.0.2.9".parse().unwrap(), None, None),
+        500,
+        now,
+    );
+    assert_eq!(bench.transports.poll_timeout(), Some(now));
+    bench.drain();
+    assert_eq!(
+        bench.transports.poll_timeout(),
+        Some(now + Duration::from_secs(600))
+    );
+}

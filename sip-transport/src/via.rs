@@ -1,0 +1,166 @@
+//! The topmost Via, as the transport layer reads and writes it.
+
+use std::net::{IpAddr, SocketAddr};
+
+use sip_message::{Headers, Host, Request};
+
+use crate::target::parse_host;
+
+/// Where the topmost Via of a request says that responses go (RFC 3261 §18.2.2, RFC 3581 §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ReplyRoute {
+    maddr: Option<IpAddr>,
+    /// The port in `sent-by`.
+    port: Option<u16>,
+    /// RFC 3581: was there an `rport`?
+    symmetric: bool,
+}
+
+impl ReplyRoute {
+    /// Where a response by datagram goes, to a request that came from `source`.
+    pub(crate) fn datagram(&self, source: SocketAddr) -> SocketAddr {
+        let port = self.port.filter(|&port| port != 0).unwrap_or(5060);
+        if let Some(maddr) = self.maddr {
+            return SocketAddr::new(maddr, port);
+        }
+        if self.symmetric {
+            // RFC 3581 §4: "to the IP address and port from which it was received".
+            return source;
+        }
+        // RFC 3261 §18.2.2: the address is the one in `received`, or equal to the one in `sent-by`: the source.
+        let mut to = source;
+        to.set_port(port);
+        to
+    }
+
+    /// Where a connection is opened for a response when the one of the request is closed.
+    pub(crate) fn stream(&self, source: SocketAddr, default_port: u16) -> SocketAddr {
+        let mut to = source;
+        to.set_port(self.port.filter(|&port| port != 0).unwrap_or(default_port));
+        to
+    }
+}
+
+/// Writes `received` and `rport` into the topmost Via, which must decode, and answers where responses go.
+pub(crate) fn stamp(request: &mut Request, source: SocketAddr, honour_maddr: bool) -> ReplyRoute {
+    let ip = source.ip().to_canonical();
+    let Some(via) = request.headers().top_via() else {
+        return ReplyRoute {
+            maddr: None,
+            port: Some(source.port()),
+            symmetric: true,
+        };
+    };
+    let symmetric = via.rport().is_some();
+    let maddr = via
+        .maddr()
+        .filter(|_| honour_maddr)
+        .and_then(parse_host)
+        .and_then(|host| host.ip())
+        .filter(|maddr| !maddr.is_unspecified());
+    let route = ReplyRoute {
+        maddr,
+        port: via.port(),
+        symmetric,
+    };
+    // RFC 3261 §18.2.1: a name, or an address other than the source. RFC 3581 §4: always when there is an rport.
+    // A `received` that the sender wrote is not believed either.
+    let differs = via.host().ip().is_none_or(|host| host.to_canonical() != ip);
+    let received = differs || symmetric || via.params().contains("received");
+    if received {
+        request
+            .headers_mut()
+            .set_top_via_params(Some(ip), symmetric.then(|| source.port()));
+    }
+    route
+}
+
+/// The `sent-by` of the topmost Via.
+pub(crate) fn sent_by(headers: &Headers) -> Option<(Host<'_>, Option<u16>)> {
+    headers.top_via().map(|via| (via.host(), via.port()))
+}
+
+#[cfg(test)]
+mod tests {
+    use sip_message::{HeaderName, Message, ParserConfig};
+
+    use super::*;
+
+    /// The Via after stamping, and where the response goes.
+    fn check(via: &str, source: &str, expected: &str, to: &str) {
+        let text = format!(
+            "OPTIONS sip:h SIP/2.0\r\nVia: {via}\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:h>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n\r\n"
+        );
+        let Ok(Message::Request(mut request)) =
+            Message::parse(text.into(), &ParserConfig::default())
+        else {
+            panic!("{via}")
+        };
+        let source = source.parse().unwrap();
+        let route = stamp(&mut request, source, true);
+        assert_eq!(request.headers().get(HeaderName::Via), Some(expected));
+        assert_eq!(route.datagram(source).to_string(), to);
+    }
+
+    #[test]
+    fn rfc3261_18_2_1_received_is_added_to_names_and_other_addresses() {
+        check(
+            "SIP/2.0/UDP bobspc.biloxi.com:5060;branch=z9hG4bK1",
+            "192.0.2.4:5060",
+            "SIP/2.0/UDP bobspc.biloxi.com:5060;branch=z9hG4bK1;received=192.0.2.4",
+            "192.0.2.4:5060",
+        );
+        check(
+            "SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1",
+            "192.0.2.4:40000",
+            "SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1;received=192.0.2.4",
+            "192.0.2.4:5060",
+        );
+        check(
+            "SIP/2.0/UDP 192.0.2.4:5080;branch=z9hG4bK1",
+            "192.0.2.4:40000",
+            "SIP/2.0/UDP 192.0.2.4:5080;branch=z9hG4bK1",
+            "192.0.2.4:5080",
+        );
+        check(
+            "SIP/2.0/UDP [2001:db8::1];branch=z9hG4bK1",
+            "[2001:db8::1]:5060",
+            "SIP/2.0/UDP [2001:db8::1];branch=z9hG4bK1",
+            "[2001:db8::1]:5060",
+        );
+    }
+
+    #[test]
+    fn rfc3581_4_rport_is_filled_and_the_response_goes_to_the_source() {
+        check(
+            "SIP/2.0/UDP 192.0.2.4:5080;rport;branch=z9hG4bK1",
+            "192.0.2.4:40000",
+            "SIP/2.0/UDP 192.0.2.4:5080;branch=z9hG4bK1;received=192.0.2.4;rport=40000",
+            "192.0.2.4:40000",
+        );
+        // What the sender claims about itself is replaced.
+        check(
+            "SIP/2.0/UDP 192.0.2.4;rport=1;received=203.0.113.1;branch=z9hG4bK1",
+            "192.0.2.4:40000",
+            "SIP/2.0/UDP 192.0.2.4;branch=z9hG4bK1;received=192.0.2.4;rport=40000",
+            "192.0.2.4:40000",
+        );
+    }
+
+    #[test]
+    fn rfc3261_18_2_2_maddr_directs_the_response() {
+        check(
+            "SIP/2.0/UDP 192.0.2.4:5080;maddr=198.51.100.1;branch=z9hG4bK1",
+            "192.0.2.4:5080",
+            "SIP/2.0/UDP 192.0.2.4:5080;maddr=198.51.100.1;branch=z9hG4bK1",
+            "198.51.100.1:5080",
+        );
+        // A name would have to be resolved first; the source serves.
+        check(
+            "SIP/2.0/UDP 192.0.2.4;maddr=example.com;branch=z9hG4bK1",
+            "192.0.2.4:5060",
+            "SIP/2.0/UDP 192.0.2.4;maddr=example.com;branch=z9hG4bK1",
+            "192.0.2.4:5060",
+        );
+    }
+}
