@@ -13,7 +13,6 @@ use sip_transport::{Flow, FlowId};
 /// One call to a [`RecordingTransactions`].
 #[derive(Debug)]
 #[non_exhaustive]
-#[expect(clippy::large_enum_variant, reason = "tests hold a handful")]
 pub enum Call {
     /// [`TransactionLayer::request`].
     Request {

@@ -195,7 +195,8 @@ impl<U: User> Endpoint<U> {
                 }
                 None
             }
-            _ => None,
+            // A stray has no id, and neither has what may come later.
+            Event::Stray { .. } | _ => None,
         };
         if let Some(id) = id.filter(|id| self.ended.contains_key(id)) {
             self.broken = Some(format!("{event:?} after the end of {id:?}"));

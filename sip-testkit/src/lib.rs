@@ -11,6 +11,7 @@ mod network;
 mod path;
 mod seeds;
 mod simulation;
+pub mod storm;
 
 pub use crate::clock::Clock;
 pub use crate::double::{Call, RecordingTransactions};

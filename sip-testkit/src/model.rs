@@ -347,21 +347,19 @@ impl Model {
         };
         let (_, at, interval) = self.timers.remove(index);
         let outputs = self.on_event(name);
-        if let Some((_, factor, cap)) = self
+        let repeats = self
             .figure
             .repeating
             .iter()
-            .find(|(timer, ..)| *timer == name)
-        {
-            if self
-                .figure
-                .edges
-                .iter()
-                .any(|(state, on, ..)| *state == self.state && *on == name)
-            {
-                let interval = (interval * factor).min(*cap);
-                self.timers.push((name, at + interval, interval));
-            }
+            .find(|(timer, ..)| *timer == name);
+        let runs = self
+            .figure
+            .edges
+            .iter()
+            .any(|(state, on, ..)| *state == self.state && *on == name);
+        if let Some((_, factor, cap)) = repeats.filter(|_| runs) {
+            let interval = (interval * factor).min(*cap);
+            self.timers.push((name, at + interval, interval));
         }
         outputs
     }
@@ -369,10 +367,9 @@ impl Model {
     fn start_timers(&mut self) {
         for (state, name, unreliable, reliable) in self.figure.timers {
             let value = if self.reliable { reliable } else { unreliable };
-            if *state == self.state {
-                if let Ok(interval) = u64::try_from(*value) {
-                    self.timers.push((name, self.now + interval, interval));
-                }
+            let interval = u64::try_from(*value).ok().filter(|_| *state == self.state);
+            if let Some(interval) = interval {
+                self.timers.push((name, self.now + interval, interval));
             }
         }
     }

@@ -113,14 +113,10 @@ impl Network {
 
     /// A node sends. The answer is what will happen, for the ladder.
     pub fn handle_input(&mut self, mut packet: Packet, now: Instant) -> Fate {
-        if let Some(nat) = self
-            .nats
-            .iter_mut()
-            .find(|nat| nat.is_inside(packet.from.ip()))
-        {
-            if !nat.is_inside(packet.to.ip()) {
-                packet.from = nat.outbound(packet.from, packet.to, now);
-            }
+        let (from, to) = (packet.from, packet.to);
+        let leaves = |nat: &&mut Nat| nat.is_inside(from.ip()) && !nat.is_inside(to.ip());
+        if let Some(nat) = self.nats.iter_mut().find(leaves) {
+            packet.from = nat.outbound(from, to, now);
         }
         if let Some(nat) = self
             .nats

@@ -11,14 +11,9 @@ use sip_message::{HeaderName, Method, Request, Response, StatusCode};
 pub(crate) fn trying(request: &Request, out: &mut Vec<u8>) {
     out.extend_from_slice(b"SIP/2.0 100 Trying\r\n");
     for field in request.headers().fields() {
-        match field.name() {
-            HeaderName::Via
-            | HeaderName::From
-            | HeaderName::To
-            | HeaderName::CallId
-            | HeaderName::CSeq
-            | HeaderName::Timestamp => out.extend_from_slice(field.line()),
-            _ => {}
+        let name = field.name();
+        if is_copied(&name) || name == HeaderName::Timestamp {
+            out.extend_from_slice(field.line());
         }
     }
     out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
@@ -29,21 +24,14 @@ pub(crate) fn overloaded(request: &Request, tag: &str, retry_after: u64, out: &m
     out.extend_from_slice(b"SIP/2.0 503 Service Unavailable\r\n");
     let tagged = request.headers().to_tag().is_some();
     for field in request.headers().fields() {
-        match field.name() {
-            HeaderName::To if !tagged => {
-                out.extend_from_slice(field.line().trim_ascii_end());
-                out.extend_from_slice(b";tag=");
-                out.extend_from_slice(tag.as_bytes());
-                out.extend_from_slice(b"\r\n");
-            }
-            HeaderName::Via
-            | HeaderName::From
-            | HeaderName::To
-            | HeaderName::CallId
-            | HeaderName::CSeq => {
-                out.extend_from_slice(field.line());
-            }
-            _ => {}
+        let name = field.name();
+        if name == HeaderName::To && !tagged {
+            out.extend_from_slice(field.line().trim_ascii_end());
+            out.extend_from_slice(b";tag=");
+            out.extend_from_slice(tag.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        } else if is_copied(&name) {
+            out.extend_from_slice(field.line());
         }
     }
     write(
@@ -85,16 +73,14 @@ impl Skeleton {
         }
         let mut has_max_forwards = false;
         for field in headers.fields() {
-            match field.name() {
-                // RFC 3261 §17.1.1.3, §9.1: the Route of the INVITE, so that stateless proxies take the same way.
-                HeaderName::Route | HeaderName::From | HeaderName::CallId => {
-                    scratch.extend_from_slice(field.line())
-                }
-                HeaderName::MaxForwards => {
-                    has_max_forwards = true;
-                    scratch.extend_from_slice(field.line());
-                }
-                _ => {}
+            let name = field.name();
+            has_max_forwards |= name == HeaderName::MaxForwards;
+            // RFC 3261 §17.1.1.3, §9.1: the Route of the INVITE, so that stateless proxies take the same way.
+            if matches!(
+                name,
+                HeaderName::Route | HeaderName::From | HeaderName::CallId | HeaderName::MaxForwards
+            ) {
+                scratch.extend_from_slice(field.line());
             }
         }
         if !has_max_forwards {
@@ -154,6 +140,14 @@ impl Skeleton {
         }
         out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
     }
+}
+
+/// RFC 3261 §8.2.6.2: what every response has from its request.
+fn is_copied(name: &HeaderName) -> bool {
+    matches!(
+        name,
+        HeaderName::Via | HeaderName::From | HeaderName::To | HeaderName::CallId | HeaderName::CSeq
+    )
 }
 
 fn write(out: &mut Vec<u8>, arguments: std::fmt::Arguments<'_>) {

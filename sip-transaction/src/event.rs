@@ -58,10 +58,6 @@ pub enum Output {
 /// What the transaction user (TU) learns.
 #[derive(Debug)]
 #[non_exhaustive]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "events are moved to the transaction user once"
-)]
 pub enum Event {
     /// A new request other than ACK and CANCEL. Retransmissions of it are absorbed.
     Request {

@@ -7,10 +7,13 @@ use crate::TransactionConfig;
 use crate::step::Step;
 use crate::timer::Timing;
 
+/// An event by name, and how it happens to a machine.
+pub(crate) type Happening<'a, M> = (&'a str, &'a dyn Fn(&mut M) -> Step);
+
 /// What a table is made of: how to reach each state, and what can happen there.
 pub(crate) struct Table<'a, M> {
     pub(crate) states: &'a [&'a dyn Fn() -> M],
-    pub(crate) events: &'a [(&'a str, &'a dyn Fn(&mut M) -> Step)],
+    pub(crate) events: &'a [Happening<'a, M>],
     pub(crate) name: fn(&M) -> &'static str,
 }
 

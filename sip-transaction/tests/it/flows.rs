@@ -58,10 +58,9 @@ impl User for Phone {
                     .headers()
                     .cseq()
                     .is_some_and(|(_, method)| method == Method::Invite);
-                if response.status().is_success() && invite {
-                    if let Some((ack, flow)) = self.ack.clone() {
-                        layer.send_ack(ack, flow, now);
-                    }
+                let accepted = response.status().is_success() && invite;
+                if let Some((ack, flow)) = self.ack.clone().filter(|_| accepted) {
+                    layer.send_ack(ack, flow, now);
                 }
             }
             Event::Ack { .. } => self.told.push("ACK".to_owned()),

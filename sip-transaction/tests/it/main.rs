@@ -1,5 +1,11 @@
 //! Tests of the layer through its public API.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "events that a test does not expect make it fail"
+)]
+
 mod cancel;
 mod client;
 mod flows;

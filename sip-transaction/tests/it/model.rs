@@ -4,6 +4,10 @@
 
 use sip_testkit::model::{Machine, explore};
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long to search is for who runs the tests"
+)]
 fn depth() -> usize {
     std::env::var("SIP_MODEL_DEPTH")
         .ok()

@@ -37,14 +37,9 @@ pub(crate) fn parse(text: impl Into<Bytes>) -> Message {
 
 /// A request from a peer.
 pub(crate) fn request_text(method: &str, branch: &str) -> String {
-    let cseq = if method == "ACK" || method == "CANCEL" {
-        format!("1 {method}")
-    } else {
-        format!("1 {method}")
-    };
     format!(
         "{method} sip:bob@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.2:5060;branch={branch}\r\n\
-         Max-Forwards: 70\r\nFrom: <sip:alice@h>;tag=a\r\nTo: <sip:bob@h>\r\nCall-ID: c-{branch}\r\nCSeq: {cseq}\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:alice@h>;tag=a\r\nTo: <sip:bob@h>\r\nCall-ID: c-{branch}\r\nCSeq: 1 {method}\r\n\
          Content-Length: 0\r\n\r\n"
     )
 }
