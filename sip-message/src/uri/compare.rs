@@ -7,6 +7,10 @@ impl PartialEq for UriRef<'_> {
     /// Equivalence as RFC 3261 §19.1.4 and RFC 3966 §4 define it; it is not transitive. URIs of other schemes are
     /// equal when their scheme is (without case) and the rest is the same text; URNs as RFC 8141 §3.1 says.
     fn eq(&self, other: &Self) -> bool {
+        // The same text is the same URI, even where it repeats a parameter that §19.1.1 allows once.
+        if self.as_str() == other.as_str() {
+            return true;
+        }
         // RFC 3261 §19.1.4: a SIP and SIPS URI are never equivalent.
         if self.scheme() != other.scheme() {
             return false;
