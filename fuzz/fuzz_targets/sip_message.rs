@@ -1,0 +1,148 @@
+//! Parsing a datagram, and what is done with the result on its way through a server.
+#![no_main]
+
+use bytes::Bytes;
+use libfuzzer_sys::fuzz_target;
+use sip_message::{
+    HeaderName, Message, ParserConfig, Request, Response, StatusCode,
+    header::{
+        Authorization, CSeq, Contact, ContentType, Expires, From, MaxForwards, RecordRoute,
+        Require, Route, To, Via, WwwAuthenticate,
+    },
+};
+
+fuzz_target!(|data: &[u8]| {
+    let config = ParserConfig::default();
+    let datagram = Bytes::copy_from_slice(data);
+    let message = match Message::parse(datagram.clone(), &config) {
+        Ok(message) => message,
+        Err(error) => {
+            // RFC 3261 section 8.2: a broken request is answered where there is enough of it. What it lacks, the answer
+            // lacks too; but what it has, comes back.
+            if let (Some(status), Some(request)) =
+                (error.status(), Message::parse_lenient_for_reply(&datagram))
+                && let Ok(response) = Response::to(&request, status)
+                    .reason(error.reason())
+                    .build()
+            {
+                let copied = [
+                    HeaderName::Via,
+                    HeaderName::From,
+                    HeaderName::To,
+                    HeaderName::CallId,
+                    HeaderName::CSeq,
+                ];
+                let answer = response.to_bytes();
+                assert!(
+                    answer.starts_with(b"SIP/2.0 ") && answer.ends_with(b"\r\n\r\n"),
+                    "an answer is a whole message"
+                );
+                if copied.into_iter().all(|name| is_clean(&request, name)) {
+                    Message::parse(answer, &config).expect("our answer to a broken request parses");
+                }
+            }
+            return;
+        }
+    };
+    let encoded = message.to_bytes();
+    let again = Message::parse(encoded.clone(), &config).expect("what was parsed parses again");
+    assert_eq!(again.to_bytes(), encoded, "encoding is stable");
+    assert_eq!(again.body(), message.body());
+    assert_eq!(again.headers().len(), message.headers().len());
+    typed(&message);
+    let Some(request) = message.as_request() else {
+        return;
+    };
+    if message.validate().is_err() {
+        return;
+    }
+    let _ = request.uri();
+    // A proxy's hop: another Via on top, one hop less, and the answer back.
+    let mut forwarded = request.clone();
+    let headers = forwarded.headers_mut();
+    headers.push_front(
+        HeaderName::Via,
+        "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKfuzz",
+    );
+    headers.decrement_max_forwards();
+    let sent = forwarded.to_bytes();
+    let received = Message::parse(sent, &config).expect("what is forwarded parses");
+    assert_eq!(
+        received
+            .headers()
+            .top_via()
+            .and_then(|via| via.branch().map(str::to_owned))
+            .as_deref(),
+        Some("z9hG4bKfuzz")
+    );
+    assert_eq!(received.body(), message.body());
+    let mut back = received.as_request().expect("a request").clone();
+    assert!(back.headers_mut().remove_first(HeaderName::Via));
+    assert_eq!(
+        back.headers().count(HeaderName::Via),
+        request.headers().count(HeaderName::Via)
+    );
+    let response = Response::to(request, StatusCode::OK)
+        .to_tag("fuzz")
+        .build()
+        .expect("a valid request can be answered");
+    let response = Message::parse(response.to_bytes(), &config).expect("our answer parses");
+    response
+        .validate()
+        .expect("our answer to a valid request is valid");
+    assert_eq!(response.headers().call_id(), request.headers().call_id());
+    assert!(response.headers().to_tag().is_some());
+});
+
+/// There once, and nothing in it that a strict parser refuses anywhere: the answer copies it as it is.
+fn is_clean(request: &Request, name: HeaderName) -> bool {
+    let value = request.headers().get_bytes(name.clone());
+    request.headers().count(name) == 1
+        && value.is_some_and(|value| {
+            std::str::from_utf8(value).is_ok_and(|text| !text.chars().any(char::is_control))
+        })
+}
+
+/// Decoding never panics, whatever the value.
+fn typed(message: &Message) {
+    let headers = message.headers();
+    let _ = (
+        headers.cseq(),
+        headers.max_forwards(),
+        headers.from_tag(),
+        headers.to_tag(),
+        headers.call_id(),
+    );
+    let _ = headers.typed::<From>();
+    let _ = headers.typed::<To>();
+    let _ = headers.typed::<CSeq>();
+    let _ = headers.typed::<MaxForwards>();
+    let _ = headers.typed::<Expires>();
+    let _ = headers.typed::<ContentType>();
+    let _ = headers.typed::<Require>();
+    let _ = headers.typed_all::<Via>().count();
+    let _ = headers.typed_all::<Route>().count();
+    let _ = headers.typed_all::<RecordRoute>().count();
+    let _ = headers
+        .typed_all::<Contact>()
+        .filter_map(Result::ok)
+        .filter(|contact| contact.expires().is_some())
+        .count();
+    for credentials in headers.typed_all::<Authorization>().filter_map(Result::ok) {
+        let _ = (credentials.scheme(), credentials.param("nonce"));
+    }
+    for challenge in headers
+        .typed_all::<WwwAuthenticate>()
+        .filter_map(Result::ok)
+    {
+        let _ = (challenge.scheme(), challenge.param("realm"));
+    }
+    for field in headers.fields() {
+        let _ = (
+            field.name(),
+            field.name_str(),
+            field.value_lossy(),
+            field.line(),
+        );
+    }
+}
