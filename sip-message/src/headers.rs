@@ -167,8 +167,14 @@ impl Headers {
 
     /// Where the value of the first field of this name is in the message as it was parsed; 0 for what was edited.
     pub(crate) fn offset_of(&self, name: &crate::HeaderName) -> usize {
-        let span = self.find(name, 0).and_then(|at| self.fields.get(at));
-        span.filter(|span| span.source == Source::Base)
+        self.find(name, 0).map_or(0, |at| self.offset_at(at))
+    }
+
+    /// The same for a field by its index.
+    pub(crate) fn offset_at(&self, at: usize) -> usize {
+        self.fields
+            .get(at)
+            .filter(|span| span.source == Source::Base)
             .map_or(0, |span| span.start as usize + usize::from(span.value_at))
     }
 

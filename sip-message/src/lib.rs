@@ -27,6 +27,7 @@ mod response;
 mod status;
 mod token;
 pub mod uri;
+mod validate;
 
 pub use crate::build::{RequestBuilder, ResponseBuilder};
 pub use crate::config::{Limits, ParserConfig};

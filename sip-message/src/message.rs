@@ -79,6 +79,18 @@ impl Message {
         }
     }
 
+    /// [`validate`](Self::validate), and every field that this crate has a type for. What a border element may ask for;
+    /// others should not refuse what they do not read (RFC 3261 §7.3.2, §8.2.2).
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn validate_all(&self) -> Result<(), ParseError> {
+        match self {
+            Self::Request(request) => request.validate_all(),
+            Self::Response(response) => response.validate_all(),
+        }
+    }
+
     /// The request, if it is one.
     #[must_use]
     pub const fn as_request(&self) -> Option<&Request> {

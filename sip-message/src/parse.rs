@@ -104,8 +104,7 @@ pub(crate) fn lenient(datagram: &Bytes) -> Option<Request> {
         };
         let value = buf.get(value_at..end).unwrap_or_default();
         // Nothing that would break the answer is copied into it.
-        let broken = core::str::from_utf8(value).is_err()
-            || value.iter().any(|&b| b < 0x20 && !chars::is_lws(b));
+        let broken = core::str::from_utf8(value).is_err() || control_character(value).is_some();
         if broken || !has_only_folds(value) {
             continue;
         }
@@ -562,9 +561,10 @@ fn check_text(
         control |=
             (byte < 0x20) & (byte != b'\r') & (byte != b'\n') & (byte != b'\t') | (byte == 0x7f);
     }
-    if control && !config.accept_control_characters {
-        let is_control = |&b: &u8| b < 0x20 && !chars::is_lws(b) || b == 0x7f;
-        let at = head.iter().position(is_control).unwrap_or_default();
+    if control
+        && !config.accept_control_characters
+        && let Some(at) = control_character(head)
+    {
         return Err(ParseError::new(Kind::ControlCharacter, start + at, request));
     }
     if non_ascii >= 0x80
@@ -578,6 +578,17 @@ fn check_text(
         ));
     }
     Ok(())
+}
+
+/// The first control character that is not escaped: RFC 3261 §25.1 lets a quoted-pair have any but CR and LF.
+fn control_character(text: &[u8]) -> Option<usize> {
+    let mut escaped = false;
+    text.iter().position(|&b| {
+        let control = b < 0x20 && !chars::is_lws(b) || b == 0x7f;
+        let found = control && !escaped;
+        escaped = b == b'\\' && !escaped;
+        found
+    })
 }
 
 /// Content-Length of a complete head, for framing. The head runs from the start line to the empty line.

@@ -11,7 +11,8 @@ use crate::header;
 use crate::headers::{Headers, Place};
 use crate::message::{self, Body};
 use crate::method::Method;
-use crate::uri::{UriError, UriRef};
+use crate::uri::{Scheme, UriError, UriRef};
+use crate::validate;
 
 /// A request (RFC 3261 §7.1).
 ///
@@ -180,13 +181,18 @@ impl Request {
     /// # Errors
     /// The first field that is missing or malformed.
     pub fn validate(&self) -> Result<(), ParseError> {
-        if let Err(error) = self.uri() {
-            // A URI that has a scheme we know nothing of is 416 only for who must route on it, so it passes here.
-            return Err(ParseError::new(
-                Kind::Uri,
-                self.uri.start as usize + error.offset(),
-                true,
-            ));
+        let at = self.uri.start as usize;
+        match self.uri() {
+            Err(error) => return Err(ParseError::new(Kind::Uri, at + error.offset(), true)),
+            // RFC 3261 §8.2.2.1, §16.3 step 2: 416. No element routes on a scheme without structure here.
+            Ok(uri) if uri.scheme() == Scheme::Other => {
+                return Err(ParseError::new(Kind::UriScheme, at, true));
+            }
+            // RFC 3261 §19.1.1, table 1: header fields are not allowed in a Request-URI.
+            Ok(uri) if uri.headers().next().is_some() => {
+                return Err(ParseError::new(Kind::Uri, at, true));
+            }
+            Ok(_) => {}
         }
         let cseq = message::validate(&self.headers, true)?;
         // RFC 3261 §8.1.1.5: the method MUST match that of the request.
@@ -204,6 +210,17 @@ impl Request {
                 Err(ParseError::new(Kind::MaxForwards, at, true))
             }
         }
+    }
+}
+
+impl Request {
+    /// [`validate`](Self::validate), and every field that this crate has a type for.
+    ///
+    /// # Errors
+    /// The first field that is missing or malformed.
+    pub fn validate_all(&self) -> Result<(), ParseError> {
+        self.validate()?;
+        validate::all_fields(&self.headers, true)
     }
 }
 

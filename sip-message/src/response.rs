@@ -11,6 +11,7 @@ use crate::headers::{Headers, Place};
 use crate::message::{self, Body};
 use crate::request::Request;
 use crate::status::StatusCode;
+use crate::validate;
 
 /// A response (RFC 3261 §7.2).
 #[derive(Clone)]
@@ -140,6 +141,17 @@ impl Response {
     /// The first field that is missing or malformed.
     pub fn validate(&self) -> Result<(), ParseError> {
         message::validate(&self.headers, false).map(drop)
+    }
+}
+
+impl Response {
+    /// [`validate`](Self::validate), and every field that this crate has a type for.
+    ///
+    /// # Errors
+    /// The first field that is missing or malformed.
+    pub fn validate_all(&self) -> Result<(), ParseError> {
+        self.validate()?;
+        validate::all_fields(&self.headers, false)
     }
 }
 

@@ -12,7 +12,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub use self::owned::Uri;
 use self::parts::Parts;
-pub(crate) use self::parts::host_len;
+pub(crate) use self::parts::{host_len, ipv6};
 use crate::param::ParamIter;
 
 /// The scheme of a URI, as far as this crate gives it structure.
@@ -264,7 +264,7 @@ impl<'a> Host<'a> {
     #[must_use]
     pub fn parse(text: &'a str) -> Option<Self> {
         if let Some(v6) = text.strip_prefix('[') {
-            return v6.strip_suffix(']')?.parse().ok().map(Self::V6);
+            return ipv6(v6.strip_suffix(']')?).map(Self::V6);
         }
         let (&first, &last) = (text.as_bytes().first()?, text.as_bytes().last()?);
         // Only an address ends in a digit: the top label of a name starts with a letter.

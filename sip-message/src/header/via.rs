@@ -146,7 +146,11 @@ impl<'a> Via<'a> {
             .strip_prefix('[')
             .and_then(|t| t.strip_suffix(']'))
             .unwrap_or(text);
-        text.parse().ok()
+        if text.contains(':') {
+            crate::uri::ipv6(text).map(IpAddr::V6)
+        } else {
+            text.parse().ok()
+        }
     }
 
     /// `rport`: `Some(None)` asks for the source port, `Some(Some(port))` says it (RFC 3581).

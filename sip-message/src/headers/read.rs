@@ -280,6 +280,13 @@ pub struct TypedAll<'a, H> {
     header: PhantomData<fn() -> H>,
 }
 
+impl<'a, H: TypedHeader<'a>> TypedAll<'a, H> {
+    /// Where the field of the next value is in the message as it was parsed.
+    pub(crate) fn offset(&self) -> usize {
+        self.values.headers().offset_at(self.values.field())
+    }
+}
+
 impl<'a, H: TypedHeader<'a>> Iterator for TypedAll<'a, H> {
     type Item = Result<H, HeaderError>;
 

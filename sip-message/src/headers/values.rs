@@ -56,6 +56,10 @@ impl<'a> Values<'a> {
         &self.name
     }
 
+    pub(super) const fn headers(&self) -> &'a Headers {
+        self.headers
+    }
+
     /// Is no value left?
     #[must_use]
     pub const fn is_used_up(&self) -> bool {
@@ -78,6 +82,11 @@ impl<'a> Values<'a> {
     /// Something that differs after each value.
     pub(super) fn position(&self) -> (usize, Option<usize>) {
         (self.next_field, self.rest.map(<[u8]>::len))
+    }
+
+    /// The index of the field that the next value is of.
+    pub(super) const fn field(&self) -> usize {
+        self.next_field.saturating_sub(1)
     }
 
     /// Moves to the next field of this name that is not empty.

@@ -1,5 +1,8 @@
 //! Locating the parts of a URI.
 
+use alloc::format;
+use core::net::{Ipv4Addr, Ipv6Addr};
+
 use super::{Scheme, UriError};
 use crate::chars;
 
@@ -231,7 +234,7 @@ pub(crate) fn host_len(text: &[u8]) -> Option<usize> {
     if text.first() == Some(&b'[') {
         let end = memchr::memchr(b']', text)?;
         let inner = core::str::from_utf8(text.get(1..end)?).ok()?;
-        inner.parse::<core::net::Ipv6Addr>().ok()?;
+        ipv6(inner)?;
         return Some(end + 1);
     }
     let len = text
@@ -242,6 +245,17 @@ pub(crate) fn host_len(text: &[u8]) -> Option<usize> {
     let name = text.get(..len)?;
     let ends = name.first()?.is_ascii_alphanumeric() && name.last().is_some_and(|&b| b != b'-');
     ends.then_some(len)
+}
+
+/// An IPv6 address without brackets. RFC 5118 §4.10: an error in the grammar of RFC 3261 let peers write three
+/// colons before an embedded IPv4 address; they MUST be tolerated.
+pub(crate) fn ipv6(text: &str) -> Option<Ipv6Addr> {
+    if let Ok(address) = text.parse() {
+        return Some(address);
+    }
+    let (head, tail) = text.split_once(":::")?;
+    tail.parse::<Ipv4Addr>().ok()?;
+    format!("{head}::{tail}").parse().ok()
 }
 
 /// A port and how many digits it has.
