@@ -1,0 +1,377 @@
+//! Digest authentication, the server's side (RFC 3261 §22; RFC 7616; RFC 8760): [`Authenticator`].
+
+mod algorithm;
+mod guesses;
+mod nonce;
+mod replay;
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use sip_message::{HeaderName, Request, ResponseBuilder, StatusCode, UriRef};
+use sip_transport::Seed;
+use subtle::ConstantTimeEq as _;
+
+pub use self::algorithm::Algorithm;
+pub(crate) use self::algorithm::{hex, unhex};
+use self::guesses::Guesses;
+use self::nonce::{Nonces, Validity};
+use self::replay::Replay;
+pub use crate::users::{CredentialStore, Ha1s};
+
+/// How an [`Authenticator`] behaves.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct AuthConfig {
+    /// The realm: the domain whose passwords are asked for.
+    pub realm: Box<str>,
+    /// What is offered, in this order: RFC 8760 §2.4 wants the most preferred first.
+    pub algorithms: Vec<Algorithm>,
+    /// How long a nonce is good.
+    pub nonce_lifetime: Duration,
+    /// How many wrong passwords an address may give for one name before it is refused as 403.
+    pub tries: u32,
+    /// How long it is refused, and wrong passwords are remembered, from the first of them.
+    pub window: Duration,
+    /// How many pairs of address and name are remembered; more push out the oldest.
+    pub remembered_guesses: usize,
+    /// How many nonces in use are remembered; more push out the oldest, which are then stale.
+    pub remembered_nonces: usize,
+}
+
+impl AuthConfig {
+    /// The usual behaviour for a realm: all algorithms, strongest first; nonces for five minutes; five tries a minute.
+    #[must_use]
+    pub fn new(realm: &str) -> Self {
+        Self {
+            realm: realm.into(),
+            algorithms: vec![Algorithm::Sha512_256, Algorithm::Sha256, Algorithm::Md5],
+            nonce_lifetime: Duration::from_secs(300),
+            tries: 5,
+            window: Duration::from_secs(60),
+            remembered_guesses: 65_536,
+            remembered_nonces: 65_536,
+        }
+    }
+}
+
+/// Who asks for the password (RFC 3261 §22.2, §22.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "RFC 3261 section 22 knows these two")]
+pub enum Asker {
+    /// A registrar or another server that the request ends at: 401, WWW-Authenticate, Authorization.
+    Server,
+    /// A proxy: 407, Proxy-Authenticate, Proxy-Authorization.
+    Proxy,
+}
+
+impl Asker {
+    /// The status of the challenge.
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::Server => StatusCode::UNAUTHORIZED,
+            Self::Proxy => StatusCode::PROXY_AUTHENTICATION_REQUIRED,
+        }
+    }
+
+    const fn challenge(self) -> HeaderName {
+        match self {
+            Self::Server => HeaderName::WwwAuthenticate,
+            Self::Proxy => HeaderName::ProxyAuthenticate,
+        }
+    }
+
+    /// The field with the credentials.
+    #[must_use]
+    pub const fn credentials(self) -> HeaderName {
+        match self {
+            Self::Server => HeaderName::Authorization,
+            Self::Proxy => HeaderName::ProxyAuthorization,
+        }
+    }
+}
+
+/// What is to be done with a request, as far as authentication goes.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "the caller has to do each of them")]
+pub enum Check {
+    /// Answer with a challenge; `stale` says that the client may try again without asking its user.
+    Challenge {
+        /// Was the nonce too old, and nothing else known to be wrong?
+        stale: bool,
+    },
+    /// Look up the hashes of [`Attempt::username`], then [`Authenticator::verify`].
+    LookUp(Attempt),
+    /// Answer 403: too many wrong passwords from there for this name.
+    Forbidden,
+    /// Answer 400 with this reason.
+    Malformed(&'static str),
+}
+
+/// Credentials whose nonce is good, and which are now to be compared with what the store has.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    username: Box<str>,
+    source: IpAddr,
+    algorithm: Algorithm,
+    /// `method:uri`, hashed.
+    ha2: Box<str>,
+    /// What stands between HA1 and HA2.
+    middle: Box<str>,
+    response: Vec<u8>,
+    nonce: nonce::NonceId,
+    /// The nonce count; 0 for a client that does not count.
+    count: u32,
+}
+
+impl Attempt {
+    /// Whose hashes are needed.
+    #[must_use]
+    pub fn username(&self) -> &str {
+        &self.username
+    }
+}
+
+/// The outcome of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "the caller has to do each of them")]
+pub enum Verdict {
+    /// This user sent the request.
+    Accepted {
+        /// The name.
+        username: Box<str>,
+    },
+    /// Answer with a challenge.
+    Challenge {
+        /// See [`Check::Challenge`].
+        stale: bool,
+    },
+    /// Answer 403.
+    Forbidden,
+}
+
+/// Checks credentials. It keeps nothing for a challenge that it sends: a nonce carries its own time and proof, so that
+/// a flood of requests without credentials costs no memory. What it keeps is bounded: which counts of a nonce were
+/// used, and which address gave wrong passwords for which name.
+///
+/// An unknown user and a wrong password are answered alike and take alike: both are compared with hashes, those of an
+/// unknown user with hashes of no password.
+#[derive(Debug)]
+pub struct Authenticator {
+    config: AuthConfig,
+    nonces: Nonces,
+    replay: Replay,
+    guesses: Guesses,
+    dummy: Ha1s,
+}
+
+impl Authenticator {
+    /// An authenticator whose nonces are proved by a key from the seed.
+    #[must_use]
+    pub fn new(config: AuthConfig, seed: &Seed) -> Self {
+        let mut secret = [0; 32];
+        seed.derive("auth.dummy").rng().fill(&mut secret);
+        Self {
+            nonces: Nonces::new(&seed.derive("auth.nonce"), config.nonce_lifetime),
+            replay: Replay::new(config.remembered_nonces),
+            guesses: Guesses::new(&seed.derive("auth.guesses"), config.tries, config.window, config.remembered_guesses),
+            dummy: Ha1s::dummy(&secret),
+            config,
+        }
+    }
+
+    /// The realm.
+    #[must_use]
+    pub fn realm(&self) -> &str {
+        &self.config.realm
+    }
+
+    /// Looks at the credentials of a request for this realm.
+    pub fn check(&mut self, request: &Request, asker: Asker, source: IpAddr, now: Instant) -> Check {
+        let Some(given) = self.credentials(request, asker) else {
+            return Check::Challenge { stale: false };
+        };
+        let Some(algorithm) = given.algorithm.filter(|algorithm| self.config.algorithms.contains(algorithm)) else {
+            return Check::Challenge { stale: false };
+        };
+        // RFC 7616 §3.4: without these there is nothing to compare.
+        let (Some(username), Some(nonce), Some(uri)) = (given.username, given.nonce, given.uri) else {
+            return Check::Malformed("Incomplete Credentials");
+        };
+        let Some(response) = given.response.and_then(|response| unhex(&response)).filter(|r| r.len() == algorithm.len()) else {
+            return Check::Malformed("Malformed Digest Response");
+        };
+        // RFC 7616 §3.4.6: the digest is for this request. A proxy on the way may have changed the user or the
+        // parameters of the Request-URI, so the host is what is compared.
+        if !is_same_host(&uri, request.uri_str()) {
+            return Check::Malformed("Credentials For Another Request-URI");
+        }
+        if self.guesses.is_refused(source, &username, now) {
+            return Check::Forbidden;
+        }
+        // A nonce that is not ours, or no more, says nothing about the password: it is neither computed with (so that
+        // it cannot be guessed this way) nor counted.
+        let nonce_id = match self.nonces.check(&nonce, source, now) {
+            Validity::Good(id) => id,
+            Validity::Stale | Validity::Unknown => return Check::Challenge { stale: true },
+        };
+        let (middle, count) = match given.qop.as_deref() {
+            None => (nonce.to_string(), 0),
+            Some(qop) if qop.eq_ignore_ascii_case("auth") => {
+                let (Some(cnonce), Some(nc)) = (given.cnonce, given.nc) else {
+                    return Check::Malformed("Incomplete Credentials");
+                };
+                let count = u32::from_str_radix(&nc, 16).ok().filter(|&count| count > 0 && nc.len() == 8);
+                let Some(count) = count else { return Check::Malformed("Malformed Nonce Count") };
+                (format!("{nonce}:{nc}:{cnonce}:{qop}"), count)
+            }
+            Some(_) => return Check::Challenge { stale: false },
+        };
+        if !self.replay.is_new(nonce_id, count) {
+            return Check::Challenge { stale: true };
+        }
+        Check::LookUp(Attempt {
+            username: username.into(),
+            source,
+            algorithm,
+            ha2: algorithm.ha2(request.method().as_str(), &uri).into(),
+            middle: middle.into(),
+            response,
+            nonce: nonce_id,
+            count,
+        })
+    }
+
+    /// Compares an attempt with the hashes of its user; `None` when there is no such user.
+    pub fn verify(&mut self, attempt: Attempt, hashes: Option<&Ha1s>, now: Instant) -> Verdict {
+        // While the store was asked, the last try may have been used up by another request.
+        if self.guesses.is_refused(attempt.source, &attempt.username, now) {
+            return Verdict::Forbidden;
+        }
+        let ha1 = hashes.unwrap_or(&self.dummy).bytes(attempt.algorithm);
+        let expected = attempt.algorithm.response(&hex(ha1), &attempt.middle, &attempt.ha2);
+        let is_right = bool::from(expected.as_bytes().ct_eq(&attempt.response)) & hashes.is_some();
+        if !is_right {
+            return if self.guesses.record(attempt.source, &attempt.username, now) {
+                Verdict::Forbidden
+            } else {
+                Verdict::Challenge { stale: false }
+            };
+        }
+        // The count is used up only by the one who knows the password, and only once: two requests may have been
+        // checked before either was verified.
+        if !self.replay.spend(attempt.nonce, attempt.count) {
+            return Verdict::Challenge { stale: true };
+        }
+        self.guesses.forget(attempt.source, &attempt.username);
+        Verdict::Accepted { username: attempt.username }
+    }
+
+    /// Adds a challenge for each algorithm to a response (RFC 8760 §2.4: one field each, the most preferred first).
+    pub fn challenge(&mut self, mut response: ResponseBuilder, asker: Asker, source: IpAddr, stale: bool, now: Instant) -> ResponseBuilder {
+        let nonce = self.nonces.mint(source, now);
+        for algorithm in &self.config.algorithms {
+            let mut value = format!(
+                "Digest realm=\"{}\", nonce=\"{nonce}\", algorithm={}, qop=\"auth\"",
+                quote(&self.config.realm),
+                algorithm.as_str()
+            );
+            if stale {
+                value.push_str(", stale=true");
+            }
+            response = response.header(asker.challenge(), value);
+        }
+        response
+    }
+
+    /// The credentials for our realm; RFC 3261 §22.3: there may be others, for other proxies.
+    fn credentials(&self, request: &Request, asker: Asker) -> Option<Given> {
+        request.headers().values(asker.credentials()).filter_map(Given::parse).find(|given| given.realm.as_deref() == Some(self.realm()))
+    }
+}
+
+fn is_same_host(digest_uri: &str, request_uri: &str) -> bool {
+    if digest_uri == request_uri {
+        return true;
+    }
+    match (UriRef::parse(digest_uri), UriRef::parse(request_uri)) {
+        (Ok(a), Ok(b)) => matches!((a.host(), b.host()), (Some(a), Some(b)) if a.is_same(&b)),
+        _ => false,
+    }
+}
+
+fn quote(text: &str) -> Cow<'_, str> {
+    if text.contains(['"', '\\']) { text.replace('\\', "\\\\").replace('"', "\\\"").into() } else { text.into() }
+}
+
+/// The parameters of one Authorization or Proxy-Authorization.
+#[derive(Debug, Default)]
+struct Given {
+    username: Option<String>,
+    realm: Option<String>,
+    nonce: Option<String>,
+    uri: Option<String>,
+    response: Option<String>,
+    /// Absent in the message means MD5 (RFC 7616 §3.4.2); `None` is one that we do not know.
+    algorithm: Option<Algorithm>,
+    qop: Option<String>,
+    nc: Option<String>,
+    cnonce: Option<String>,
+}
+
+impl Given {
+    fn parse(value: &str) -> Option<Self> {
+        let (scheme, mut rest) = value.trim_start().split_once([' ', '\t'])?;
+        if !scheme.eq_ignore_ascii_case("Digest") {
+            return None;
+        }
+        let mut given = Self { algorithm: Some(Algorithm::Md5), ..Self::default() };
+        while let Some((name, value, after)) = parameter(rest) {
+            rest = after;
+            let slot = match name.to_ascii_lowercase().as_str() {
+                "username" => &mut given.username,
+                "realm" => &mut given.realm,
+                "nonce" => &mut given.nonce,
+                "uri" => &mut given.uri,
+                "response" => &mut given.response,
+                "qop" => &mut given.qop,
+                "nc" => &mut given.nc,
+                "cnonce" => &mut given.cnonce,
+                "algorithm" => {
+                    given.algorithm = Algorithm::parse(&value);
+                    continue;
+                }
+                _ => continue,
+            };
+            *slot = Some(value);
+        }
+        Some(given)
+    }
+}
+
+/// The next `name=value` or `name="value"`, and what follows it.
+fn parameter(text: &str) -> Option<(&str, String, &str)> {
+    let text = text.trim_start_matches([' ', '\t', '\r', '\n', ',']);
+    let (name, rest) = text.split_once('=')?;
+    let rest = rest.trim_start();
+    let Some(quoted) = rest.strip_prefix('"') else {
+        let end = rest.find(',').unwrap_or(rest.len());
+        let (value, after) = rest.split_at_checked(end)?;
+        return Some((name.trim(), value.trim().to_owned(), after));
+    };
+    let mut value = String::new();
+    let mut characters = quoted.char_indices();
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '"' => return Some((name.trim(), value, quoted.get(at + 1..)?)),
+            '\\' => value.extend(characters.next().map(|(_, escaped)| escaped)),
+            other => value.push(other),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;

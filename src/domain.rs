@@ -1,0 +1,222 @@
+//! [`Domains`]: which hosts are ours; [`Aor`]: the canonical address of record.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use sip_message::{Host, UriRef};
+
+/// An address of record in the canonical form that indexes bindings (RFC 3261 §10.3, step 5): scheme `sip`, the user
+/// with its escapes resolved, and the name of the domain, without port and parameters.
+///
+/// ```
+/// use sip_message::UriRef;
+/// use sip_stack::domain::Domains;
+/// let domains = Domains::new("example.com");
+/// let aor = domains.aor(UriRef::parse("sips:al%69ce@EXAMPLE.COM:5061;transport=tcp").unwrap()).unwrap();
+/// assert_eq!(aor.as_str(), "sip:alice@example.com");
+/// assert_eq!(aor.user(), "alice");
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Aor {
+    text: Box<str>,
+}
+
+impl Aor {
+    /// `sip:user@domain`; the domain in lower case.
+    #[must_use]
+    pub fn new(user: &str, domain: &str) -> Self {
+        Self { text: format!("sip:{user}@{}", domain.to_ascii_lowercase()).into() }
+    }
+
+    /// The form that a store wrote. `None` if it is none.
+    #[must_use]
+    pub fn from_stored(text: &str) -> Option<Self> {
+        text.strip_prefix("sip:")?.rsplit_once('@')?;
+        Some(Self { text: text.into() })
+    }
+
+    /// The whole, which indexes a store. It is a URI only when the user has no characters that need escapes.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The user, unescaped.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        self.text.rsplit_once('@').map_or("", |(user, _)| user.strip_prefix("sip:").unwrap_or(user))
+    }
+
+    /// The domain.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        self.text.rsplit_once('@').map_or("", |(_, domain)| domain)
+    }
+}
+
+impl fmt::Display for Aor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.text)
+    }
+}
+
+impl fmt::Debug for Aor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.text, f)
+    }
+}
+
+/// The one domain that a server is responsible for, under all its names and addresses.
+///
+/// Every name is an alias of the first: `sip:alice@example.com`, `sip:alice@localhost` and `sip:alice@192.0.2.1:5062`
+/// are one address of record, so that a telephone may be set up with whatever reaches the server.
+#[derive(Clone, Debug)]
+pub struct Domains {
+    names: Vec<Box<str>>,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Domains {
+    /// A domain whose canonical name, and realm of authentication, is `name`.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        let mut domains = Self { names: Vec::new(), addresses: Vec::new() };
+        domains.add_name(name);
+        domains
+    }
+
+    /// Another name of the domain.
+    pub fn add_name(&mut self, name: &str) {
+        let name = name.trim_end_matches('.').to_ascii_lowercase();
+        if !self.names.iter().any(|known| **known == *name) {
+            self.names.push(name.into());
+        }
+    }
+
+    /// An address and port where this server is reached.
+    pub fn add_address(&mut self, address: SocketAddr) {
+        if !self.addresses.contains(&address) {
+            self.addresses.push(address);
+        }
+    }
+
+    /// The canonical name of the domain, which is also its realm.
+    #[must_use]
+    pub fn primary(&self) -> &str {
+        self.names.first().map_or("", |name| name)
+    }
+
+    /// All names, the canonical one first.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(|name| &**name)
+    }
+
+    /// All addresses, in the order in which they were added.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Does the URI lead to this element? A URI without a port means the default one of its scheme
+    /// (RFC 3261 §19.1.2).
+    #[must_use]
+    pub fn is_ours(&self, uri: UriRef<'_>) -> bool {
+        let Some(host) = uri.host() else { return false };
+        let port = uri.port().unwrap_or(if uri.is_secure() { 5061 } else { 5060 });
+        match host.ip() {
+            Some(ip) => self.addresses.contains(&SocketAddr::new(ip, port)),
+            None => self.is_name(&host) && (uri.port().is_none() || self.is_port(port)),
+        }
+    }
+
+    /// Does the URI name a user of this domain, or the domain itself? Other than for [`is_ours`](Self::is_ours) a
+    /// missing port is no difference: people leave it out of an address of record.
+    #[must_use]
+    pub fn serves(&self, uri: UriRef<'_>) -> bool {
+        match (uri.host(), uri.port()) {
+            (None, _) => false,
+            (Some(_), Some(_)) => self.is_ours(uri),
+            (Some(host), None) => match host.ip() {
+                Some(ip) => self.is_address(ip),
+                None => self.is_name(&host),
+            },
+        }
+    }
+
+    /// The address of record that a URI of this domain names; `None` for a URI of another, or one without a user.
+    #[must_use]
+    pub fn aor(&self, uri: UriRef<'_>) -> Option<Aor> {
+        if !self.serves(uri) {
+            return None;
+        }
+        let user = uri.user_unescaped().filter(|user| !user.is_empty())?;
+        Some(Aor::new(&user, self.primary()))
+    }
+
+    fn is_address(&self, ip: IpAddr) -> bool {
+        self.addresses.iter().any(|address| address.ip() == ip)
+    }
+
+    fn is_port(&self, port: u16) -> bool {
+        matches!(port, 5060 | 5061) || self.addresses.iter().any(|address| address.port() == port)
+    }
+
+    fn is_name(&self, host: &Host<'_>) -> bool {
+        match host {
+            Host::Name(name) => {
+                let name = name.trim_end_matches('.');
+                name.eq_ignore_ascii_case("localhost") || self.names.iter().any(|known| name.eq_ignore_ascii_case(known))
+            }
+            Host::V4(_) | Host::V6(_) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn domains() -> Domains {
+        let mut domains = Domains::new("Example.COM");
+        domains.add_name("example.org");
+        domains.add_address("192.0.2.1:5062".parse().unwrap());
+        domains
+    }
+
+    fn uri(text: &str) -> UriRef<'_> {
+        UriRef::parse(text).unwrap()
+    }
+
+    #[test]
+    fn rfc3261_10_3_canonical_aor_has_no_parameters_and_no_escapes() {
+        for text in [
+            "sip:alice@example.com",
+            "sips:alice@example.org",
+            "sip:%61lice@EXAMPLE.com;user=phone;transport=udp",
+            "sip:alice:secret@localhost",
+            "sip:alice@192.0.2.1",
+            "sip:alice@192.0.2.1:5062",
+        ] {
+            assert_eq!(domains().aor(uri(text)).map(|aor| aor.to_string()).as_deref(), Some("sip:alice@example.com"), "{text}");
+        }
+        for text in ["sip:alice@example.net", "sip:example.com", "sip:alice@192.0.2.2", "sip:alice@192.0.2.1:5060", "tel:+1"] {
+            assert_eq!(domains().aor(uri(text)), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn rfc3261_19_1_2_the_default_port_counts_when_routing() {
+        assert!(domains().is_ours(uri("sip:192.0.2.1:5062")));
+        assert!(!domains().is_ours(uri("sip:192.0.2.1")), "this is port 5060, where another process may listen");
+        assert!(domains().is_ours(uri("sip:example.com")));
+        assert!(domains().is_ours(uri("sip:example.com:5062")));
+        assert!(!domains().is_ours(uri("sip:example.com:5070")));
+    }
+
+    #[test]
+    fn an_aor_survives_the_store() {
+        let aor = Aor::new("a@b", "example.com");
+        assert_eq!(Aor::from_stored(aor.as_str()).unwrap().user(), "a@b");
+        assert_eq!(Aor::from_stored("alice"), None);
+    }
+}

@@ -1,0 +1,217 @@
+//! The location service (RFC 3261 §10.1): which contacts an address of record is bound to now.
+//!
+//! [`LocationStore`] is the boundary; [`Memory`] forgets with the process, [`Embedded`] keeps its bindings in a file.
+//! Both decide by the same pure function, [`apply`].
+
+mod embedded;
+mod memory;
+mod update;
+
+use std::fmt;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::embedded::Embedded;
+pub use self::memory::Memory;
+pub use self::update::apply;
+use crate::domain::Aor;
+pub use crate::store::{BoxFuture, StoreError};
+
+/// The preference of a contact among those of its address of record, in thousandths (RFC 3261 §20.10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Q(u16);
+
+impl Q {
+    /// 1.0: what a contact without `q` is taken for.
+    pub const MAX: Self = Self(1000);
+
+    /// From thousandths; above 1000 is 1000.
+    #[must_use]
+    pub fn from_thousandths(value: u16) -> Self {
+        Self(value.min(1000))
+    }
+
+    /// In thousandths.
+    #[must_use]
+    pub const fn thousandths(self) -> u16 {
+        self.0
+    }
+}
+
+impl Default for Q {
+    fn default() -> Self {
+        Self::MAX
+    }
+}
+
+impl fmt::Display for Q {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0 / 1000, self.0 % 1000) {
+            (whole, 0) => write!(f, "{whole}"),
+            (whole, rest) => write!(f, "{whole}.{}", format!("{rest:03}").trim_end_matches('0')),
+        }
+    }
+}
+
+/// A binding: an address of record is reached at this contact, until it expires.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Binding {
+    /// The URI of the contact.
+    pub contact: Box<str>,
+    /// The Contact parameters other than `q` and `expires`, as they were sent, with the leading semicolon.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub parameters: Box<str>,
+    /// The preference, if the contact has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub q: Option<Q>,
+    /// When it expires.
+    #[serde(with = "update::seconds")]
+    pub expires: SystemTime,
+    /// The Call-ID of the REGISTER that set it.
+    pub call_id: Box<str>,
+    /// The CSeq number of the REGISTER that set it.
+    pub cseq: u32,
+    /// The route to the contact, topmost first: the Path of the REGISTER (RFC 3327 §5.3).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<Box<str>>,
+    /// What the telephone calls itself (User-Agent), for people.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub user_agent: Box<str>,
+}
+
+impl Binding {
+    /// A binding of a contact; the rest is for its fields.
+    #[must_use]
+    pub fn new(contact: &str, expires: SystemTime, call_id: &str, cseq: u32) -> Self {
+        Self {
+            contact: contact.into(),
+            parameters: "".into(),
+            q: None,
+            expires,
+            call_id: call_id.into(),
+            cseq,
+            path: Vec::new(),
+            user_agent: "".into(),
+        }
+    }
+
+    /// Does it still hold?
+    #[must_use]
+    pub fn is_live(&self, now: SystemTime) -> bool {
+        self.expires > now
+    }
+
+    /// The whole seconds that are left, at least 1 while it holds.
+    #[must_use]
+    pub fn remaining(&self, now: SystemTime) -> u32 {
+        let Ok(left) = self.expires.duration_since(now) else { return 0 };
+        let rounded = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+        u32::try_from(rounded).unwrap_or(u32::MAX)
+    }
+}
+
+/// What a REGISTER asks for: applied whole or not at all (RFC 3261 §10.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BindingUpdate {
+    /// The Call-ID of the request.
+    pub call_id: Box<str>,
+    /// The CSeq number of the request.
+    pub cseq: u32,
+    /// What changes.
+    pub change: Change,
+    /// How many bindings the address of record may have afterwards.
+    pub limit: usize,
+}
+
+impl BindingUpdate {
+    /// The update that a REGISTER with this Call-ID and CSeq number asks for.
+    #[must_use]
+    pub fn new(call_id: &str, cseq: u32, change: Change) -> Self {
+        Self { call_id: call_id.into(), cseq, change, limit: 10 }
+    }
+
+    /// Another bound for the bindings of one address of record; it is 10.
+    #[must_use]
+    pub const fn with_limit(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
+    }
+}
+
+/// The change that an update makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "RFC 3261 section 10.3, steps 6 and 7, know these two")]
+pub enum Change {
+    /// `Contact: *` with `Expires: 0`.
+    RemoveAll,
+    /// Contacts to add, refresh or remove.
+    Contacts(Vec<ContactUpdate>),
+}
+
+/// One contact of a REGISTER.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ContactUpdate {
+    /// The URI.
+    pub contact: Box<str>,
+    /// See [`Binding::parameters`].
+    pub parameters: Box<str>,
+    /// See [`Binding::q`].
+    pub q: Option<Q>,
+    /// For how many seconds; 0 removes it.
+    pub expires: u32,
+    /// See [`Binding::path`].
+    pub path: Vec<Box<str>>,
+    /// See [`Binding::user_agent`].
+    pub user_agent: Box<str>,
+}
+
+impl ContactUpdate {
+    /// A contact for so many seconds.
+    #[must_use]
+    pub fn new(contact: &str, expires: u32) -> Self {
+        Self {
+            contact: contact.into(),
+            parameters: "".into(),
+            q: None,
+            expires,
+            path: Vec::new(),
+            user_agent: "".into(),
+        }
+    }
+}
+
+/// What became of an update.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UpdateOutcome {
+    /// It was applied and stored; these are all bindings now.
+    Stored(Vec<Binding>),
+    /// An older request than one that was applied before it; nothing changed (RFC 3261 §10.3, steps 6 and 7).
+    OutOfOrder,
+    /// There would be more bindings than the limit, which is given; nothing changed.
+    TooMany(usize),
+}
+
+/// Where bindings are kept. An update is atomic for its address of record, and durable, as far as the store promises
+/// that at all, before it is answered.
+pub trait LocationStore: Send + Sync + fmt::Debug {
+    /// The bindings that hold now, in the order in which they were first made.
+    fn lookup(&self, aor: &Aor, now: SystemTime) -> BoxFuture<Result<Vec<Binding>, StoreError>>;
+
+    /// Applies an update: [`apply`] on what is stored.
+    fn update(&self, aor: &Aor, update: BindingUpdate, now: SystemTime) -> BoxFuture<Result<UpdateOutcome, StoreError>>;
+
+    /// How many addresses of record have a binding that was not swept yet, if the store can tell.
+    fn len(&self) -> Option<usize> {
+        None
+    }
+
+    /// Is there none? `None` if the store cannot tell.
+    fn is_empty(&self) -> Option<bool> {
+        self.len().map(|len| len == 0)
+    }
+}

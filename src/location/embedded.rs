@@ -1,0 +1,53 @@
+//! [`Embedded`]: bindings in the data file.
+
+use std::path::Path;
+use std::sync::PoisonError;
+use std::time::SystemTime;
+
+use super::{Binding, BindingUpdate, LocationStore, UpdateOutcome};
+use crate::domain::Aor;
+use crate::store::{BoxFuture, DataFile, OpenError, StoreError};
+
+/// The bindings of a [`DataFile`]: an update is on the disk before it is answered, and survives the death of the process.
+#[derive(Clone, Debug)]
+pub struct Embedded {
+    file: DataFile,
+}
+
+impl Embedded {
+    /// The bindings of an open file.
+    #[must_use]
+    pub const fn new(file: DataFile) -> Self {
+        Self { file }
+    }
+
+    /// Opens a file for a domain, or creates it if there is none.
+    ///
+    /// # Errors
+    /// See [`DataFile::open_or_create`].
+    pub fn open(path: impl AsRef<Path>, realm: &str) -> Result<Self, OpenError> {
+        DataFile::open_or_create(path.as_ref(), realm).map(Self::new)
+    }
+
+    /// The file.
+    #[must_use]
+    pub const fn file(&self) -> &DataFile {
+        &self.file
+    }
+}
+
+impl LocationStore for Embedded {
+    fn lookup(&self, aor: &Aor, now: SystemTime) -> BoxFuture<Result<Vec<Binding>, StoreError>> {
+        let index = self.file.index().bindings.read().unwrap_or_else(PoisonError::into_inner);
+        let live = index.get(aor).into_iter().flatten().filter(|binding| binding.is_live(now)).cloned().collect();
+        Box::pin(std::future::ready(Ok(live)))
+    }
+
+    fn update(&self, aor: &Aor, update: BindingUpdate, now: SystemTime) -> BoxFuture<Result<UpdateOutcome, StoreError>> {
+        self.file.update(aor.clone(), update, now)
+    }
+
+    fn len(&self) -> Option<usize> {
+        Some(self.file.index().bindings.read().unwrap_or_else(PoisonError::into_inner).len())
+    }
+}

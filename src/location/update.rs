@@ -1,0 +1,195 @@
+//! [`apply`]: RFC 3261 §10.3, steps 6 and 7, as a function.
+
+use std::time::{Duration, SystemTime};
+
+use sip_message::UriRef;
+
+use super::{Binding, BindingUpdate, Change, ContactUpdate, UpdateOutcome};
+
+/// Applies an update to the bindings of one address of record. Those that have expired are dropped on the way.
+///
+/// Nothing is stored here: [`UpdateOutcome::Stored`] carries what the caller is to store.
+///
+/// ```
+/// use std::time::SystemTime;
+/// use sip_stack::location::{BindingUpdate, Change, ContactUpdate, UpdateOutcome, apply};
+/// let contact = ContactUpdate::new("sip:alice@192.0.2.7", 3600);
+/// let update = BindingUpdate::new("call-1", 1, Change::Contacts(vec![contact]));
+/// let UpdateOutcome::Stored(bindings) = apply(&[], &update, SystemTime::now()) else { panic!() };
+/// assert_eq!(&*bindings[0].contact, "sip:alice@192.0.2.7");
+/// assert_eq!(apply(&bindings, &update, SystemTime::now()), UpdateOutcome::OutOfOrder);
+/// ```
+#[must_use]
+pub fn apply(stored: &[Binding], update: &BindingUpdate, now: SystemTime) -> UpdateOutcome {
+    let mut bindings: Vec<Binding> = stored.iter().filter(|binding| binding.is_live(now)).cloned().collect();
+    // An update with the Call-ID of a binding must have a higher CSeq; all or nothing.
+    let is_old = |binding: &Binding| binding.call_id == update.call_id && update.cseq <= binding.cseq;
+    match &update.change {
+        Change::RemoveAll => {
+            if bindings.iter().any(is_old) {
+                return UpdateOutcome::OutOfOrder;
+            }
+            bindings.clear();
+        }
+        Change::Contacts(contacts) => {
+            // The bindings as they were: two contacts of one request do not make each other old.
+            let before = bindings.clone();
+            for contact in contacts {
+                if before.iter().any(|binding| is_same_contact(&binding.contact, &contact.contact) && is_old(binding)) {
+                    return UpdateOutcome::OutOfOrder;
+                }
+                let place = bindings.iter().position(|binding| is_same_contact(&binding.contact, &contact.contact));
+                match (place, contact.expires) {
+                    (Some(at), 0) => drop(bindings.remove(at)),
+                    (Some(at), _) => {
+                        if let Some(slot) = bindings.get_mut(at) {
+                            *slot = bind(contact, update, now);
+                        }
+                    }
+                    (None, 0) => {}
+                    (None, _) => bindings.push(bind(contact, update, now)),
+                }
+            }
+            if bindings.len() > update.limit {
+                return UpdateOutcome::TooMany(update.limit);
+            }
+        }
+    }
+    UpdateOutcome::Stored(bindings)
+}
+
+fn bind(contact: &ContactUpdate, update: &BindingUpdate, now: SystemTime) -> Binding {
+    Binding {
+        contact: contact.contact.clone(),
+        parameters: contact.parameters.clone(),
+        q: contact.q,
+        expires: now + Duration::from_secs(contact.expires.into()),
+        call_id: update.call_id.clone(),
+        cseq: update.cseq,
+        path: contact.path.clone(),
+        user_agent: contact.user_agent.clone(),
+    }
+}
+
+/// RFC 3261 §10.3, step 7: contacts are compared by the rules for URIs (§19.1.4), where they are URIs.
+fn is_same_contact(a: &str, b: &str) -> bool {
+    if a == b {
+        return true;
+    }
+    match (UriRef::parse(a), UriRef::parse(b)) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    }
+}
+
+/// A time as milliseconds since 1970, in the store.
+pub(super) mod seconds {
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        serializer.serialize_u64(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SystemTime, D::Error> {
+        let millis = u64::deserialize(deserializer)?;
+        UNIX_EPOCH.checked_add(Duration::from_millis(millis)).ok_or_else(|| serde::de::Error::custom("a time out of range"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALICE: &str = "sip:alice@192.0.2.7:5060;transport=udp";
+
+    fn start() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+    }
+
+    fn contacts(call_id: &str, cseq: u32, list: &[(&str, u32)]) -> BindingUpdate {
+        let list = list.iter().map(|&(contact, expires)| ContactUpdate::new(contact, expires)).collect();
+        BindingUpdate::new(call_id, cseq, Change::Contacts(list))
+    }
+
+    fn stored(outcome: UpdateOutcome) -> Vec<Binding> {
+        match outcome {
+            UpdateOutcome::Stored(bindings) => bindings,
+            UpdateOutcome::OutOfOrder | UpdateOutcome::TooMany(_) => panic!("{outcome:?}"),
+        }
+    }
+
+    fn names(bindings: &[Binding]) -> Vec<&str> {
+        bindings.iter().map(|binding| &*binding.contact).collect()
+    }
+
+    #[test]
+    fn rfc3261_10_3_step_7_adds_refreshes_and_removes() {
+        let first = stored(apply(&[], &contacts("a", 1, &[(ALICE, 60), ("sip:alice@192.0.2.8", 30)]), start()));
+        assert_eq!(names(&first), [ALICE, "sip:alice@192.0.2.8"]);
+        assert_eq!(first[0].remaining(start()), 60);
+        // The same URI in other clothes is the same contact (§19.1.4).
+        let again = contacts("a", 2, &[("sip:alice@192.0.2.7:5060;TRANSPORT=UDP", 90)]);
+        let second = stored(apply(&first, &again, start()));
+        assert_eq!(second.len(), 2);
+        assert_eq!(second[0].remaining(start()), 90);
+        assert_eq!(second[0].cseq, 2);
+        let third = stored(apply(&second, &contacts("a", 3, &[(ALICE, 0)]), start()));
+        assert_eq!(names(&third), ["sip:alice@192.0.2.8"]);
+    }
+
+    #[test]
+    fn rfc3261_10_3_step_7_an_older_cseq_of_the_same_call_id_aborts_all() {
+        let first = stored(apply(&[], &contacts("a", 5, &[(ALICE, 60)]), start()));
+        for cseq in [4, 5] {
+            let update = contacts("a", cseq, &[("sip:new@192.0.2.9", 60), (ALICE, 60)]);
+            assert_eq!(apply(&first, &update, start()), UpdateOutcome::OutOfOrder);
+        }
+        // Another Call-ID is another client, or one that was restarted: its CSeq is not compared.
+        assert_eq!(stored(apply(&first, &contacts("b", 1, &[(ALICE, 60)]), start())).len(), 1);
+        assert_eq!(stored(apply(&first, &contacts("b", 1, &[(ALICE, 0)]), start())).len(), 0);
+    }
+
+    #[test]
+    fn rfc3261_10_3_step_6_star_removes_all_unless_it_is_old() {
+        let mut all = stored(apply(&[], &contacts("a", 5, &[(ALICE, 60)]), start()));
+        all = stored(apply(&all, &contacts("b", 9, &[("sip:alice@192.0.2.8", 60)]), start()));
+        assert_eq!(apply(&all, &BindingUpdate::new("a", 5, Change::RemoveAll), start()), UpdateOutcome::OutOfOrder);
+        assert!(stored(apply(&all, &BindingUpdate::new("a", 6, Change::RemoveAll), start())).is_empty());
+        assert!(stored(apply(&all, &BindingUpdate::new("c", 1, Change::RemoveAll), start())).is_empty());
+    }
+
+    #[test]
+    fn one_request_may_name_a_contact_twice() {
+        let once = stored(apply(&[], &contacts("a", 1, &[(ALICE, 60), (ALICE, 90)]), start()));
+        assert_eq!(once.len(), 1);
+        assert_eq!(once[0].remaining(start()), 90);
+    }
+
+    #[test]
+    fn expired_bindings_are_gone_and_do_not_order() {
+        let first = stored(apply(&[], &contacts("a", 5, &[(ALICE, 60)]), start()));
+        let later = start() + Duration::from_secs(60);
+        assert!(stored(apply(&first, &contacts("a", 1, &[]), later)).is_empty());
+        assert_eq!(stored(apply(&first, &contacts("a", 1, &[(ALICE, 60)]), later)).len(), 1);
+    }
+
+    #[test]
+    fn the_limit_refuses_whole() {
+        let update = contacts("a", 1, &[("sip:1@h", 60), ("sip:2@h", 60)]).with_limit(1);
+        assert_eq!(apply(&[], &update, start()), UpdateOutcome::TooMany(1));
+        let swap = contacts("a", 2, &[("sip:1@h", 0), ("sip:2@h", 60)]).with_limit(1);
+        let one = stored(apply(&[], &contacts("a", 1, &[("sip:1@h", 60)]), start()));
+        assert_eq!(names(&stored(apply(&one, &swap, start()))), ["sip:2@h"]);
+    }
+
+    #[test]
+    fn q_prints_as_the_grammar_has_it() {
+        use crate::location::Q;
+        for (thousandths, text) in [(1000, "1"), (0, "0"), (700, "0.7"), (250, "0.25"), (1, "0.001"), (5000, "1")] {
+            assert_eq!(Q::from_thousandths(thousandths).to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! [`Writer`]: the thread that owns the database.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use redb::{Database, Durability};
+use tokio::sync::oneshot;
+
+use super::{Index, StoreError, file};
+use crate::domain::Aor;
+use crate::location::{Binding, BindingUpdate, UpdateOutcome, apply};
+use crate::users::Ha1s;
+
+/// How much one commit carries at most.
+const BATCH: usize = 1024;
+/// How often bindings that have expired are removed from the file.
+const SWEEP: Duration = Duration::from_secs(60);
+
+type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// What is asked of the writer.
+pub(super) enum Job {
+    Update { aor: Aor, update: BindingUpdate, now: SystemTime, reply: Reply<UpdateOutcome> },
+    User { name: Box<str>, hashes: Option<Ha1s>, reply: Reply<bool> },
+}
+
+pub(super) struct Writer {
+    path: PathBuf,
+    /// `None` after a failure, until it could be opened again.
+    database: Option<Database>,
+    index: Arc<Index>,
+}
+
+/// The rows that a batch changes: `None` removes. Ordered, so that equal batches write equal pages.
+#[derive(Default)]
+struct Changes {
+    bindings: BTreeMap<Aor, Vec<Binding>>,
+    users: BTreeMap<Box<str>, Option<Ha1s>>,
+}
+
+/// What to answer once the batch is on the disk.
+enum Pending {
+    Update(Reply<UpdateOutcome>, UpdateOutcome),
+    User(Reply<bool>, bool),
+}
+
+impl Writer {
+    pub(super) fn new(path: &Path, database: Database, index: Arc<Index>) -> Self {
+        Self { path: path.to_owned(), database: Some(database), index }
+    }
+
+    /// Serves until every [`DataFile`](super::DataFile) is gone.
+    pub(super) fn run(mut self, queue: &Receiver<Job>) {
+        let mut swept = Instant::now();
+        loop {
+            match queue.recv_timeout(SWEEP.saturating_sub(swept.elapsed())) {
+                Ok(first) => {
+                    let jobs = std::iter::once(first).chain(queue.try_iter().take(BATCH - 1)).collect();
+                    self.batch(jobs);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if swept.elapsed() >= SWEEP {
+                swept = Instant::now();
+                self.sweep(SystemTime::now());
+            }
+        }
+    }
+
+    fn batch(&mut self, jobs: Vec<Job>) {
+        if let Err(error) = self.reopen() {
+            for job in jobs {
+                answer_error(job, &error);
+            }
+            return;
+        }
+        let mut changes = Changes::default();
+        let pending: Vec<Pending> = jobs.into_iter().map(|job| self.decide(job, &mut changes)).collect();
+        let result = self.commit(changes);
+        for pending in pending {
+            // Who asked may have gone.
+            match (pending, &result) {
+                (Pending::Update(reply, outcome), Ok(())) => drop(reply.send(Ok(outcome))),
+                (Pending::User(reply, was_there), Ok(())) => drop(reply.send(Ok(was_there))),
+                (Pending::Update(reply, _), Err(error)) => drop(reply.send(Err(error.clone()))),
+                (Pending::User(reply, _), Err(error)) => drop(reply.send(Err(error.clone()))),
+            }
+        }
+    }
+
+    /// Decides one job on what is committed and what the jobs before it in the batch changed.
+    fn decide(&self, job: Job, changes: &mut Changes) -> Pending {
+        match job {
+            Job::Update { aor, update, now, reply } => {
+                let outcome = match changes.bindings.get(&aor) {
+                    Some(bindings) => apply(bindings, &update, now),
+                    None => {
+                        let index = self.index.bindings.read().unwrap_or_else(PoisonError::into_inner);
+                        apply(index.get(&aor).map_or(&[], Vec::as_slice), &update, now)
+                    }
+                };
+                if let UpdateOutcome::Stored(bindings) = &outcome {
+                    changes.bindings.insert(aor, bindings.clone());
+                }
+                Pending::Update(reply, outcome)
+            }
+            Job::User { name, hashes, reply } => {
+                let index = self.index.users.read().unwrap_or_else(PoisonError::into_inner);
+                let was_there = changes.users.get(&name).map_or_else(|| index.contains_key(&name), Option::is_some);
+                if hashes.is_none() && was_there {
+                    // Who is no user any more is not reached any more.
+                    let bindings = self.index.bindings.read().unwrap_or_else(PoisonError::into_inner);
+                    let theirs: Vec<Aor> =
+                        bindings.keys().chain(changes.bindings.keys()).filter(|aor| aor.user() == &*name).cloned().collect();
+                    for aor in theirs {
+                        changes.bindings.insert(aor, Vec::new());
+                    }
+                }
+                if hashes.is_some() || was_there {
+                    changes.users.insert(name, hashes);
+                }
+                Pending::User(reply, was_there)
+            }
+        }
+    }
+
+    fn commit(&mut self, changes: Changes) -> Result<(), StoreError> {
+        if changes.bindings.is_empty() && changes.users.is_empty() {
+            return Ok(());
+        }
+        let result = match &self.database {
+            Some(database) => write(database, &changes),
+            None => return Err(StoreError::Closed),
+        };
+        if let Err(error) = result {
+            tracing::warn!(path = %self.path.display(), %error, "could not write the data file");
+            // The library takes nothing more after a failed write until the file is opened anew.
+            self.database = None;
+            return Err(StoreError::Failed(error.to_string().into()));
+        }
+        let mut bindings = self.index.bindings.write().unwrap_or_else(PoisonError::into_inner);
+        for (aor, list) in changes.bindings {
+            if list.is_empty() {
+                bindings.remove(&aor);
+            } else {
+                bindings.insert(aor, list);
+            }
+        }
+        drop(bindings);
+        let mut users = self.index.users.write().unwrap_or_else(PoisonError::into_inner);
+        for (name, hashes) in changes.users {
+            match hashes {
+                Some(hashes) => drop(users.insert(name, hashes)),
+                None => drop(users.remove(&name)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens the file again after a failure, and takes from it what is committed: a commit that failed late may be there.
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        if self.database.is_some() {
+            return Ok(());
+        }
+        let (database, contents) = file::open(&self.path).map_err(|error| StoreError::Failed(error.to_string().into()))?;
+        *self.index.bindings.write().unwrap_or_else(PoisonError::into_inner) = contents.bindings;
+        *self.index.users.write().unwrap_or_else(PoisonError::into_inner) = contents.users;
+        self.database = Some(database);
+        tracing::info!(path = %self.path.display(), "the data file can be written again");
+        Ok(())
+    }
+
+    /// Removes what has expired.
+    fn sweep(&mut self, now: SystemTime) {
+        if self.reopen().is_err() {
+            return;
+        }
+        let index = self.index.bindings.read().unwrap_or_else(PoisonError::into_inner);
+        let expired = expired(&index, now);
+        drop(index);
+        if !expired.is_empty() {
+            // A failure was logged; the next sweep comes.
+            let _ = self.commit(Changes { bindings: expired, users: BTreeMap::new() });
+        }
+    }
+}
+
+#[expect(clippy::iter_over_hash_type, reason = "the result is ordered")]
+fn expired(index: &HashMap<Aor, Vec<Binding>>, now: SystemTime) -> BTreeMap<Aor, Vec<Binding>> {
+    let mut changes = BTreeMap::new();
+    for (aor, list) in index {
+        if list.iter().any(|binding| !binding.is_live(now)) {
+            changes.insert(aor.clone(), list.iter().filter(|binding| binding.is_live(now)).cloned().collect());
+        }
+    }
+    changes
+}
+
+fn write(database: &Database, changes: &Changes) -> Result<(), redb::Error> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_durability(Durability::Immediate).map_err(redb::Error::from)?;
+    {
+        let mut table = transaction.open_table(file::BINDINGS)?;
+        for (aor, list) in &changes.bindings {
+            if list.is_empty() {
+                table.remove(aor.as_str())?;
+            } else {
+                table.insert(aor.as_str(), row(list)?.as_slice())?;
+            }
+        }
+        let mut table = transaction.open_table(file::USERS)?;
+        for (name, hashes) in &changes.users {
+            match hashes {
+                None => drop(table.remove(&**name)?),
+                Some(hashes) => drop(table.insert(&**name, row(hashes)?.as_slice())?),
+            }
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+fn row<T: serde::Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, redb::Error> {
+    serde_json::to_vec(value).map_err(|error| redb::Error::Io(error.into()))
+}
+
+fn answer_error(job: Job, error: &StoreError) {
+    match job {
+        Job::Update { reply, .. } => drop(reply.send(Err(error.clone()))),
+        Job::User { reply, .. } => drop(reply.send(Err(error.clone()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_keeps_what_is_live() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(100);
+        let binding = |at: u64| Binding::new("sip:a@h", SystemTime::UNIX_EPOCH + Duration::from_secs(at), "c", 1);
+        let index = HashMap::from([
+            (Aor::new("live", "h"), vec![binding(200)]),
+            (Aor::new("half", "h"), vec![binding(50), binding(200)]),
+            (Aor::new("dead", "h"), vec![binding(100)]),
+        ]);
+        let changes = expired(&index, now);
+        let left: Vec<_> = changes.iter().map(|(aor, list)| (aor.user(), list.len())).collect();
+        assert_eq!(left, [("dead", 0), ("half", 1)]);
+    }
+}
