@@ -1,0 +1,202 @@
+//! Attributes (RFC 8866 §6 and the RFCs that register more): located when parsed, decoded when asked for.
+//!
+//! Types here borrow from the description, print what they read, and are found by
+//! [`Media::attribute`](crate::Media::attribute) and [`Attributes::of`]. An attribute that is not here is a name and a
+//! value in [`Attributes`]; a program adds its own type by implementing [`Attribute`].
+
+use alloc::string::String;
+use core::marker::PhantomData;
+use core::ops::Range;
+
+use crate::description::SessionDescription;
+use crate::error::AttributeError;
+use crate::grammar::ValueError;
+
+mod candidate;
+mod capability;
+mod direction;
+pub mod format;
+mod group;
+mod ice;
+mod message;
+mod precondition;
+mod rtp;
+mod security;
+mod simple;
+mod simulcast;
+mod source;
+mod t38;
+
+pub use candidate::{Candidate, CandidateKind, RemoteCandidates, TcpKind, Transport};
+pub use capability::{
+    ActualConfiguration, AttributeCapability, CapabilitySet, ConfigurationPart,
+    PotentialConfiguration, TransportCapability,
+};
+pub use direction::Direction;
+pub use group::{Group, GroupSemantics, Msid, MsidSemantic};
+pub use ice::{IceOptions, IcePassword, IceUfrag};
+pub use message::{AcceptTypes, AcceptWrappedTypes, MsrpPath, SctpMap};
+pub use precondition::{
+    ConfirmStatus, CurrentStatus, DesiredStatus, PreconditionDirection, PreconditionStatusType,
+    PreconditionStrength,
+};
+pub use rtp::{ExtMap, Fmtp, Rtcp, RtcpFeedback, Rtpmap};
+pub use security::{
+    ConnectionReuse, Crypto, CryptoSuite, Fingerprint, KeyManagement, KeyParameter, Setup,
+};
+pub use simple::{
+    BundleOnly, Category, Charset, Content, EndOfCandidates, ExtMapAllowMixed, FrameRate, IceLite,
+    IceMismatch, IcePacing, Keywords, Label, Language, MaxMessageSize, MaxPtime, Mid, Ptime,
+    Quality, RtcpMux, RtcpMuxOnly, RtcpReducedSize, SctpPort, SdpLanguage, TlsId, Tool,
+};
+pub use simulcast::{Rid, RidDirection, Simulcast, SimulcastAlternative, SimulcastStreams};
+pub use source::{Ssrc, SsrcGroup};
+pub use t38::{RateManagement, T38, UdpErrorCorrection};
+
+/// A type that one attribute name decodes to.
+///
+/// ```
+/// use sip_sdp::ValueError;
+/// use sip_sdp::attribute::Attribute;
+///
+/// /// `a=orient` (RFC 8866 §6.11).
+/// struct Orientation<'a>(&'a str);
+///
+/// impl<'a> Attribute<'a> for Orientation<'a> {
+///     const NAME: &'static str = "orient";
+///
+///     fn decode(value: &'a str) -> Result<Self, ValueError> {
+///         match value {
+///             "portrait" | "landscape" | "seascape" => Ok(Self(value)),
+///             _ => Err(ValueError::new(0, "not an orientation")),
+///         }
+///     }
+///
+///     fn encode(&self, out: &mut String) {
+///         out.push_str(self.0);
+///     }
+/// }
+/// ```
+pub trait Attribute<'a>: Sized {
+    /// The name before the colon; compared byte for byte (RFC 8866 §6: names are case-sensitive).
+    const NAME: &'static str;
+
+    /// Decodes what follows the colon; empty when there is none.
+    ///
+    /// # Errors
+    /// When it does not follow the attribute's grammar.
+    fn decode(value: &'a str) -> Result<Self, ValueError>;
+
+    /// Appends what follows the colon; nothing for an attribute without value.
+    fn encode(&self, out: &mut String);
+
+    /// The name, of a value.
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+}
+
+/// One attribute as it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Attr<'a> {
+    /// Before the colon.
+    pub name: &'a str,
+    /// After the colon, if there is one.
+    pub value: Option<&'a str>,
+    /// The same as bytes, also where they are not UTF-8.
+    pub bytes: Option<&'a [u8]>,
+    /// Line of the description, from 1.
+    pub line: usize,
+}
+
+/// The attributes of a section in order.
+#[derive(Debug, Clone)]
+pub struct Attributes<'a> {
+    description: &'a SessionDescription,
+    lines: Range<usize>,
+}
+
+impl<'a> Attributes<'a> {
+    pub(crate) const fn new(description: &'a SessionDescription, lines: Range<usize>) -> Self {
+        Self { description, lines }
+    }
+
+    /// The first of this type, decoded.
+    ///
+    /// # Errors
+    /// When it is there but malformed.
+    pub fn first<A: Attribute<'a>>(self) -> Result<Option<A>, AttributeError> {
+        self.of().next().transpose()
+    }
+
+    /// All of this type, decoded.
+    pub const fn of<A: Attribute<'a>>(self) -> AttributeIter<'a, A> {
+        AttributeIter {
+            attributes: self,
+            kind: PhantomData,
+        }
+    }
+
+    /// The value of the next attribute of this name, and its line from 1.
+    fn next_named(&mut self, name: &str) -> Option<(&'a str, usize)> {
+        let description = self.description;
+        let index = self.lines.clone().find(|&index| {
+            description.line(index).is_some_and(|line| {
+                usize::from(line.name) == name.len()
+                    && description
+                        .span(line.start as usize + 2..line.start as usize + 2 + name.len())
+                        == name
+            })
+        });
+        self.lines.start = index.map_or(self.lines.end, |index| index + 1);
+        let index = index?;
+        let value = description.value(description.line(index)?);
+        Some((value.get(name.len() + 1..).unwrap_or_default(), index + 1))
+    }
+}
+
+impl<'a> Iterator for Attributes<'a> {
+    type Item = Attr<'a>;
+
+    fn next(&mut self) -> Option<Attr<'a>> {
+        for index in self.lines.by_ref() {
+            let line = self.description.line(index)?;
+            if line.letter != b'a' {
+                continue;
+            }
+            let value = self.description.value(line);
+            let bytes = self.description.value_bytes(line);
+            let length = usize::from(line.name);
+            return Some(Attr {
+                name: value.get(..length).unwrap_or_default(),
+                value: value.get(length + 1..),
+                bytes: bytes.get(length + 1..),
+                line: index + 1,
+            });
+        }
+        None
+    }
+}
+
+/// The attributes of one type.
+#[derive(Debug, Clone)]
+pub struct AttributeIter<'a, A> {
+    attributes: Attributes<'a>,
+    kind: PhantomData<fn() -> A>,
+}
+
+impl<'a, A: Attribute<'a>> Iterator for AttributeIter<'a, A> {
+    type Item = Result<A, AttributeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (value, line) = self.attributes.next_named(A::NAME)?;
+        Some(A::decode(value).map_err(|error| AttributeError {
+            name: A::NAME,
+            line: u32::try_from(line).unwrap_or(u32::MAX),
+            // `a=`, the name, the colon, and columns count from 1.
+            column: u32::try_from(error.offset + A::NAME.len() + 4).unwrap_or(u32::MAX),
+            reason: error.reason,
+        }))
+    }
+}

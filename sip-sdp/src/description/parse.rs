@@ -1,0 +1,457 @@
+//! From bytes to the index of lines: RFC 8866 §5 (order) and §9 (grammar).
+
+use alloc::boxed::Box;
+use alloc::string::String;
+
+use smallvec::SmallVec;
+
+use super::SessionDescription;
+use crate::config::ParserConfig;
+use crate::error::{ParseError, ParseErrorKind};
+use crate::fields::{Bandwidth, Connection, Key, Origin, Repeat, Zones};
+use crate::grammar::{ValueError, is_token_byte};
+use crate::line::{Line, LineType};
+use crate::media::MediaLine;
+
+pub(super) fn parse(input: &[u8], config: &ParserConfig) -> Result<SessionDescription, ParseError> {
+    if input.is_empty() {
+        return Err(ParseError::at(ParseErrorKind::Empty, 1, 1));
+    }
+    if input.len() > config.limits.bytes || u32::try_from(input.len()).is_err() {
+        return Err(ParseError::at(
+            ParseErrorKind::TooLong(config.limits.bytes),
+            1,
+            1,
+        ));
+    }
+    let (text, raw) = match core::str::from_utf8(input) {
+        Ok(text) => (String::from(text), None),
+        Err(_) if config.not_utf8 => (replace_non_utf8(input), Some(Box::from(input))),
+        Err(error) => {
+            let before = input.get(..error.valid_up_to()).unwrap_or_default();
+            let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+            let column = before
+                .iter()
+                .rev()
+                .take_while(|&&byte| byte != b'\n')
+                .count()
+                + 1;
+            return Err(ParseError::at(ParseErrorKind::NotUtf8, line, column));
+        }
+    };
+    let mut index = Index::new(config);
+    index.run(&text)?;
+    let Index { lines, media, .. } = index;
+    Ok(SessionDescription {
+        text,
+        raw,
+        lines,
+        media,
+        edited: false,
+    })
+}
+
+/// The same length, with `?` for every byte of an invalid sequence: spans hold for both forms.
+fn replace_non_utf8(input: &[u8]) -> String {
+    let mut text = String::with_capacity(input.len());
+    for chunk in input.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| '?'));
+    }
+    text
+}
+
+struct Index<'c> {
+    config: &'c ParserConfig,
+    lines: SmallVec<[Line; 24]>,
+    media: SmallVec<[u32; 4]>,
+    /// Rank of the last line in this section.
+    rank: u8,
+    /// One bit per rank seen in the session section; bit 0 is unused.
+    seen: u16,
+    /// Whether this media description has `c=`.
+    media_connection: bool,
+    /// Line number of the first media description without `c=`, when the session has none either.
+    unconnected: Option<usize>,
+    attributes: usize,
+}
+
+const SEEN_VERSION: u16 = 1 << 1;
+const SEEN_ORIGIN: u16 = 1 << 2;
+const SEEN_NAME: u16 = 1 << 3;
+const SEEN_CONNECTION: u16 = 1 << 8;
+const SEEN_TIME: u16 = 1 << 10;
+
+impl<'c> Index<'c> {
+    fn new(config: &'c ParserConfig) -> Self {
+        Self {
+            config,
+            lines: SmallVec::new(),
+            media: SmallVec::new(),
+            rank: 0,
+            seen: 0,
+            media_connection: true,
+            unconnected: None,
+            attributes: 0,
+        }
+    }
+
+    fn run(&mut self, text: &str) -> Result<(), ParseError> {
+        let bytes = text.as_bytes();
+        // A browser's line is 45 bytes on average: one reservation instead of three or four.
+        if bytes.len() > 1024 {
+            self.lines
+                .reserve((bytes.len() / 32).min(self.config.limits.lines));
+        }
+        let mut start = 0;
+        while start < bytes.len() {
+            let number = self.lines.len() + 1;
+            let rest = bytes.get(start..).unwrap_or_default();
+            let found = memchr::memchr3(b'\r', b'\n', 0, rest);
+            let length = found.unwrap_or(rest.len());
+            let next = match rest.get(length..) {
+                Some([b'\r', b'\n', ..]) => length + 2,
+                Some([b'\n', ..]) if self.config.bare_line_feed => length + 1,
+                Some([0, ..]) => {
+                    return Err(ParseError::at(ParseErrorKind::Nul, number, length + 1));
+                }
+                Some([]) | None if self.config.missing_final_line_end => length,
+                _ => return Err(ParseError::at(ParseErrorKind::LineEnd, number, length + 1)),
+            };
+            if length > self.config.limits.line_bytes {
+                let limit = self.config.limits.line_bytes;
+                return Err(ParseError::at(
+                    ParseErrorKind::LineTooLong(limit),
+                    number,
+                    limit + 1,
+                ));
+            }
+            if self.lines.len() >= self.config.limits.lines {
+                return Err(ParseError::at(
+                    ParseErrorKind::TooManyLines(self.config.limits.lines),
+                    number,
+                    1,
+                ));
+            }
+            self.line(text, start, start + length, number)?;
+            start += next;
+        }
+        self.finish()
+    }
+
+    /// Checks one line and stores where it is.
+    #[inline]
+    fn line(
+        &mut self,
+        text: &str,
+        start: usize,
+        end: usize,
+        number: usize,
+    ) -> Result<(), ParseError> {
+        let bytes = text.as_bytes().get(start..end).unwrap_or_default();
+        // The input's length fits 32 bits.
+        let mut line = Line {
+            start: start as u32,
+            end: end as u32,
+            name: 0,
+            letter: 0,
+        };
+        let letter = match bytes {
+            [] if self.config.blank_lines => {
+                self.lines.push(line);
+                return Ok(());
+            }
+            [] => return Err(ParseError::at(ParseErrorKind::BlankLine, number, 1)),
+            [letter, b'=', ..] => *letter,
+            // A letter of several bytes would make the value start within a character.
+            _ => return Err(ParseError::at(ParseErrorKind::NotALine, number, 1)),
+        };
+        line.letter = letter;
+        if letter == b'a' {
+            line.name = self.attribute(bytes, number)?;
+            self.lines.push(line);
+            return Ok(());
+        }
+        let value = text.get(start + 2..end).unwrap_or_default();
+        let line_type = LineType::from_letter(letter);
+        if line_type == LineType::Media {
+            self.media_line(value, number)?;
+        } else {
+            self.order(line_type, number)?;
+            self.field(line_type, value, number)?;
+        }
+        self.lines.push(line);
+        Ok(())
+    }
+
+    /// RFC 8866 §6: `a=<name>` or `a=<name>:<value>`. Returns the length of the name.
+    #[inline]
+    fn attribute(&mut self, bytes: &[u8], number: usize) -> Result<u16, ParseError> {
+        self.attributes += 1;
+        if self.attributes > self.config.limits.attributes {
+            let limit = self.config.limits.attributes;
+            return Err(ParseError::at(
+                ParseErrorKind::TooManyAttributes(limit),
+                number,
+                1,
+            ));
+        }
+        let in_media = !self.media.is_empty();
+        let rank = LineType::Attribute.rank(in_media);
+        if self.rank < rank {
+            self.rank = rank;
+        }
+        if !in_media && self.seen & SEEN_VERSION == 0 {
+            return Err(ParseError::at(
+                ParseErrorKind::Missing(LineType::Version),
+                number,
+                1,
+            ));
+        }
+        let name = bytes.get(2..).unwrap_or_default();
+        let length = name
+            .iter()
+            .position(|&byte| !is_token_byte(byte))
+            .unwrap_or(name.len());
+        let fault = |column: usize, reason| {
+            ParseError::at(
+                ParseErrorKind::Value(LineType::Attribute, reason),
+                number,
+                column + 3,
+            )
+        };
+        let (length, rest) = match name.get(length..) {
+            Some([]) | None => (length, None),
+            Some([b':', rest @ ..]) => (length, Some(rest)),
+            Some(_) if self.config.loose_attribute_names => {
+                let colon = memchr::memchr(b':', name);
+                (
+                    colon.unwrap_or(name.len()),
+                    colon.and_then(|colon| name.get(colon + 1..)),
+                )
+            }
+            // `a=sendrecv ` is sent by several devices.
+            Some([b' ', spaces @ ..])
+                if self.config.extra_spaces
+                    && length > 0
+                    && spaces.iter().all(|&byte| byte == b' ') =>
+            {
+                (length, None)
+            }
+            Some(_) => {
+                return Err(fault(
+                    length,
+                    "a character that may not stand in an attribute's name",
+                ));
+            }
+        };
+        if length == 0 && !self.config.loose_attribute_names {
+            return Err(fault(0, "the attribute's name is missing"));
+        }
+        if rest.is_some_and(<[u8]>::is_empty) && !self.config.empty_value {
+            return Err(fault(length + 1, "the attribute's value is missing"));
+        }
+        u16::try_from(length).map_err(|_| fault(0, "the attribute's name is too long"))
+    }
+
+    fn media_line(&mut self, value: &str, number: usize) -> Result<(), ParseError> {
+        if self.media.len() >= self.config.limits.media {
+            return Err(ParseError::at(
+                ParseErrorKind::TooManyMedia(self.config.limits.media),
+                number,
+                1,
+            ));
+        }
+        if self.media.is_empty() {
+            self.session_complete(number)?;
+        }
+        self.section_complete(number);
+        MediaLine::check(value, self.config)
+            .map_err(|error| at_value(LineType::Media, error, number))?;
+        // The number of lines is bounded by the input's length, which fits 32 bits.
+        self.media.push(self.lines.len() as u32);
+        self.media_connection = false;
+        self.rank = 0;
+        self.attributes = 0;
+        Ok(())
+    }
+
+    /// RFC 8866 §5: the order of the lines, and which may repeat.
+    #[inline]
+    fn order(&mut self, line_type: LineType, number: usize) -> Result<(), ParseError> {
+        let in_media = !self.media.is_empty();
+        let rank = line_type.rank(in_media);
+        if rank == 0 {
+            if self.config.unknown_lines {
+                return Ok(());
+            }
+            return Err(ParseError::at(
+                ParseErrorKind::UnknownLine(line_type.letter()),
+                number,
+                1,
+            ));
+        }
+        if !in_media && self.seen & SEEN_VERSION == 0 && line_type != LineType::Version {
+            return Err(ParseError::at(
+                ParseErrorKind::Missing(LineType::Version),
+                number,
+                1,
+            ));
+        }
+        if !self.config.line_order {
+            if rank < self.rank {
+                return Err(ParseError::at(ParseErrorKind::Order(line_type), number, 1));
+            }
+            if rank == self.rank && !line_type.repeats(in_media) {
+                return Err(ParseError::at(
+                    ParseErrorKind::Duplicate(line_type),
+                    number,
+                    1,
+                ));
+            }
+            if matches!(line_type, LineType::Repeat | LineType::Zone) && self.seen & SEEN_TIME == 0
+            {
+                return Err(ParseError::at(
+                    ParseErrorKind::Missing(LineType::Time),
+                    number,
+                    1,
+                ));
+            }
+        }
+        self.rank = rank;
+        if in_media {
+            self.media_connection |= line_type == LineType::Connection;
+        } else if !matches!(line_type, LineType::Repeat | LineType::Zone) {
+            self.seen |= 1 << rank;
+        }
+        Ok(())
+    }
+
+    /// The value of a line other than `a=` and `m=`.
+    #[inline]
+    fn field(&self, line_type: LineType, value: &str, number: usize) -> Result<(), ParseError> {
+        let config = self.config;
+        let checked = match line_type {
+            LineType::Version if value == "0" || (config.extra_spaces && value.trim() == "0") => {
+                Ok(())
+            }
+            LineType::Version => Err(ValueError::new(0, "the version is not 0")),
+            LineType::Origin if config.loose_origin => Ok(()),
+            LineType::Origin => {
+                spaced(value, config).and_then(|()| Origin::decode(value).map(drop))
+            }
+            LineType::SessionName
+            | LineType::Information
+            | LineType::Uri
+            | LineType::Email
+            | LineType::Phone => {
+                if value.is_empty() && !config.empty_value {
+                    Err(ValueError::new(0, "the text is missing"))
+                } else {
+                    Ok(())
+                }
+            }
+            LineType::Time => crate::fields::check_time(value, config.short_times)
+                .and_then(|()| spaced(value, config)),
+            LineType::Connection if !config.unchecked_values => {
+                spaced(value, config).and_then(|()| Connection::decode(value).map(drop))
+            }
+            LineType::Bandwidth if !config.unchecked_values => Bandwidth::decode(value).map(drop),
+            LineType::Repeat if !config.unchecked_values => Repeat::decode(value).map(drop),
+            LineType::Zone if !config.unchecked_values => Zones::decode(value).map(drop),
+            LineType::Key if !config.unchecked_values => Key::decode(value).map(drop),
+            LineType::Connection
+            | LineType::Bandwidth
+            | LineType::Repeat
+            | LineType::Zone
+            | LineType::Key
+            | LineType::Attribute
+            | LineType::Media
+            | LineType::Other(_) => Ok(()),
+        };
+        checked.map_err(|error| at_value(line_type, error, number))
+    }
+
+    /// At the end of the session section: what must have been there.
+    fn session_complete(&self, number: usize) -> Result<(), ParseError> {
+        let missing = |line_type| {
+            Err(ParseError::at(
+                ParseErrorKind::Missing(line_type),
+                number,
+                1,
+            ))
+        };
+        if self.seen & SEEN_VERSION == 0 {
+            return missing(LineType::Version);
+        }
+        if self.seen & SEEN_ORIGIN == 0 && !self.config.loose_origin {
+            return missing(LineType::Origin);
+        }
+        if self.seen & SEEN_NAME == 0 && !self.config.missing_session_name {
+            return missing(LineType::SessionName);
+        }
+        if self.seen & SEEN_TIME == 0 && !self.config.missing_timing {
+            return missing(LineType::Time);
+        }
+        Ok(())
+    }
+
+    /// At the end of a media description.
+    fn section_complete(&mut self, number: usize) {
+        if !self.media_connection && self.unconnected.is_none() {
+            self.unconnected = Some(number);
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), ParseError> {
+        let number = self.lines.len();
+        if self.media.is_empty() {
+            self.session_complete(number)?;
+        }
+        self.section_complete(number + 1);
+        // RFC 8866 §5.7: a connection field in every media description or at session level.
+        if let Some(number) = self.unconnected
+            && self.seen & SEEN_CONNECTION == 0
+            && !self.config.missing_connection
+        {
+            return Err(ParseError::at(
+                ParseErrorKind::Missing(LineType::Connection),
+                number,
+                1,
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// One space between fields and none around them, unless the leniency allows more.
+#[inline]
+fn spaced(value: &str, config: &ParserConfig) -> Result<(), ValueError> {
+    if config.extra_spaces {
+        return Ok(());
+    }
+    single_spaces(value)
+}
+
+/// RFC 8866 §5: fields are separated by exactly one space.
+pub(crate) fn single_spaces(value: &str) -> Result<(), ValueError> {
+    let mut previous = b' ';
+    for (offset, byte) in value.bytes().enumerate() {
+        if byte == b' ' && previous == b' ' || byte == b'\t' {
+            return Err(ValueError::new(offset, "more than one space"));
+        }
+        previous = byte;
+    }
+    if previous == b' ' && !value.is_empty() {
+        return Err(ValueError::new(value.len() - 1, "a space at the end"));
+    }
+    Ok(())
+}
+
+fn at_value(line_type: LineType, error: ValueError, number: usize) -> ParseError {
+    ParseError::at(
+        ParseErrorKind::Value(line_type, error.reason),
+        number,
+        error.offset + 3,
+    )
+}

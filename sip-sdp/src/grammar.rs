@@ -1,0 +1,186 @@
+//! Byte classes and a cursor: what every line and attribute parser shares (RFC 8866 §9).
+
+use core::fmt;
+
+/// `token-char` of RFC 8866 §9: letters, digits and ``!#$%&'*+-.^_`{|}~``.
+const TOKEN_CHAR: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = matches!(
+            byte as u8,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9'
+                | b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.'
+                | b'^' | b'_' | b'`' | b'{' | b'|' | b'}' | b'~'
+        );
+        byte += 1;
+    }
+    table
+};
+
+/// Whether one byte may stand in a `token`.
+#[inline]
+pub(crate) fn is_token_byte(byte: u8) -> bool {
+    TOKEN_CHAR[usize::from(byte)]
+}
+
+/// Whether the text is a non-empty `token`.
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(is_token_byte)
+}
+
+/// A number of decimal digits only; `None` for signs, spaces, an empty text or overflow.
+pub(crate) fn number<T: TryFrom<u64>>(text: &str) -> Option<T> {
+    if text.is_empty() || text.len() > 20 {
+        return None;
+    }
+    let mut value = 0u64;
+    for byte in text.bytes() {
+        if !byte.is_ascii_digit() {
+            return None;
+        }
+        value = value.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?;
+    }
+    T::try_from(value).ok()
+}
+
+/// Why a value could not be decoded, and where in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ValueError {
+    /// Byte offset into the value, from 0.
+    pub offset: usize,
+    /// What was expected there.
+    pub reason: &'static str,
+}
+
+impl ValueError {
+    /// A reason at an offset: for attributes defined outside this crate.
+    pub const fn new(offset: usize, reason: &'static str) -> Self {
+        Self { offset, reason }
+    }
+}
+
+impl fmt::Display for ValueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at byte {}", self.reason, self.offset)
+    }
+}
+
+impl core::error::Error for ValueError {}
+
+/// A cursor over one value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scan<'a> {
+    text: &'a str,
+    position: usize,
+}
+
+impl<'a> Scan<'a> {
+    pub(crate) const fn new(text: &'a str) -> Self {
+        Self { text, position: 0 }
+    }
+
+    pub(crate) fn rest(&self) -> &'a str {
+        self.text.get(self.position..).unwrap_or_default()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.position >= self.text.len()
+    }
+
+    pub(crate) const fn error(&self, reason: &'static str) -> ValueError {
+        ValueError {
+            offset: self.position,
+            reason,
+        }
+    }
+
+    pub(crate) const fn offset(&self) -> usize {
+        self.position
+    }
+
+    pub(crate) fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.position).copied()
+    }
+
+    /// Consumes this byte when it is next.
+    pub(crate) fn accept(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        if found {
+            self.position += 1;
+        }
+        found
+    }
+
+    pub(crate) fn expect(&mut self, byte: u8, reason: &'static str) -> Result<(), ValueError> {
+        if self.accept(byte) {
+            Ok(())
+        } else {
+            Err(self.error(reason))
+        }
+    }
+
+    pub(crate) fn take_while(&mut self, keep: impl Fn(u8) -> bool) -> &'a str {
+        let rest = self.rest();
+        let length = rest
+            .bytes()
+            .position(|byte| !keep(byte))
+            .unwrap_or(rest.len());
+        self.position += length;
+        // The predicates are over ASCII delimiters, so the cut is on a character boundary.
+        rest.get(..length).unwrap_or_default()
+    }
+
+    /// Skips spaces; whether there was one.
+    pub(crate) fn spaces(&mut self) -> bool {
+        !self.take_while(|byte| byte == b' ').is_empty()
+    }
+
+    /// The text up to the next space or the end; not empty.
+    pub(crate) fn word(&mut self, reason: &'static str) -> Result<&'a str, ValueError> {
+        let start = *self;
+        let word = self.take_while(|byte| byte != b' ');
+        if word.is_empty() {
+            Err(start.error(reason))
+        } else {
+            Ok(word)
+        }
+    }
+
+    /// A word after at least one space.
+    pub(crate) fn next_word(&mut self, reason: &'static str) -> Result<&'a str, ValueError> {
+        if !self.spaces() {
+            return Err(self.error(reason));
+        }
+        self.word(reason)
+    }
+
+    pub(crate) fn token(&mut self, reason: &'static str) -> Result<&'a str, ValueError> {
+        let start = *self;
+        let token = self.take_while(is_token_byte);
+        if token.is_empty() {
+            Err(start.error(reason))
+        } else {
+            Ok(token)
+        }
+    }
+
+    pub(crate) fn number<T: TryFrom<u64>>(
+        &mut self,
+        reason: &'static str,
+    ) -> Result<T, ValueError> {
+        let start = *self;
+        number(self.take_while(|byte| byte.is_ascii_digit())).ok_or_else(|| start.error(reason))
+    }
+
+    pub(crate) fn end(mut self, reason: &'static str) -> Result<(), ValueError> {
+        // Trailing spaces are sent by several devices and mean nothing.
+        self.spaces();
+        if self.is_empty() {
+            Ok(())
+        } else {
+            Err(self.error(reason))
+        }
+    }
+}

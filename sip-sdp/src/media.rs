@@ -1,0 +1,235 @@
+//! A media description: the `m=` line and what belongs to it (RFC 8866 §5.14).
+
+use alloc::string::String;
+use core::fmt::Write as _;
+
+use crate::attribute::{Attribute, AttributeIter, Attributes, Direction, Mid};
+use crate::config::ParserConfig;
+use crate::description::SessionDescription;
+use crate::description::parse::single_spaces;
+use crate::error::AttributeError;
+use crate::fields::{Bandwidth, Connection, Key, is_protocol};
+use crate::grammar::{Scan, ValueError};
+use crate::line::LineType;
+
+/// `m=<media> <port>[/<number of ports>] <proto> <fmt> ...` (RFC 8866 §5.14).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "the fields of RFC 8866 §5.14")]
+pub struct MediaLine<'a> {
+    /// `audio`, `video`, `text`, `application`, `message`, `image` or another token.
+    pub kind: &'a str,
+    /// Transport port; 0 is rejected or removed (RFC 3264 §6).
+    pub port: u16,
+    /// Number of port pairs of hierarchically encoded streams.
+    pub port_count: Option<u16>,
+    /// `RTP/AVP` and the like.
+    pub protocol: &'a str,
+    /// Formats separated by single spaces.
+    pub formats: &'a str,
+}
+
+impl<'a> MediaLine<'a> {
+    /// What parsing checks.
+    #[inline]
+    pub(crate) fn check(value: &'a str, config: &ParserConfig) -> Result<(), ValueError> {
+        if !config.extra_spaces {
+            single_spaces(value)?;
+        }
+        let line = Self::decode(value)?;
+        if line.formats.is_empty() && !config.missing_formats {
+            return Err(ValueError::new(value.len(), "a format is missing"));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn decode(value: &'a str) -> Result<Self, ValueError> {
+        let mut scan = Scan::new(value);
+        scan.spaces();
+        let kind = scan.token("the media type is missing")?;
+        if !scan.spaces() {
+            return Err(scan.error("a space must follow the media type"));
+        }
+        // RFC 3108 §5.1: `$` and `-` stand for a port to be chosen in ATM descriptions.
+        let port = if scan.accept(b'$') || scan.accept(b'-') {
+            0
+        } else {
+            scan.number("the port is not 0 to 65535")?
+        };
+        let port_count = if scan.accept(b'/') {
+            Some(scan.number("the number of ports is not 0 to 65535")?)
+        } else {
+            None
+        };
+        if !scan.spaces() {
+            return Err(scan.error("a space must follow the port"));
+        }
+        let start = scan;
+        let protocol = scan.word("the protocol is missing")?;
+        if !is_protocol(protocol) {
+            return Err(start.error("the protocol is not tokens with slashes between"));
+        }
+        scan.spaces();
+        let formats = scan.rest().trim_end_matches(' ');
+        Ok(Self {
+            kind,
+            port,
+            port_count,
+            protocol,
+            formats,
+        })
+    }
+
+    pub(crate) fn encode(&self, out: &mut String) {
+        let Self {
+            kind,
+            port,
+            protocol,
+            formats,
+            ..
+        } = self;
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{kind} {port}");
+        if let Some(count) = self.port_count {
+            let _ = write!(out, "/{count}");
+        }
+        let _ = write!(out, " {protocol} {formats}");
+    }
+}
+
+/// A view of one media description.
+#[derive(Debug, Clone, Copy)]
+pub struct Media<'a> {
+    description: &'a SessionDescription,
+    index: usize,
+    line: MediaLine<'a>,
+}
+
+impl<'a> Media<'a> {
+    pub(crate) fn new(description: &'a SessionDescription, index: usize) -> Self {
+        let value = description
+            .line(description.media_lines(index).start)
+            .map(|line| description.value(line));
+        // The line was checked when it was parsed or added.
+        let line = MediaLine::decode(value.unwrap_or_default()).unwrap_or(MediaLine {
+            kind: "",
+            port: 0,
+            port_count: None,
+            protocol: "",
+            formats: "",
+        });
+        Self {
+            description,
+            index,
+            line,
+        }
+    }
+
+    /// Position among the media descriptions, from 0.
+    pub const fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The `m=` line.
+    pub const fn line(&self) -> MediaLine<'a> {
+        self.line
+    }
+
+    /// `audio`, `video` and so on.
+    pub const fn kind(&self) -> &'a str {
+        self.line.kind
+    }
+
+    /// The port; 0 is rejected, removed, or (with `a=bundle-only`) bundled.
+    pub const fn port(&self) -> u16 {
+        self.line.port
+    }
+
+    /// The protocol.
+    pub const fn protocol(&self) -> &'a str {
+        self.line.protocol
+    }
+
+    /// The formats in order: payload types of RTP.
+    pub fn formats(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.line.formats.split_ascii_whitespace()
+    }
+
+    /// `i=` of this media description.
+    pub fn title(&self) -> Option<&'a str> {
+        self.values(LineType::Information).next()
+    }
+
+    /// The `c=` lines of this media description.
+    pub fn connections(&self) -> impl Iterator<Item = Connection<'a>> + use<'a> {
+        self.values(LineType::Connection)
+            .filter_map(|value| Connection::decode(value).ok())
+    }
+
+    /// The `c=` that holds here: its own, else the session's (RFC 8866 §5.7).
+    pub fn connection(&self) -> Option<Connection<'a>> {
+        self.connections()
+            .next()
+            .or_else(|| self.description.connection())
+    }
+
+    /// The `b=` lines of this media description.
+    pub fn bandwidths(&self) -> impl Iterator<Item = Bandwidth<'a>> + use<'a> {
+        self.values(LineType::Bandwidth)
+            .filter_map(|value| Bandwidth::decode(value).ok())
+    }
+
+    /// `k=` of this media description.
+    pub fn key(&self) -> Option<Key<'a>> {
+        self.values(LineType::Key)
+            .find_map(|value| Key::decode(value).ok())
+    }
+
+    /// The attributes of this media description in order.
+    pub fn attributes(&self) -> Attributes<'a> {
+        Attributes::new(self.description, self.description.media_lines(self.index))
+    }
+
+    /// The first attribute of this type, decoded.
+    ///
+    /// # Errors
+    /// When it is there but malformed.
+    pub fn attribute<A: Attribute<'a>>(&self) -> Result<Option<A>, AttributeError> {
+        self.attributes().first()
+    }
+
+    /// The first attribute of this type here, else that of the session.
+    ///
+    /// # Errors
+    /// When it is there but malformed.
+    pub fn attribute_or_session<A: Attribute<'a>>(&self) -> Result<Option<A>, AttributeError> {
+        match self.attribute()? {
+            Some(attribute) => Ok(Some(attribute)),
+            None => self.description.attribute(),
+        }
+    }
+
+    /// All attributes of this type, decoded.
+    pub fn attributes_of<A: Attribute<'a>>(&self) -> AttributeIter<'a, A> {
+        self.attributes().of()
+    }
+
+    /// Whether there is an attribute of this name.
+    pub fn has_attribute(&self, name: &str) -> bool {
+        self.attributes().any(|attribute| attribute.name == name)
+    }
+
+    /// `a=mid` (RFC 5888 §4).
+    pub fn mid(&self) -> Option<&'a str> {
+        self.attribute::<Mid<'_>>().ok().flatten().map(|mid| mid.0)
+    }
+
+    /// The direction that holds here: its own, else the session's, else `sendrecv` (RFC 8866 §6.7).
+    pub fn direction(&self) -> Direction {
+        Direction::of(self.attributes()).unwrap_or_else(|| self.description.direction())
+    }
+
+    fn values(&self, line_type: LineType) -> impl Iterator<Item = &'a str> + use<'a> {
+        let description = self.description;
+        description.values(description.media_lines(self.index), line_type)
+    }
+}
