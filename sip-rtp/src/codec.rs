@@ -7,6 +7,8 @@ use std::fmt;
 
 pub mod comfort_noise;
 pub mod g711;
+#[cfg(feature = "g722")]
+pub mod g722;
 pub mod l16;
 
 /// The encoding half of a codec.
@@ -79,12 +81,14 @@ impl Codecs {
         Self::default()
     }
 
-    /// The codecs of this crate.
+    /// The codecs of this crate: PCMU, PCMA, G722 (with the feature `g722`), L16.
     #[must_use]
     pub fn builtin() -> Self {
         let mut codecs = Self::new();
         codecs.add(g711::Pcmu);
         codecs.add(g711::Pcma);
+        #[cfg(feature = "g722")]
+        codecs.add(g722::G722);
         codecs.add(l16::L16::new(8000, 1));
         codecs.add(l16::L16::new(16_000, 1));
         codecs.add(l16::L16::new(44_100, 1));

@@ -12,6 +12,9 @@ pub mod stream;
 
 pub mod jitter;
 
+#[cfg(feature = "srtp")]
+pub mod srtp;
+
 pub mod event;
 
 pub mod codec;
@@ -20,6 +23,9 @@ pub mod mixer;
 pub mod tone;
 
 pub mod audio;
+
+#[cfg(feature = "wav")]
+pub mod wav;
 
 #[cfg(test)]
 mod test_data;

@@ -450,3 +450,54 @@ fn after_a_stall_the_delay_comes_back_while_a_tone_sounds() {
         .unwrap();
     assert!(step < 2200, "{step}");
 }
+
+#[cfg(feature = "g722")]
+#[test]
+fn rfc3551_4_5_2_wideband_audio_on_the_narrowband_clock() {
+    use crate::codec::g722::G722;
+    let now = some_instant();
+    let leg = |index: usize| {
+        let stream = StreamConfig::new(address(1 - index), 8000, "x@y", [index as u8; 32]);
+        AudioStream::new(
+            stream,
+            AudioConfig::new(&G722, 9, None),
+            SystemTime::UNIX_EPOCH,
+            now,
+        )
+    };
+    let (mut alice, mut bob) = (leg(0), leg(1));
+    let mut tone = Tone::sine(5000.0, -10.0, 16_000);
+    let mut heard = Vec::new();
+    for tick in 0..100 {
+        let at = now + TICK * tick;
+        let mut pcm = [0; 320];
+        tone.fill(&mut pcm);
+        alice.write(&pcm, at);
+        while let Some(output) = alice.poll_output() {
+            if let AudioOutput::Transmit {
+                payload,
+                rtcp: false,
+                ..
+            } = output
+            {
+                assert_eq!(payload.len(), 12 + 160);
+                bob.handle_input(Input::datagram(payload, address(0)), at);
+            }
+        }
+        bob.read(&mut pcm, at);
+        heard.extend(pcm);
+    }
+    assert_eq!(
+        (
+            bob.statistics().jitter.missing,
+            bob.statistics().samples_concealed
+        ),
+        (0, 0)
+    );
+    // 5 kHz is heard: twice 5000 changes of sign a second.
+    let changes = heard[16_000..32_000]
+        .windows(2)
+        .filter(|pair| (pair[0] < 0) != (pair[1] < 0))
+        .count();
+    assert!((9_990..=10_010).contains(&changes), "{changes}");
+}
