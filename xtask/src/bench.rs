@@ -63,6 +63,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             "--sample-size",
             "10",
             "--noplot",
+            "--quiet",
         ]);
     }
     shell::run(&mut command)?;

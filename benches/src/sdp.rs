@@ -1,0 +1,28 @@
+//! Session descriptions.
+
+use std::hint::black_box;
+
+use sip_sdp::SessionDescription;
+
+use crate::{Case, message};
+
+pub(crate) fn cases() -> Vec<Case> {
+    let body = message::parsed(message::INVITE).body().to_vec();
+    let description = SessionDescription::parse(&body).expect("the collection is valid");
+    let mut out = Vec::new();
+    vec![
+        Case::new("sdp/parse", {
+            let body = body.clone();
+            move || {
+                black_box(SessionDescription::parse(&body)).expect("valid");
+            }
+        })
+        .of(body.len()),
+        Case::new("sdp/encode", move || {
+            out.clear();
+            description.encode(&mut out);
+            black_box(&out);
+        })
+        .of(body.len()),
+    ]
+}
