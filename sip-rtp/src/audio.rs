@@ -27,6 +27,8 @@ use queue::SampleQueue;
 const QUIET_PEAK: i32 = 200;
 /// Silence between two telephone events.
 const EVENT_GAP_MS: u32 = 60;
+/// A source that is silent for so long gives way to another.
+const SOURCE_SILENCE: Duration = Duration::from_secs(1);
 /// How often comfort noise is described anew, in packet intervals.
 const NOISE_INTERVAL: u32 = 10;
 /// An event whose packets stop coming is over after this (three intervals of up to 50 ms, RFC 4733 §2.5.2.2).
@@ -167,6 +169,8 @@ pub struct AudioStream {
     events_in: EventReceiver,
     event_deadline: Option<Instant>,
     arrived: Vec<Arrived>,
+    /// When the source that is heard sent its last packet.
+    last_packet: Option<Instant>,
     last_now: Instant,
     statistics: AudioStatistics,
 }
@@ -192,6 +196,7 @@ impl AudioStream {
             events_in: EventReceiver::new(),
             event_deadline: None,
             arrived: Vec::new(),
+            last_packet: None,
             last_now: now,
             statistics: AudioStatistics::default(),
             config,
@@ -361,8 +366,13 @@ impl AudioStream {
         self.stream.set_remote(remote, rtcp, now);
     }
 
-    /// Another codec, as a new answer says. The media clock and what is buffered go on; the clock rate must be the same.
+    /// Another codec, as a new answer says. The media clock and what is buffered go on; the clock rate must be the one that
+    /// the stream was made with.
     pub fn set_media(&mut self, config: AudioConfig) {
+        if config.sample_rate != self.config.sample_rate {
+            self.concealer = Concealer::new(config.sample_rate);
+            self.pcm = SampleQueue::default();
+        }
         self.config = config;
     }
 
@@ -434,8 +444,16 @@ impl AudioStream {
 
     fn on_packet(&mut self, packet: ReceivedPacket, now: Instant) {
         if self.playing != Some(packet.ssrc) {
-            return;
+            // An older source goes on and the newer one has fallen silent: that one is to be heard.
+            if self
+                .last_packet
+                .is_some_and(|at| now.saturating_duration_since(at) < SOURCE_SILENCE)
+            {
+                return;
+            }
+            self.on_source(packet.ssrc);
         }
+        self.last_packet = Some(now);
         if self.config.event_receive == Some(packet.payload_type) {
             self.buffer.note(packet.sequence);
             let (outputs, clock_rate) = (&mut self.outputs, self.config.clock_rate);

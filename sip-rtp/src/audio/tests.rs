@@ -501,3 +501,75 @@ fn rfc3551_4_5_2_wideband_audio_on_the_narrowband_clock() {
         .count();
     assert!((9_990..=10_010).contains(&changes), "{changes}");
 }
+
+#[test]
+fn an_older_source_is_heard_again_when_the_newer_one_falls_silent() {
+    let now = some_instant();
+    let config = StreamConfig::new(address(1), 8000, "x@y", [1; 32]);
+    let mut leg = AudioStream::new(
+        config,
+        AudioConfig::new(&Pcmu, 0, None),
+        SystemTime::UNIX_EPOCH,
+        now,
+    );
+    let mut heard = [0; 160];
+    for tick in 0..300u16 {
+        let at = now + TICK * u32::from(tick);
+        for (ssrc, level) in [(1u32, 8000i16), (2, -4000)] {
+            // The second source speaks for two seconds only.
+            if ssrc == 1 || (50..150).contains(&tick) {
+                let mut packet = Vec::new();
+                let header = crate::RtpHeader {
+                    ssrc,
+                    sequence: tick,
+                    timestamp: u32::from(tick) * 160,
+                    ..Default::default()
+                };
+                header.write(&[pcmu_encode(level); 160], &mut packet);
+                leg.handle_input(Input::datagram(packet, address(1)), at);
+            }
+        }
+        leg.read(&mut heard, at);
+        match tick {
+            49 | 299 => assert_eq!(heard[100], pcmu_decode(pcmu_encode(8000)), "{tick}"),
+            149 => assert_eq!(heard[100], pcmu_decode(pcmu_encode(-4000)), "{tick}"),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(feature = "g722")]
+#[test]
+fn the_codec_can_change_during_a_call() {
+    let mut call = Call::new(&Pcmu);
+    let mut path = |_| Some(Duration::from_millis(5));
+    let pcm = speech(160 * 50);
+    for frame in pcm.chunks(160) {
+        call.tick([Some(frame), None], &mut path);
+    }
+    for leg in &mut call.legs {
+        leg.set_media(AudioConfig::new(&crate::codec::g722::G722, 9, Some(101)));
+    }
+    let mut tone = Tone::sine(1000.0, -10.0, 16_000);
+    let mut last = Played::Silence;
+    for _ in 0..100 {
+        let mut wide = [0; 320];
+        tone.fill(&mut wide);
+        let now = call.now;
+        call.legs[0].write(&wide, now);
+        call.drain(0, &mut path);
+        for (_, _, payload) in call.path.drain(..).collect::<Vec<_>>() {
+            call.legs[1].handle_input(Input::datagram(payload, address(0)), now);
+        }
+        last = call.legs[1].read(&mut wide, now);
+        call.now += TICK;
+    }
+    assert_eq!(last, Played::Audio);
+    assert_eq!(
+        (
+            call.legs[1].statistics().jitter.missing,
+            call.legs[1].statistics().unknown_payload_type
+        ),
+        (0, 0)
+    );
+}

@@ -26,7 +26,10 @@ pub(super) enum Stream {
 }
 
 /// The keys of one direction and one of RTP and RTCP.
-#[expect(clippy::large_enum_variant, reason = "a session has four of them, and the larger one is the usual one")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a session has four of them, and the larger one is the usual one"
+)]
 pub(super) enum SessionKeys {
     Cm {
         aes: Aes,
