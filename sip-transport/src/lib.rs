@@ -15,6 +15,8 @@ mod stats;
 mod target;
 #[cfg(test)]
 mod testing;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 mod transports;
 mod via;
 

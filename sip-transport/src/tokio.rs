@@ -1,0 +1,314 @@
+//! The sockets: a driver of [`Transports`](crate::Transports) on tokio (feature `tokio`).
+//!
+//! [`Driver`] owns the sockets of one worker. It turns what the system says into [`Input`]s, many at a time, and
+//! does what [`Output`]s ask, without ever waiting. It decides nothing: limits, time-outs and framing are in the core.
+//!
+//! ```
+//! use sip_transport::tokio::{Driver, Listen};
+//! use sip_transport::{Output, Seed, TransportConfig, Transports};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! let addr = "127.0.0.1:0".parse().unwrap();
+//! let (mut driver, bound) = Driver::bind(&[Listen::udp(addr), Listen::tcp(addr)])?;
+//! let mut transports = Transports::new(TransportConfig::default(), Seed::from_system()?);
+//! for socket in &bound {
+//!     transports.add_listener(socket.listener, socket.kind, socket.local);
+//! }
+//! // The loop of a worker: `driver.recv(&mut inputs).await` against a sleep until `transports.poll_timeout()`, each
+//! // input to `transports.handle_input`, then this.
+//! while let Some(output) = transports.poll_output() {
+//!     match output {
+//!         Output::Event(event) => println!("{event:?}"),
+//!         output => driver.execute(output),
+//!     }
+//! }
+//! driver.shutdown().await;
+//! # Ok(())
+//! # })
+//! # }
+//! ```
+
+mod addresses;
+mod connection;
+mod listen;
+mod udp;
+
+use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use foldhash::fast::FixedState;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+
+pub use self::addresses::local_addresses;
+use self::connection::Connection;
+pub use self::listen::{Bound, Listen};
+use self::udp::UdpListener;
+use crate::id::{ConnectionId, ResolveId};
+use crate::io::{Answer, Input, Output, Question, ResolveError};
+
+/// The sockets of one worker.
+#[derive(Debug)]
+pub struct Driver {
+    udp: Vec<UdpListener>,
+    buffers: udp::Buffers,
+    /// What tasks found: bounded, so that a worker that falls behind stops its peers from sending.
+    inbox: mpsc::Receiver<Item>,
+    to_inbox: mpsc::Sender<Item>,
+    /// What was known at once.
+    ready: VecDeque<Input>,
+    connections: HashMap<ConnectionId, mpsc::UnboundedSender<Bytes>, FixedState>,
+    /// Accept loops and error readers; they end with the driver.
+    tasks: JoinSet<()>,
+    /// Held by every connection; closed when the last one has ended.
+    alive: mpsc::Sender<()>,
+    all_ended: mpsc::Receiver<()>,
+    resolvers: Arc<Semaphore>,
+    stats: DriverStats,
+}
+
+/// What a task tells the driver.
+#[derive(Debug)]
+struct Item {
+    input: Input,
+    /// Where to put what is to be written, with the first input of a connection that was accepted.
+    writer: Option<mpsc::UnboundedSender<Bytes>>,
+}
+
+/// What a [`Driver`] counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DriverStats {
+    /// Datagrams received.
+    pub received: u64,
+    /// Datagrams that the system took.
+    pub sent: u64,
+    /// Datagrams dropped because the socket took no more and the queue was full.
+    pub dropped: u64,
+    /// Datagrams that the system refused: too large, no route.
+    pub refused: u64,
+    /// Errors while receiving, which concern no datagram in particular.
+    pub receive_errors: u64,
+}
+
+/// Inputs that wait for the worker; a connection holds at most one more.
+const INBOX: usize = 1024;
+/// Inputs taken from the inbox at once.
+const INBOX_BATCH: usize = 256;
+/// Names that are resolved at once: each takes a thread of the runtime's pool while the system resolver works.
+const RESOLVERS: usize = 32;
+/// How long a shutdown waits for connections to write what they hold.
+const SHUTDOWN_TIME: Duration = Duration::from_secs(2);
+
+impl Driver {
+    /// Binds sockets. Those that ask for port 0 on the same address get the same free port, because RFC 3261 §18.2.1
+    /// wants TCP wherever there is UDP. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When an address cannot be bound; the error names it and says why.
+    pub fn bind(listen: &[Listen]) -> io::Result<(Self, Vec<Bound>)> {
+        let (to_inbox, inbox) = mpsc::channel(INBOX);
+        let (alive, all_ended) = mpsc::channel(1);
+        let mut driver = Self {
+            udp: Vec::new(),
+            buffers: udp::Buffers::new(),
+            inbox,
+            to_inbox,
+            ready: VecDeque::new(),
+            connections: HashMap::with_hasher(FixedState::default()),
+            tasks: JoinSet::new(),
+            alive,
+            all_ended,
+            resolvers: Arc::new(Semaphore::new(RESOLVERS)),
+            stats: DriverStats::default(),
+        };
+        let bound = listen::bind(&mut driver, listen)?;
+        Ok((driver, bound))
+    }
+
+    /// Appends what arrived; waits until there is something. Dropping the future loses nothing.
+    pub async fn recv(&mut self, out: &mut Vec<Input>) {
+        poll_fn(|cx| self.poll_recv(cx, out)).await;
+    }
+
+    fn poll_recv(&mut self, cx: &mut Context<'_>, out: &mut Vec<Input>) -> Poll<()> {
+        let before = out.len();
+        out.extend(self.ready.drain(..));
+        for listener in &mut self.udp {
+            let _more_later = listener.poll_flush(cx, &mut self.stats);
+            listener.poll_recv(cx, &mut self.buffers, out, &mut self.stats);
+        }
+        for _ in 0..INBOX_BATCH {
+            let Poll::Ready(Some(item)) = self.inbox.poll_recv(cx) else {
+                break;
+            };
+            if let Some(input) = self.register(item) {
+                out.push(input);
+            }
+        }
+        if out.len() > before {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// Keeps the table of connections in step with what is reported.
+    fn register(&mut self, item: Item) -> Option<Input> {
+        match (&item.input, item.writer) {
+            (Input::Accepted { connection, .. }, Some(writer)) => {
+                self.connections.insert(*connection, writer);
+            }
+            // What was closed by us has nothing more to say.
+            (
+                Input::Stream { connection, .. }
+                | Input::Sent { connection, .. }
+                | Input::Connected { connection, .. },
+                _,
+            ) if !self.connections.contains_key(connection) => return None,
+            (Input::Closed { connection, .. }, _) => {
+                self.connections.remove(connection)?;
+            }
+            (
+                Input::Datagram { .. }
+                | Input::DatagramFailed { .. }
+                | Input::Accepted { .. }
+                | Input::Connected { .. }
+                | Input::Stream { .. }
+                | Input::Sent { .. }
+                | Input::Resolved { .. },
+                _,
+            ) => {}
+        }
+        Some(item.input)
+    }
+
+    /// Does what the core asks, without waiting: what the system does not take at once is queued, and what the queue
+    /// does not take is dropped and counted. An [`Output::Event`] is not for a driver and is ignored.
+    pub fn execute(&mut self, output: Output) {
+        match output {
+            Output::Datagram {
+                listener,
+                remote,
+                payload,
+            } => {
+                if let Some(socket) = self.udp.iter_mut().find(|socket| socket.id() == listener)
+                    && let Err(error) = socket.send(remote, payload, &mut self.stats)
+                {
+                    tracing::debug!(%remote, %error, "datagram refused by the system");
+                    self.ready
+                        .push_back(Input::DatagramFailed { listener, remote });
+                }
+            }
+            Output::Stream {
+                connection,
+                payload,
+            } => {
+                if let Some(writer) = self.connections.get(&connection) {
+                    // The task may have ended; then its last word is in the inbox.
+                    let _ended = writer.send(payload);
+                }
+            }
+            Output::Connect {
+                connection,
+                kind,
+                remote,
+                local,
+                server_name: _,
+            } => {
+                let (writer, queue) = mpsc::unbounded_channel();
+                self.connections.insert(connection, writer);
+                let task =
+                    Connection::new(connection, queue, self.to_inbox.clone(), self.alive.clone());
+                tokio::spawn(task.connect(kind, remote, local));
+            }
+            Output::Close { connection } => {
+                // Without its sender the task writes what it holds and closes.
+                self.connections.remove(&connection);
+            }
+            Output::Resolve { id, question, name } => self.resolve(id, question, name),
+            Output::Event(_) => {}
+        }
+    }
+
+    fn resolve(&mut self, id: ResolveId, question: Question, name: Box<str>) {
+        if question != Question::Address {
+            // The system resolver knows addresses only.
+            self.ready.push_back(Input::Resolved {
+                id,
+                result: Err(ResolveError::Unsupported),
+            });
+            return;
+        }
+        let (inbox, resolvers) = (self.to_inbox.clone(), Arc::clone(&self.resolvers));
+        self.tasks.spawn(async move {
+            let Ok(_permit) = resolvers.acquire_owned().await else {
+                return;
+            };
+            let result = match tokio::net::lookup_host((&*name, 0)).await {
+                Ok(addrs) => {
+                    let mut ips = Vec::new();
+                    for addr in addrs {
+                        if !ips.contains(&addr.ip()) {
+                            ips.push(addr.ip());
+                        }
+                    }
+                    Ok(Answer::Addresses(ips))
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "a name was not resolved");
+                    // getaddrinfo tells no more in a portable way.
+                    Err(ResolveError::NotFound)
+                }
+            };
+            let input = Input::Resolved { id, result };
+            let _ended = inbox
+                .send(Item {
+                    input,
+                    writer: None,
+                })
+                .await;
+        });
+        // Ended tasks are collected here, so that their number stays that of the questions in flight.
+        while self.tasks.try_join_next().is_some() {}
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub const fn stats(&self) -> DriverStats {
+        self.stats
+    }
+
+    /// Writes what is queued, closes every connection and socket, and waits for that, two seconds at most.
+    pub async fn shutdown(mut self) {
+        self.tasks.abort_all();
+        self.connections.clear();
+        // Nobody listens any more, so no task waits to report.
+        self.inbox.close();
+        drop(self.alive);
+        let (udp, stats, all_ended) = (&mut self.udp, &mut self.stats, &mut self.all_ended);
+        let flush = poll_fn(|cx| {
+            let mut left = false;
+            for listener in udp.iter_mut() {
+                left |= listener.poll_flush(cx, stats).is_pending();
+            }
+            if left { Poll::Pending } else { Poll::Ready(()) }
+        });
+        let everything = async {
+            flush.await;
+            let _none = all_ended.recv().await;
+        };
+        if tokio::time::timeout(SHUTDOWN_TIME, everything)
+            .await
+            .is_err()
+        {
+            tracing::debug!("not everything was written before the end");
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! The task of one connection.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::{Pin, pin};
+use std::task::ready;
+use std::time::Duration;
+
+use bytes::Bytes;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::mpsc;
+
+use super::Item;
+use crate::id::ConnectionId;
+use crate::io::{ConnectionError, Input};
+use crate::kind::TransportKind;
+
+/// What a connection's task holds besides the connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    id: ConnectionId,
+    /// What to write; closed when the connection is to be closed. The core bounds what is in it.
+    queue: mpsc::UnboundedReceiver<Bytes>,
+    inbox: mpsc::Sender<Item>,
+    /// Tells the driver's shutdown that this task has not ended.
+    alive: mpsc::Sender<()>,
+}
+
+/// Bytes read at once.
+const READ: usize = 16 * 1024;
+/// Bytes written before the core hears of it.
+const REPORT: usize = 32 * 1024;
+/// How long what is still queued may take when a connection is closed, and then the peer to close its side.
+const LINGER: Duration = Duration::from_secs(2);
+/// A peer that vanished without a word is noticed after some minutes.
+const KEEP_ALIVE: Duration = Duration::from_secs(120);
+
+impl Connection {
+    pub(super) const fn new(
+        id: ConnectionId,
+        queue: mpsc::UnboundedReceiver<Bytes>,
+        inbox: mpsc::Sender<Item>,
+        alive: mpsc::Sender<()>,
+    ) -> Self {
+        Self {
+            id,
+            queue,
+            inbox,
+            alive,
+        }
+    }
+
+    /// Runs a connection that was accepted.
+    pub(super) async fn accepted(self, stream: TcpStream) {
+        set_options(&stream);
+        self.run(stream).await;
+    }
+
+    /// Opens a connection and runs it.
+    pub(super) async fn connect(
+        mut self,
+        kind: TransportKind,
+        remote: SocketAddr,
+        local: Option<IpAddr>,
+    ) {
+        let opened = tokio::select! {
+            opened = open(kind, remote, local) => opened,
+            // Nothing is queued before the connection is open, so this is the end of the queue.
+            _ = self.queue.recv() => return,
+        };
+        let opened = opened.and_then(|stream| stream.local_addr().map(|local| (stream, local)));
+        match opened {
+            Ok((stream, local)) => {
+                if self
+                    .report(Input::Connected {
+                        connection: self.id,
+                        local,
+                    })
+                    .await
+                {
+                    self.run(stream).await;
+                }
+            }
+            Err(error) => self.close(Some(&error)).await,
+        }
+    }
+
+    async fn run(mut self, stream: impl AsyncRead + AsyncWrite) {
+        let (mut reader, mut writer) = tokio::io::split(stream);
+        let connection = self.id;
+        let ended = {
+            let inbox = &self.inbox;
+            let read = async {
+                loop {
+                    let payload = match read_some(&mut reader).await {
+                        Ok(payload) if payload.is_empty() => return None,
+                        Ok(payload) => payload,
+                        Err(error) => return Some(error),
+                    };
+                    let input = Input::Stream {
+                        connection,
+                        payload,
+                    };
+                    if inbox
+                        .send(Item {
+                            input,
+                            writer: None,
+                        })
+                        .await
+                        .is_err()
+                    {
+                        return None;
+                    }
+                }
+            };
+            let queue = &mut self.queue;
+            let write = write_all(connection, queue, inbox, &mut writer);
+            // Both go on at the same time: a peer that does not read does not stop us from reading.
+            tokio::select! {
+                ended = read => Ended::ByPeer(ended),
+                ended = write => Ended::ByUs(ended),
+            }
+        };
+        match ended {
+            Ended::ByPeer(error) | Ended::ByUs(Err(error @ Some(_))) => {
+                self.close(error.as_ref()).await
+            }
+            Ended::ByUs(_) => {
+                // Closing with unread bytes would reset the connection and could take our last words with it.
+                let linger = async {
+                    if writer.shutdown().await.is_ok() {
+                        while read_some(&mut reader)
+                            .await
+                            .is_ok_and(|payload| !payload.is_empty())
+                        {}
+                    }
+                };
+                let _in_time = tokio::time::timeout(LINGER, linger).await;
+            }
+        }
+        drop(self.alive);
+    }
+
+    async fn close(&self, error: Option<&io::Error>) {
+        let error = error.map(ConnectionError::from_io);
+        self.report(Input::Closed {
+            connection: self.id,
+            error,
+        })
+        .await;
+    }
+
+    /// Tells the driver. Is it still there?
+    async fn report(&self, input: Input) -> bool {
+        self.inbox
+            .send(Item {
+                input,
+                writer: None,
+            })
+            .await
+            .is_ok()
+    }
+}
+
+enum Ended {
+    /// The peer closed, or reading failed.
+    ByPeer(Option<io::Error>),
+    /// The queue was closed and is written, or writing failed.
+    ByUs(Result<(), Option<io::Error>>),
+}
+
+async fn open(
+    kind: TransportKind,
+    remote: SocketAddr,
+    local: Option<IpAddr>,
+) -> io::Result<TcpStream> {
+    if kind != TransportKind::Tcp {
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "this transport is not built in",
+        ));
+    }
+    let socket = if remote.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    }?;
+    if let Some(local) = local {
+        socket.bind(SocketAddr::new(local, 0))?;
+    }
+    let stream = socket.connect(remote).await?;
+    set_options(&stream);
+    Ok(stream)
+}
+
+/// Small messages leave at once; a dead peer is noticed.
+fn set_options(stream: &TcpStream) {
+    let _best_effort = stream.set_nodelay(true);
+    let _best_effort =
+        SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE));
+}
+
+/// Reads what there is; empty at the end. No buffer is held while nothing comes.
+async fn read_some<R: AsyncRead + Unpin>(reader: &mut R) -> io::Result<Bytes> {
+    poll_fn(|cx| {
+        let mut space = [MaybeUninit::uninit(); READ];
+        let mut buf = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(&mut *reader).poll_read(cx, &mut buf))?;
+        Ok(Bytes::copy_from_slice(buf.filled())).into()
+    })
+    .await
+}
+
+/// Writes what is queued until the queue is closed, and reports how much was taken. `Err(None)`: the peer left the
+/// rest unread for too long.
+async fn write_all<W: AsyncWrite + Unpin>(
+    connection: ConnectionId,
+    queue: &mut mpsc::UnboundedReceiver<Bytes>,
+    inbox: &mpsc::Sender<Item>,
+    writer: &mut W,
+) -> Result<(), Option<io::Error>> {
+    let mut waiting: VecDeque<Bytes> = VecDeque::new();
+    let mut unreported = 0;
+    let mut open = true;
+    let mut linger = pin!(tokio::time::sleep(LINGER));
+    loop {
+        let next = match waiting.pop_front() {
+            Some(next) => Some(next),
+            None if open => queue.recv().await,
+            None => None,
+        };
+        let Some(mut payload) = next else {
+            return Ok(());
+        };
+        while !payload.is_empty() {
+            tokio::select! {
+                biased;
+                written = writer.write_buf(&mut payload) => match written {
+                    Ok(0) => return Err(Some(io::ErrorKind::WriteZero.into())),
+                    Ok(bytes) => unreported += bytes,
+                    Err(error) => return Err(Some(error)),
+                },
+                // While the peer does not read: what else is there to write, and is it the end?
+                more = queue.recv(), if open => match more {
+                    Some(more) => waiting.push_back(more),
+                    None => {
+                        open = false;
+                        linger.as_mut().reset(tokio::time::Instant::now() + LINGER);
+                    }
+                },
+                () = &mut linger, if !open => return Err(None),
+            }
+        }
+        if unreported >= REPORT || (waiting.is_empty() && queue.is_empty()) {
+            let bytes = std::mem::take(&mut unreported);
+            let input = Input::Sent { connection, bytes };
+            // A driver that shuts down still wants the rest to be written.
+            let _heard = inbox
+                .send(Item {
+                    input,
+                    writer: None,
+                })
+                .await;
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! Binding sockets.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+use super::connection::Connection;
+use super::udp::UdpListener;
+use super::{Driver, Item};
+use crate::id::{ConnectionId, ListenerId};
+use crate::io::Input;
+use crate::kind::TransportKind;
+
+/// A socket to bind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Listen {
+    /// The transport.
+    pub kind: TransportKind,
+    /// The address; a concrete one, because it becomes the local address of every flow. Port 0 for any free port.
+    pub addr: SocketAddr,
+}
+
+impl Listen {
+    /// A socket of a transport.
+    #[must_use]
+    pub const fn new(kind: TransportKind, addr: SocketAddr) -> Self {
+        Self { kind, addr }
+    }
+
+    /// A UDP socket.
+    #[must_use]
+    pub const fn udp(addr: SocketAddr) -> Self {
+        Self::new(TransportKind::Udp, addr)
+    }
+
+    /// A TCP socket.
+    #[must_use]
+    pub const fn tcp(addr: SocketAddr) -> Self {
+        Self::new(TransportKind::Tcp, addr)
+    }
+}
+
+/// A socket that is bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Bound {
+    /// What names it.
+    pub listener: ListenerId,
+    /// The transport.
+    pub kind: TransportKind,
+    /// The address, with the port that was found for port 0.
+    pub local: SocketAddr,
+}
+
+/// How often a port that is free for one transport is tried for the others of the same address.
+const PORT_ATTEMPTS: usize = 32;
+/// How long an accept loop rests when the system has no descriptors or memory left.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+pub(super) fn bind(driver: &mut Driver, listen: &[Listen]) -> io::Result<Vec<Bound>> {
+    let mut bound = Vec::with_capacity(listen.len());
+    let mut sockets: Vec<Option<(SocketAddr, Socket)>> = (0..listen.len()).map(|_| None).collect();
+    for (n, wanted) in listen.iter().enumerate() {
+        if sockets[n].is_some() {
+            continue;
+        }
+        // Those of the same address that also want any port.
+        let same: Vec<usize> = (n..listen.len())
+            .filter(|&other| {
+                other == n || (wanted.addr.port() == 0 && listen[other].addr == wanted.addr)
+            })
+            .collect();
+        for (place, socket) in same.iter().zip(bind_together(listen, &same)?) {
+            sockets[*place] = Some(socket);
+        }
+    }
+    let accepted = Arc::new(AtomicU64::new(0));
+    for ((number, listen), socket) in (0..).zip(listen).zip(sockets) {
+        let Some((local, socket)) = socket else {
+            continue;
+        };
+        let listener = ListenerId::new(number);
+        if listen.kind == TransportKind::Udp {
+            let socket =
+                UdpListener::new(listener, socket, driver.to_inbox.clone(), &mut driver.tasks)
+                    .map_err(|error| describe(error, *listen))?;
+            driver.udp.push(socket);
+        } else {
+            let socket =
+                TcpListener::from_std(socket.into()).map_err(|error| describe(error, *listen))?;
+            driver.tasks.spawn(accept(
+                listener,
+                socket,
+                Arc::clone(&accepted),
+                driver.to_inbox.clone(),
+                driver.alive.clone(),
+            ));
+        }
+        bound.push(Bound {
+            listener,
+            kind: listen.kind,
+            local,
+        });
+    }
+    Ok(bound)
+}
+
+/// Binds the chosen ones of a list to one port.
+fn bind_together(listen: &[Listen], chosen: &[usize]) -> io::Result<Vec<(SocketAddr, Socket)>> {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let mut sockets: Vec<(SocketAddr, Socket)> = Vec::with_capacity(chosen.len());
+        let mut failed = None;
+        for &n in chosen {
+            let mut addr = listen[n].addr;
+            if let Some((first, _)) = sockets.first() {
+                addr.set_port(first.port());
+            }
+            match bind_one(listen[n].kind, addr) {
+                Ok(socket) => sockets.push(socket),
+                Err(error) => {
+                    failed = Some(describe(error, Listen::new(listen[n].kind, addr)));
+                    break;
+                }
+            }
+        }
+        match failed {
+            None => return Ok(sockets),
+            // The port that the first was given is taken for another: once more.
+            Some(error)
+                if !sockets.is_empty()
+                    && error.kind() == io::ErrorKind::AddrInUse
+                    && attempt < PORT_ATTEMPTS => {}
+            Some(error) => return Err(error),
+        }
+    }
+}
+
+fn bind_one(kind: TransportKind, addr: SocketAddr) -> io::Result<(SocketAddr, Socket)> {
+    let (ty, protocol) = match kind {
+        TransportKind::Udp => (Type::DGRAM, Protocol::UDP),
+        TransportKind::Tcp => (Type::STREAM, Protocol::TCP),
+        TransportKind::Tls
+        | TransportKind::Ws
+        | TransportKind::Wss
+        | TransportKind::Sctp
+        | TransportKind::TlsSctp => {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "this transport is not built in",
+            ));
+        }
+    };
+    let socket = Socket::new(Domain::for_address(addr), ty, Some(protocol))?;
+    if addr.is_ipv6() {
+        // Each family has its own sockets, so that an address is always what it looks like.
+        socket.set_only_v6(true)?;
+    }
+    if kind == TransportKind::Udp {
+        // A burst must fit while the worker is busy; the system caps this where it must.
+        let _capped = socket.set_recv_buffer_size(4 << 20);
+        let _capped = socket.set_send_buffer_size(1 << 20);
+    } else {
+        // A restarted server finds its port although old connections linger in TIME_WAIT.
+        socket.set_reuse_address(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    if kind != TransportKind::Udp {
+        socket.listen(1024)?;
+    }
+    let local = socket
+        .local_addr()?
+        .as_socket()
+        .ok_or_else(|| io::Error::other("the system gave an address that is not one of IP"))?;
+    Ok((local, socket))
+}
+
+/// An error that says which socket, and where that is known what to do.
+fn describe(error: io::Error, listen: Listen) -> io::Error {
+    let hint = if error.kind() == io::ErrorKind::AddrInUse {
+        " (another program uses this port: end it, or choose another port)"
+    } else if error.kind() == io::ErrorKind::PermissionDenied {
+        " (ports below 1024 need privileges: choose a higher one)"
+    } else if error.kind() == io::ErrorKind::AddrNotAvailable {
+        " (this machine has no such address)"
+    } else {
+        ""
+    };
+    io::Error::new(
+        error.kind(),
+        format!(
+            "cannot listen on {} {}: {error}{hint}",
+            listen.kind, listen.addr
+        ),
+    )
+}
+
+async fn accept(
+    listener: ListenerId,
+    socket: TcpListener,
+    numbers: Arc<AtomicU64>,
+    inbox: mpsc::Sender<Item>,
+    alive: mpsc::Sender<()>,
+) {
+    loop {
+        let (stream, remote) = match socket.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of descriptors, or a peer that left before it was accepted: the listener goes on.
+                tracing::debug!(%error, "a connection was not accepted");
+                tokio::time::sleep(ACCEPT_REST).await;
+                continue;
+            }
+        };
+        let connection = ConnectionId::accepted(numbers.fetch_add(1, Ordering::Relaxed));
+        let (writer, queue) = mpsc::unbounded_channel();
+        let input = Input::Accepted {
+            connection,
+            listener,
+            remote,
+        };
+        if inbox
+            .send(Item {
+                input,
+                writer: Some(writer),
+            })
+            .await
+            .is_err()
+        {
+            return;
+        }
+        let task = Connection::new(connection, queue, inbox.clone(), alive.clone());
+        tokio::spawn(task.accepted(stream));
+    }
+}

@@ -1,0 +1,373 @@
+//! One UDP socket: batches in, a bounded queue out.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::{self, IoSliceMut};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSocketState};
+use socket2::{SockRef, Socket};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::{DriverStats, Item};
+use crate::id::ListenerId;
+use crate::io::Input;
+
+/// A UDP socket and what waits to be sent on it.
+pub(super) struct UdpListener {
+    id: ListenerId,
+    socket: Arc<UdpSocket>,
+    state: UdpSocketState,
+    backlog: VecDeque<(SocketAddr, Bytes)>,
+}
+
+/// Datagrams that wait while the socket takes no more.
+const BACKLOG: usize = 1024;
+/// Batches received before others have their turn.
+const BATCHES: usize = 4;
+/// The largest datagram.
+const DATAGRAM: usize = 65_535;
+
+impl UdpListener {
+    /// Takes a bound socket.
+    pub(super) fn new(
+        id: ListenerId,
+        socket: Socket,
+        inbox: mpsc::Sender<Item>,
+        tasks: &mut JoinSet<()>,
+    ) -> io::Result<Self> {
+        let state = receive_state(&socket)?;
+        report_errors(&socket)?;
+        let socket = Arc::new(UdpSocket::from_std(socket.into())?);
+        tasks.spawn(errors::watch(id, Arc::clone(&socket), inbox));
+        Ok(Self {
+            id,
+            socket,
+            state,
+            backlog: VecDeque::new(),
+        })
+    }
+
+    pub(super) const fn id(&self) -> ListenerId {
+        self.id
+    }
+
+    /// Receives what is there, some batches at most.
+    pub(super) fn poll_recv(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffers: &mut Buffers,
+        out: &mut Vec<Input>,
+        stats: &mut DriverStats,
+    ) {
+        let mut batches = 0;
+        while batches < BATCHES {
+            match self.socket.poll_recv_ready(cx) {
+                Poll::Pending => return,
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => {
+                    stats.receive_errors += 1;
+                    return;
+                }
+            }
+            let received = self.socket.try_io(Interest::READABLE, || {
+                buffers.recv(|bufs, metas| self.state.recv((&*self.socket).into(), bufs, metas))
+            });
+            match received {
+                Ok(count) => {
+                    batches += 1;
+                    stats.received += count as u64;
+                    buffers.take(count, self.id, out);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // An error of some earlier send (ICMP); the error queue says which. Nothing was received.
+                Err(_) => {
+                    batches += 1;
+                    stats.receive_errors += 1;
+                }
+            }
+        }
+        // There may be more: come again.
+        cx.waker().wake_by_ref();
+    }
+
+    /// Sends, or queues while the socket takes no more.
+    pub(super) fn send(
+        &mut self,
+        remote: SocketAddr,
+        payload: Bytes,
+        stats: &mut DriverStats,
+    ) -> io::Result<()> {
+        if self.backlog.is_empty() {
+            match self.try_send(remote, &payload) {
+                Ok(()) => {
+                    stats.sent += 1;
+                    return Ok(());
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => {
+                    stats.refused += 1;
+                    return Err(error);
+                }
+            }
+        }
+        if self.backlog.len() < BACKLOG {
+            self.backlog.push_back((remote, payload));
+        } else {
+            stats.dropped += 1;
+        }
+        Ok(())
+    }
+
+    /// Sends what waits; ready when nothing does.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>, stats: &mut DriverStats) -> Poll<()> {
+        while let Some((remote, payload)) = self.backlog.front() {
+            if self.socket.poll_send_ready(cx).is_pending() {
+                return Poll::Pending;
+            }
+            // Through the runtime, so that a full socket is waited for.
+            let sent = self
+                .socket
+                .try_io(Interest::WRITABLE, || self.try_send(*remote, payload));
+            match sent {
+                Ok(()) => stats.sent += 1,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                Err(_) => stats.refused += 1,
+            }
+            self.backlog.pop_front();
+        }
+        Poll::Ready(())
+    }
+
+    /// Asks the system directly: the runtime would have to be asked first whether the socket is ready, and answers no
+    /// until it was polled once.
+    fn try_send(&self, remote: SocketAddr, payload: &[u8]) -> io::Result<()> {
+        let (socket, remote) = (SockRef::from(&*self.socket), remote.into());
+        match socket.send_to(payload, &remote) {
+            // Linux hands out the error of an earlier datagram first; this one was not tried.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                socket.send_to(payload, &remote).map(drop)
+            }
+            other => other.map(drop),
+        }
+    }
+}
+
+impl fmt::Debug for UdpListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UdpListener")
+            .field("id", &self.id)
+            .field("socket", &self.socket)
+            .field("backlog", &self.backlog.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What batched receiving needs to know of the system. It is found out on another socket, because finding out sets
+/// options that are right for QUIC and wrong for SIP: no fragmentation, under which a large response would be lost,
+/// and the merging of datagrams.
+fn receive_state(like: &Socket) -> io::Result<UdpSocketState> {
+    let addr = like.local_addr()?;
+    let scratch = Socket::new(
+        addr.domain(),
+        socket2::Type::DGRAM,
+        Some(socket2::Protocol::UDP),
+    )?;
+    if addr.is_ipv6() {
+        scratch.set_only_v6(true)?;
+    }
+    UdpSocketState::new((&scratch).into())
+}
+
+/// Space for a batch of datagrams, shared by the sockets of a driver.
+pub(super) struct Buffers {
+    space: Box<[u8]>,
+    metas: [RecvMeta; BATCH_SIZE],
+    /// Where small datagrams are put, one behind the other, so that most of them need no allocation of their own. It is
+    /// no larger than a few of them, because the last one that is kept keeps all.
+    chunk: BytesMut,
+}
+
+/// Bytes in which small datagrams are kept together.
+const CHUNK: usize = 16 * 1024;
+
+impl Buffers {
+    pub(super) fn new() -> Self {
+        Self {
+            space: vec![0; DATAGRAM * BATCH_SIZE].into_boxed_slice(),
+            metas: [RecvMeta::default(); BATCH_SIZE],
+            chunk: BytesMut::new(),
+        }
+    }
+
+    fn recv(
+        &mut self,
+        receive: impl FnOnce(&mut [IoSliceMut<'_>], &mut [RecvMeta]) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let mut parts = self.space.chunks_exact_mut(DATAGRAM);
+        let mut bufs: [IoSliceMut<'_>; BATCH_SIZE] =
+            std::array::from_fn(|_| IoSliceMut::new(parts.next().unwrap_or_default()));
+        receive(&mut bufs, &mut self.metas)
+    }
+
+    /// Makes inputs of the first `count` datagrams.
+    fn take(&mut self, count: usize, listener: ListenerId, out: &mut Vec<Input>) {
+        for (meta, bytes) in self
+            .metas
+            .iter()
+            .zip(self.space.chunks_exact(DATAGRAM))
+            .take(count)
+        {
+            let bytes = bytes.get(..meta.len).unwrap_or_default();
+            let payload = if bytes.len() > CHUNK / 4 {
+                Bytes::copy_from_slice(bytes)
+            } else {
+                if self.chunk.capacity() < bytes.len() {
+                    self.chunk = BytesMut::with_capacity(CHUNK);
+                }
+                self.chunk.extend_from_slice(bytes);
+                self.chunk.split().freeze()
+            };
+            out.push(Input::Datagram {
+                listener,
+                remote: meta.addr,
+                local: meta.dst_ip,
+                payload,
+            });
+        }
+    }
+}
+
+impl fmt::Debug for Buffers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Buffers(..)")
+    }
+}
+
+/// Asks the system to keep ICMP errors (RFC 3261 §18.4).
+#[cfg(target_os = "linux")]
+fn report_errors(socket: &Socket) -> io::Result<()> {
+    use nix::sys::socket::{setsockopt, sockopt};
+    if socket.local_addr()?.is_ipv4() {
+        setsockopt(socket, sockopt::Ipv4RecvErr, &true)?;
+    } else {
+        setsockopt(socket, sockopt::Ipv6RecvErr, &true)?;
+    }
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn report_errors(_socket: &Socket) -> io::Result<()> {
+    Ok(())
+}
+
+/// The error queue of a Linux socket.
+#[cfg(target_os = "linux")]
+mod errors {
+    use std::io::{self, IoSliceMut};
+    use std::net::SocketAddr;
+    use std::os::fd::AsRawFd;
+    use std::sync::Arc;
+
+    use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg};
+    use tokio::io::Interest;
+    use tokio::net::UdpSocket;
+    use tokio::sync::mpsc;
+
+    use crate::id::ListenerId;
+    use crate::io::Input;
+    use crate::tokio::Item;
+
+    /// Reports the peers that ICMP says cannot be reached.
+    pub(super) async fn watch(
+        listener: ListenerId,
+        socket: Arc<UdpSocket>,
+        inbox: mpsc::Sender<Item>,
+    ) {
+        loop {
+            if socket.ready(Interest::ERROR).await.is_err() {
+                return;
+            }
+            let failed = socket.try_io(Interest::ERROR, || next(&socket));
+            if let Ok(Some(remote)) = failed {
+                let input = Input::DatagramFailed { listener, remote };
+                if inbox
+                    .send(Item {
+                        input,
+                        writer: None,
+                    })
+                    .await
+                    .is_err()
+                {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Takes one error; the peer that the datagram was sent to, if the error counts.
+    fn next(socket: &UdpSocket) -> io::Result<Option<SocketAddr>> {
+        let mut byte = [0; 1];
+        let mut iov = [IoSliceMut::new(&mut byte)];
+        let mut control = nix::cmsg_space!([u8; 256]);
+        let message = recvmsg::<SockaddrStorage>(
+            socket.as_raw_fd(),
+            &mut iov,
+            Some(&mut control),
+            MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT,
+        )?;
+        let counts = message
+            .cmsgs()
+            .is_ok_and(|mut all| all.any(|one| is_unreachable(&one)));
+        Ok(message.address.as_ref().filter(|_| counts).and_then(to_std))
+    }
+
+    /// RFC 3261 §18.4: "Host, network, port or protocol unreachable errors, or parameter problem errors SHOULD cause
+    /// the transport layer to inform the transport user of a failure in sending. Source quench and TTL exceeded ICMP
+    /// errors SHOULD be ignored."
+    fn is_unreachable(message: &ControlMessageOwned) -> bool {
+        // The numbers of RFC 792 and RFC 4443; code 4 of type 3 asks for fragmentation, which the system does.
+        if let ControlMessageOwned::Ipv4RecvErr(error, _) = message {
+            (error.ee_type == 3 && error.ee_code != 4) || error.ee_type == 12
+        } else if let ControlMessageOwned::Ipv6RecvErr(error, _) = message {
+            error.ee_type == 1 || error.ee_type == 4
+        } else {
+            false
+        }
+    }
+
+    pub(super) fn to_std(addr: &SockaddrStorage) -> Option<SocketAddr> {
+        let v4 = addr
+            .as_sockaddr_in()
+            .map(|addr| SocketAddr::V4((*addr).into()));
+        v4.or_else(|| {
+            addr.as_sockaddr_in6()
+                .map(|addr| SocketAddr::V6((*addr).into()))
+        })
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod errors {
+    use std::sync::Arc;
+
+    use tokio::net::UdpSocket;
+    use tokio::sync::mpsc;
+
+    use crate::id::ListenerId;
+    use crate::tokio::Item;
+
+    /// Other systems report errors of unconnected sockets to nobody.
+    pub(super) async fn watch(
+        _listener: ListenerId,
+        _socket: Arc<UdpSocket>,
+        _inbox: mpsc::Sender<Item>,
+    ) {
+    }
+}

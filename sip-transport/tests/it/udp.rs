@@ -1,0 +1,156 @@
+use sip_transport::FlowFailure;
+use tokio::net::UdpSocket;
+
+use super::*;
+
+async fn exchange(ip: &str) {
+    let (mut a, mut b) = (Worker::start(ip), Worker::start(ip));
+    let flow = a.flow_to(b.addr(), TransportKind::Udp).await;
+    assert_eq!(flow.local, a.addr());
+    a.send(flow.id, request(flow, "OPTIONS", "hello"));
+    let (message, from, reply) = b.message().await;
+    assert_eq!((from.local, from.remote), (b.addr(), a.addr()));
+    assert_eq!(message.body(), b"hello");
+    b.send(reply.id, ok_to(&message));
+    let (message, back, _) = a.message().await;
+    assert_eq!(message.as_response().unwrap().status().as_u16(), 200);
+    assert_eq!(back, flow);
+    assert_eq!((a.driver.stats().sent, a.driver.stats().received), (1, 1));
+}
+
+#[test]
+fn a_request_and_its_response_pass_over_ipv4() {
+    within(exchange("127.0.0.1"));
+}
+
+#[test]
+fn a_request_and_its_response_pass_over_ipv6() {
+    if has_ipv6() {
+        within(exchange("::1"));
+    }
+}
+
+#[test]
+fn hundreds_of_datagrams_at_once_all_arrive_in_order() {
+    within(async {
+        let mut worker = Worker::start("127.0.0.1");
+        let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let remote = peer.local_addr().unwrap();
+        for n in 0..300 {
+            let text = format!(
+                "OPTIONS sip:b SIP/2.0\r\nVia: SIP/2.0/UDP {remote};branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\n\
+                 To: <sip:b@h>\r\nCall-ID: {n}\r\nCSeq: 1 OPTIONS\r\n\r\n"
+            );
+            peer.send_to(text.as_bytes(), worker.addr()).await.unwrap();
+        }
+        for n in 0..300 {
+            let (message, ..) = worker.message().await;
+            assert_eq!(message.headers().call_id(), Some(&*n.to_string()));
+        }
+    });
+}
+
+#[test]
+fn a_dropped_recv_loses_nothing() {
+    within(async {
+        let mut worker = Worker::start("127.0.0.1");
+        let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let mut out = Vec::new();
+        for n in 0..50_u32 {
+            // One poll, then the future is dropped, whatever it came to.
+            tokio::select! {
+                biased;
+                () = worker.driver.recv(&mut out) => {}
+                () = std::future::ready(()) => {}
+            }
+            peer.send_to(&n.to_be_bytes(), worker.addr()).await.unwrap();
+        }
+        while out.len() < 50 {
+            worker.driver.recv(&mut out).await;
+        }
+        for (n, input) in (0..50_u32).zip(out) {
+            match input {
+                Input::Datagram { payload, .. } => assert_eq!(payload, n.to_be_bytes().to_vec()),
+                input => panic!("{input:?}"),
+            }
+        }
+    });
+}
+
+#[test]
+fn the_largest_datagram_passes() {
+    within(async {
+        let (mut a, mut b) = (Worker::start("127.0.0.1"), Worker::start("127.0.0.1"));
+        let flow = a.flow_to(b.addr(), TransportKind::Udp).await;
+        let body = "x".repeat(60_000);
+        a.send(flow.id, request(flow, "MESSAGE", &body));
+        let (message, ..) = b.message().await;
+        assert_eq!(message.body().len(), 60_000);
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn rfc3261_18_4_icmp_port_unreachable_fails_the_flow() {
+    within(async {
+        let mut worker = Worker::start("127.0.0.1");
+        let gone = UdpSocket::bind("127.0.0.1:0")
+            .await
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let flow = worker.flow_to(gone, TransportKind::Udp).await;
+        worker.send(flow.id, request(flow, "OPTIONS", ""));
+        match worker.event().await {
+            Event::FlowFailed {
+                flow: failed,
+                cause: FlowFailure::Unreachable,
+                ..
+            } => assert_eq!(failed, flow.id),
+            event => panic!("{event:?}"),
+        }
+        // The socket goes on working.
+        let mut other = Worker::start("127.0.0.1");
+        let flow = worker.flow_to(other.addr(), TransportKind::Udp).await;
+        worker.send(flow.id, request(flow, "OPTIONS", ""));
+        other.message().await;
+    });
+}
+
+#[test]
+fn rfc3261_21_4_1_a_broken_request_is_answered_over_the_wire() {
+    within(async {
+        let mut worker = Worker::start("127.0.0.1");
+        let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let text = format!(
+            "OPTIONS sip:b SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\n\
+             To: <sip:b@h>\r\nCall-ID: 1\r\nCSeq: one OPTIONS\r\n\r\n",
+            peer.local_addr().unwrap()
+        );
+        peer.send_to(text.as_bytes(), worker.addr()).await.unwrap();
+        assert!(matches!(
+            worker.event().await,
+            Event::Malformed {
+                answered: Some(_),
+                ..
+            }
+        ));
+        let mut buf = [0; 2048];
+        let (len, from) = peer.recv_from(&mut buf).await.unwrap();
+        assert_eq!(from, worker.addr());
+        assert!(buf[..len].starts_with(b"SIP/2.0 400 Malformed CSeq\r\n"));
+    });
+}
+
+#[test]
+fn names_are_resolved_by_the_system() {
+    within(async {
+        let mut worker = Worker::start("127.0.0.1");
+        let uri = sip_message::UriRef::parse("sip:localhost:5070").unwrap();
+        let flows = worker
+            .select(&Target::from_uri(uri).unwrap(), 500)
+            .await
+            .unwrap();
+        assert_eq!(flows[0].remote, "127.0.0.1:5070".parse().unwrap());
+    });
+}
