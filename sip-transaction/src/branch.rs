@@ -63,7 +63,7 @@ impl Branch {
         let branch = via
             .as_ref()
             .and_then(|via| via.branch())
-            .filter(|branch| has_magic_cookie(branch));
+            .filter(|branch| has_magic_cookie(branch.as_bytes()));
         if let Some(branch) = branch {
             hash.field(branch.as_bytes());
         } else {

@@ -72,14 +72,25 @@ enum State {
 }
 
 impl InviteServer {
-    /// The INVITE came; the caller passes it to the TU, and a 100 to this machine for the case that the TU is slow.
-    pub(crate) fn new(trying: Box<[u8]>, timing: Timing<'_>, now: Instant) -> Self {
-        let trying = Some((now + timing.trying_invite(), trying));
+    /// The INVITE came; the caller passes it to the TU.
+    pub(crate) fn new(timing: Timing<'_>, now: Instant) -> Self {
+        let trying = Some((now + timing.trying_invite(), Box::default()));
         Self {
             state: State::Proceeding {
                 provisional: None,
                 trying,
             },
+        }
+    }
+
+    /// The 100 for the case that the TU is slow; to be given before its timer fires.
+    pub(crate) fn keep_trying(&mut self, response: &[u8]) {
+        if let State::Proceeding {
+            trying: Some((_, place)),
+            ..
+        } = &mut self.state
+        {
+            *place = Box::from(response);
         }
     }
 

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
-use sip_message::{Host, Method, Request, Response};
+use sip_message::{HeaderName, Method, Request, Response};
 
+use crate::scan::{self, TopVia};
 use crate::siphash::{HashKey, SipHash};
 
 /// The cookie by which a branch says that it is unique (RFC 3261 §8.1.1.7).
@@ -31,80 +32,70 @@ pub(crate) struct RequestIdentity {
     pub(crate) legacy: bool,
 }
 
-pub(crate) fn has_magic_cookie(branch: &str) -> bool {
+pub(crate) fn has_magic_cookie(branch: &[u8]) -> bool {
     // RFC 3261 §7.3.1: tokens are case-insensitive; some clients write the cookie in one case.
     branch
         .get(..MAGIC_COOKIE.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(MAGIC_COOKIE))
+        .is_some_and(|start| start.eq_ignore_ascii_case(MAGIC_COOKIE.as_bytes()))
 }
 
 impl RequestIdentity {
     /// None when the request has no Via that can be read.
     pub(crate) fn of(request: &Request, key: HashKey) -> Option<Self> {
         let headers = request.headers();
-        let via = headers.top_via()?;
+        let via = TopVia::of(headers)?;
         let mut hash = SipHash::new(key);
-        if let Some(branch) = via.branch().filter(|branch| has_magic_cookie(branch)) {
-            // RFC 3261 §17.2.3: the branch and the sent-by. Branches are compared as they are written.
-            hash.field(branch.as_bytes());
-            sent_by(&mut hash, &via);
-            return Some(Self {
-                hash: hash.finish(),
-                legacy: false,
-            });
+        let legacy = !has_magic_cookie(&via.branch);
+        if legacy {
+            // RFC 3261 §17.2.3, RFC 2543: Request-URI, From tag, Call-ID, CSeq number and top Via. The To tag is left
+            // out, because the ACK has one and the INVITE has none; the ACK's is compared with that of the response.
+            hash.field(b"RFC 2543");
+            hash.field(request.uri_str().as_bytes());
+            hash.field(&scan::tag(headers, HeaderName::From));
+            hash.field(headers.call_id().unwrap_or_default().as_bytes());
+            hash.field(scan::cseq(headers).map_or(&[], |(number, _)| number));
         }
-        // RFC 3261 §17.2.3, RFC 2543: Request-URI, From tag, Call-ID, CSeq number and top Via. The To tag is left out,
-        // because the ACK has one and the INVITE has none; the ACK's is compared with that of the response.
-        hash.field(b"RFC 2543");
-        hash.field(request.uri_str().as_bytes());
-        hash.field(headers.from_tag().unwrap_or_default().as_bytes());
-        hash.field(headers.call_id().unwrap_or_default().as_bytes());
-        hash.field(&headers.cseq().map_or(0, |(number, _)| number).to_be_bytes());
-        hash.field(via.branch().unwrap_or_default().as_bytes());
-        sent_by(&mut hash, &via);
+        // RFC 3261 §17.2.3: the branch and the sent-by. Branches are compared as they are written.
+        hash.field(&via.branch);
+        hash.field_ignoring_case(&via.host);
+        hash.field(&via.port);
         Some(Self {
             hash: hash.finish(),
-            legacy: true,
+            legacy,
         })
     }
 
     pub(crate) fn with_method(&self, method: &Method) -> MatchKey {
-        MatchKey::new(self.hash, method)
+        MatchKey::new(self.hash, method.as_str().as_bytes())
     }
-}
-
-fn sent_by(hash: &mut SipHash, via: &sip_message::header::Via<'_>) {
-    match via.host() {
-        Host::Name(name) => hash.field_ignoring_case(name.as_bytes()),
-        Host::V4(ip) => hash.field(&ip.octets()),
-        Host::V6(ip) => hash.field(&ip.octets()),
-    }
-    hash.field(&via.port().unwrap_or(0).to_be_bytes());
 }
 
 impl MatchKey {
     /// The key of a client transaction: the branch, which is ours, and the method.
-    pub(crate) fn of_branch(branch: &str, method: &Method, key: HashKey) -> Self {
+    pub(crate) fn of_branch(branch: &[u8], method: &[u8], key: HashKey) -> Self {
         let mut hash = SipHash::new(key);
-        hash.field(branch.as_bytes());
+        hash.field(branch);
         Self::new(hash.finish(), method)
     }
 
     /// RFC 3261 §17.1.3: the branch of the top Via, and the method of the CSeq.
     pub(crate) fn of_response(response: &Response, key: HashKey) -> Option<Self> {
-        let via = response.headers().top_via()?;
-        let (_, method) = response.headers().cseq()?;
-        Some(Self::of_branch(via.branch()?, &method, key))
+        let via = TopVia::of(response.headers())?;
+        let (_, method) = scan::cseq(response.headers())?;
+        (!via.branch.is_empty()).then(|| Self::of_branch(&via.branch, method, key))
     }
 
     /// The key of the same branch with another method.
     pub(crate) fn change_method(self, from: &Method, to: &Method) -> Self {
         let [a, b, c, d] = self.0;
-        let [e, f, g, h] = method_bits(from);
-        Self::xor([a ^ e, b ^ f, c ^ g, d ^ h], method_bits(to))
+        let [e, f, g, h] = method_bits(from.as_str().as_bytes());
+        Self::xor(
+            [a ^ e, b ^ f, c ^ g, d ^ h],
+            method_bits(to.as_str().as_bytes()),
+        )
     }
 
-    fn new([low, high]: [u64; 2], method: &Method) -> Self {
+    fn new([low, high]: [u64; 2], method: &[u8]) -> Self {
         Self::xor(
             [
                 low as u32,
@@ -122,10 +113,10 @@ impl MatchKey {
 }
 
 /// FNV-1a of the method, spread over the key. The key's own bits are unpredictable, so this needs no secret.
-fn method_bits(method: &Method) -> [u32; 4] {
+fn method_bits(method: &[u8]) -> [u32; 4] {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for byte in method.as_str().bytes() {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    for byte in method {
+        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     }
     let (low, high) = (hash as u32, (hash >> 32) as u32);
     [low, high, low, high]
@@ -134,19 +125,19 @@ fn method_bits(method: &Method) -> [u32; 4] {
 /// RFC 3261 §8.2.2.2: what two copies of one request share that came here over different paths. Zero for none.
 pub(crate) fn merge_key(request: &Request, key: HashKey) -> u64 {
     let headers = request.headers();
-    if headers.to_tag().is_some() {
+    if !scan::tag(headers, HeaderName::To).is_empty() {
         return 0;
     }
-    let (Some(from_tag), Some(call_id), Some((number, method))) =
-        (headers.from_tag(), headers.call_id(), headers.cseq())
-    else {
+    let from_tag = scan::tag(headers, HeaderName::From);
+    let call_id = headers.get_bytes(HeaderName::CallId);
+    let cseq = headers.get_bytes(HeaderName::CSeq);
+    let (false, Some(call_id), Some(cseq)) = (from_tag.is_empty(), call_id, cseq) else {
         return 0;
     };
     let mut hash = SipHash::new(key);
-    hash.field(from_tag.as_bytes());
-    hash.field(call_id.as_bytes());
-    hash.field(&number.to_be_bytes());
-    hash.field(method.as_str().as_bytes());
+    hash.field(&from_tag);
+    hash.field(call_id);
+    hash.field(cseq);
     hash.finish()[0].max(1)
 }
 

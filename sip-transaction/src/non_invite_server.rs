@@ -67,16 +67,26 @@ enum State {
 }
 
 impl NonInviteServer {
-    /// The request came; the caller passes it to the TU, and a 100 to this machine for the case that the TU is slow.
-    pub(crate) fn new(response: Box<[u8]>, timing: Timing<'_>, now: Instant) -> Self {
+    /// The request came; the caller passes it to the TU.
+    pub(crate) fn new(timing: Timing<'_>, now: Instant) -> Self {
         let expiry = now + timing.t1_64();
         let trying = (now + timing.trying_non_invite()).min(expiry);
         Self {
             state: State::Trying {
                 trying,
-                response,
+                response: Box::default(),
                 expiry,
             },
+        }
+    }
+
+    /// The 100 for the case that the TU is slow; to be given before its timer fires.
+    pub(crate) fn keep_trying(&mut self, response: &[u8]) {
+        if let State::Trying {
+            response: place, ..
+        } = &mut self.state
+        {
+            *place = Box::from(response);
         }
     }
 

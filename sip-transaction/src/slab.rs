@@ -128,6 +128,11 @@ impl<T> Slab<T> {
         })
     }
 
+    /// The live values, in no order that means anything; walks over every slot.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+        (0..self.slot_count()).filter_map(|index| self.get(self.key_at(index)?))
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.len
     }

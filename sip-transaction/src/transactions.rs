@@ -4,20 +4,20 @@ mod client;
 mod server;
 
 use std::collections::{HashMap, VecDeque};
-use std::fmt::Write as _;
 use std::hash::BuildHasherDefault;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
 use sip_message::{HeaderName, Message, Request, Response};
-use sip_transport::{DeadlineQueue, Flow, FlowId, Rng, Seed};
+use sip_transport::{DeadlineQueue, Flow, FlowId, Rng, Seed, TransportKind};
 
 use self::client::Client;
 use self::server::Server;
 use crate::links::FlowLists;
 use crate::matching::{MatchMap, PassThrough};
 use crate::siphash::HashKey;
-use crate::slab::Slab;
+use crate::slab::{Key, Slab};
 use crate::timer::Timing;
 use crate::{
     Branch, ClientTransactionId, Event, Gone, Input, Output, ServerTransactionId, Stats,
@@ -69,9 +69,15 @@ pub struct Transactions {
     outputs: VecDeque<Output>,
     last_now: Option<Instant>,
     stats: Stats,
-    /// Buffers that are used again and again.
+    /// The newest server transaction, and the 100 for it, which the transaction gets only if it needs it.
+    fresh: Option<Key>,
+    fresh_trying: Vec<u8>,
+    /// A buffer that is used again and again.
     scratch: Vec<u8>,
+    /// The last Via that was pushed: requests mostly leave over the same transport and address.
     via: String,
+    via_prefix: usize,
+    via_of: Option<(TransportKind, SocketAddr)>,
 }
 
 impl Transactions {
@@ -94,8 +100,12 @@ impl Transactions {
             outputs: VecDeque::new(),
             last_now: None,
             stats: Stats::default(),
+            fresh: None,
+            fresh_trying: Vec::new(),
             scratch: Vec::new(),
             via: String::new(),
+            via_prefix: 0,
+            via_of: None,
         }
     }
 
@@ -171,6 +181,22 @@ impl Transactions {
         self.servers.len()
     }
 
+    /// The number of live transactions whose final response has not passed yet: what a program that wants to stop waits for.
+    /// Walks over all transactions.
+    #[must_use]
+    pub fn pending_count(&self) -> usize {
+        let pending = |name: &str| matches!(name, "Calling" | "Trying" | "Proceeding");
+        self.clients
+            .values()
+            .filter(|client| pending(client.state_name()))
+            .count()
+            + self
+                .servers
+                .values()
+                .filter(|server| pending(server.state_name()))
+                .count()
+    }
+
     /// The state that a client transaction is in, by its name in the RFC: for traces and consoles.
     #[must_use]
     pub fn client_state(&self, id: ClientTransactionId) -> Option<&'static str> {
@@ -226,14 +252,17 @@ impl Transactions {
 
     /// Puts our Via on top (RFC 3261 §18.1.1), and the Content-Length that streams need (§20.14) if it is missing.
     fn stamp(&mut self, request: &mut Request, flow: &Flow, branch: &Branch) {
-        self.via.clear();
-        let transport = flow.kind.via_token();
-        // Writing to a String cannot fail.
-        let _ = write!(
-            self.via,
-            "SIP/2.0/{transport} {};branch={branch}",
-            flow.sent_by()
-        );
+        if self.via_of != Some((flow.kind, flow.local)) {
+            self.via_of = Some((flow.kind, flow.local));
+            self.via = format!(
+                "SIP/2.0/{} {};branch=",
+                flow.kind.via_token(),
+                flow.sent_by()
+            );
+            self.via_prefix = self.via.len();
+        }
+        self.via.truncate(self.via_prefix);
+        self.via.push_str(branch.as_str());
         if !flow.is_reliable() {
             // RFC 3581 §3: ask for the response at the source port.
             self.via.push_str(";rport");

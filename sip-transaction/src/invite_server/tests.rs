@@ -6,7 +6,9 @@ const OK: Bytes = Bytes::from_static(b"200");
 const BUSY: Bytes = Bytes::from_static(b"486");
 
 fn fresh(timing: Timing<'_>) -> InviteServer {
-    InviteServer::new(Box::from(*b"100"), timing, at(0))
+    let mut machine = InviteServer::new(timing, at(0));
+    machine.keep_trying(b"100");
+    machine
 }
 
 fn after(timing: Timing<'_>, event: impl FnOnce(&mut InviteServer) -> Step) -> InviteServer {

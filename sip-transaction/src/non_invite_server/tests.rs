@@ -5,7 +5,9 @@ const TRYING: Bytes = Bytes::from_static(b"100");
 const OK: Bytes = Bytes::from_static(b"200");
 
 fn trying(timing: Timing<'_>) -> NonInviteServer {
-    NonInviteServer::new(Box::from(*b"100"), timing, at(0))
+    let mut machine = NonInviteServer::new(timing, at(0));
+    machine.keep_trying(b"100");
+    machine
 }
 
 fn after(timing: Timing<'_>, event: impl FnOnce(&mut NonInviteServer) -> Step) -> NonInviteServer {

@@ -32,7 +32,7 @@ pub(super) struct Client {
 enum Machine {
     Invite {
         machine: InviteClient,
-        cold: Option<Box<Cold>>,
+        cold: Option<Cold>,
     },
     NonInvite(NonInviteClient),
     /// The transaction of a CANCEL: the transaction user knows nothing of it.
@@ -43,8 +43,8 @@ enum Machine {
 #[derive(Debug)]
 struct Cold {
     skeleton: Skeleton,
-    /// The CANCEL that waits for a provisional response.
-    cancel: Option<Bytes>,
+    /// The CANCEL that waits for a provisional response; empty when it was sent.
+    cancel: Option<Box<[u8]>>,
 }
 
 impl Linked for Client {
@@ -116,10 +116,10 @@ impl Transactions {
             (
                 Machine::Invite {
                     machine,
-                    cold: Some(Box::new(Cold {
+                    cold: Some(Cold {
                         skeleton,
                         cancel: None,
-                    })),
+                    }),
                 },
                 step,
             )
@@ -127,7 +127,11 @@ impl Transactions {
             let (machine, step) = NonInviteClient::new(payload, timing, now);
             (Machine::NonInvite(machine), step)
         };
-        let key = MatchKey::of_branch(branch.as_str(), &method, self.hash_key);
+        let key = MatchKey::of_branch(
+            branch.as_str().as_bytes(),
+            method.as_str().as_bytes(),
+            self.hash_key,
+        );
         let key = self.register_client(key, flow.id, flow.is_reliable(), machine);
         self.apply_client(key, step, None, now);
         ClientTransactionId(key)
@@ -186,7 +190,7 @@ impl Transactions {
                     let scratch = &mut self.scratch;
                     let build = || {
                         scratch.clear();
-                        if let Some(cold) = cold.as_deref() {
+                        if let Some(cold) = cold.as_ref() {
                             cold.skeleton.ack(&response, scratch);
                         }
                         Bytes::copy_from_slice(scratch)
@@ -235,7 +239,7 @@ impl Transactions {
         if cold.cancel.is_none() {
             self.scratch.clear();
             cold.skeleton.cancel(headers, &mut self.scratch);
-            cold.cancel = Some(Bytes::copy_from_slice(&self.scratch));
+            cold.cancel = Some(Box::from(self.scratch.as_slice()));
         }
         let step = machine.on_cancel(timing, now);
         self.apply_client(id.0, step, None, now);
@@ -296,7 +300,7 @@ impl Transactions {
             // What was sent is kept as an empty one, so that a second cancel builds nothing.
             Machine::Invite {
                 cold: Some(cold), ..
-            } if step.cancel => cold.cancel.replace(Bytes::new()),
+            } if step.cancel => cold.cancel.replace(Box::default()),
             Machine::Invite { .. } | Machine::NonInvite(_) | Machine::Cancel(_) => None,
         };
         if let Some(payload) = step.send {
@@ -307,7 +311,7 @@ impl Transactions {
             Some(_) | None => {}
         }
         if let Some(payload) = cancel.filter(|cancel| !cancel.is_empty()) {
-            self.start_cancel(match_key, payload, flow, reliable, now);
+            self.start_cancel(match_key, Bytes::from(payload), flow, reliable, now);
         }
         if step.ended {
             self.end_client(key, internal);

@@ -204,20 +204,17 @@ impl Transactions {
         now: Instant,
     ) {
         let reliable = reply.is_reliable();
-        self.scratch.clear();
-        compose::trying(&request, &mut self.scratch);
-        let trying = Box::from(self.scratch.as_slice());
         let timing = self.timing(reliable);
         let method = request.method();
         let machine = if *method == Method::Invite {
-            let machine = InviteServer::new(trying, timing, now);
+            let machine = InviteServer::new(timing, now);
             Machine::Invite(Box::new(Invite {
                 machine,
                 legacy_to_tag: 0,
                 legacy: identity.legacy,
             }))
         } else {
-            Machine::NonInvite(NonInviteServer::new(trying, timing, now))
+            Machine::NonInvite(NonInviteServer::new(timing, now))
         };
         let is_cancel = *method == Method::Cancel;
         let (merge_key, merged) = self.merge(if is_cancel {
@@ -242,6 +239,10 @@ impl Transactions {
         self.server_keys.insert(match_key, key.index);
         self.server_flows.add(reply.id, key, &mut self.servers);
         self.arm_server(key);
+        self.keep_fresh_trying();
+        self.fresh_trying.clear();
+        compose::trying(&request, &mut self.fresh_trying);
+        self.fresh = Some(key);
         let id = ServerTransactionId(key);
         if is_cancel {
             self.tell_cancel(id, request, identity, flow, now);
@@ -252,6 +253,20 @@ impl Transactions {
                 flow,
                 merged,
             });
+        }
+    }
+
+    /// Most requests are answered before the next one comes: the 100 of the newest one waits in a buffer of the layer,
+    /// and is copied to its transaction only when another one needs the buffer or its timer fires.
+    fn keep_fresh_trying(&mut self) {
+        let fresh = self.fresh.take();
+        match fresh
+            .and_then(|key| self.servers.get_mut(key))
+            .map(|server| &mut server.machine)
+        {
+            Some(Machine::Invite(invite)) => invite.machine.keep_trying(&self.fresh_trying),
+            Some(Machine::NonInvite(machine)) => machine.keep_trying(&self.fresh_trying),
+            None => {}
         }
     }
 
@@ -336,6 +351,9 @@ impl Transactions {
     }
 
     pub(super) fn on_server_deadline(&mut self, key: Key, now: Instant) {
+        if self.fresh == Some(key) {
+            self.keep_fresh_trying();
+        }
         if let Some(server) = self.servers.get_mut(key) {
             server.deadline = None;
         }

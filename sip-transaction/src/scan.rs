@@ -1,0 +1,201 @@
+//! Finds the few bytes that identify a transaction without decoding the fields that they are in.
+//!
+//! What is written as nearly everybody writes it is found by a handful of `memchr`s; anything else (white space in odd
+//! places, quotes, folds, IPv6 references) is left to the typed fields of `sip-message`. Both ways give the same bytes.
+
+use std::borrow::Cow;
+
+use memchr::{memchr, memchr2, memchr3, memrchr};
+use sip_message::{HeaderName, Headers};
+
+/// What matching needs of the top Via (RFC 3261 §17.1.3, §17.2.3).
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TopVia<'a> {
+    pub(crate) host: Cow<'a, [u8]>,
+    /// In digits; empty if there is none.
+    pub(crate) port: Cow<'a, [u8]>,
+    /// Empty if there is none.
+    pub(crate) branch: Cow<'a, [u8]>,
+}
+
+impl<'a> TopVia<'a> {
+    pub(crate) fn of(headers: &'a Headers) -> Option<Self> {
+        let value = headers.get_bytes(HeaderName::Via)?;
+        Self::scan(value).or_else(|| Self::decode(headers))
+    }
+
+    /// `SIP/2.0/UDP host:port;name=value;name` up to a comma.
+    fn scan(value: &'a [u8]) -> Option<Self> {
+        let value = match memchr2(b',', b'"', value) {
+            Some(comma) if value.get(comma) == Some(&b',') => value.get(..comma)?,
+            Some(_) => return None,
+            None => value,
+        };
+        let rest = value.strip_prefix(b"SIP/2.0/")?;
+        let rest = rest.get(memchr(b' ', rest)? + 1..)?;
+        if rest.first() == Some(&b'[') || memchr3(b' ', b'\t', b'\r', rest).is_some() {
+            return None;
+        }
+        let (sent_by, mut params) = split(rest, b';');
+        let (host, port) = split(sent_by, b':');
+        let mut branch: &[u8] = &[];
+        while !params.is_empty() {
+            let (param, others) = split(params, b';');
+            if let Some((name, value)) = param.split_at_checked(7)
+                && name.eq_ignore_ascii_case(b"branch=")
+            {
+                branch = value;
+                break;
+            }
+            params = others;
+        }
+        let plausible =
+            !host.is_empty() && port.iter().all(u8::is_ascii_digit) && port.first() != Some(&b'0');
+        plausible.then_some(Self {
+            host: host.into(),
+            port: port.into(),
+            branch: branch.into(),
+        })
+    }
+
+    fn decode(headers: &Headers) -> Option<Self> {
+        let via = headers.top_via()?;
+        let port = via.port().map(|port| port.to_string()).unwrap_or_default();
+        Some(Self {
+            host: via.host().to_string().into_bytes().into(),
+            port: port.into_bytes().into(),
+            branch: via.branch().unwrap_or_default().as_bytes().to_vec().into(),
+        })
+    }
+}
+
+/// The number and the method of CSeq, as they are written.
+pub(crate) fn cseq(headers: &Headers) -> Option<(&[u8], &[u8])> {
+    let value = headers.get_bytes(HeaderName::CSeq)?;
+    let digits = value
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    let (number, method) = value.split_at_checked(digits)?;
+    let method = method.trim_ascii();
+    (!number.is_empty() && !method.is_empty()).then_some((number, method))
+}
+
+/// The tag of a From or To value; empty if there is none.
+pub(crate) fn tag<'a>(headers: &'a Headers, name: HeaderName) -> Cow<'a, [u8]> {
+    let typed = |name: HeaderName| {
+        let tag = if name == HeaderName::To {
+            headers.to_tag()
+        } else {
+            headers.from_tag()
+        };
+        Cow::Borrowed(tag.unwrap_or_default().as_bytes())
+    };
+    let Some(value) = headers.get_bytes(name.clone()) else {
+        return Cow::Borrowed(&[]);
+    };
+    // Behind the closing bracket there are only parameters.
+    let Some(bracket) = memrchr(b'>', value) else {
+        return typed(name);
+    };
+    let params = value.get(bracket + 1..).unwrap_or_default();
+    if memchr3(b'"', b' ', b'\t', params).is_some() || memchr(b'\r', params).is_some() {
+        return typed(name);
+    }
+    let mut rest = params;
+    while !rest.is_empty() {
+        let (param, others) = split(rest, b';');
+        if let Some((name, value)) = param.split_at_checked(4)
+            && name.eq_ignore_ascii_case(b"tag=")
+        {
+            return value.into();
+        }
+        rest = others;
+    }
+    Cow::Borrowed(&[])
+}
+
+/// What is before a byte and what is behind it.
+fn split(text: &[u8], at: u8) -> (&[u8], &[u8]) {
+    let place = memchr(at, text).unwrap_or(text.len());
+    let (before, behind) = text.split_at_checked(place).unwrap_or((text, &[]));
+    (before, behind.get(1..).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use sip_message::{Message, ParserConfig};
+
+    use super::*;
+
+    fn headers(via: &str, from: &str, cseq: &str) -> Message {
+        let text = format!(
+            "OPTIONS sip:h SIP/2.0\r\nVia: {via}\r\nFrom: {from}\r\nTo: <sip:b@h>\r\nCall-ID: x\r\nCSeq: {cseq}\r\n\r\n"
+        );
+        Message::parse(text.into(), &ParserConfig::default()).unwrap()
+    }
+
+    /// Whatever the scan finds, decoding finds too; where it gives up is no matter.
+    #[test]
+    fn the_scan_agrees_with_the_typed_fields() {
+        let mut scanned = 0;
+        for via in [
+            "SIP/2.0/UDP host;branch=z9hG4bK1",
+            "SIP/2.0/UDP host:5060;branch=z9hG4bK1;rport",
+            "SIP/2.0/TCP 192.0.2.1:5062;rport;received=192.0.2.9;BRANCH=z9hG4bK-a.b~c",
+            "SIP/2.0/UDP host",
+            "SIP/2.0/UDP host;xbranch=1;branch=2",
+            "SIP/2.0/UDP host;branch=a, SIP/2.0/UDP other;branch=b",
+            "SIP/2.0/UDP host , SIP/2.0/UDP other;branch=b",
+            "SIP / 2.0 / UDP host : 5060 ; branch = a",
+            "SIP/2.0/UDP [2001:db8::1]:5060;branch=a",
+            "SIP/2.0/UDP [2001:db8::1];branch=a",
+            "SIP/2.0/UDP host;x=\"a,b;branch=no\";branch=yes",
+            "SIP/2.0/UDP host\r\n ;branch=a",
+            "SIP/2.0/UDP host:05060;branch=a",
+            "SIP/2.0/UDP host;branch=",
+            "SIP/2.0/UDP ;branch=a",
+        ] {
+            let message = headers(via, "<sip:a@h>;tag=1", "1 OPTIONS");
+            let value = message.headers().get_bytes(HeaderName::Via).unwrap();
+            if let (Some(scan), Some(decoded)) =
+                (TopVia::scan(value), TopVia::decode(message.headers()))
+            {
+                assert_eq!(scan, decoded, "{via}");
+                scanned += 1;
+            }
+        }
+        assert!(scanned >= 6, "{scanned}");
+        let mut scanned = 0;
+        for from in [
+            "<sip:a@h>;tag=1",
+            "\"A > B\" <sip:a@h;tag=uri>;x=1;TAG=2;y",
+            "Alice <sip:a@h>",
+            "sip:a@h;tag=3",
+            "<sip:a@h> ; tag = 4",
+            "<sip:a@h>;x=\"a>;tag=no\";tag=5",
+            "<sip:a@h>;mytag=1",
+        ] {
+            let message = headers("SIP/2.0/UDP h;branch=1", from, "1 OPTIONS");
+            let tag = tag(message.headers(), HeaderName::From);
+            assert_eq!(
+                tag,
+                message.headers().from_tag().unwrap_or_default().as_bytes(),
+                "{from}"
+            );
+            scanned += usize::from(!tag.is_empty());
+        }
+        assert_eq!(scanned, 5);
+        for (text, expected) in [
+            ("1 OPTIONS", ("1", "OPTIONS")),
+            ("0042 \t OPTIONS", ("0042", "OPTIONS")),
+        ] {
+            let message = headers("SIP/2.0/UDP h;branch=1", "<sip:a@h>;tag=1", text);
+            let (number, method) = cseq(message.headers()).unwrap();
+            assert_eq!(
+                (number, method),
+                (expected.0.as_bytes(), expected.1.as_bytes())
+            );
+        }
+    }
+}
