@@ -15,13 +15,21 @@ mod contact;
 mod content;
 mod cseq;
 mod date;
+mod dialog;
 mod event;
+mod extension;
+mod general;
+mod identity;
 mod list;
 mod name_addr;
 mod number;
 mod reason;
+mod reliability;
 mod retry_after;
+mod session_timer;
+mod subscription;
 mod text;
+mod valued;
 mod via;
 
 use alloc::vec::Vec;
@@ -34,7 +42,28 @@ pub use self::contact::{Contact, QValue};
 pub use self::content::{Accept, ContentType};
 pub use self::cseq::CSeq;
 pub use self::date::Date;
+pub use self::dialog::{InReplyTo, Join, Replaces, TargetDialog};
 pub use self::event::Event;
+pub use self::extension::{
+    AcceptContact, AcceptResourcePriority, AnswerMode, CellularNetworkInfo, FeatureCaps, FlowTimer,
+    Geolocation, GeolocationError, GeolocationRouting, InfoPackage, MaxBreadth, PAccessNetworkInfo,
+    PAnswerState, PAssertedService, PChargingFunctionAddresses, PChargingVector, PDcsBillingInfo,
+    PDcsLaes, PDcsOsps, PDcsRedirect, PEarlyMedia, PMediaAuthorization, PPreferredService,
+    PPrivateNetworkIndication, PVisitedNetworkId, PermissionMissing, PolicyContact, PolicyId,
+    PrivAnswerMode, RecvInfo, ReferEventsAt, RejectContact, RequestDisposition, ResourcePriority,
+    ResponseSource, SecurityClient, SecurityServer, SecurityVerify, SessionId, TriggerConsent,
+    UserToUser,
+};
+pub use self::general::{
+    AcceptEncoding, AcceptLanguage, AlertInfo, AuthenticationInfo, CallInfo, ContentDisposition,
+    ContentEncoding, ContentId, ContentLanguage, ContentTransferEncoding, ErrorInfo, MimeVersion,
+    Organization, Priority, ProxyAuthenticationInfo, Subject, Timestamp, Warning,
+};
+pub use self::identity::{
+    AdditionalIdentity, Diversion, HistoryInfo, Identity, IdentityInfo, PAssertedIdentity,
+    PAssociatedUri, PCalledPartyId, PChargeInfo, PDcsTracePartyId, PPreferredIdentity, PProfileKey,
+    PRefusedUriList, PServedUser, PUserDatabase, Privacy, RemotePartyId,
+};
 pub use self::list::{Allow, Methods, ProxyRequire, Require, Supported, Tokens, Unsupported};
 pub(crate) use self::name_addr::params_of as name_addr_params;
 pub use self::name_addr::{
@@ -42,7 +71,12 @@ pub use self::name_addr::{
 };
 pub use self::number::{ContentLength, Expires, MaxForwards, MinExpires};
 pub use self::reason::Reason;
+pub use self::reliability::{RAck, RSeq};
 pub use self::retry_after::RetryAfter;
+pub use self::session_timer::{MinSe, Refresher, SessionExpires};
+pub use self::subscription::{
+    AllowEvents, ReferSub, SipETag, SipIfMatch, SubscriptionState, SuppressIfMatch,
+};
 pub use self::text::{CallId, Server, UserAgent};
 pub use self::via::{Transport, Via};
 use crate::error::HeaderError;
@@ -159,6 +193,8 @@ macro_rules! display_encoded {
     ($name:ty) => {
         impl core::fmt::Display for $name {
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                #[allow(unused_imports, reason = "some values have an encode of their own")]
+                use $crate::TypedHeader as _;
                 let mut out = alloc::vec::Vec::new();
                 self.encode(&mut out);
                 f.pad(&alloc::string::String::from_utf8_lossy(&out))

@@ -43,15 +43,23 @@ impl<'a> Params<'a> {
         Self::decode(Cursor::new(text))
     }
 
+    /// Parameters from text whose first one has no semicolon before it: `a=1;b`.
+    pub(crate) fn parse_list(text: &'a str) -> Result<Self, HeaderError> {
+        let mut cursor = Cursor::new(text);
+        cursor.skip_lws();
+        one(&mut cursor)?;
+        Self::decode(cursor)?;
+        Ok(Self {
+            raw: Cow::Borrowed(text),
+        })
+    }
+
     /// Everything from the cursor on, which must be parameters and white space.
     pub(crate) fn decode(mut cursor: Cursor<'a>) -> Result<Self, HeaderError> {
         let from = cursor.pos();
         let mut end = from;
         while cursor.eat_separator(b';') {
-            cursor.token("parameter name expected")?;
-            if cursor.eat_separator(b'=') {
-                value(&mut cursor)?;
-            }
+            one(&mut cursor)?;
             end = cursor.pos();
         }
         cursor.finish("unexpected text after the value")?;
@@ -163,12 +171,30 @@ impl<'a> Params<'a> {
     }
 }
 
+/// `name [ "=" value ]`.
+fn one(cursor: &mut Cursor<'_>) -> Result<(), HeaderError> {
+    cursor.token("parameter name expected")?;
+    if cursor.eat_separator(b'=') {
+        value(cursor)?;
+    }
+    Ok(())
+}
+
 /// `gen-value`: a token, a host (an IPv6 reference has brackets and colons) or a quoted string. Peers also send URIs and
 /// other characters unquoted (`;received=2001:db8::1`, RFC 5118 section 4.5), which are unambiguous up to a
 /// semicolon, a comma or white space.
 fn value(cursor: &mut Cursor<'_>) -> Result<(), HeaderError> {
     if cursor.peek() == Some(b'"') {
         return cursor.quoted().map(drop);
+    }
+    // RFC 8224 §4 `ident-info`: a URI in angle brackets.
+    if cursor.peek() == Some(b'<') {
+        cursor.take_while(|b| b != b'>');
+        return if cursor.eat(b'>') {
+            Ok(())
+        } else {
+            Err(cursor.error("`>` expected"))
+        };
     }
     let value = cursor.take_while(|b| {
         chars::is_token(b)
@@ -294,9 +320,12 @@ impl<'a> Iterator for ParamIter<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            // Before a semicolon there is at most white space.
-            let start = self.rest.as_bytes().iter().position(|&b| b == b';')?;
-            let after = self.rest.get(start + 1..)?;
+            if self.rest.is_empty() {
+                return None;
+            }
+            // Parameters start with a semicolon, after white space; the first of a list of them may lack it.
+            let trimmed = self.rest.trim_start_matches([' ', '\t', '\r', '\n']);
+            let after = trimmed.strip_prefix(';').unwrap_or(trimmed);
             let end = param_end(after);
             let (param, rest) = after.split_at_checked(end)?;
             self.rest = rest;
@@ -326,6 +355,10 @@ fn param_end(text: &str) -> usize {
                     return bytes.len();
                 }
                 pos = cursor.pos();
+            }
+            b'<' => {
+                let rest = bytes.get(pos..).unwrap_or_default();
+                pos += memchr::memchr(b'>', rest).unwrap_or(rest.len());
             }
             _ => pos += 1,
         }

@@ -20,6 +20,15 @@ pub struct AuthParams<'a> {
 }
 
 impl<'a> AuthParams<'a> {
+    /// Reads the text of a header without a scheme.
+    pub(crate) fn parse(text: &'a str) -> Result<Self, HeaderError> {
+        Self::decode(Cursor::new(text))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.raw
+    }
+
     /// Everything from the cursor on. Empty elements are passed over.
     fn decode(mut cursor: Cursor<'a>) -> Result<Self, HeaderError> {
         cursor.skip_lws();

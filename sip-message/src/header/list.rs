@@ -73,18 +73,18 @@ macro_rules! token_list {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Debug)]
-        pub struct $name<'a>(Tokens<'a>);
+        pub struct $name<'a>($crate::header::Tokens<'a>);
 
         impl<'a> $name<'a> {
             /// A list of these tokens.
             #[must_use]
             pub const fn from_slice(tokens: &'a [&'a str]) -> Self {
-                Self(Tokens::from_slice(tokens))
+                Self($crate::header::Tokens::from_slice(tokens))
             }
 
             /// The tokens in order.
             #[must_use]
-            pub fn iter(&self) -> Tokens<'a> {
+            pub fn iter(&self) -> $crate::header::Tokens<'a> {
                 self.0.clone()
             }
 
@@ -95,11 +95,17 @@ macro_rules! token_list {
             }
         }
 
+        impl PartialEq for $name<'_> {
+            fn eq(&self, other: &Self) -> bool {
+                self.iter().eq(other.iter())
+            }
+        }
+
         impl<'a> IntoIterator for &$name<'a> {
             type Item = &'a str;
-            type IntoIter = Tokens<'a>;
+            type IntoIter = $crate::header::Tokens<'a>;
 
-            fn into_iter(self) -> Tokens<'a> {
+            fn into_iter(self) -> $crate::header::Tokens<'a> {
                 self.iter()
             }
         }
@@ -108,15 +114,17 @@ macro_rules! token_list {
             const NAME: $crate::HeaderName = $crate::HeaderName::$name;
 
             fn decode(values: &mut $crate::Values<'a>) -> Result<Self, $crate::HeaderError> {
-                Tokens::decode(values).map(Self)
+                $crate::header::Tokens::decode(values).map(Self)
             }
 
-            fn encode(&self, out: &mut Vec<u8>) {
+            fn encode(&self, out: &mut alloc::vec::Vec<u8>) {
                 self.0.encode(out);
             }
         }
     };
 }
+
+pub(crate) use token_list;
 
 token_list! {
     /// The option tags of the extensions that the sender supports (RFC 3261 §20.37).
@@ -175,6 +183,12 @@ impl<'a> Allow<'a> {
     #[must_use]
     pub fn contains(&self, method: &Method) -> bool {
         self.iter().any(|other| other == *method)
+    }
+}
+
+impl PartialEq for Allow<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
     }
 }
 

@@ -1,13 +1,5 @@
 //! Headers that are one number: Content-Length, Max-Forwards, Expires, Min-Expires.
 
-use alloc::vec::Vec;
-
-use super::TypedHeader;
-use crate::error::HeaderError;
-use crate::headers::Values;
-use crate::lex::Cursor;
-use crate::name::HeaderName;
-
 macro_rules! number_header {
     ($(#[$doc:meta])* $name:ident($int:ty), $reason:literal) => {
         $(#[$doc])*
@@ -15,24 +7,26 @@ macro_rules! number_header {
         #[expect(clippy::exhaustive_structs, reason = "a number and nothing else")]
         pub struct $name(pub $int);
 
-        impl<'a> TypedHeader<'a> for $name {
-            const NAME: HeaderName = HeaderName::$name;
+        impl<'a> $crate::TypedHeader<'a> for $name {
+            const NAME: $crate::HeaderName = $crate::HeaderName::$name;
 
-            fn decode(values: &mut Values<'a>) -> Result<Self, HeaderError> {
-                let mut cursor = Cursor::new(super::one(values)?);
+            fn decode(values: &mut $crate::Values<'a>) -> Result<Self, $crate::HeaderError> {
+                let mut cursor = $crate::lex::Cursor::new($crate::header::one(values)?);
                 let number = cursor.number($reason)?;
                 cursor.finish($reason)?;
-                <$int>::try_from(number).map(Self).map_err(|_| HeaderError::new($reason, 0))
+                <$int>::try_from(number).map(Self).map_err(|_| $crate::HeaderError::new($reason, 0))
             }
 
-            fn encode(&self, out: &mut Vec<u8>) {
-                super::push_decimal(out, self.0.into());
+            fn encode(&self, out: &mut alloc::vec::Vec<u8>) {
+                $crate::header::push_decimal(out, self.0.into());
             }
         }
 
-        super::display_encoded!($name);
+        $crate::header::display_encoded!($name);
     };
 }
+
+pub(crate) use number_header;
 
 number_header! {
     /// The size of the body in bytes (RFC 3261 §20.14).

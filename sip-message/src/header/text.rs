@@ -41,19 +41,21 @@ macro_rules! text_header {
         #[expect(clippy::exhaustive_structs, reason = "a text and nothing else")]
         pub struct $name<'a>(pub &'a str);
 
-        impl<'a> TypedHeader<'a> for $name<'a> {
-            const NAME: HeaderName = HeaderName::$name;
+        impl<'a> $crate::TypedHeader<'a> for $name<'a> {
+            const NAME: $crate::HeaderName = $crate::HeaderName::$name;
 
-            fn decode(values: &mut Values<'a>) -> Result<Self, HeaderError> {
-                super::one(values).map(Self)
+            fn decode(values: &mut $crate::Values<'a>) -> Result<Self, $crate::HeaderError> {
+                $crate::header::one(values).map(Self)
             }
 
-            fn encode(&self, out: &mut Vec<u8>) {
+            fn encode(&self, out: &mut alloc::vec::Vec<u8>) {
                 out.extend_from_slice(self.0.as_bytes());
             }
         }
     };
 }
+
+pub(crate) use text_header;
 
 text_header! {
     /// What software the user agent client is (RFC 3261 §20.41).

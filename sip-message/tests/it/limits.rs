@@ -101,7 +101,7 @@ fn rfc3261_7_3_field_lines() {
         Some(400),
     );
     check(
-        [&options("")[..at].as_bytes(), &b"a: \xff\r\n\r\n"[..]].concat(),
+        [&options("").as_bytes()[..at], &b"a: \xff\r\n\r\n"[..]].concat(),
         Kind::NotUtf8,
         at + 3,
         Some(400),
@@ -234,7 +234,7 @@ fn leniencies_are_named() {
     config.accept_non_utf8 = true;
     let at = options("").len() - 2;
     let text = [
-        &options("")[..at].as_bytes(),
+        &options("").as_bytes()[..at],
         &b"Subject: caf\xe9\r\nSupported: a, \xff, b\r\n\r\n"[..],
     ]
     .concat();

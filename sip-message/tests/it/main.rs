@@ -1,5 +1,9 @@
 //! Tests of the crate through its public API: corpora with verdicts, properties, limits.
 #![allow(missing_docs, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests, which clippy does not see as such"
+)]
 
 mod examples;
 mod limits;

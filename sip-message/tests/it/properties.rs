@@ -263,7 +263,7 @@ proptest! {
                     let after = headers.decrement_max_forwards();
                     prop_assert_eq!(after, before.map_or(Some(70), |max| max.checked_sub(1)));
                     match model.iter_mut().find(|(name, _)| is(name, "Max-Forwards", "Max-Forwards")) {
-                        Some(field) => field.1 = after.map_or(field.1.clone(), |max| max.to_string()),
+                        Some(field) => field.1 = after.map_or_else(|| field.1.clone(), |max| max.to_string()),
                         None => model.push(("Max-Forwards".to_owned(), "70".to_owned())),
                     }
                 }
