@@ -3,7 +3,7 @@
 mod client;
 mod server;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -15,7 +15,8 @@ use sip_transport::{DeadlineQueue, Flow, FlowId, Rng, Seed, TransportKind};
 use self::client::Client;
 use self::server::Server;
 use crate::links::FlowLists;
-use crate::matching::{MatchMap, PassThrough};
+use crate::matching::{MatchMap, PassThrough, RequestIdentity};
+use crate::outputs::Outputs;
 use crate::siphash::HashKey;
 use crate::slab::{Key, Slab};
 use crate::timer::Timing;
@@ -66,9 +67,11 @@ pub struct Transactions {
     client_flows: FlowLists,
     server_flows: FlowLists,
     deadlines: DeadlineQueue<TransactionId>,
-    outputs: VecDeque<Output>,
+    outputs: Outputs,
     last_now: Option<Instant>,
     stats: Stats,
+    /// What identifies the request that is being handled.
+    identity: Option<RequestIdentity>,
     /// The newest server transaction, and the 100 for it, which the transaction gets only if it needs it.
     fresh: Option<Key>,
     fresh_trying: Vec<u8>,
@@ -97,9 +100,10 @@ impl Transactions {
             client_flows: FlowLists::default(),
             server_flows: FlowLists::default(),
             deadlines: DeadlineQueue::new(),
-            outputs: VecDeque::new(),
+            outputs: Outputs::default(),
             last_now: None,
             stats: Stats::default(),
+            identity: None,
             fresh: None,
             fresh_trying: Vec::new(),
             scratch: Vec::new(),
@@ -112,13 +116,23 @@ impl Transactions {
     /// Something arrived from the transport.
     pub fn handle_input(&mut self, input: Input, now: Instant) {
         self.last_now = Some(now);
+        // Retransmissions are recognised before anything is moved.
+        if let Input::Message {
+            message: Message::Request(request),
+            reply,
+            ..
+        } = &input
+            && self.absorb_request(request, reply)
+        {
+            return;
+        }
         match input {
             Input::Message {
                 message: Message::Request(request),
                 flow,
                 reply,
             } => {
-                self.on_request(request, flow, reply, now);
+                self.on_new_request(request, flow, reply, now);
             }
             Input::Message {
                 message: Message::Response(response),
@@ -149,7 +163,7 @@ impl Transactions {
 
     /// The next thing to do, in the order in which the causes came. To be drained after every mutating call.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.outputs.pop()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called: the earliest deadline, and at once while outputs
@@ -242,14 +256,6 @@ impl Transactions {
         }
     }
 
-    fn transmit(&mut self, flow: FlowId, payload: Bytes) {
-        self.outputs.push_back(Output::Transmit { flow, payload });
-    }
-
-    fn tell(&mut self, event: Event) {
-        self.outputs.push_back(Output::Event(event));
-    }
-
     /// Puts our Via on top (RFC 3261 §18.1.1), and the Content-Length that streams need (§20.14) if it is missing.
     fn stamp(&mut self, request: &mut Request, flow: &Flow, branch: &Branch) {
         if self.via_of != Some((flow.kind, flow.local)) {
@@ -320,24 +326,24 @@ impl TransactionLayer for Transactions {
         let branch = Branch::mint(&mut self.rng, self.config.worker, None);
         self.stamp(&mut ack, &flow, &branch);
         let payload = ack.to_bytes();
-        self.transmit(flow.id, payload.clone());
+        self.outputs.transmit(flow.id, payload.clone());
         payload
     }
 
     fn retransmit(&mut self, payload: Bytes, flow: FlowId, now: Instant) {
         self.last_now = Some(now);
-        self.transmit(flow, payload);
+        self.outputs.transmit(flow, payload);
     }
 
     fn forward_response(&mut self, response: Response, flow: FlowId, now: Instant) {
         self.last_now = Some(now);
-        self.transmit(flow, response.to_bytes());
+        self.outputs.transmit(flow, response.to_bytes());
     }
 
     fn forward_request(&mut self, mut request: Request, flow: Flow, now: Instant) {
         self.last_now = Some(now);
         let branch = Branch::stateless(&request);
         self.stamp(&mut request, &flow, &branch);
-        self.transmit(flow.id, request.to_bytes());
+        self.outputs.transmit(flow.id, request.to_bytes());
     }
 }

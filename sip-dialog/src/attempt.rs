@@ -1,0 +1,342 @@
+//! [`Attempts`]: requests on their way, through the choice of a flow, challenges, and the next flow when one fails.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use sip_message::{HeaderName, Method, Request, Response, StatusCode, Uri};
+use sip_transaction::{ClientTransactionId, TransactionLayer};
+use sip_transport::{Flow, Seed, SelectError};
+
+use crate::authentication::{AccountKey, Authenticator, Credential, Demand};
+use crate::io::{FailureCause, Output, Token};
+
+/// Challenges in a row that are answered for one request: one for each proxy on the way, and a stale one.
+const ROUNDS: u8 = 5;
+
+/// A number that is not used again: which attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct AttemptId(u64);
+
+/// Whose request it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// A request out of a dialog.
+    Request(crate::RequestId),
+    /// The INVITE that makes a session.
+    Invite(crate::SessionId),
+    /// A BYE.
+    Bye(crate::SessionId),
+    /// Nobody waits for it: the BYE of a dialog that was not wanted.
+    Nobody,
+}
+
+/// What happened to an attempt.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "moved once, at the end of a request"
+)]
+pub(crate) enum Progress {
+    /// A response that is not a challenge that we answered.
+    Response(Owner, Request, Response),
+    /// It ended without one.
+    Failed(Owner, FailureCause),
+}
+
+#[derive(Debug)]
+struct Attempt {
+    owner: Owner,
+    request: Request,
+    next_hop: Uri,
+    account: AccountKey,
+    /// Flows that were not tried yet, best last.
+    flows: Vec<Flow>,
+    flow: Option<Flow>,
+    transaction: Option<ClientTransactionId>,
+    /// Whether a challenge was answered.
+    answered: bool,
+    rounds: u8,
+    /// The response whose challenges wait for credentials, and those that are still to be asked for.
+    challenged: Option<(Response, Vec<Demand>)>,
+    cancelled: bool,
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) struct Attempts {
+    next: u64,
+    /// Keyed by numbers that we mint.
+    attempts: HashMap<AttemptId, Attempt>,
+    by_transaction: HashMap<ClientTransactionId, AttemptId>,
+    authenticator: Authenticator,
+}
+
+impl Attempts {
+    pub(crate) fn new(seed: &Seed) -> Self {
+        Self {
+            next: 0,
+            attempts: HashMap::new(),
+            by_transaction: HashMap::new(),
+            authenticator: Authenticator::new(seed),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.attempts.len()
+    }
+
+    /// Starts a request; a flow is asked for first.
+    pub(crate) fn start(
+        &mut self,
+        owner: Owner,
+        request: Request,
+        next_hop: Uri,
+        account: AccountKey,
+        out: &mut impl Extend<Output>,
+    ) -> AttemptId {
+        let id = AttemptId(self.next);
+        self.next += 1;
+        let mut request = request;
+        self.authenticator
+            .authorize(account, next_hop.as_str(), &mut request);
+        let size = request.to_bytes().len();
+        out.extend([Output::SelectFlow {
+            token: Token::Attempt(id.0),
+            next_hop: next_hop.clone(),
+            size,
+        }]);
+        let attempt = Attempt {
+            owner,
+            request,
+            next_hop,
+            account,
+            flows: Vec::new(),
+            flow: None,
+            transaction: None,
+            answered: false,
+            rounds: 0,
+            challenged: None,
+            cancelled: false,
+        };
+        self.attempts.insert(id, attempt);
+        id
+    }
+
+    /// Cancels an INVITE. Returns false when nothing was sent yet: the attempt is then gone.
+    pub(crate) fn cancel(
+        &mut self,
+        id: AttemptId,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> bool {
+        let Some(attempt) = self.attempts.get_mut(&id) else {
+            return false;
+        };
+        attempt.cancelled = true;
+        if let Some(transaction) = attempt.transaction
+            && t.cancel(transaction, &[], now).is_ok()
+        {
+            return true;
+        }
+        self.remove(id);
+        false
+    }
+
+    pub(crate) fn remove(&mut self, id: AttemptId) {
+        if let Some(transaction) = self
+            .attempts
+            .remove(&id)
+            .and_then(|attempt| attempt.transaction)
+        {
+            self.by_transaction.remove(&transaction);
+        }
+    }
+
+    /// The answer to [`Output::SelectFlow`].
+    pub(crate) fn flow_selected(
+        &mut self,
+        number: u64,
+        result: Result<Vec<Flow>, SelectError>,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> Option<Progress> {
+        let id = AttemptId(number);
+        let attempt = self.attempts.get_mut(&id)?;
+        match result {
+            Ok(mut flows) => {
+                flows.reverse();
+                attempt.flows = flows;
+                self.next_flow(id, FailureCause::Unreachable, t, now)
+            }
+            Err(error) => {
+                let owner = attempt.owner;
+                self.remove(id);
+                Some(Progress::Failed(owner, FailureCause::NoFlow(error)))
+            }
+        }
+    }
+
+    /// Tries the next flow (RFC 3263 section 4.3), or fails with `cause` when there is none.
+    fn next_flow(
+        &mut self,
+        id: AttemptId,
+        cause: FailureCause,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> Option<Progress> {
+        let attempt = self.attempts.get_mut(&id)?;
+        match attempt.flows.pop() {
+            Some(flow) if !attempt.cancelled => {
+                attempt.flow = Some(flow);
+                self.send(id, flow, t, now);
+                None
+            }
+            _ => {
+                let owner = attempt.owner;
+                self.remove(id);
+                Some(Progress::Failed(owner, cause))
+            }
+        }
+    }
+
+    fn send(&mut self, id: AttemptId, flow: Flow, t: &mut dyn TransactionLayer, now: Instant) {
+        let Some(attempt) = self.attempts.get_mut(&id) else {
+            return;
+        };
+        if let Some(old) = attempt.transaction.take() {
+            self.by_transaction.remove(&old);
+        }
+        let transaction = t.request(attempt.request.clone(), flow, now);
+        attempt.transaction = Some(transaction);
+        self.by_transaction.insert(transaction, id);
+    }
+
+    pub(crate) fn owns(&self, transaction: ClientTransactionId) -> bool {
+        self.by_transaction.contains_key(&transaction)
+    }
+
+    /// A response to one of our requests.
+    pub(crate) fn response(
+        &mut self,
+        transaction: ClientTransactionId,
+        response: Response,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+        out: &mut impl Extend<Output>,
+    ) -> Option<Progress> {
+        let id = *self.by_transaction.get(&transaction)?;
+        let attempt = self.attempts.get_mut(&id)?;
+        let status = response.status();
+        if status.is_provisional() {
+            return Some(Progress::Response(
+                attempt.owner,
+                attempt.request.clone(),
+                response,
+            ));
+        }
+        let challenged = status == StatusCode::UNAUTHORIZED
+            || status == StatusCode::PROXY_AUTHENTICATION_REQUIRED;
+        if challenged && !attempt.cancelled {
+            let mut demands = Demand::all(&response);
+            demands.retain(|demand| Authenticator::is_new(demand, attempt.answered));
+            if !demands.is_empty() && attempt.rounds < ROUNDS {
+                attempt.rounds += 1;
+                attempt.challenged = Some((response, demands));
+                return self.ask(id, out);
+            }
+            self.authenticator
+                .forget(attempt.account, attempt.next_hop.as_str());
+        }
+        // RFC 3263 section 4.3: a 503 is a failure of the server, and the next one is tried.
+        if status == StatusCode::SERVICE_UNAVAILABLE
+            && !attempt.flows.is_empty()
+            && !attempt.cancelled
+        {
+            return self.next_flow(id, FailureCause::Unreachable, t, now);
+        }
+        let (owner, request) = (attempt.owner, attempt.request.clone());
+        // Further 2xx to an INVITE come by the dialogs' own matching.
+        self.remove(id);
+        Some(Progress::Response(owner, request, response))
+    }
+
+    /// Asks for the credentials of the next challenge.
+    fn ask(&mut self, id: AttemptId, out: &mut impl Extend<Output>) -> Option<Progress> {
+        let attempt = self.attempts.get_mut(&id)?;
+        let (_, demands) = attempt.challenged.as_ref()?;
+        let demand = demands.last()?;
+        out.extend([Output::Authenticate {
+            token: Token::Attempt(id.0),
+            account: attempt.account,
+            realm: demand.realm.clone(),
+            proxy: demand.proxy,
+        }]);
+        None
+    }
+
+    /// The answer to [`Output::Authenticate`].
+    pub(crate) fn credentials(
+        &mut self,
+        number: u64,
+        credential: Option<Credential>,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+        out: &mut impl Extend<Output>,
+    ) -> Option<Progress> {
+        let id = AttemptId(number);
+        let attempt = self.attempts.get_mut(&id)?;
+        let (response, mut demands) = attempt.challenged.take()?;
+        if let (Some(credential), Some(demand)) = (credential, demands.pop()) {
+            self.authenticator.learn(
+                attempt.account,
+                attempt.next_hop.as_str(),
+                demand,
+                credential,
+            );
+            attempt.answered = true;
+        } else {
+            demands.clear();
+            if !attempt.answered {
+                let (owner, request) = (attempt.owner, attempt.request.clone());
+                self.remove(id);
+                return Some(Progress::Response(owner, request, response));
+            }
+        }
+        if !demands.is_empty() {
+            attempt.challenged = Some((response, demands));
+            return self.ask(id, out);
+        }
+        if attempt.cancelled {
+            let owner = attempt.owner;
+            self.remove(id);
+            return Some(Progress::Failed(owner, FailureCause::Cancelled));
+        }
+        // Section 22.2: the same request with a higher CSeq.
+        let (number, method) = attempt.request.headers().cseq()?;
+        set_cseq(&mut attempt.request, number.saturating_add(1), method);
+        let (account, next_hop) = (attempt.account, attempt.next_hop.as_str().to_owned());
+        self.authenticator
+            .authorize(account, &next_hop, &mut attempt.request);
+        let flow = attempt.flow?;
+        self.send(id, flow, t, now);
+        None
+    }
+
+    /// The transaction ended without a final response.
+    pub(crate) fn failed(
+        &mut self,
+        transaction: ClientTransactionId,
+        cause: FailureCause,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> Option<Progress> {
+        let id = *self.by_transaction.get(&transaction)?;
+        self.next_flow(id, cause, t, now)
+    }
+}
+
+fn set_cseq(request: &mut Request, number: u32, method: Method) {
+    request
+        .headers_mut()
+        .replace(HeaderName::CSeq, format!("{number} {method}"));
+}

@@ -1,0 +1,262 @@
+//! What goes into [`Dialogs`](crate::Dialogs) and what comes out.
+
+use std::fmt;
+
+use bytes::Bytes;
+use sip_message::{Request, Response, StatusCode, Uri};
+use sip_transaction::ServerTransactionId;
+use sip_transport::{Flow, SelectError};
+
+use crate::{AccountKey, RequestId, SessionId};
+
+/// Names a question; its answer has the same token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "opaque to those who hand it back")]
+pub enum Token {
+    /// A request waits.
+    #[doc(hidden)]
+    Attempt(u64),
+    /// An ACK waits.
+    #[doc(hidden)]
+    Ack(SessionId, u64),
+}
+
+/// What the layer cannot do itself, and what it tells.
+#[derive(Debug)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a driver that ignores a variant must not compile"
+)]
+#[expect(clippy::large_enum_variant, reason = "events are the usual case")]
+pub enum Output {
+    /// Choose flows to `next_hop` for a message of about `size` bytes; answered by [`Dialogs::flow_selected`](crate::Dialogs::flow_selected).
+    SelectFlow {
+        /// Goes into the answer.
+        token: Token,
+        /// Where the message goes.
+        next_hop: Uri,
+        /// Its size in bytes, without the Via.
+        size: usize,
+    },
+    /// Find the credentials of `account` for `realm`; answered by [`Dialogs::credentials`](crate::Dialogs::credentials).
+    Authenticate {
+        /// Goes into the answer.
+        token: Token,
+        /// Whose credentials.
+        account: AccountKey,
+        /// Who wants them.
+        realm: String,
+        /// Whether a proxy does (407).
+        proxy: bool,
+    },
+    /// Something happened.
+    Event(Event),
+}
+
+/// A body as it is offered or answered; this layer does not look into it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a body has a type and bytes")]
+pub struct Body {
+    /// The Content-Type.
+    pub content_type: String,
+    /// The bytes.
+    pub content: Bytes,
+}
+
+impl Body {
+    /// A session description.
+    #[must_use]
+    pub fn sdp(content: impl Into<Bytes>) -> Self {
+        Self {
+            content_type: "application/sdp".to_owned(),
+            content: content.into(),
+        }
+    }
+
+    pub(crate) fn of(headers: &sip_message::Headers, content: Bytes) -> Option<Self> {
+        if content.is_empty() {
+            return None;
+        }
+        let content_type = headers
+            .get(sip_message::HeaderName::ContentType)
+            .unwrap_or("application/sdp")
+            .to_owned();
+        // A copy of its own: a slice would keep the whole datagram.
+        Some(Self {
+            content_type,
+            content: Bytes::copy_from_slice(&content),
+        })
+    }
+}
+
+/// What happened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The final response to a request out of a dialog.
+    Responded {
+        /// Which request.
+        id: RequestId,
+        /// The response.
+        response: Response,
+    },
+    /// A request out of a dialog had no response.
+    Failed {
+        /// Which request.
+        id: RequestId,
+        /// Why.
+        cause: FailureCause,
+    },
+    /// Someone calls.
+    Incoming {
+        /// The new session.
+        session: SessionId,
+        /// The INVITE.
+        request: Request,
+        /// How it arrived.
+        flow: Flow,
+    },
+    /// A provisional response other than 100.
+    Progress {
+        /// Which session.
+        session: SessionId,
+        /// The status.
+        status: StatusCode,
+        /// Its body.
+        body: Option<Body>,
+    },
+    /// Our INVITE was accepted; the ACK is on its way.
+    Accepted {
+        /// Which session.
+        session: SessionId,
+        /// The body of the 2xx.
+        body: Option<Body>,
+        /// The Contact of whom we reached.
+        remote_target: String,
+    },
+    /// Our INVITE was not accepted. The session is over.
+    Rejected {
+        /// Which session.
+        session: SessionId,
+        /// Why.
+        cause: RejectCause,
+    },
+    /// The ACK to our 2xx has come.
+    Confirmed {
+        /// Which session.
+        session: SessionId,
+        /// Its body.
+        body: Option<Body>,
+    },
+    /// The other side wants to change the session; answered by [`Dialogs::accept_reinvite`](crate::Dialogs::accept_reinvite) or
+    /// [`Dialogs::reject_reinvite`](crate::Dialogs::reject_reinvite).
+    ReInvite {
+        /// Which session.
+        session: SessionId,
+        /// The offer; without one, the 2xx has to make one.
+        body: Option<Body>,
+    },
+    /// A request within the dialog that the application may know: answered by [`Dialogs::respond_within`](crate::Dialogs::respond_within).
+    Within {
+        /// Which session.
+        session: SessionId,
+        /// Its transaction.
+        id: ServerTransactionId,
+        /// The request.
+        request: Request,
+    },
+    /// The session is over.
+    Ended {
+        /// Which session.
+        session: SessionId,
+        /// Why.
+        cause: EndCause,
+    },
+}
+
+impl Event {
+    /// The session that it is about.
+    #[must_use]
+    pub const fn session(&self) -> Option<SessionId> {
+        match self {
+            Self::Responded { .. } | Self::Failed { .. } => None,
+            Self::Incoming { session, .. }
+            | Self::Progress { session, .. }
+            | Self::Accepted { session, .. }
+            | Self::Rejected { session, .. }
+            | Self::Confirmed { session, .. }
+            | Self::ReInvite { session, .. }
+            | Self::Within { session, .. }
+            | Self::Ended { session, .. } => Some(*session),
+        }
+    }
+
+    /// Whether it is the last event of its session.
+    #[must_use]
+    pub const fn is_end(&self) -> bool {
+        matches!(self, Self::Rejected { .. } | Self::Ended { .. })
+    }
+}
+
+/// Why a request had no response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FailureCause {
+    /// Nobody answered within 64 times T1 (Timers B and F).
+    TimedOut,
+    /// The flow failed: nothing listens there, the connection was lost.
+    Unreachable,
+    /// There is no flow to the next hop.
+    NoFlow(SelectError),
+    /// We gave up before it was sent.
+    Cancelled,
+    /// A limit of ours on transactions was reached.
+    Limit,
+}
+
+impl fmt::Display for FailureCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut => f.write_str("no answer in time"),
+            Self::Unreachable => {
+                f.write_str("nothing listens there, or the network does not reach it")
+            }
+            Self::NoFlow(error) => error.fmt(f),
+            Self::Cancelled => f.write_str("given up"),
+            Self::Limit => f.write_str("too many requests at once"),
+        }
+    }
+}
+
+/// Why an INVITE came to nothing.
+#[derive(Debug)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "there is a final response or there is none"
+)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "moved once, at the end of a call"
+)]
+pub enum RejectCause {
+    /// A final response other than 2xx.
+    Response(Response),
+    /// No final response.
+    Failed(FailureCause),
+}
+
+/// Why a session is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EndCause {
+    /// We ended it.
+    Local,
+    /// A BYE came.
+    Remote,
+    /// The caller gave up before we answered.
+    Cancelled,
+    /// The ACK to our 2xx never came (RFC 3261 section 13.3.1.4).
+    NoAck,
+    /// The other side does not know the dialog any more (section 12.2.1.2).
+    Lost,
+}
