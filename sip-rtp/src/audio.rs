@@ -511,12 +511,12 @@ impl AudioStream {
         {
             decoder.decode(&packet.payload, &mut self.frame);
         }
-        let quiet = self
-            .frame
-            .iter()
-            .all(|sample| i32::from(*sample).abs() < QUIET_PEAK);
         if !self.frame.is_empty() && !self.buffer.is_empty() && self.buffer.surplus(now) > 0 {
-            if quiet {
+            if self
+                .frame
+                .iter()
+                .all(|sample| i32::from(*sample).abs() < QUIET_PEAK)
+            {
                 self.buffer.discard();
                 return Played::Audio;
             }

@@ -245,34 +245,40 @@ pub struct RtpHeader<'a> {
 impl RtpHeader<'_> {
     /// Appends a packet with this header and `payload` to `out`.
     pub fn write(&self, payload: &[u8], out: &mut Vec<u8>) {
-        self.write_padded(payload, 0, out);
+        if !self.csrc.is_empty() || self.extension.is_some() {
+            return self.write_padded(payload, 0, out);
+        }
+        // Nearly every packet: twelve octets and the payload.
+        out.reserve(FIXED_HEADER_LEN + payload.len());
+        out.extend_from_slice(&self.fixed(0x80));
+        out.extend_from_slice(payload);
     }
 
     /// Appends a packet and `padding` octets of padding (RFC 3550 §5.1), 0 for none.
     pub fn write_padded(&self, payload: &[u8], padding: u8, out: &mut Vec<u8>) {
         let csrc = self.csrc.get(..15).unwrap_or(self.csrc);
-        // At most 15, so the cast keeps the value.
-        let count = csrc.len() as u8;
-        out.reserve(FIXED_HEADER_LEN + csrc.len() * 4 + payload.len() + usize::from(padding) + 4);
-        let mut fixed = [0; FIXED_HEADER_LEN];
-        fixed[0] =
-            0x80 | (u8::from(padding > 0) << 5) | (u8::from(self.extension.is_some()) << 4) | count;
-        fixed[1] = (u8::from(self.marker) << 7) | (self.payload_type & 0x7f);
-        fixed[2..4].copy_from_slice(&self.sequence.to_be_bytes());
-        fixed[4..8].copy_from_slice(&self.timestamp.to_be_bytes());
-        fixed[8..12].copy_from_slice(&self.ssrc.to_be_bytes());
-        out.extend_from_slice(&fixed);
-        for source in csrc {
-            out.extend_from_slice(&source.to_be_bytes());
-        }
-        if let Some(extension) = self.extension {
-            // The length field counts 32-bit words in 16 bits.
+        // The length field of an extension counts 32-bit words in 16 bits.
+        let extension = self.extension.map(|extension| {
             let data = extension
                 .data
                 .get(..usize::from(u16::MAX) * 4)
                 .unwrap_or(extension.data);
-            let words = data.len().div_ceil(4);
-            out.extend_from_slice(&extension.profile.to_be_bytes());
+            (extension.profile, data, data.len().div_ceil(4))
+        });
+        let words = extension.map_or(0, |(_, _, words)| words + 1);
+        out.reserve(
+            FIXED_HEADER_LEN + (csrc.len() + words) * 4 + payload.len() + usize::from(padding),
+        );
+        // At most 15, so the cast keeps the value.
+        let count = csrc.len() as u8;
+        let first =
+            0x80 | (u8::from(padding > 0) << 5) | (u8::from(extension.is_some()) << 4) | count;
+        out.extend_from_slice(&self.fixed(first));
+        for source in csrc {
+            out.extend_from_slice(&source.to_be_bytes());
+        }
+        if let Some((profile, data, words)) = extension {
+            out.extend_from_slice(&profile.to_be_bytes());
             out.extend_from_slice(&(words as u16).to_be_bytes());
             out.extend_from_slice(data);
             out.resize(out.len() + words * 4 - data.len(), 0);
@@ -282,6 +288,29 @@ impl RtpHeader<'_> {
             out.resize(out.len() + usize::from(padding) - 1, 0);
             out.push(padding);
         }
+    }
+
+    /// The fixed header with this first octet.
+    #[inline]
+    fn fixed(&self, first: u8) -> [u8; FIXED_HEADER_LEN] {
+        let sequence = self.sequence.to_be_bytes();
+        let [t0, t1, t2, t3] = self.timestamp.to_be_bytes();
+        let [s0, s1, s2, s3] = self.ssrc.to_be_bytes();
+        let second = (u8::from(self.marker) << 7) | (self.payload_type & 0x7f);
+        [
+            first,
+            second,
+            sequence[0],
+            sequence[1],
+            t0,
+            t1,
+            t2,
+            t3,
+            s0,
+            s1,
+            s2,
+            s3,
+        ]
     }
 }
 

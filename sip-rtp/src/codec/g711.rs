@@ -16,24 +16,28 @@ static PCMA_DECODE: [i16; 256] = pcma_decode_table();
 
 /// The µ-law octet of a sample.
 #[must_use]
+#[inline]
 pub fn pcmu_encode(sample: i16) -> u8 {
     PCMU_ENCODE[usize::from(sample.cast_unsigned() >> 2)]
 }
 
 /// The sample of a µ-law octet.
 #[must_use]
+#[inline]
 pub fn pcmu_decode(octet: u8) -> i16 {
     PCMU_DECODE[usize::from(octet)]
 }
 
 /// The A-law octet of a sample.
 #[must_use]
+#[inline]
 pub fn pcma_encode(sample: i16) -> u8 {
     PCMA_ENCODE[usize::from(sample.cast_unsigned() >> 3)]
 }
 
 /// The sample of an A-law octet.
 #[must_use]
+#[inline]
 pub fn pcma_decode(octet: u8) -> i16 {
     PCMA_DECODE[usize::from(octet)]
 }
@@ -74,13 +78,13 @@ impl Codec for Pcmu {
 
 impl Encoder for Pcmu {
     fn encode(&mut self, pcm: &[i16], out: &mut Vec<u8>) {
-        out.extend(pcm.iter().map(|sample| pcmu_encode(*sample)));
+        map_into(pcm, out, pcmu_encode);
     }
 }
 
 impl Decoder for Pcmu {
     fn decode(&mut self, payload: &[u8], pcm: &mut Vec<i16>) {
-        pcm.extend(payload.iter().map(|octet| pcmu_decode(*octet)));
+        map_into(payload, pcm, pcmu_decode);
     }
     fn duration(&self, payload: &[u8]) -> u32 {
         payload.len() as u32
@@ -107,16 +111,33 @@ impl Codec for Pcma {
 
 impl Encoder for Pcma {
     fn encode(&mut self, pcm: &[i16], out: &mut Vec<u8>) {
-        out.extend(pcm.iter().map(|sample| pcma_encode(*sample)));
+        map_into(pcm, out, pcma_encode);
     }
 }
 
 impl Decoder for Pcma {
     fn decode(&mut self, payload: &[u8], pcm: &mut Vec<i16>) {
-        pcm.extend(payload.iter().map(|octet| pcma_decode(*octet)));
+        map_into(payload, pcm, pcma_decode);
     }
     fn duration(&self, payload: &[u8]) -> u32 {
         payload.len() as u32
+    }
+}
+
+/// Appends `f` of each element. Sixteen at a time: the loop's own instructions would be a third of the work.
+fn map_into<A: Copy, B: Copy + Default>(from: &[A], to: &mut Vec<B>, f: impl Fn(A) -> B) {
+    let start = to.len();
+    to.resize(start + from.len(), B::default());
+    let room = to.get_mut(start..).unwrap_or_default();
+    let (from_chunks, from_rest) = from.as_chunks::<16>();
+    let (to_chunks, to_rest) = room.as_chunks_mut::<16>();
+    for (to, from) in to_chunks.iter_mut().zip(from_chunks) {
+        for index in 0..16 {
+            to[index] = f(from[index]);
+        }
+    }
+    for (to, from) in to_rest.iter_mut().zip(from_rest) {
+        *to = f(*from);
     }
 }
 

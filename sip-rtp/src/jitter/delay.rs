@@ -71,8 +71,9 @@ impl DelayEstimator {
         self.packets = self.packets.saturating_add(1);
         // At first a plain average, so that the first packets do not weigh more than the rest.
         let share = FORGET.max(1.0 / self.packets as f32);
-        for bin in &mut self.bins {
-            *bin *= 1.0 - share;
+        let keep = 1.0 - share;
+        for bins in self.bins.as_chunks_mut::<16>().0 {
+            *bins = bins.map(|bin| bin * keep);
         }
         if let Some(bin) = self.bins.get_mut(index) {
             *bin += share;

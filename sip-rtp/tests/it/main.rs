@@ -1,4 +1,6 @@
 //! Tests of the crate through its public API.
 
+#![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
 mod call;
 mod path;
