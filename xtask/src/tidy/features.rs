@@ -35,20 +35,19 @@ pub(crate) fn check() -> Result<Vec<String>> {
             .map(|(feature, _)| feature.as_str())
             .filter(|feature| !feature.starts_with("__") && *feature != "default");
         for feature in std::iter::once("").chain(names) {
+            // Clippy passes the flag to the crate itself only: what it depends on is built as for any other command.
             let mut command = shell::cargo();
-            command
-                .args([
-                    "check",
-                    "--quiet",
-                    "--package",
-                    name,
-                    "--no-default-features",
-                ])
-                .env("RUSTFLAGS", "-Dwarnings");
-            command.env("CARGO_TARGET_DIR", shell::target_dir().join("features"));
+            command.args([
+                "clippy",
+                "--quiet",
+                "--package",
+                name,
+                "--no-default-features",
+            ]);
             if !feature.is_empty() {
                 command.args(["--features", feature]);
             }
+            command.args(["--", "-D", "warnings"]);
             if let Err(error) = shell::capture(&mut command) {
                 let which = if feature.is_empty() {
                     "no features"
