@@ -1,0 +1,164 @@
+//! The roles of a server: each is a machine over the transaction layer, without sockets, clock or `await`.
+//!
+//! A role takes the transaction events that are its own and hands back the others. What it cannot do itself (ask a
+//! store, find a flow) is a [`Need`] with a [`Token`], answered with [`Answer`] whenever it is known.
+
+pub mod proxy;
+pub mod registrar;
+
+use std::net::SocketAddr;
+
+use sip_message::{Method, Request, Response, ResponseBuilder, StatusCode, Uri};
+use sip_transport::{Flow, SelectError};
+
+use crate::domain::Aor;
+use crate::location::{Binding, BindingUpdate, StoreError, UpdateOutcome};
+use crate::users::Ha1s;
+
+/// Names a [`Need`] of one role until it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(u64);
+
+/// What a role wants to know or have done.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a driver that ignores a variant must not compile")]
+pub enum Need {
+    /// The bindings of an address of record: [`Answer::Bindings`].
+    Lookup {
+        /// Whose.
+        aor: Aor,
+    },
+    /// A change of bindings: [`Answer::Updated`].
+    Update {
+        /// Whose.
+        aor: Aor,
+        /// The change.
+        update: BindingUpdate,
+    },
+    /// The hashes of a user: [`Answer::Credential`].
+    Credential {
+        /// The name.
+        username: Box<str>,
+        /// The realm.
+        realm: Box<str>,
+    },
+    /// The flows to a URI, best first: [`Answer::Flows`].
+    SelectFlow {
+        /// Where the request is to go.
+        next_hop: Uri,
+        /// How large the request is, in bytes, without what the transport adds.
+        size: usize,
+    },
+}
+
+/// The answer to a [`Need`].
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "one for each variant of Need")]
+pub enum Answer {
+    /// To [`Need::Lookup`].
+    Bindings(Result<Vec<Binding>, StoreError>),
+    /// To [`Need::Update`].
+    Updated(Result<UpdateOutcome, StoreError>),
+    /// To [`Need::Credential`].
+    Credential(Result<Option<Ha1s>, StoreError>),
+    /// To [`Need::SelectFlow`].
+    Flows(Result<Vec<Flow>, SelectError>),
+}
+
+/// What a role puts out.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a driver that ignores a variant must not compile")]
+pub enum RoleOutput {
+    /// It needs this; the answer is to carry the token.
+    Need {
+        /// Names the need.
+        token: Token,
+        /// What it is.
+        need: Need,
+    },
+    /// It did something.
+    Event(RoleEvent),
+}
+
+/// What a role did, for logs and counters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RoleEvent {
+    /// A REGISTER was carried out.
+    Registered {
+        /// For whom.
+        aor: Aor,
+        /// How many bindings there are now.
+        bindings: usize,
+        /// Where the request came from.
+        source: SocketAddr,
+    },
+    /// A request was refused because of who sent it, or where to.
+    Denied {
+        /// Its method.
+        method: Method,
+        /// The status of the answer.
+        status: StatusCode,
+        /// Where the request came from.
+        source: SocketAddr,
+    },
+    /// A store did not do its work; the request was answered 503.
+    StoreFailed(StoreError),
+    /// A request has its final answer.
+    Answered {
+        /// The method of the request.
+        method: Method,
+        /// The status of the answer.
+        status: StatusCode,
+    },
+}
+
+/// A response that a role gives instead of doing what was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    /// Another reason phrase than that of the status.
+    pub(crate) reason: Option<&'static str>,
+    pub(crate) fields: Vec<(sip_message::HeaderName, String)>,
+}
+
+impl Refusal {
+    pub(crate) const fn new(status: StatusCode) -> Self {
+        Self { status, reason: None, fields: Vec::new() }
+    }
+
+    pub(crate) const fn because(status: StatusCode, reason: &'static str) -> Self {
+        Self { status, reason: Some(reason), fields: Vec::new() }
+    }
+
+    pub(crate) fn with(mut self, name: sip_message::HeaderName, value: impl Into<String>) -> Self {
+        self.fields.push((name, value.into()));
+        self
+    }
+
+    /// 503 with Retry-After, in seconds.
+    pub(crate) fn unavailable(retry_after: u32) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE).with(sip_message::HeaderName::RetryAfter, retry_after.to_string())
+    }
+
+    pub(crate) fn builder(&self, request: &Request, tag: &str) -> ResponseBuilder {
+        let mut builder = Response::to(request, self.status).to_tag(tag);
+        if let Some(reason) = self.reason {
+            builder = builder.reason(reason);
+        }
+        for (name, value) in &self.fields {
+            builder = builder.header(name.clone(), value);
+        }
+        builder
+    }
+}
+
+/// The option tags in a field that are not in `known` (RFC 3261 §8.2.2.3), as the value of Unsupported.
+pub(crate) fn unknown_options(request: &Request, name: sip_message::HeaderName, known: &[&str]) -> Option<String> {
+    let unknown: Vec<&str> = request
+        .headers()
+        .values(name)
+        .filter(|tag| !tag.is_empty() && !known.iter().any(|known| known.eq_ignore_ascii_case(tag)))
+        .collect();
+    (!unknown.is_empty()).then(|| unknown.join(", "))
+}

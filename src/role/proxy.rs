@@ -1,0 +1,440 @@
+//! [`Proxy`]: the stateful proxy of RFC 3261 §16 for one domain.
+//!
+//! ```text
+//!  request --> valid? --> whose route? --> who sends it? --> targets --> one branch each --> best answer
+//!   16.3       483 482    16.4             407, 403          16.5        16.6                16.7
+//!              420 416                     Need::Credential  Need::Lookup Need::SelectFlow
+//! ```
+//! Users of the domain prove who they are and may then call whom they like. Others reach the users of the domain, and
+//! nobody else: this is no open relay. What belongs to a dialog that began here is known by a mark in the Record-Route.
+
+mod admit;
+mod context;
+mod forward;
+mod options;
+mod respond;
+mod route;
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant, SystemTime};
+
+use sip_message::header::From;
+use sip_message::{HeaderName, Method, Request, Response, StatusCode};
+use sip_transaction::{ClientTransactionId, Event, ServerTransactionId, TransactionId, TransactionLayer};
+use sip_transport::{DeadlineId, DeadlineQueue, Flow, KeyedHash, Rng, Seed};
+
+use self::context::Context;
+use self::route::{Destination, Mark};
+use super::{Answer, Need, Refusal, RoleEvent, RoleOutput, Token};
+use crate::auth::{Asker, Attempt, Authenticator, Check, Verdict};
+use crate::domain::{Aor, Domains};
+use crate::location::StoreError;
+use crate::users::Ha1s;
+
+/// How a [`Proxy`] behaves.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ProxyConfig {
+    /// The domain.
+    pub domains: Domains,
+    /// The methods that the application handles when they are for this domain: such requests are handed back.
+    pub handled: Vec<Method>,
+    /// Whether a registrar is beside the proxy: then REGISTER is among the methods that the server says it knows.
+    pub registers: bool,
+    /// How long a branch of an INVITE may ring (Timer C, RFC 3261 §16.6, step 11: more than three minutes).
+    pub timer_c: Duration,
+    /// How many requests may be on their way; more are refused as 503.
+    pub max_contexts: usize,
+    /// How many branches a request may have at a time when it does not say (RFC 5393 §5.3).
+    pub max_breadth: u32,
+    /// How long a request waits for a store or for the name of its target, until it is refused.
+    pub need_timeout: Duration,
+    /// The Retry-After of a 503, in seconds.
+    pub retry_after: u32,
+}
+
+impl ProxyConfig {
+    /// The usual behaviour for a domain.
+    #[must_use]
+    pub const fn new(domains: Domains) -> Self {
+        Self {
+            domains,
+            handled: Vec::new(),
+            registers: true,
+            timer_c: Duration::from_secs(190),
+            max_contexts: 100_000,
+            max_breadth: 60,
+            need_timeout: Duration::from_secs(10),
+            retry_after: 10,
+        }
+    }
+}
+
+/// The proxy of a domain. See the [module](self) for the course of a request.
+#[derive(Debug)]
+pub struct Proxy {
+    config: ProxyConfig,
+    /// `None`: nobody is asked who they are.
+    authenticator: Option<Authenticator>,
+    mark: Mark,
+    /// For the hash by which a loop is recognised (RFC 3261 §16.6, step 8): keyed, so that nobody else can make one.
+    loops: KeyedHash,
+    /// Requests on their way, by the transaction in which they came. Ids are minted below, so they need no keyed hash,
+    /// and so for the two maps that follow; none is ever iterated.
+    contexts: HashMap<ServerTransactionId, Context>,
+    branches: HashMap<ClientTransactionId, (ServerTransactionId, usize)>,
+    waiting: HashMap<Token, (Waiting, DeadlineId)>,
+    deadlines: DeadlineQueue<Due>,
+    outputs: VecDeque<RoleOutput>,
+    rng: Rng,
+    next: u64,
+    last_now: Option<Instant>,
+}
+
+/// What an answer is awaited for.
+#[derive(Debug)]
+enum Waiting {
+    /// Who sends this?
+    Credential(ServerTransactionId, Attempt),
+    /// Where is this user?
+    Bindings(ServerTransactionId),
+    /// Is there such a user, who is nowhere now?
+    Known(ServerTransactionId),
+    /// How does this branch get there?
+    Flows(ServerTransactionId, usize),
+    /// How does this ACK get there?
+    Ack(Box<Request>),
+}
+
+/// What has a deadline.
+#[derive(Clone, Copy, Debug)]
+enum Due {
+    Need(Token),
+    TimerC(ClientTransactionId),
+}
+
+impl Proxy {
+    /// A proxy. Without an authenticator everybody is who they say they are: for tests and closed networks.
+    #[must_use]
+    pub fn new(config: ProxyConfig, authenticator: Option<Authenticator>, seed: &Seed) -> Self {
+        let seed = seed.derive("proxy");
+        Self {
+            config,
+            authenticator,
+            mark: Mark::new(&seed.derive("mark")),
+            loops: seed.derive("loops").hasher(),
+            contexts: HashMap::new(),
+            branches: HashMap::new(),
+            waiting: HashMap::new(),
+            deadlines: DeadlineQueue::new(),
+            outputs: VecDeque::new(),
+            rng: seed.rng(),
+            next: 0,
+            last_now: None,
+        }
+    }
+
+    /// Takes requests that are to be forwarded, and what follows from them. What comes back: requests for the
+    /// application, those to the server itself other than OPTIONS, and what was never the proxy's.
+    pub fn handle_input(&mut self, event: Event, t: &mut dyn TransactionLayer, wall: SystemTime, now: Instant) -> Option<Event> {
+        // Absolute times are for the stores.
+        let _ = wall;
+        self.last_now = Some(now);
+        match event {
+            Event::Request { id, request, flow, merged } => self.on_request(id, request, flow, merged, t, now),
+            Event::Cancel { id, invite: Some(invite), request, flow } => {
+                if self.contexts.contains_key(&invite) {
+                    self.on_cancel(id, invite, &request, t, now);
+                    return None;
+                }
+                Some(Event::Cancel { id, invite: Some(invite), request, flow })
+            }
+            Event::Ack { request, .. } => {
+                self.on_ack(request, now);
+                None
+            }
+            Event::Response { id, response, flow } => match self.branches.get(&id) {
+                Some(&(context, branch)) => {
+                    self.on_response(context, branch, response, t, now);
+                    None
+                }
+                None => Some(Event::Response { id, response, flow }),
+            },
+            Event::TimedOut { id } if self.branches.contains_key(&id) => {
+                self.on_failed_branch(id, StatusCode::REQUEST_TIMEOUT, t, now);
+                None
+            }
+            Event::FlowFailed { id } | Event::Refused { id } if self.branches.contains_key(&id) => {
+                // RFC 3261 §16.9: as if a 503 had come.
+                self.on_failed_branch(id, StatusCode::SERVICE_UNAVAILABLE, t, now);
+                None
+            }
+            Event::Terminated { id: TransactionId::Client(id) } if self.branches.contains_key(&id) => {
+                self.on_client_terminated(id, t, now);
+                None
+            }
+            Event::Terminated { id: TransactionId::Server(id) } if self.contexts.contains_key(&id) => {
+                self.on_server_terminated(id, t, now);
+                None
+            }
+            other => Some(other),
+        }
+    }
+
+    /// The answer to a [`Need`]. One that is late, or of no request, is dropped.
+    pub fn handle_answer(&mut self, token: Token, answer: Answer, t: &mut dyn TransactionLayer, wall: SystemTime, now: Instant) {
+        let _ = wall;
+        self.last_now = Some(now);
+        let Some((waiting, deadline)) = self.waiting.remove(&token) else { return };
+        self.deadlines.cancel(deadline);
+        match (waiting, answer) {
+            (Waiting::Credential(id, attempt), Answer::Credential(Ok(hashes))) => {
+                self.on_credential(id, attempt, hashes.as_ref(), t, now);
+            }
+            (Waiting::Bindings(id), Answer::Bindings(Ok(bindings))) => self.on_bindings(id, bindings, t, now),
+            (Waiting::Known(id), Answer::Credential(Ok(hashes))) => {
+                // RFC 3261 §16.5: a user who is nowhere now, or none at all.
+                let status = if hashes.is_some() { StatusCode::TEMPORARILY_UNAVAILABLE } else { StatusCode::NOT_FOUND };
+                self.refuse(id, &Refusal::new(status), t, now);
+            }
+            (Waiting::Flows(id, branch), Answer::Flows(flows)) => {
+                self.on_flows(id, branch, flows.unwrap_or_default(), t, now);
+            }
+            (Waiting::Ack(ack), Answer::Flows(flows)) => {
+                if let Some(flow) = flows.ok().and_then(|flows| flows.into_iter().next()) {
+                    t.send_ack(*ack, flow, now);
+                }
+            }
+            (
+                Waiting::Credential(id, _) | Waiting::Bindings(id) | Waiting::Known(id),
+                Answer::Credential(Err(error)) | Answer::Bindings(Err(error)) | Answer::Updated(Err(error)),
+            ) => self.store_failed(id, error, t, now),
+            // A driver that gives another kind of answer than was asked for has a fault; the sender gets its answer.
+            (Waiting::Credential(id, _) | Waiting::Bindings(id) | Waiting::Known(id), _) => {
+                self.refuse(id, &Refusal::new(StatusCode::SERVER_INTERNAL_ERROR), t, now);
+            }
+            (Waiting::Flows(id, branch), _) => self.on_flows(id, branch, Vec::new(), t, now),
+            (Waiting::Ack(_), _) => {}
+        }
+    }
+
+    /// Acts on what took too long: answers of stores, and calls that ring (Timer C).
+    pub fn handle_timeout(&mut self, t: &mut dyn TransactionLayer, now: Instant) {
+        self.last_now = Some(now);
+        while let Some((_, due)) = self.deadlines.pop_due(now) {
+            match due {
+                Due::TimerC(id) => self.on_timer_c(id, t, now),
+                Due::Need(token) => match self.waiting.remove(&token) {
+                    Some((Waiting::Credential(id, _) | Waiting::Bindings(id) | Waiting::Known(id), _)) => {
+                        self.store_failed(id, StoreError::Busy, t, now);
+                    }
+                    Some((Waiting::Flows(id, branch), _)) => self.on_flows(id, branch, Vec::new(), t, now),
+                    Some((Waiting::Ack(_), _)) | None => {}
+                },
+            }
+        }
+    }
+
+    /// The next output.
+    pub fn poll_output(&mut self) -> Option<RoleOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.outputs.is_empty() { self.deadlines.peek() } else { self.last_now }
+    }
+
+    /// How many requests are on their way.
+    #[must_use]
+    pub fn contexts(&self) -> usize {
+        self.contexts.len()
+    }
+
+    fn need(&mut self, waiting: Waiting, need: Need, now: Instant) {
+        self.next += 1;
+        let token = Token(self.next);
+        let deadline = self.deadlines.insert(now + self.config.need_timeout, Due::Need(token));
+        self.waiting.insert(token, (waiting, deadline));
+        self.outputs.push_back(RoleOutput::Need { token, need });
+    }
+
+    fn on_request(
+        &mut self,
+        id: ServerTransactionId,
+        request: Request,
+        flow: Flow,
+        merged: bool,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> Option<Event> {
+        let is_for_application = self.config.handled.contains(request.method())
+            && request.uri().is_ok_and(|uri| self.config.domains.serves(uri));
+        if is_for_application {
+            return Some(Event::Request { id, request, flow, merged });
+        }
+        let refused = admit::check(&request, &self.loops);
+        if let Err(refusal) = refused {
+            // RFC 3261 §16.3, step 3: an OPTIONS that may go no further may be answered here (§11).
+            if refusal.status == StatusCode::TOO_MANY_HOPS && *request.method() == Method::Options {
+                self.answer_options(id, &request, t, now);
+            } else {
+                self.respond_refusal(id, &request, flow, &refusal, t, now);
+            }
+            return None;
+        }
+        let loop_hash = admit::loop_hash(&request, &self.loops);
+        let mut forwarded = request.clone();
+        let is_trusted = match route::preprocess(&mut forwarded, &self.config.domains, &self.mark) {
+            Ok(is_trusted) => is_trusted,
+            Err(refusal) => {
+                self.respond_refusal(id, &request, flow, &refusal, t, now);
+                return None;
+            }
+        };
+        let destination = route::destination(&forwarded, is_trusted, &self.config.domains);
+        if destination == Destination::Server {
+            if *request.method() == Method::Options {
+                self.answer_options(id, &request, t, now);
+                return None;
+            }
+            return Some(Event::Request { id, request, flow, merged });
+        }
+        if self.contexts.len() >= self.config.max_contexts {
+            self.respond_refusal(id, &request, flow, &Refusal::unavailable(self.config.retry_after), t, now);
+            return None;
+        }
+        let tag = self.rng.token(16);
+        let breadth = admit::breadth(&forwarded, self.config.max_breadth);
+        self.contexts.insert(id, Context::new(forwarded, flow, destination, tag, loop_hash, breadth));
+        if is_trusted {
+            self.resolve(id, t, now);
+        } else {
+            self.authorize(id, t, now);
+        }
+        None
+    }
+
+    /// Who may send this where?
+    fn authorize(&mut self, id: ServerTransactionId, t: &mut dyn TransactionLayer, now: Instant) {
+        let Some(context) = self.contexts.get(&id) else { return };
+        let is_from_us = from_of(&context.request).is_some_and(|from| self.config.domains.serves(from.uri()));
+        // A Route that is left leads elsewhere whatever the Request-URI is.
+        let is_relayed = context.destination == Destination::Elsewhere || context.request.headers().contains(HeaderName::Route);
+        let source = context.flow.remote.ip();
+        match (is_from_us, is_relayed) {
+            // Anybody reaches our users.
+            (false, false) => self.resolve(id, t, now),
+            (false, true) => self.refuse(id, &Refusal::because(StatusCode::FORBIDDEN, "No Relaying"), t, now),
+            // Whether a user is there, anybody may ask, also in their name.
+            (true, false) if *context.request.method() == Method::Options => self.resolve(id, t, now),
+            (true, _) => {
+                let Some(authenticator) = &mut self.authenticator else {
+                    self.resolve(id, t, now);
+                    return;
+                };
+                match authenticator.check(&context.request, Asker::Proxy, source, now) {
+                    Check::LookUp(attempt) => {
+                        let realm = authenticator.realm().into();
+                        let need = Need::Credential { username: attempt.username().into(), realm };
+                        self.need(Waiting::Credential(id, attempt), need, now);
+                    }
+                    Check::Challenge { stale } => self.challenge(id, stale, t, now),
+                    Check::Forbidden => self.refuse(id, &Refusal::new(StatusCode::FORBIDDEN), t, now),
+                    Check::Malformed(reason) => self.refuse(id, &Refusal::because(StatusCode::BAD_REQUEST, reason), t, now),
+                }
+            }
+        }
+    }
+
+    fn on_credential(
+        &mut self,
+        id: ServerTransactionId,
+        attempt: Attempt,
+        hashes: Option<&Ha1s>,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let Some(authenticator) = &mut self.authenticator else { return };
+        let verdict = authenticator.verify(attempt, hashes, now);
+        let Some(context) = self.contexts.get_mut(&id) else { return };
+        match verdict {
+            Verdict::Accepted { username } => {
+                let from = from_of(&context.request).and_then(|from| self.config.domains.aor(from.uri()));
+                if from.is_none_or(|aor| aor.user() != &*username) {
+                    self.refuse(id, &Refusal::because(StatusCode::FORBIDDEN, "Not Your From Address"), t, now);
+                    return;
+                }
+                // RFC 3261 §22.3: credentials for our realm go no further; those for other proxies do.
+                route::remove_credentials(&mut context.request, self.config.domains.primary());
+                self.resolve(id, t, now);
+            }
+            Verdict::Challenge { stale } => self.challenge(id, stale, t, now),
+            Verdict::Forbidden => self.refuse(id, &Refusal::new(StatusCode::FORBIDDEN), t, now),
+        }
+    }
+
+    fn challenge(&mut self, id: ServerTransactionId, stale: bool, t: &mut dyn TransactionLayer, now: Instant) {
+        let Some(context) = self.contexts.get_mut(&id) else { return };
+        let Some(authenticator) = &mut self.authenticator else { return };
+        let builder = Response::to(&context.request, Asker::Proxy.status()).to_tag(&context.tag);
+        let builder = authenticator.challenge(builder, Asker::Proxy, context.flow.remote.ip(), stale, now);
+        if let Ok(response) = builder.build() {
+            self.conclude(id, response, t, now);
+        }
+    }
+
+    /// RFC 3261 §16.5: the target set.
+    fn resolve(&mut self, id: ServerTransactionId, t: &mut dyn TransactionLayer, now: Instant) {
+        let Some(context) = self.contexts.get_mut(&id) else { return };
+        match context.destination.clone() {
+            Destination::User(aor) => self.need(Waiting::Bindings(id), Need::Lookup { aor }, now),
+            Destination::Elsewhere | Destination::Server => match context.request.uri() {
+                Ok(uri) => {
+                    let target = context::Target::new(uri.to_uri());
+                    context.groups.push_back(vec![target]);
+                    self.next_group(id, t, now);
+                }
+                Err(error) => self.refuse(id, &Refusal::because(StatusCode::BAD_REQUEST, error.reason()), t, now),
+            },
+        }
+    }
+
+    fn on_bindings(
+        &mut self,
+        id: ServerTransactionId,
+        bindings: Vec<crate::location::Binding>,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let Some(context) = self.contexts.get_mut(&id) else { return };
+        let is_secure = context.request.uri().is_ok_and(|uri| uri.is_secure());
+        context.groups = context::group(bindings, is_secure, context.breadth);
+        if !context.groups.is_empty() {
+            self.next_group(id, t, now);
+            return;
+        }
+        match context.destination.clone() {
+            Destination::User(aor) => self.need_known(id, &aor, now),
+            Destination::Elsewhere | Destination::Server => self.refuse(id, &Refusal::new(StatusCode::NOT_FOUND), t, now),
+        }
+    }
+
+    fn need_known(&mut self, id: ServerTransactionId, aor: &Aor, now: Instant) {
+        let need = Need::Credential { username: aor.user().into(), realm: self.config.domains.primary().into() };
+        self.need(Waiting::Known(id), need, now);
+    }
+
+    fn store_failed(&mut self, id: ServerTransactionId, error: StoreError, t: &mut dyn TransactionLayer, now: Instant) {
+        self.outputs.push_back(RoleOutput::Event(RoleEvent::StoreFailed(error)));
+        self.refuse(id, &Refusal::unavailable(self.config.retry_after), t, now);
+    }
+}
+
+fn from_of(request: &Request) -> Option<From<'_>> {
+    request.headers().typed::<From<'_>>().ok().flatten()
+}
+
+#[cfg(test)]
+mod tests;

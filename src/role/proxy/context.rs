@@ -1,0 +1,191 @@
+//! [`Context`]: a request on its way, with its branches (the response context of RFC 3261 §16.7).
+
+use std::cmp::Reverse;
+use std::collections::VecDeque;
+
+use sip_message::{HeaderName, Request, Response, StatusCode, Uri, UriRef};
+use sip_transaction::ClientTransactionId;
+use sip_transport::{DeadlineId, Flow};
+
+use super::route::Destination;
+use crate::location::{Binding, Q};
+
+/// A request on its way.
+#[derive(Debug)]
+pub(super) struct Context {
+    /// The request as it will be forwarded, but for what differs from branch to branch.
+    pub(super) request: Request,
+    /// How it came.
+    pub(super) flow: Flow,
+    pub(super) destination: Destination,
+    /// The To tag of the responses that are ours.
+    pub(super) tag: String,
+    pub(super) loop_hash: u64,
+    pub(super) breadth: u32,
+    /// The targets that are not tried yet, those of one group together.
+    pub(super) groups: VecDeque<Vec<Target>>,
+    pub(super) branches: Vec<Branch>,
+    /// Has it its final answer?
+    pub(super) is_answered: bool,
+    /// Was it cancelled, or refused by a 6xx? Then no more targets are tried.
+    pub(super) is_over: bool,
+    /// How many client transactions of it live.
+    pub(super) live: usize,
+}
+
+/// Where a branch may go.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Target {
+    pub(super) uri: Uri,
+    /// The route to it, topmost first (RFC 3327 §5.4).
+    pub(super) path: Vec<Box<str>>,
+}
+
+/// One copy of the request.
+#[derive(Debug)]
+pub(super) struct Branch {
+    /// The copy, for the next flow if one fails; `None` when it cannot be sent any more.
+    pub(super) request: Option<Box<Request>>,
+    pub(super) flows: VecDeque<Flow>,
+    pub(super) client: Option<ClientTransactionId>,
+    /// Has any response come over the present flow?
+    pub(super) has_heard: bool,
+    pub(super) timer_c: Option<DeadlineId>,
+    /// Its final response.
+    pub(super) response: Option<Box<Response>>,
+}
+
+impl Context {
+    pub(super) fn new(request: Request, flow: Flow, destination: Destination, tag: String, loop_hash: u64, breadth: u32) -> Self {
+        Self {
+            request,
+            flow,
+            destination,
+            tag,
+            loop_hash,
+            breadth,
+            groups: VecDeque::new(),
+            branches: Vec::new(),
+            is_answered: false,
+            is_over: false,
+            live: 0,
+        }
+    }
+
+    /// Has every branch its final response?
+    pub(super) fn is_settled(&self) -> bool {
+        self.branches.iter().all(|branch| branch.response.is_some())
+    }
+
+    /// RFC 3261 §16.7, steps 6 and 7: the best of the final responses, with the challenges of all.
+    pub(super) fn best(&self) -> Option<Response> {
+        let finals = || self.branches.iter().filter_map(|branch| branch.response.as_deref());
+        let best = finals().min_by_key(|response| rank(response.status()))?;
+        let mut chosen = best.clone();
+        if is_challenge(best.status()) {
+            for other in finals().filter(|other| !std::ptr::eq(*other, best) && is_challenge(other.status())) {
+                for name in [HeaderName::WwwAuthenticate, HeaderName::ProxyAuthenticate] {
+                    for value in other.headers().values(name.clone()) {
+                        chosen.headers_mut().push_back(name.clone(), value);
+                    }
+                }
+            }
+        }
+        // §16.7, step 6: what is unavailable is one branch, and not this server.
+        if chosen.status() == StatusCode::SERVICE_UNAVAILABLE {
+            let status = StatusCode::SERVER_INTERNAL_ERROR;
+            chosen.set_status(status, "Next Hop Unavailable");
+            chosen.headers_mut().remove_all(HeaderName::RetryAfter);
+        }
+        Some(chosen)
+    }
+}
+
+impl Target {
+    pub(super) const fn new(uri: Uri) -> Self {
+        Self { uri, path: Vec::new() }
+    }
+}
+
+fn is_challenge(status: StatusCode) -> bool {
+    status == StatusCode::UNAUTHORIZED || status == StatusCode::PROXY_AUTHENTICATION_REQUIRED
+}
+
+/// The lower the better: a 6xx before all, then by class; in a class first what tells the client how to do better.
+fn rank(status: StatusCode) -> (u8, u8, u16) {
+    let class = if status.class() == 6 { 0 } else { status.class() };
+    let within = match status {
+        StatusCode::UNAUTHORIZED
+        | StatusCode::PROXY_AUTHENTICATION_REQUIRED
+        | StatusCode::UNSUPPORTED_MEDIA_TYPE
+        | StatusCode::BAD_EXTENSION
+        | StatusCode::ADDRESS_INCOMPLETE => 0,
+        StatusCode::REQUEST_TIMEOUT | StatusCode::SERVICE_UNAVAILABLE => 2,
+        _ => 1,
+    };
+    (class, within, status.as_u16())
+}
+
+/// The targets of bindings, best first, those that are equally good together; no group is larger than the breadth
+/// (RFC 5393 §5.3.3: what may not be forked in parallel may follow in sequence).
+pub(super) fn group(bindings: Vec<Binding>, is_secure: bool, breadth: u32) -> VecDeque<Vec<Target>> {
+    let mut bindings = bindings;
+    // Stable: equally good ones stay in the order in which they were registered.
+    bindings.sort_by_key(|binding| Reverse(binding.q.unwrap_or_default()));
+    let mut groups: VecDeque<(Q, Vec<Target>)> = VecDeque::new();
+    let limit = usize::try_from(breadth).unwrap_or(usize::MAX);
+    for binding in bindings {
+        let q = binding.q.unwrap_or_default();
+        let Ok(uri) = UriRef::parse(&binding.contact) else { continue };
+        // RFC 3261 §26.2.2: what was sent to a sips URI stays secure.
+        if !uri.is_sip() || (is_secure && !uri.is_secure()) {
+            continue;
+        }
+        let target = Target { uri: uri.to_uri(), path: binding.path };
+        match groups.back_mut() {
+            Some((last, targets)) if *last == q && targets.len() < limit => targets.push(target),
+            _ => groups.push_back((q, vec![target])),
+        }
+    }
+    groups.into_iter().map(|(_, targets)| targets).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc3261_16_7_step_6_which_response_is_best() {
+        let mut statuses: Vec<StatusCode> =
+            [503, 408, 486, 404, 302, 407, 603, 500, 600, 401, 480].into_iter().filter_map(StatusCode::from_u16).collect();
+        statuses.sort_by_key(|status| rank(*status));
+        let order: Vec<u16> = statuses.into_iter().map(StatusCode::as_u16).collect();
+        assert_eq!(order, [600, 603, 302, 401, 407, 404, 480, 486, 408, 500, 503]);
+    }
+
+    #[test]
+    fn rfc3261_16_6_groups_by_q() {
+        let now = std::time::SystemTime::UNIX_EPOCH;
+        let binding = |contact: &str, q: Option<u16>| {
+            let mut binding = Binding::new(contact, now, "c", 1);
+            binding.q = q.map(Q::from_thousandths);
+            binding
+        };
+        let bindings = vec![
+            binding("sip:a@192.0.2.1", Some(500)),
+            binding("sip:b@192.0.2.2", None),
+            binding("mailto:c@example.com", None),
+            binding("sip:d@192.0.2.4", Some(500)),
+            binding("sips:e@192.0.2.5", Some(1000)),
+        ];
+        let names = |groups: VecDeque<Vec<Target>>| -> Vec<Vec<String>> {
+            groups.into_iter().map(|group| group.into_iter().map(|target| target.uri.to_string()).collect()).collect()
+        };
+        assert_eq!(
+            names(group(bindings.clone(), false, 60)),
+            [["sip:b@192.0.2.2", "sips:e@192.0.2.5"], ["sip:a@192.0.2.1", "sip:d@192.0.2.4"]]
+        );
+        assert_eq!(names(group(bindings.clone(), true, 60)), [["sips:e@192.0.2.5"]]);
+        assert_eq!(names(group(bindings, false, 1)).len(), 4);
+    }
+}

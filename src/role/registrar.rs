@@ -1,0 +1,330 @@
+//! [`Registrar`]: RFC 3261 §10.3, with Path (RFC 3327).
+//!
+//! ```text
+//!   REGISTER --> Require? --> credentials? --Need::Credential--> whose? --> Contact? --Need::Update or Lookup--> 200
+//!                420          401, 403                           403, 404   400, 423                             503
+//! ```
+
+mod contacts;
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use sip_message::header::{Date, To};
+use sip_message::{HeaderName, Method, Request, Response, StatusCode};
+use sip_transaction::{Event, ServerTransactionId, TransactionLayer};
+use sip_transport::{DeadlineId, DeadlineQueue, Flow, Rng, Seed};
+
+use self::contacts::Wish;
+use super::{Answer, Need, Refusal, RoleEvent, RoleOutput, Token, unknown_options};
+use crate::auth::{Asker, Attempt, Authenticator, Check, Verdict};
+use crate::domain::{Aor, Domains};
+use crate::location::{Binding, BindingUpdate, StoreError, UpdateOutcome};
+
+/// How a [`Registrar`] behaves.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RegistrarConfig {
+    /// The domain.
+    pub domains: Domains,
+    /// How long a binding holds when the request does not say.
+    pub default_expires: u32,
+    /// How long a binding holds at least; less is refused as 423.
+    pub min_expires: u32,
+    /// How long a binding holds at most; more is shortened.
+    pub max_expires: u32,
+    /// How many bindings an address of record may have.
+    pub max_bindings: usize,
+    /// How many requests may wait for a store; more are refused as 503.
+    pub max_waiting: usize,
+    /// How long a request waits for a store, until it is refused as 503.
+    pub store_timeout: Duration,
+    /// The Retry-After of a 503, in seconds.
+    pub retry_after: u32,
+}
+
+impl RegistrarConfig {
+    /// The usual behaviour for a domain: bindings for a minute to an hour, ten for each address of record.
+    #[must_use]
+    pub const fn new(domains: Domains) -> Self {
+        Self {
+            domains,
+            default_expires: 3600,
+            min_expires: 60,
+            max_expires: 3600,
+            max_bindings: 10,
+            max_waiting: 10_000,
+            store_timeout: Duration::from_secs(10),
+            retry_after: 10,
+        }
+    }
+}
+
+/// The registrar of a domain. See the [module](self) for the course of a request.
+#[derive(Debug)]
+pub struct Registrar {
+    config: RegistrarConfig,
+    /// `None`: whoever asks may register whatever they name.
+    authenticator: Option<Authenticator>,
+    /// The requests that wait for an answer. Tokens are our own numbers; the map is never iterated.
+    waiting: HashMap<Token, Waiting>,
+    deadlines: DeadlineQueue<Token>,
+    outputs: VecDeque<RoleOutput>,
+    rng: Rng,
+    next: u64,
+    last_now: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    job: Job,
+    stage: Stage,
+    deadline: DeadlineId,
+}
+
+/// A REGISTER on its way.
+#[derive(Debug)]
+struct Job {
+    id: ServerTransactionId,
+    request: Request,
+    flow: Flow,
+}
+
+/// What it waits for.
+#[derive(Debug)]
+enum Stage {
+    Credential(Attempt),
+    Bindings(Aor),
+}
+
+impl Registrar {
+    /// A registrar. Without an authenticator anybody may register for anybody: for tests and closed networks.
+    #[must_use]
+    pub fn new(config: RegistrarConfig, authenticator: Option<Authenticator>, seed: &Seed) -> Self {
+        Self {
+            config,
+            authenticator,
+            waiting: HashMap::new(),
+            deadlines: DeadlineQueue::new(),
+            outputs: VecDeque::new(),
+            rng: seed.derive("registrar").rng(),
+            next: 0,
+            last_now: None,
+        }
+    }
+
+    /// Takes a REGISTER for the domain; everything else comes back, as does a REGISTER for another domain
+    /// (RFC 3261 §10.3, step 1: a proxy forwards it).
+    pub fn handle_input(&mut self, event: Event, t: &mut dyn TransactionLayer, wall: SystemTime, now: Instant) -> Option<Event> {
+        self.last_now = Some(now);
+        match event {
+            Event::Request { id, request, flow, merged } if self.is_ours(&request) => {
+                let job = Job { id, request, flow };
+                let result = if merged {
+                    Err(Refusal::new(StatusCode::LOOP_DETECTED)) // RFC 3261 §8.2.2.2.
+                } else {
+                    self.on_register(&job, wall, now)
+                };
+                self.proceed(job, result, t, now);
+                None
+            }
+            other => Some(other),
+        }
+    }
+
+    /// The answer to a [`Need`]. One that is late, or of no request, is dropped.
+    pub fn handle_answer(&mut self, token: Token, answer: Answer, t: &mut dyn TransactionLayer, wall: SystemTime, now: Instant) {
+        self.last_now = Some(now);
+        let Some(Waiting { job, stage, deadline }) = self.waiting.remove(&token) else { return };
+        self.deadlines.cancel(deadline);
+        let result = match (stage, answer) {
+            (Stage::Credential(attempt), Answer::Credential(Ok(hashes))) => {
+                self.on_credential(&job, attempt, hashes.as_ref(), wall, now)
+            }
+            (Stage::Bindings(aor), Answer::Bindings(Ok(bindings))) => self.on_bindings(&job, aor, bindings, wall),
+            (Stage::Bindings(aor), Answer::Updated(Ok(outcome))) => self.on_updated(&job, aor, outcome, wall),
+            (_, Answer::Bindings(Err(error)) | Answer::Updated(Err(error)) | Answer::Credential(Err(error))) => {
+                Err(self.store_failed(error))
+            }
+            // A driver that gives another kind of answer than was asked for has a fault; the client may try again.
+            (_, Answer::Bindings(Ok(_)) | Answer::Updated(Ok(_)) | Answer::Credential(Ok(_)) | Answer::Flows(_)) => {
+                Err(Refusal::new(StatusCode::SERVER_INTERNAL_ERROR))
+            }
+        };
+        self.proceed(job, result, t, now);
+    }
+
+    /// Refuses the requests that a store kept waiting.
+    pub fn handle_timeout(&mut self, t: &mut dyn TransactionLayer, now: Instant) {
+        self.last_now = Some(now);
+        while let Some((_, token)) = self.deadlines.pop_due(now) {
+            if let Some(Waiting { job, .. }) = self.waiting.remove(&token) {
+                let refusal = self.store_failed(StoreError::Busy);
+                self.proceed(job, Err(refusal), t, now);
+            }
+        }
+    }
+
+    /// The next output.
+    pub fn poll_output(&mut self) -> Option<RoleOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.outputs.is_empty() { self.deadlines.peek() } else { self.last_now }
+    }
+
+    fn is_ours(&self, request: &Request) -> bool {
+        *request.method() == Method::Register && request.uri().is_ok_and(|uri| self.config.domains.serves(uri))
+    }
+
+    fn on_register(&mut self, job: &Job, wall: SystemTime, now: Instant) -> Result<Next, Refusal> {
+        if let Err(error) = job.request.validate() {
+            return Err(Refusal::because(StatusCode::BAD_REQUEST, error.reason()));
+        }
+        // Step 2.
+        if let Some(unsupported) = unknown_options(&job.request, HeaderName::Require, &["path"]) {
+            return Err(Refusal::new(StatusCode::BAD_EXTENSION).with(HeaderName::Unsupported, unsupported));
+        }
+        // Step 3.
+        let Some(authenticator) = &mut self.authenticator else { return self.on_authenticated(job, None, wall) };
+        let source = job.flow.remote.ip();
+        match authenticator.check(&job.request, Asker::Server, source, now) {
+            Check::LookUp(attempt) => {
+                let need = Need::Credential { username: attempt.username().into(), realm: authenticator.realm().into() };
+                Ok(Next::Wait(need, Stage::Credential(attempt)))
+            }
+            Check::Challenge { stale } => self.challenge(job, stale, now),
+            Check::Forbidden => Err(Refusal::new(StatusCode::FORBIDDEN)),
+            Check::Malformed(reason) => Err(Refusal::because(StatusCode::BAD_REQUEST, reason)),
+        }
+    }
+
+    fn challenge(&mut self, job: &Job, stale: bool, now: Instant) -> Result<Next, Refusal> {
+        let tag = self.rng.token(16);
+        let refusal = Refusal::new(Asker::Server.status());
+        let Some(authenticator) = &mut self.authenticator else { return Err(refusal) };
+        let builder = refusal.builder(&job.request, &tag);
+        let builder = authenticator.challenge(builder, Asker::Server, job.flow.remote.ip(), stale, now);
+        builder.build().map(Next::Respond).map_err(|_| refusal)
+    }
+
+    fn on_credential(
+        &mut self,
+        job: &Job,
+        attempt: Attempt,
+        hashes: Option<&crate::users::Ha1s>,
+        wall: SystemTime,
+        now: Instant,
+    ) -> Result<Next, Refusal> {
+        let Some(authenticator) = &mut self.authenticator else { return self.on_authenticated(job, None, wall) };
+        match authenticator.verify(attempt, hashes, now) {
+            Verdict::Accepted { username } => self.on_authenticated(job, Some(&username), wall),
+            Verdict::Challenge { stale } => self.challenge(job, stale, now),
+            Verdict::Forbidden => Err(Refusal::new(StatusCode::FORBIDDEN)),
+        }
+    }
+
+    fn on_authenticated(&mut self, job: &Job, username: Option<&str>, _wall: SystemTime) -> Result<Next, Refusal> {
+        let to = job.request.headers().typed::<To<'_>>().ok().flatten();
+        // Step 5, before step 4: who may register for an address of record is told by the address of record.
+        let aor = to.and_then(|to| self.config.domains.aor(to.uri())).ok_or(Refusal::new(StatusCode::NOT_FOUND))?;
+        // Step 4: a user registers for themselves.
+        if username.is_some_and(|username| username != aor.user()) {
+            return Err(Refusal::because(StatusCode::FORBIDDEN, "Not Your Address Of Record"));
+        }
+        let wish = contacts::read(&job.request, &self.config)?;
+        let need = match wish {
+            Wish::Query => Need::Lookup { aor: aor.clone() },
+            Wish::Change(change) => {
+                let call_id = job.request.headers().call_id().unwrap_or_default();
+                let cseq = job.request.headers().cseq().map_or(0, |(number, _)| number);
+                let update = BindingUpdate::new(call_id, cseq, change).with_limit(self.config.max_bindings);
+                Need::Update { aor: aor.clone(), update }
+            }
+        };
+        Ok(Next::Wait(need, Stage::Bindings(aor)))
+    }
+
+    fn on_updated(&mut self, job: &Job, aor: Aor, outcome: UpdateOutcome, wall: SystemTime) -> Result<Next, Refusal> {
+        match outcome {
+            UpdateOutcome::Stored(bindings) => self.on_bindings(job, aor, bindings, wall),
+            UpdateOutcome::OutOfOrder => Err(Refusal::because(StatusCode::BAD_REQUEST, "CSeq Out Of Order")),
+            UpdateOutcome::TooMany(_) => Err(Refusal::because(StatusCode::FORBIDDEN, "Too Many Contacts")),
+        }
+    }
+
+    /// Step 8: all current bindings, each with what is left of its time.
+    fn on_bindings(&mut self, job: &Job, aor: Aor, bindings: Vec<Binding>, wall: SystemTime) -> Result<Next, Refusal> {
+        let mut builder = Response::to(&job.request, StatusCode::OK).to_tag(&self.rng.token(16));
+        for binding in &bindings {
+            builder = builder.header(HeaderName::Contact, contacts::write(binding, wall));
+        }
+        // RFC 3327 §5.3: what was stored is told.
+        builder = builder.copy(&job.request, HeaderName::Path);
+        let since = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
+        builder = builder.typed(&Date::from_unix_seconds(since.as_secs()));
+        let response = builder.build().map_err(|_| Refusal::new(StatusCode::SERVER_INTERNAL_ERROR))?;
+        let event = RoleEvent::Registered { aor, bindings: bindings.len(), source: job.flow.remote };
+        self.outputs.push_back(RoleOutput::Event(event));
+        Ok(Next::Respond(response))
+    }
+
+    fn store_failed(&mut self, error: StoreError) -> Refusal {
+        self.outputs.push_back(RoleOutput::Event(RoleEvent::StoreFailed(error)));
+        Refusal::unavailable(self.config.retry_after)
+    }
+
+    fn proceed(&mut self, job: Job, result: Result<Next, Refusal>, t: &mut dyn TransactionLayer, now: Instant) {
+        let result = match result {
+            Ok(Next::Wait(..)) if self.waiting.len() >= self.config.max_waiting => {
+                Err(Refusal::unavailable(self.config.retry_after))
+            }
+            other => other,
+        };
+        match result {
+            Ok(Next::Wait(need, stage)) => {
+                self.next += 1;
+                let token = Token(self.next);
+                let deadline = self.deadlines.insert(now + self.config.store_timeout, token);
+                self.waiting.insert(token, Waiting { job, stage, deadline });
+                self.outputs.push_back(RoleOutput::Need { token, need });
+            }
+            // A transaction that has ended meanwhile needs no answer.
+            Ok(Next::Respond(response)) => {
+                let _ = t.respond(job.id, response, now);
+            }
+            Err(refusal) => {
+                if refusal.status == StatusCode::FORBIDDEN {
+                    self.outputs.push_back(RoleOutput::Event(RoleEvent::Denied {
+                        method: Method::Register,
+                        status: refusal.status,
+                        source: job.flow.remote,
+                    }));
+                }
+                let tag = self.rng.token(16);
+                if let Ok(response) = refusal.builder(&job.request, &tag).build() {
+                    let _ = t.respond(job.id, response, now);
+                }
+            }
+        }
+    }
+
+    #[cfg(test)]
+    fn waits_for(&self) -> usize {
+        self.waiting.len()
+    }
+}
+
+/// What follows from a step.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it lives for one call")]
+enum Next {
+    Respond(Response),
+    Wait(Need, Stage),
+}
+
+#[cfg(test)]
+mod tests;
