@@ -265,7 +265,7 @@ impl<'c> Index<'c> {
         if self.media.is_empty() {
             self.session_complete(number)?;
         }
-        self.section_complete(number);
+        self.section_complete();
         MediaLine::check(value, self.config)
             .map_err(|error| at_value(LineType::Media, error, number))?;
         // The number of lines is bounded by the input's length, which fits 32 bits.
@@ -397,9 +397,9 @@ impl<'c> Index<'c> {
     }
 
     /// At the end of a media description.
-    fn section_complete(&mut self, number: usize) {
+    fn section_complete(&mut self) {
         if !self.media_connection && self.unconnected.is_none() {
-            self.unconnected = Some(number);
+            self.unconnected = self.media.last().map(|&line| line as usize + 1);
         }
     }
 
@@ -408,7 +408,7 @@ impl<'c> Index<'c> {
         if self.media.is_empty() {
             self.session_complete(number)?;
         }
-        self.section_complete(number + 1);
+        self.section_complete();
         // RFC 8866 §5.7: a connection field in every media description or at session level.
         if let Some(number) = self.unconnected
             && self.seen & SEEN_CONNECTION == 0

@@ -5,9 +5,9 @@ use alloc::vec::Vec;
 
 use super::codec::{Meaning, RemoteCodec, agree, codecs_of, is_auxiliary};
 use super::local::{Bundle, CodecOrder, LocalMedia, LocalRtcp, LocalSession};
-use super::offer::remember;
+use super::offer::{own_connection, remember};
 use super::stream::{Security, Stream};
-use super::write::{FormatPlan, LinePlan, StreamPlan, connection_text, describe};
+use super::write::{FormatPlan, LinePlan, StreamPlan, describe};
 use super::{LineState, NegotiationError, Negotiator, settle};
 use crate::attribute::{
     BundleOnly, Crypto, ExtMap, Group, GroupSemantics, Ptime, RtcpMux, RtcpMuxOnly,
@@ -151,23 +151,24 @@ fn answer_line<'l>(
     if formats.is_empty() && raw_formats.is_empty() {
         return Ok(None);
     }
-    let offers_mux = media.attribute::<RtcpMux>().is_ok_and(|mux| mux.is_some());
-    let mux_only = media
+    // A bundled line tells nothing about the transport (RFC 8843 §7.1.3): the line that carries it does.
+    let carrier = carrier(local, offer, media);
+    let offers_mux = carrier
+        .attribute::<RtcpMux>()
+        .is_ok_and(|mux| mux.is_some());
+    let mux_only = carrier
         .attribute::<RtcpMuxOnly>()
         .is_ok_and(|only| only.is_some());
     let can_mux = matches!(own.rtcp, LocalRtcp::Mux | LocalRtcp::MuxOnly);
     let is_rtp = media.protocol().to_ascii_uppercase().contains("RTP/");
     // RFC 8858 §4: neither side of a multiplex-only stream may fall back.
-    if is_rtp
-        && (mux_only && !can_mux
-            || own.rtcp == LocalRtcp::MuxOnly && !offers_mux && media.port() != 0)
-    {
+    if is_rtp && (mux_only && !can_mux || own.rtcp == LocalRtcp::MuxOnly && !offers_mux) {
         return Ok(None);
     }
-    let Some(keys) = keys(offer, media, own, previous) else {
+    let Some(keys) = keys(offer, media, &carrier, own, previous) else {
         return Ok(None);
     };
-    let remote_ice = settle::ice_credentials(offer, media);
+    let remote_ice = settle::ice_credentials(offer, &carrier);
     let ice = remote_ice.is_some() && own.ice.is_some();
     if let (Some((ufrag, password)), Some(own_ice), Some(before)) = (
         remote_ice,
@@ -210,11 +211,7 @@ fn answer_line<'l>(
                 connection.encode(&mut text);
                 Some(text)
             }
-            None => own
-                .address
-                .as_ref()
-                .filter(|address| **address != local.address)
-                .map(|host| connection_text(host)),
+            None => own_connection(local, own),
         },
         formats,
         raw_formats,
@@ -260,6 +257,27 @@ fn answer_line<'l>(
                 .collect()
         },
     }))
+}
+
+/// The line that tells the transport of a line: itself, or the first of its BUNDLE group when it says nothing of its own.
+fn carrier<'a>(
+    local: &LocalSession,
+    offer: &'a SessionDescription,
+    media: &Media<'a>,
+) -> Media<'a> {
+    let tells = ["fingerprint", "ice-ufrag", "crypto", "rtcp-mux"]
+        .into_iter()
+        .any(|name| media.has_attribute(name));
+    if local.bundle == Bundle::Off || tells {
+        return *media;
+    }
+    let tagged = media.mid().and_then(|mid| {
+        let mut groups = offer.attributes().of::<Group<'_>>().flatten();
+        let group = groups
+            .find(|group| group.semantics == GroupSemantics::Bundle && group.contains(mid))?;
+        offer.media_by_mid(group.mids().next()?)
+    });
+    tagged.unwrap_or(*media)
 }
 
 /// What both sides can do, in the order of the answer.
@@ -379,15 +397,15 @@ struct Keys {
 fn keys(
     offer: &SessionDescription,
     media: &Media<'_>,
+    carrier: &Media<'_>,
     own: &LocalMedia,
     previous: Option<&Stream>,
 ) -> Option<Keys> {
     let protocol = media.protocol().to_ascii_uppercase();
-    let fingerprints = settle::fingerprints(offer, media);
-    let bundled = media.port() == 0;
+    let fingerprints = settle::fingerprints(offer, carrier);
     let needs_dtls = protocol.contains("TLS");
     if own.dtls.is_some() && !fingerprints.is_empty() {
-        let offered: Setup = media
+        let offered: Setup = carrier
             .attribute_or_session()
             .ok()
             .flatten()
@@ -400,7 +418,7 @@ fn keys(
                 tls_id,
                 ..
             } => {
-                let same = *before == fingerprints && *tls_id == settle::tls_id(media);
+                let same = *before == fingerprints && *tls_id == settle::tls_id(carrier);
                 same.then_some(*role)
             }
             Security::None | Security::Sdes { .. } => None,
@@ -412,10 +430,10 @@ fn keys(
             setup: Some(setup),
         });
     }
-    if needs_dtls && !bundled {
+    if needs_dtls {
         return None;
     }
-    let crypto = media
+    let crypto = carrier
         .attributes_of::<Crypto<'_>>()
         .flatten()
         .find_map(|crypto| {
@@ -427,7 +445,7 @@ fn keys(
             (!crypto.has_unknown_mandatory_parameter())
                 .then(|| (crypto.tag, key.suite.clone(), key.keys.clone()))
         });
-    if protocol.contains("SAVP") && !needs_dtls && crypto.is_none() && !bundled {
+    if protocol.contains("SAVP") && !needs_dtls && crypto.is_none() {
         return None;
     }
     Some(Keys {
@@ -453,6 +471,10 @@ fn bundle_lines(offer: &SessionDescription, plans: &mut [LinePlan<'_>]) -> Vec<S
                 && offer.media_at(index).is_some_and(|media| media.port() != 0)
         });
         let Some(tagged) = tagged else { continue };
+        let address = match plans.get(tagged) {
+            Some(LinePlan::Stream(stream)) => (stream.port, stream.connection.clone()),
+            Some(LinePlan::Rejected { .. }) | None => continue,
+        };
         let mut mids = Vec::new();
         for index in core::iter::once(tagged).chain(
             group
@@ -465,9 +487,9 @@ fn bundle_lines(offer: &SessionDescription, plans: &mut [LinePlan<'_>]) -> Vec<S
             };
             mids.extend(stream.mid.clone());
             if index != tagged {
-                // §7.3: zero port and bundle-only; no attributes of the transport (§7.1.3).
-                stream.port = 0;
-                stream.bundle_only = true;
+                // RFC 9143 §7.3 (and RFC 8829 §5.3.1): the address of the tagged line, where RFC 8843 wanted port zero and
+                // bundle-only, which browsers do not send; no attributes of the transport (§7.1.3).
+                (stream.port, stream.connection) = address.clone();
                 stream.transport = false;
             }
         }

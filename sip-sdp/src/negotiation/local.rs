@@ -39,6 +39,9 @@ pub struct LocalSession {
     pub media: Vec<LocalMedia>,
     /// Whether to offer and accept one transport for all media.
     pub bundle: Bundle,
+    /// Whether new media take the place of lines that were rejected or removed (RFC 3264 §8.1 allows it, RFC 8829 §5.2.2
+    /// demands it of browsers) instead of being added at the end.
+    pub recycle_lines: bool,
     /// Further session attributes, name and value.
     pub attributes: Vec<(String, Option<String>)>,
 }
@@ -69,6 +72,7 @@ impl LocalSession {
             name: String::from("-"),
             media: Vec::new(),
             bundle: Bundle::Off,
+            recycle_lines: false,
             attributes: Vec::new(),
         }
     }

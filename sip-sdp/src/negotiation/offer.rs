@@ -21,6 +21,8 @@ pub(super) fn plan(
         || (local.bundle == Bundle::Accept && agreed_bundle(negotiator));
     let mut plans = Vec::with_capacity(lines.len());
     let mut bundled: Vec<String> = Vec::new();
+    // Port and address of the line that carries the bundle.
+    let mut tagged: (u16, Option<String>) = (0, None);
     for index in 0..lines.len() {
         let media = lines
             .get(index)
@@ -41,34 +43,41 @@ pub(super) fn plan(
         // RFC 8843 §7.2: bundle-only on every line but the suggested tag.
         let first = bundled.is_empty();
         let in_bundle = bundles && mid.is_some();
-        // RFC 8843 §7.5: once agreed, the other lines have no address of their own.
+        // RFC 9143 §7.5 (RFC 8829 §5.2.2): once agreed, the other lines repeat the address of the tagged one.
         let was_bundled = negotiator
             .session()
             .and_then(|session| session.streams.get(index))
             .is_some_and(|stream| stream.is_active() && stream.bundled_with.is_some());
-        let bundle_only = in_bundle && !first && (local.bundle == Bundle::Only || was_bundled);
+        let shares = in_bundle && !first && was_bundled;
+        let bundle_only = in_bundle && !first && local.bundle == Bundle::Only && !shares;
         if in_bundle {
+            if first {
+                tagged = (media.port, own_connection(local, media));
+            }
             bundled.extend(mid.clone());
         }
+        let (port, connection) = if bundle_only {
+            (0, None)
+        } else if shares {
+            tagged.clone()
+        } else {
+            (media.port, own_connection(local, media))
+        };
         plans.push(LinePlan::Stream(StreamPlan {
             media,
-            port: if bundle_only { 0 } else { media.port },
+            port,
             protocol: media
                 .protocols
                 .first()
                 .map(|protocol| protocol.to_string())
                 .unwrap_or_default(),
-            connection: media
-                .address
-                .as_ref()
-                .filter(|address| **address != local.address)
-                .map(|host| connection_text(host)),
+            connection,
             formats,
             raw_formats: media.formats.iter().map(ToString::to_string).collect(),
             direction: media.effective_direction(),
             mid,
             bundle_only,
-            transport: !bundle_only,
+            transport: !bundle_only && !shares,
             // RFC 8843 §9.3: bundled RTP is multiplexed with RTCP.
             rtcp_mux: matches!(media.rtcp, LocalRtcp::Mux | LocalRtcp::MuxOnly),
             crypto: (1..)
@@ -101,6 +110,15 @@ pub(super) fn plan(
     Ok((offer, lines))
 }
 
+/// `c=` of a line, when it is not the session's.
+pub(super) fn own_connection(local: &LocalSession, media: &LocalMedia) -> Option<String> {
+    media
+        .address
+        .as_ref()
+        .filter(|address| **address != local.address)
+        .map(|host| connection_text(host))
+}
+
 fn agreed_bundle(negotiator: &Negotiator) -> bool {
     negotiator.session().is_some_and(|session| {
         session
@@ -121,7 +139,10 @@ fn place_new_media(negotiator: &Negotiator, local: &LocalSession, lines: &mut Ve
         {
             continue;
         }
-        match lines.iter_mut().find(|line| line.dead) {
+        match lines
+            .iter_mut()
+            .find(|line| line.dead && local.recycle_lines)
+        {
             Some(line) => {
                 line.dead = false;
                 line.media = Some(index);

@@ -1,0 +1,10 @@
+//! The crate's tests through its public API.
+
+mod attributes;
+mod corpus;
+mod data;
+mod edit;
+mod examples;
+mod negotiation;
+mod parse;
+mod properties;

@@ -1,0 +1,859 @@
+//! Offers and answers beyond the RFCs' printed exchanges: hold, payload types, security, ICE, BUNDLE, rollback, errors.
+
+use sip_sdp::attribute::{Direction, Group, Setup};
+use sip_sdp::negotiation::{
+    Answer, Bundle, Codec, CodecOrder, LocalCrypto, LocalDtls, LocalIce, LocalMedia, LocalRtcp,
+    LocalSession, NegotiationError, Negotiator, Security, Session, Stream, StreamStatus,
+};
+use sip_sdp::{ParserConfig, SessionDescription};
+
+fn phone(id: u64, codecs: impl IntoIterator<Item = Codec>) -> LocalSession {
+    LocalSession::new(id, format!("192.0.2.{id}")).audio(4000, codecs)
+}
+
+/// A description with this session part and media, as a peer might send it.
+fn remote(lines: &str) -> SessionDescription {
+    let text = format!(
+        "v=0\no=- 9 9 IN IP4 192.0.2.9\ns=-\nc=IN IP4 192.0.2.9\nt=0 0\n{}",
+        lines.replace('|', "\n")
+    );
+    SessionDescription::parse_with(text.as_bytes(), &ParserConfig::deployed())
+        .expect("a description")
+}
+
+fn audio(session: &Session) -> &Stream {
+    session.first("audio").expect("audio")
+}
+
+/// One exchange: what the offerer and the answerer have then.
+fn exchange(
+    one: (&mut Negotiator, &LocalSession),
+    other: (&mut Negotiator, &LocalSession),
+) -> (Session, Session) {
+    let offer = one.0.offer(one.1).expect("an offer");
+    let Answer {
+        description,
+        session,
+        ..
+    } = other.0.answer(other.1, &offer).expect("an answer");
+    (one.0.accept(&description).expect("accepted"), session)
+}
+
+/// The lines of a description that contain a text.
+fn lines(description: &SessionDescription, part: &str) -> Vec<String> {
+    description
+        .to_string()
+        .lines()
+        .filter(|line| line.contains(part))
+        .map(String::from)
+        .collect()
+}
+
+#[test]
+fn rfc6337_5_3_hold_by_both_and_resume() {
+    let (mut alice_can, mut bob_can) = (phone(1, [Codec::PCMU]), phone(2, [Codec::PCMU]));
+    let (mut alice, mut bob) = (Negotiator::new(), Negotiator::new());
+    exchange((&mut alice, &alice_can), (&mut bob, &bob_can));
+    alice_can.hold(true);
+    let (of_alice, of_bob) = exchange((&mut alice, &alice_can), (&mut bob, &bob_can));
+    assert_eq!(
+        (audio(&of_alice).direction, audio(&of_bob).direction),
+        (Direction::SendOnly, Direction::RecvOnly)
+    );
+    assert!(audio(&of_bob).is_held_by_remote() && !audio(&of_alice).is_held_by_remote());
+    // Bob holds as well: he offers what he wants, sendonly, and gets inactive.
+    bob_can.hold(true);
+    let (of_bob, of_alice) = exchange((&mut bob, &bob_can), (&mut alice, &alice_can));
+    assert_eq!(
+        (audio(&of_alice).direction, audio(&of_bob).direction),
+        (Direction::Inactive, Direction::Inactive)
+    );
+    // Alice resumes: she offers sendrecv, Bob's hold still stands.
+    alice_can.hold(false);
+    let (of_alice, _) = exchange((&mut alice, &alice_can), (&mut bob, &bob_can));
+    assert_eq!(audio(&of_alice).direction, Direction::RecvOnly);
+    bob_can.hold(false);
+    let (of_bob, _) = exchange((&mut bob, &bob_can), (&mut alice, &alice_can));
+    assert_eq!(audio(&of_bob).direction, Direction::SendRecv);
+}
+
+#[test]
+fn rfc3264_8_the_version_grows_by_one_with_each_change() {
+    let (mut local, peer) = (phone(1, [Codec::PCMU]), phone(2, [Codec::PCMU]));
+    let (mut one, mut other) = (Negotiator::new(), Negotiator::new());
+    let mut version = |local: &LocalSession, one: &mut Negotiator| {
+        let offer = one.offer(local).expect("an offer");
+        let answer = other.answer(&peer, &offer).expect("an answer");
+        one.accept(&answer.description).expect("accepted");
+        let number = |description: &SessionDescription| {
+            description.origin().and_then(|origin| origin.version())
+        };
+        (number(&offer), number(&answer.description))
+    };
+    assert_eq!(version(&local, &mut one), (Some(1), Some(2)));
+    assert_eq!(
+        version(&local, &mut one),
+        (Some(1), Some(2)),
+        "the same description"
+    );
+    local.hold(true);
+    assert_eq!(version(&local, &mut one), (Some(2), Some(3)));
+    local.hold(false);
+    assert_eq!(version(&local, &mut one), (Some(3), Some(4)));
+}
+
+#[test]
+fn rfc3264_8_3_2_payload_types_keep_their_meaning() {
+    let ilbc = || Codec::new("iLBC", 8000);
+    let mut local = phone(1, [ilbc(), Codec::OPUS]);
+    let mut one = Negotiator::new();
+    let offer = one.offer(&local).expect("an offer");
+    assert_eq!(
+        lines(&offer, "rtpmap"),
+        ["a=rtpmap:96 iLBC/8000", "a=rtpmap:97 opus/48000/2"]
+    );
+    one.accept(&remote("m=audio 5000 RTP/AVP 97|a=rtpmap:97 opus/48000/2"))
+        .expect("accepted");
+    // iLBC goes; its number is not given to the new codec, and comes back with it.
+    local.media[0].codecs = vec![Codec::new("speex", 8000), Codec::OPUS];
+    let offer = one.offer(&local).expect("an offer");
+    assert_eq!(
+        lines(&offer, "rtpmap"),
+        ["a=rtpmap:98 speex/8000", "a=rtpmap:97 opus/48000/2"]
+    );
+    one.rollback().expect("rolled back");
+    local.media[0].codecs = vec![ilbc()];
+    assert_eq!(
+        lines(&one.offer(&local).expect("an offer"), "rtpmap"),
+        ["a=rtpmap:96 iLBC/8000"]
+    );
+}
+
+#[test]
+fn rfc3264_8_3_2_the_peers_numbers_are_kept_in_our_offers() {
+    let local = phone(1, [Codec::OPUS, Codec::telephone_event(48_000)]);
+    let mut one = Negotiator::new();
+    one.answer(&local, &remote("m=audio 5000 RTP/AVP 120 121|a=rtpmap:120 opus/48000/2|a=rtpmap:121 telephone-event/48000"))
+        .expect("an answer");
+    let offer = one.offer(&local).expect("an offer");
+    assert_eq!(lines(&offer, "m=audio"), ["m=audio 4000 RTP/AVP 120 121"]);
+}
+
+#[test]
+fn rfc3264_6_1_codecs_in_the_order_of_the_offer_or_ours() {
+    let mut local = phone(1, [Codec::PCMA, Codec::PCMU, Codec::telephone_event(8000)]);
+    let offer = remote(
+        "m=audio 5000 RTP/AVP 3 0 8 96 100|a=rtpmap:96 telephone-event/8000|a=fmtp:96 0-11,66",
+    );
+    let answer = |local: &LocalSession| {
+        Negotiator::new()
+            .answer(local, &offer)
+            .expect("an answer")
+            .description
+    };
+    assert_eq!(
+        lines(&answer(&local), "m=audio"),
+        ["m=audio 4000 RTP/AVP 0 8 96"]
+    );
+    assert_eq!(
+        lines(&answer(&local), "fmtp"),
+        ["a=fmtp:96 0-11"],
+        "events that both can do"
+    );
+    local.media[0].codec_order = CodecOrder::Local;
+    assert_eq!(
+        lines(&answer(&local), "m=audio"),
+        ["m=audio 4000 RTP/AVP 8 0 96"]
+    );
+    local.media[0].single_codec = true;
+    assert_eq!(
+        lines(&answer(&local), "m=audio"),
+        ["m=audio 4000 RTP/AVP 8 96"]
+    );
+}
+
+#[test]
+fn rfc4733_2_1_events_at_the_clock_rate_of_the_codec() {
+    let events = [Codec::telephone_event(8000), Codec::telephone_event(48_000)];
+    let offer = "m=audio 5000 RTP/AVP 96 0 97 98|a=rtpmap:96 opus/48000/2|a=rtpmap:97 telephone-event/48000|a=rtpmap:98 telephone-event/8000";
+    let session = |codecs: Vec<Codec>| {
+        let local = phone(1, codecs.into_iter().chain(events.clone()));
+        Negotiator::new()
+            .answer(&local, &remote(offer))
+            .expect("an answer")
+            .session
+    };
+    let number = |session: &Session| {
+        audio(session)
+            .telephone_event()
+            .map(|event| event.send_payload_type)
+    };
+    assert_eq!(number(&session(vec![Codec::OPUS])), Some(97));
+    assert_eq!(audio(&session(vec![Codec::OPUS])).codecs.len(), 2);
+    assert_eq!(number(&session(vec![Codec::PCMU])), Some(98));
+    assert_eq!(
+        audio(&session(vec![Codec::OPUS, Codec::PCMU])).codecs.len(),
+        4
+    );
+    // A peer with events at 8000 only, beside Opus: better than none.
+    let local = phone(1, [Codec::OPUS, Codec::telephone_event(8000)]);
+    let one = remote(
+        "m=audio 5000 RTP/AVP 96 98|a=rtpmap:96 opus/48000/2|a=rtpmap:98 telephone-event/8000",
+    );
+    assert_eq!(
+        number(
+            &Negotiator::new()
+                .answer(&local, &one)
+                .expect("an answer")
+                .session
+        ),
+        Some(98)
+    );
+}
+
+#[test]
+fn rfc3264_6_nothing_in_common_is_rejected() {
+    let local = phone(1, [Codec::PCMU, Codec::telephone_event(8000)]);
+    for line in [
+        "m=audio 5000 RTP/AVP 8 101|a=rtpmap:101 telephone-event/8000",
+        "m=audio 5000 RTP/SAVP 0",
+        "m=video 5000 RTP/AVP 31",
+        "m=audio 5000 RTP/AVP 96|a=rtpmap:96 PCMU/16000",
+        "m=audio 0 RTP/AVP 0",
+        "m=audio 5000 RTP/AVP 96",
+    ] {
+        let answer = Negotiator::new()
+            .answer(&local, &remote(line))
+            .expect("an answer");
+        assert_eq!(answer.session.active().count(), 0, "{line}");
+        assert_eq!(
+            answer.description.media_at(0).map(|media| media.port()),
+            Some(0),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn rfc3605_and_rfc5761_where_rtcp_goes() {
+    let port = |local: LocalRtcp, line: &str| {
+        let mut one = phone(1, [Codec::PCMU]);
+        one.media[0].rtcp = local;
+        let Answer {
+            description,
+            session,
+            ..
+        } = Negotiator::new()
+            .answer(&one, &remote(&format!("m=audio 5000 RTP/AVP 0{line}")))
+            .expect("an answer");
+        let rtcp = session.first("audio").map(|stream| {
+            (
+                stream.remote_rtcp.port,
+                stream.local_rtcp.port,
+                stream.rtcp_mux,
+            )
+        });
+        (rtcp, lines(&description, "a=rtcp").join(" "))
+    };
+    let next = String::new();
+    assert_eq!(
+        port(LocalRtcp::NextPort, ""),
+        (Some((5001, 4001, false)), next.clone())
+    );
+    assert_eq!(
+        port(LocalRtcp::NextPort, "|a=rtcp:5009"),
+        (Some((5009, 4001, false)), next.clone())
+    );
+    assert_eq!(
+        port(LocalRtcp::NextPort, "|a=rtcp-mux"),
+        (Some((5001, 4001, false)), next.clone())
+    );
+    assert_eq!(
+        port(LocalRtcp::Port(4007), "|a=rtcp-mux"),
+        (Some((5001, 4007, false)), "a=rtcp:4007".into())
+    );
+    assert_eq!(
+        port(LocalRtcp::Mux, "|a=rtcp-mux"),
+        (Some((5000, 4000, true)), "a=rtcp-mux".into())
+    );
+    assert_eq!(port(LocalRtcp::Mux, ""), (Some((5001, 4001, false)), next));
+    // RFC 8858: no falling back.
+    assert_eq!(port(LocalRtcp::MuxOnly, "").0, None);
+    assert_eq!(
+        port(LocalRtcp::NextPort, "|a=rtcp-mux|a=rtcp-mux-only").0,
+        None
+    );
+}
+
+#[test]
+fn rfc4568_5_1_keys_of_the_first_acceptable_line() {
+    let with = |id, suites: &[&str]| {
+        let crypto: Vec<LocalCrypto> = suites
+            .iter()
+            .map(|suite| LocalCrypto::new(*suite, format!("inline:{id}{suite}")))
+            .collect();
+        LocalSession::new(id, "192.0.2.1")
+            .with_media(LocalMedia::audio(4000, [Codec::PCMU]).with_crypto(crypto))
+    };
+    let (mut alice, mut bob) = (Negotiator::new(), Negotiator::new());
+    let (of_alice, of_bob) = exchange(
+        (
+            &mut alice,
+            &with(1, &["AEAD_AES_256_GCM", "AES_CM_128_HMAC_SHA1_80"]),
+        ),
+        (
+            &mut bob,
+            &with(2, &["AES_CM_128_HMAC_SHA1_32", "AES_CM_128_HMAC_SHA1_80"]),
+        ),
+    );
+    let keys = |session: &Session| {
+        let Security::Sdes {
+            send_keys,
+            receive_keys,
+            tag,
+            ..
+        } = &audio(session).security
+        else {
+            panic!("no keys");
+        };
+        (*tag, send_keys.clone(), receive_keys.clone())
+    };
+    let (of_alice, of_bob) = (keys(&of_alice), keys(&of_bob));
+    assert_eq!(
+        of_alice,
+        (
+            2,
+            "inline:1AES_CM_128_HMAC_SHA1_80".into(),
+            "inline:2AES_CM_128_HMAC_SHA1_80".into()
+        )
+    );
+    assert_eq!((of_bob.1, of_bob.2), (of_alice.2, of_alice.1));
+    // RFC 4568 §6.3.7: an unknown session parameter makes a line unacceptable; no line left rejects the media.
+    let offer =
+        remote("m=audio 5000 RTP/SAVP 0|a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x UNKNOWN");
+    let answer = Negotiator::new()
+        .answer(&with(2, &["AES_CM_128_HMAC_SHA1_80"]), &offer)
+        .expect("an answer");
+    assert_eq!(
+        answer.session.streams[0].status,
+        StreamStatus::RejectedByLocal
+    );
+}
+
+fn browser(id: u64, media: &[&'static str]) -> LocalSession {
+    let mut session = LocalSession::new(id, "192.0.2.1").with_bundle(Bundle::Only);
+    for (index, kind) in media.iter().enumerate() {
+        let codec = if *kind == "audio" {
+            Codec::OPUS
+        } else {
+            Codec::VP8.with_feedback("nack pli")
+        };
+        let mut medium = if *kind == "audio" {
+            LocalMedia::audio(4000, [codec])
+        } else {
+            LocalMedia::video(4000, [codec])
+        };
+        medium.port += u16::try_from(index).expect("few") * 2;
+        session = session.with_media(
+            medium
+                .with_dtls(LocalDtls::new("sha-256", format!("0{id}:AB")))
+                .with_ice(LocalIce::new(
+                    format!("ufrag{id}"),
+                    format!("password-of-{id}-password"),
+                ))
+                .with_rtcp(LocalRtcp::MuxOnly),
+        );
+    }
+    session
+}
+
+#[test]
+fn rfc8843_7_a_bundle_of_two() {
+    let (alice_can, bob_can) = (
+        browser(1, &["audio", "video"]),
+        browser(2, &["audio", "video"]),
+    );
+    let (mut alice, mut bob) = (Negotiator::new(), Negotiator::new());
+    let offer = alice.offer(&alice_can).expect("an offer");
+    assert_eq!(lines(&offer, "a=group"), ["a=group:BUNDLE 0 1"]);
+    assert_eq!(
+        lines(&offer, "m=video"),
+        ["m=video 0 UDP/TLS/RTP/SAVPF 97"],
+        "§7.2: bundle-only has port zero"
+    );
+    assert_eq!(lines(&offer, "a=bundle-only").len(), 1);
+    assert_eq!(
+        lines(&offer, "a=ice-ufrag").len(),
+        1,
+        "§7.1.3: the tagged line tells the transport"
+    );
+    let answer = bob.answer(&bob_can, &offer).expect("an answer");
+    assert_eq!(
+        lines(&answer.description, "a=group"),
+        ["a=group:BUNDLE 0 1"]
+    );
+    assert_eq!(
+        lines(&answer.description, "m=video"),
+        ["m=video 4000 UDP/TLS/RTP/SAVPF 97"]
+    );
+    let session = alice.accept(&answer.description).expect("accepted");
+    for session in [&session, &answer.session] {
+        let [audio, video] = session.streams.as_slice() else {
+            panic!("two streams")
+        };
+        assert_eq!((audio.bundled_with, video.bundled_with), (None, Some(0)));
+        assert_eq!(audio.remote_rtp, video.remote_rtp);
+        assert_eq!(audio.security, video.security);
+        assert!(video.rtcp_mux && video.ice.is_some() && video.sends());
+        assert_eq!(video.codecs[0].feedback, ["nack pli"]);
+    }
+    // A later offer repeats the address of the tagged line (RFC 9143 §7.5); from then on nothing changes.
+    let again = alice.offer(&alice_can).expect("an offer");
+    assert_eq!(
+        lines(&again, "m=video"),
+        ["m=video 4000 UDP/TLS/RTP/SAVPF 97"]
+    );
+    assert_eq!(
+        lines(&again, "a=bundle-only").len() + lines(&again, "a=ice-ufrag").len(),
+        1
+    );
+    let second = bob.answer(&bob_can, &again).expect("an answer");
+    assert_eq!(second.description, answer.description);
+    alice.accept(&second.description).expect("accepted");
+    assert_eq!(alice.offer(&alice_can).expect("an offer"), again);
+}
+
+#[test]
+fn rfc8843_7_3_1_the_tag_moves_when_the_first_line_is_rejected() {
+    let mut alice_can = browser(1, &["audio", "video"]);
+    alice_can.bundle = Bundle::Offer;
+    let bob_can = browser(2, &["video"]);
+    let (mut alice, mut bob) = (Negotiator::new(), Negotiator::new());
+    let offer = alice.offer(&alice_can).expect("an offer");
+    let answer = bob.answer(&bob_can, &offer).expect("an answer");
+    assert_eq!(lines(&answer.description, "a=group"), ["a=group:BUNDLE 1"]);
+    let session = alice.accept(&answer.description).expect("accepted");
+    assert_eq!(
+        (session.streams[0].status, session.streams[1].bundled_with),
+        (StreamStatus::RejectedByRemote, None)
+    );
+    // With bundle-only on the second line, there is no address left for it.
+    alice_can.bundle = Bundle::Only;
+    let offer = Negotiator::new().offer(&alice_can).expect("an offer");
+    let answer = Negotiator::new()
+        .answer(&bob_can, &offer)
+        .expect("an answer");
+    assert_eq!(answer.session.active().count(), 0);
+    assert_eq!(answer.description.attributes().of::<Group<'_>>().count(), 0);
+}
+
+#[test]
+fn rfc8843_7_3_an_answer_with_port_zero_and_bundle_only_is_taken() {
+    let mut alice = Negotiator::new();
+    alice
+        .offer(&browser(1, &["audio", "video"]))
+        .expect("an offer");
+    let answer = "a=group:BUNDLE 0 1|m=audio 5000 UDP/TLS/RTP/SAVPF 96|a=mid:0|a=rtpmap:96 opus/48000/2|a=rtcp-mux|a=setup:active|\
+        a=fingerprint:sha-256 AA:BB|m=video 0 UDP/TLS/RTP/SAVPF 97|a=mid:1|a=bundle-only|a=rtpmap:97 VP8/90000";
+    let session = alice.accept(&remote(answer)).expect("accepted");
+    assert_eq!(
+        (session.active().count(), session.streams[1].bundled_with),
+        (2, Some(0))
+    );
+}
+
+#[test]
+fn rfc8843_a_peer_without_bundle_gets_two_transports() {
+    let mut alice_can = browser(1, &["audio", "video"]);
+    alice_can.bundle = Bundle::Offer;
+    let mut bob_can = browser(2, &["audio", "video"]);
+    bob_can.bundle = Bundle::Off;
+    let (of_alice, _) = exchange(
+        (&mut Negotiator::new(), &alice_can),
+        (&mut Negotiator::new(), &bob_can),
+    );
+    let ports: Vec<u16> = of_alice
+        .streams
+        .iter()
+        .map(|stream| stream.remote_rtp.port)
+        .collect();
+    assert_eq!(ports, [4000, 4002]);
+    assert!(
+        of_alice
+            .streams
+            .iter()
+            .all(|stream| stream.bundled_with.is_none())
+    );
+}
+
+#[test]
+fn rfc8842_5_roles_last_as_long_as_the_association() {
+    let (alice_can, mut bob_can) = (browser(1, &["audio"]), browser(2, &["audio"]));
+    let (mut alice, mut bob) = (Negotiator::new(), Negotiator::new());
+    let role = |session: &Session| {
+        let Security::Dtls {
+            role,
+            new_association,
+            fingerprints,
+            ..
+        } = &audio(session).security
+        else {
+            panic!("no DTLS");
+        };
+        (*role, *new_association, fingerprints[0].1.clone())
+    };
+    let (of_alice, of_bob) = exchange((&mut alice, &alice_can), (&mut bob, &bob_can));
+    assert_eq!(role(&of_alice), (Setup::Passive, true, "02:AB".into()));
+    assert_eq!(role(&of_bob), (Setup::Active, true, "01:AB".into()));
+    // Bob offers actpass; Alice stays the server although she would rather be active.
+    let (of_bob, of_alice) = exchange((&mut bob, &bob_can), (&mut alice, &alice_can));
+    assert_eq!(role(&of_alice), (Setup::Passive, false, "02:AB".into()));
+    assert_eq!(role(&of_bob), (Setup::Active, false, "01:AB".into()));
+    // A new certificate is a new association.
+    bob_can.media[0].dtls = Some(LocalDtls::new("sha-256", "0F:AB"));
+    let (_, of_alice) = exchange((&mut bob, &bob_can), (&mut alice, &alice_can));
+    assert_eq!(role(&of_alice), (Setup::Active, true, "0F:AB".into()));
+}
+
+#[test]
+fn rfc8842_dtls_is_demanded_by_the_protocol() {
+    let local = phone(1, [Codec::OPUS]);
+    let line = "m=audio 5000 UDP/TLS/RTP/SAVPF 96|a=rtpmap:96 opus/48000/2";
+    let answer = Negotiator::new()
+        .answer(&local, &remote(line))
+        .expect("an answer");
+    assert_eq!(answer.session.active().count(), 0);
+    let answer = Negotiator::new()
+        .answer(&browser(1, &["audio"]), &remote(line))
+        .expect("an answer");
+    assert_eq!(
+        answer.session.active().count(),
+        0,
+        "no fingerprint, no media"
+    );
+}
+
+#[test]
+fn rfc8839_4_4_ice_restart_needs_new_credentials() {
+    let (mut alice_can, mut bob_can) = (browser(1, &["audio"]), browser(2, &["audio"]));
+    let (mut alice, mut bob) = (Negotiator::new(), Negotiator::new());
+    let (of_alice, _) = exchange((&mut alice, &alice_can), (&mut bob, &bob_can));
+    assert!(
+        audio(&of_alice)
+            .ice
+            .as_ref()
+            .is_some_and(|ice| !ice.restart && ice.ufrag == "ufrag2")
+    );
+    alice_can.media[0].ice = Some(LocalIce::new("fresh", "password-of-1-after-restart"));
+    let offer = alice.offer(&alice_can).expect("an offer");
+    assert!(bob.is_ice_restart(&offer));
+    assert_eq!(
+        bob.answer(&bob_can, &offer).map(drop),
+        Err(NegotiationError::IceRestart { index: 0 })
+    );
+    bob_can.media[0].ice = Some(LocalIce::new("fresher", "password-of-2-after-restart"));
+    let answer = bob.answer(&bob_can, &offer).expect("an answer");
+    assert!(
+        audio(&answer.session)
+            .ice
+            .as_ref()
+            .is_some_and(|ice| ice.restart)
+    );
+    let of_alice = alice.accept(&answer.description).expect("accepted");
+    assert!(
+        audio(&of_alice)
+            .ice
+            .as_ref()
+            .is_some_and(|ice| ice.restart && ice.ufrag == "fresher")
+    );
+    // RFC 8842 §5: the DTLS association outlives the restart.
+    assert!(matches!(
+        audio(&of_alice).security,
+        Security::Dtls {
+            new_association: false,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn rfc8839_4_2_5_ice_mismatch() {
+    let local = LocalSession::new(1, "192.0.2.1").with_media(
+        LocalMedia::audio(4000, [Codec::PCMU])
+            .with_ice(LocalIce::new("ufrag1", "password-of-1-password")),
+    );
+    let answer = |address: &str| {
+        let line = format!(
+            "m=audio 5000 RTP/AVP 0|a=ice-ufrag:peer|a=ice-pwd:password-of-the-other-side|a=candidate:1 1 UDP 1 {address} typ host"
+        );
+        Negotiator::new()
+            .answer(&local, &remote(&line))
+            .expect("an answer")
+    };
+    let good = answer("192.0.2.9 5000");
+    assert_eq!(
+        (
+            lines(&good.description, "a=ice-mismatch").len(),
+            lines(&good.description, "a=ice-ufrag").len()
+        ),
+        (0, 1)
+    );
+    let changed = answer("10.0.0.1 5000");
+    assert_eq!(
+        (
+            lines(&changed.description, "a=ice-mismatch").len(),
+            lines(&changed.description, "a=ice-ufrag").len()
+        ),
+        (1, 0)
+    );
+}
+
+#[test]
+fn rfc8840_4_1_1_the_null_address_with_ice_is_no_hold() {
+    let line = "m=audio 9 UDP/TLS/RTP/SAVPF 111|c=IN IP4 0.0.0.0|a=rtpmap:111 opus/48000/2|a=rtcp-mux|a=setup:actpass|\
+        a=fingerprint:sha-256 AA:BB|a=ice-ufrag:peer|a=ice-pwd:password-of-the-other-side|a=ice-options:trickle";
+    let answer = Negotiator::new()
+        .answer(&browser(1, &["audio"]), &remote(line))
+        .expect("an answer");
+    let stream = audio(&answer.session);
+    assert!(stream.sends() && !stream.remote_is_null);
+    assert_eq!(
+        stream.ice.as_ref().map(|ice| ice.options.clone()),
+        Some(vec!["trickle".to_string()])
+    );
+}
+
+#[test]
+fn a_rejected_offer_is_rolled_back() {
+    let (mut alice_can, bob_can) = (phone(1, [Codec::PCMU]), phone(2, [Codec::PCMU]));
+    let (mut alice, mut bob) = (Negotiator::new(), Negotiator::new());
+    exchange((&mut alice, &alice_can), (&mut bob, &bob_can));
+    let before = alice.session().cloned();
+    alice_can.media.push(LocalMedia::video(4002, [Codec::VP8]));
+    let first = alice.offer(&alice_can).expect("an offer");
+    assert_eq!(
+        alice.offer(&alice_can).map(drop),
+        Err(NegotiationError::OfferPending)
+    );
+    assert_eq!(
+        alice.answer(&alice_can, &first).map(drop),
+        Err(NegotiationError::OfferPending),
+        "glare"
+    );
+    alice.rollback().expect("rolled back");
+    assert_eq!(
+        (alice.session().cloned(), alice.has_pending_offer()),
+        (before, false)
+    );
+    assert_eq!(alice.rollback(), Err(NegotiationError::NoOfferPending));
+    assert_eq!(
+        alice.accept(&first).map(drop),
+        Err(NegotiationError::NoOfferPending)
+    );
+    // The peer may offer with one line now, and this side may try again.
+    let (of_bob, _) = exchange((&mut bob, &bob_can), (&mut alice, &phone(1, [Codec::PCMU])));
+    assert_eq!(of_bob.streams.len(), 1);
+    assert_eq!(alice.offer(&alice_can).expect("an offer").media_len(), 2);
+}
+
+#[test]
+fn rfc3264_8_1_a_rejected_line_is_used_again() {
+    let mut local = phone(1, [Codec::PCMU]).with_media(LocalMedia::video(4002, [Codec::VP8]));
+    let mut one = Negotiator::new();
+    one.offer(&local).expect("an offer");
+    one.accept(&remote("m=audio 5000 RTP/AVP 0|m=video 0 RTP/AVP 96"))
+        .expect("accepted");
+    // What was rejected is not offered again by itself.
+    let offer = one.offer(&local).expect("an offer");
+    assert_eq!(
+        lines(&offer, "m="),
+        ["m=audio 4000 RTP/AVP 0", "m=video 0 RTP/AVP 96"]
+    );
+    one.accept(&remote("m=audio 5000 RTP/AVP 0|m=video 0 RTP/AVP 96"))
+        .expect("accepted");
+    local.recycle_lines = true;
+    local.media.push(LocalMedia::new("text", 4004, "RTP/AVP"));
+    local.media[2].codecs = vec![Codec::new("t140", 1000)];
+    let offer = one.offer(&local).expect("an offer");
+    // 96 was VP8 in this line: it keeps that meaning.
+    assert_eq!(
+        lines(&offer, "m="),
+        ["m=audio 4000 RTP/AVP 0", "m=text 4004 RTP/AVP 97"]
+    );
+    let session = one
+        .accept(&remote(
+            "m=audio 5000 RTP/AVP 0|m=text 5002 RTP/AVP 97|a=rtpmap:97 t140/1000",
+        ))
+        .expect("accepted");
+    assert_eq!(
+        (
+            session.streams[1].local_media,
+            session.streams[1].kind.as_str()
+        ),
+        (Some(2), "text")
+    );
+    // The peer may use a dead line, too.
+    let mut other = Negotiator::new();
+    let can = phone(2, [Codec::PCMU]);
+    other
+        .answer(&can, &remote("m=video 5000 RTP/AVP 31"))
+        .expect("an answer");
+    let answer = other
+        .answer(&can, &remote("m=audio 5000 RTP/AVP 0"))
+        .expect("an answer");
+    assert!(audio(&answer.session).sends());
+}
+
+#[test]
+fn rfc3264_6_an_answer_that_does_not_fit_is_refused_and_the_offer_stands() {
+    let local = phone(1, [Codec::PCMU]);
+    let mut one = Negotiator::new();
+    one.offer(&local).expect("an offer");
+    for (line, error) in [
+        (
+            "",
+            NegotiationError::MediaCount {
+                offered: 1,
+                answered: 0,
+            },
+        ),
+        (
+            "m=audio 1 RTP/AVP 0|m=audio 2 RTP/AVP 0",
+            NegotiationError::MediaCount {
+                offered: 1,
+                answered: 2,
+            },
+        ),
+        (
+            "m=video 1 RTP/AVP 0",
+            NegotiationError::MediaMismatch { index: 0 },
+        ),
+        (
+            "m=audio 1 RTP/SAVP 0",
+            NegotiationError::MediaMismatch { index: 0 },
+        ),
+        (
+            "m=audio 1 RTP/AVP 8",
+            NegotiationError::NoCommonFormat { index: 0 },
+        ),
+    ] {
+        assert_eq!(one.accept(&remote(line)).map(drop), Err(error), "{line}");
+    }
+    let malformed = one
+        .accept(&remote("m=audio 1 RTP/AVP 0|a=rtpmap:0"))
+        .expect_err("malformed");
+    assert_eq!(
+        malformed.to_string(),
+        "line 7, column 11: `a=rtpmap`: a space must follow the payload type"
+    );
+    // RFC 3264 §6.1: formats that were not offered are ignored beside those that were.
+    let session = one
+        .accept(&remote("m=audio 1 RTP/AVP 8 0"))
+        .expect("accepted");
+    assert_eq!(audio(&session).codecs.len(), 1);
+}
+
+#[test]
+fn rfc3264_8_an_offer_may_not_drop_lines() {
+    let mut one = Negotiator::new();
+    let local = phone(1, [Codec::PCMU]);
+    one.answer(&local, &remote("m=audio 1 RTP/AVP 0|m=video 1 RTP/AVP 31"))
+        .expect("an answer");
+    let error = one.answer(&local, &remote("m=audio 1 RTP/AVP 0")).map(drop);
+    assert_eq!(
+        error,
+        Err(NegotiationError::MediaRemoved { before: 2, now: 1 })
+    );
+}
+
+#[test]
+fn rfc3264_6_2_multicast_is_answered_as_offered() {
+    let local = phone(1, [Codec::PCMU]);
+    let offer =
+        remote("m=audio 5000 RTP/AVP 0 8|c=IN IP4 224.2.1.1/127|b=AS:64|a=ptime:40|a=recvonly");
+    let answer = Negotiator::new().answer(&local, &offer).expect("an answer");
+    let text = answer.description.to_string();
+    for line in [
+        "m=audio 5000 RTP/AVP 0\r\n",
+        "c=IN IP4 224.2.1.1/127\r\n",
+        "b=AS:64\r\n",
+        "a=ptime:40\r\n",
+        "a=recvonly\r\n",
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+    assert_eq!(audio(&answer.session).direction, Direction::RecvOnly);
+}
+
+#[test]
+fn media_that_are_not_rtp_agree_on_formats() {
+    let mut fax = LocalMedia::new("image", 4000, "udptl");
+    fax.formats = vec!["t38".into()];
+    let local = LocalSession::new(1, "192.0.2.1").with_media(fax);
+    let (of_one, of_other) = exchange(
+        (&mut Negotiator::new(), &local),
+        (&mut Negotiator::new(), &local),
+    );
+    for session in [of_one, of_other] {
+        assert_eq!(
+            session.first("image").map(|stream| stream.formats.clone()),
+            Some(vec!["t38".to_string()])
+        );
+    }
+    let answer = Negotiator::new()
+        .answer(&local, &remote("m=image 5000 TCP t38"))
+        .expect("an answer");
+    assert_eq!(answer.session.active().count(), 0);
+}
+
+#[test]
+fn texts_that_cannot_be_described_are_refused() {
+    let mut local = phone(1, [Codec::PCMU]);
+    local.name = "two\r\nlines".into();
+    assert!(matches!(
+        Negotiator::new().offer(&local),
+        Err(NegotiationError::Local(_))
+    ));
+    let mut local = phone(1, [Codec::PCMU]);
+    local.address = "a b".into();
+    assert!(matches!(
+        Negotiator::new().offer(&local),
+        Err(NegotiationError::Local(_))
+    ));
+    let local = phone(1, (0..200).map(|rate| Codec::new("x", rate)));
+    assert_eq!(
+        Negotiator::new().offer(&local).map(drop),
+        Err(NegotiationError::PayloadTypes { index: 0 })
+    );
+}
+
+#[test]
+fn one_offer_with_two_answers() {
+    let local = phone(1, [Codec::PCMU, Codec::PCMA]);
+    let mut first = Negotiator::new();
+    first.offer(&local).expect("an offer");
+    let mut second = first.clone();
+    let one = first
+        .accept(&remote("m=audio 5000 RTP/AVP 0"))
+        .expect("accepted");
+    let other = second
+        .accept(&remote("m=audio 6000 RTP/AVP 8"))
+        .expect("accepted");
+    assert_eq!(
+        (audio(&one).remote_rtp.port, audio(&other).remote_rtp.port),
+        (5000, 6000)
+    );
+}
+
+#[test]
+fn a_capability_is_accepted_but_not_offered() {
+    let mut local = phone(1, [Codec::PCMU]).with_media(LocalMedia::video(4002, [Codec::VP8]));
+    local.media[1].only_accept = true;
+    let mut one = Negotiator::new();
+    assert_eq!(one.offer(&local).expect("an offer").media_len(), 1);
+    one.rollback().expect("rolled back");
+    let offer = remote("m=audio 5000 RTP/AVP 0|m=video 5002 RTP/AVP 96|a=rtpmap:96 VP8/90000");
+    let answer = one.answer(&local, &offer).expect("an answer");
+    assert_eq!(answer.session.active().count(), 2);
+    assert_eq!(one.offer(&local).expect("an offer").media_len(), 2);
+}
