@@ -197,6 +197,17 @@ impl Headers {
         run
     }
 
+    /// Appends the lines of all fields.
+    pub(crate) fn encode_lines(&self, out: &mut Vec<u8>) {
+        let nothing = Place {
+            source: Source::Base,
+            start: 0,
+            end: 0,
+        };
+        let run = self.encode_after(nothing, out);
+        out.extend_from_slice(self.bytes(run));
+    }
+
     /// The number of bytes that all field lines have together.
     pub(crate) fn encoded_len(&self) -> usize {
         self.fields.iter().map(|span| span.len as usize).sum()

@@ -8,6 +8,7 @@ use crate::error::{ParseError, ParseErrorKind as Kind};
 use crate::headers::{Headers, Place, Source, Span, offset};
 use crate::message::{Body, Message};
 use crate::method::Method;
+use crate::multipart::SipFrag;
 use crate::name::{HeaderName, NameId};
 use crate::request::Request;
 use crate::response::Response;
@@ -134,6 +135,67 @@ pub(crate) fn lenient(datagram: &Bytes) -> Option<Request> {
     // What was located may have odd line ends; it is written anew, so that it can be copied and encoded.
     request.normalize();
     Some(request)
+}
+
+/// The fields of a body part, and its content. RFC 2046 §5.1: a part may have no field, and then begins with the empty
+/// line; and a part without content may lack the empty line.
+pub(crate) fn part_fields(
+    part: &Bytes,
+    config: &ParserConfig,
+) -> Result<(Headers, Bytes), ParseError> {
+    let mut whole = part.clone();
+    if memchr::memmem::find(part, b"\r\n\r\n").is_none() && !part.starts_with(b"\r\n") {
+        let mut closed = part.to_vec();
+        closed.extend_from_slice(if part.is_empty() || part.ends_with(b"\r\n") {
+            b"\r\n"
+        } else {
+            b"\r\n\r\n"
+        });
+        whole = closed.into();
+    }
+    let mut headers = Headers::with_base(Bytes::new());
+    let end = fields(&whole, 0, config, false, &mut headers, &mut Head::new())?;
+    check_text(whole.get(..end).unwrap_or_default(), 0, config, false)?;
+    let content = whole.slice(end + 2..);
+    headers.attach(whole);
+    Ok((headers, content))
+}
+
+/// RFC 3420: a start line, fields, an empty line and a body, of which any may be missing.
+pub(crate) fn fragment(bytes: Bytes, config: &ParserConfig) -> Result<SipFrag, ParseError> {
+    let mut whole = bytes.to_vec();
+    if memchr::memmem::find(&whole, b"\r\n\r\n").is_none() && !whole.starts_with(b"\r\n") {
+        let end: &[u8] = if whole.is_empty() || whole.ends_with(b"\r\n") {
+            b"\r\n"
+        } else {
+            b"\r\n\r\n"
+        };
+        whole.extend_from_slice(end);
+    }
+    let whole = Bytes::from(whole);
+    let mut start_line_text = None;
+    let mut status = None;
+    let mut at = 0;
+    let first = memchr::memchr(b'\r', &whole)
+        .and_then(|end| whole.get(..end))
+        .unwrap_or_default();
+    if is_version_prefix(first) || contains_version(first) {
+        let (line, after) = start_line(&whole, 0, config)?;
+        start_line_text = core::str::from_utf8(first).ok().map(Into::into);
+        if let StartLine::Response { status: code, .. } = line {
+            status = Some(code);
+        }
+        at = after;
+    }
+    let mut headers = Headers::with_base(Bytes::new());
+    let end = fields(&whole, at, config, false, &mut headers, &mut Head::new())?;
+    headers.attach(whole.clone());
+    Ok(SipFrag::from_parts(
+        start_line_text,
+        status,
+        headers,
+        whole.slice(end + 2..),
+    ))
 }
 
 /// The start line and where the first field begins.

@@ -82,6 +82,15 @@ impl<'a> ContentType<'a> {
         MediaType::parse(text).map(Self)
     }
 
+    /// What a body part without Content-Type is (RFC 2046 §5.1).
+    pub(crate) const fn text_plain() -> Self {
+        Self(MediaType {
+            kind: "text",
+            subtype: "plain",
+            params: Params::new(),
+        })
+    }
+
     /// Is it this type and subtype, whatever the parameters?
     #[must_use]
     pub fn is(&self, media_type: &str) -> bool {
