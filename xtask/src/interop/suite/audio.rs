@@ -50,8 +50,6 @@ fn baresip_calls(scene: &mut Scene, tcp: bool) -> Result<String> {
     let arguments = [
         "answer",
         &aor(BOB),
-        "--register",
-        &format!("sip:{HOST}"),
         "--play",
         text(&voice)?,
         "--record",
@@ -168,8 +166,6 @@ fn ourselves(scene: &mut Scene) -> Result<String> {
     let arguments = [
         "answer",
         &aor(ALICE),
-        "--register",
-        &format!("sip:{HOST}"),
         "--play",
         text(&alices)?,
         "--record",
