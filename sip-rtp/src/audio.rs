@@ -15,6 +15,8 @@ use crate::codec::{Codec, Decoder, Encoder};
 use crate::conceal::{self, Concealer};
 use crate::event::{Event as TelephoneEvent, EventReceiver, EventSender, Received, TooManyEvents};
 use crate::jitter::{JitterBuffer, JitterConfig, JitterPacket, JitterStatistics, Playout};
+use crate::quality::{self, Bursts, LossPattern};
+use crate::rtcp::VoipMetrics;
 use crate::stream::{
     self, Frame, Input, Output, ReceivedPacket, RtpStream, StreamConfig, StreamStatistics,
 };
@@ -169,6 +171,9 @@ pub struct AudioStream {
     events_in: EventReceiver,
     event_deadline: Option<Instant>,
     arrived: Vec<Arrived>,
+    pattern: LossPattern,
+    /// The counts of missing and late packets that the pattern has taken in.
+    counted: (u64, u64),
     /// When the source that is heard sent its last packet.
     last_packet: Option<Instant>,
     last_now: Instant,
@@ -196,6 +201,8 @@ impl AudioStream {
             events_in: EventReceiver::new(),
             event_deadline: None,
             arrived: Vec::new(),
+            pattern: LossPattern::default(),
+            counted: (0, 0),
             last_packet: None,
             last_now: now,
             statistics: AudioStatistics::default(),
@@ -313,6 +320,10 @@ impl AudioStream {
     /// Time passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.last_now = now;
+        if self.stream.reports_metrics() && self.playing.is_some() {
+            let metrics = self.metrics();
+            self.stream.set_metrics(metrics);
+        }
         self.stream.handle_timeout(now);
         if self.event_deadline.is_some_and(|at| at <= now) {
             self.event_deadline = None;
@@ -390,6 +401,70 @@ impl AudioStream {
         statistics.jitter = self.buffer.statistics();
         statistics.target_delay = self.buffer.target();
         statistics
+    }
+
+    /// How the call sounds here, as RFC 3611 §4.7 reports it. The one-way delay is taken as half of the round trip.
+    #[must_use]
+    pub fn metrics(&self) -> VoipMetrics {
+        let Bursts {
+            loss_rate,
+            discard_rate,
+            burst_density,
+            gap_density,
+            burst_packets,
+            gap_packets,
+        } = self.pattern.bursts();
+        let round_trip = self.stream.statistics().round_trip;
+        let buffer = self.buffer.target();
+        let tick = self.config.jitter.tick;
+        let millis = |duration: Duration| u16::try_from(duration.as_millis()).unwrap_or(u16::MAX);
+        let packets =
+            |count: u32| u16::try_from(u128::from(count) * tick.as_millis()).unwrap_or(u16::MAX);
+        let one_way = round_trip.unwrap_or_default() / 2 + buffer + tick;
+        let lost = (f64::from(loss_rate) + f64::from(discard_rate)) / 256.0;
+        let (listening, conversation) = (
+            quality::r_factor(Duration::ZERO, lost),
+            quality::r_factor(one_way, lost),
+        );
+        VoipMetrics {
+            ssrc: self.playing.unwrap_or(0),
+            loss_rate,
+            discard_rate,
+            burst_density,
+            gap_density,
+            burst_duration: packets(burst_packets),
+            gap_duration: packets(gap_packets),
+            round_trip_delay: millis(round_trip.unwrap_or_default()),
+            end_system_delay: millis(buffer + tick),
+            // Levels and echo are not measured.
+            signal_level: VoipMetrics::UNAVAILABLE.cast_signed(),
+            noise_level: VoipMetrics::UNAVAILABLE.cast_signed(),
+            residual_echo_return_loss: VoipMetrics::UNAVAILABLE,
+            gmin: quality::GMIN,
+            r_factor: conversation.round() as u8,
+            external_r_factor: VoipMetrics::UNAVAILABLE,
+            mos_lq: (quality::mean_opinion_score(listening) * 10.0).round() as u8,
+            mos_cq: (quality::mean_opinion_score(conversation) * 10.0).round() as u8,
+            // RFC 3611 §4.7.6: concealment is the standard one (11), the buffer is adaptive (11), its rate unknown.
+            receiver_configuration: 0b1111_0000,
+            buffer_nominal: millis(buffer),
+            buffer_maximum: millis(buffer + self.config.jitter.tolerance),
+            buffer_absolute_maximum: millis(self.config.jitter.max_delay),
+        }
+    }
+
+    /// Brings the pattern of losses up to date with the jitter buffer, after a packet was played.
+    fn count_losses(&mut self) {
+        let statistics = self.buffer.statistics();
+        let (missing, late) = (statistics.missing, statistics.late);
+        (self.counted.0..missing)
+            .take(1000)
+            .for_each(|_| self.pattern.on_lost());
+        (self.counted.1..late)
+            .take(1000)
+            .for_each(|_| self.pattern.on_late());
+        self.counted = (missing, late);
+        self.pattern.on_received();
     }
 
     fn send_event_packet(&mut self, duration: u32, now: Instant) -> bool {
@@ -502,6 +577,7 @@ impl AudioStream {
             self.buffer.pause();
             return Played::Audio;
         }
+        self.count_losses();
         self.frame.clear();
         if let Some((_, decoder)) = self
             .config

@@ -11,6 +11,7 @@ pub mod source;
 pub mod stream;
 
 pub mod jitter;
+pub mod quality;
 
 #[cfg(feature = "srtp")]
 pub mod srtp;

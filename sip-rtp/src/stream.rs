@@ -14,7 +14,8 @@ use rand::{RngExt, SeedableRng};
 use crate::ntp::{self, NtpTime};
 use crate::packet::{RtpHeader, RtpPacket};
 use crate::rtcp::{
-    Compound, CompoundWriter, ItemKind, ReportBlock, ReportBlocks, RtcpPacket, SenderInfo,
+    Compound, CompoundWriter, ExtendedReport, ItemKind, ReportBlock, ReportBlocks, ReportKind,
+    RtcpPacket, SenderInfo, VoipMetrics,
 };
 use crate::source::{Sequence, SourceStatistics, ticks};
 
@@ -96,6 +97,8 @@ pub enum Event {
     },
     /// The other side reports how it receives us.
     Report(RemoteReport),
+    /// The other side reports how a call sounds there (RFC 3611 §4.7).
+    Metrics(VoipMetrics),
     /// Packets now go to an address that was learnt from what arrived (RFC 7362).
     Latched(SocketAddr),
     /// Another participant used our SSRC; we took a new one (RFC 3550 §8.2).
@@ -178,6 +181,8 @@ pub struct StreamStatistics {
     pub round_trip: Option<Duration>,
     /// The report about us heard last.
     pub remote_report: Option<ReportBlock>,
+    /// How the call sounds on the other side, heard last (RFC 3611 §4.7).
+    pub remote_metrics: Option<VoipMetrics>,
     /// RTCP datagrams sent.
     pub rtcp_sent: u64,
     /// Valid RTCP datagrams received.
@@ -228,6 +233,9 @@ pub struct RtpStream {
     conflicts: VecDeque<SocketAddr>,
     schedule: Option<Schedule>,
     inactive_at: Option<Instant>,
+    /// Reference times that await their answer: receiver, middle bits, arrival (RFC 3611 §4.4).
+    references: Vec<(u32, u32, Instant)>,
+    metrics: Option<VoipMetrics>,
     closed: bool,
     outputs: VecDeque<Output>,
     /// Outputs at the front that `filter_outputs` has shown.
@@ -276,6 +284,8 @@ impl RtpStream {
             sources: Vec::new(),
             conflicts: VecDeque::new(),
             schedule,
+            references: Vec::new(),
+            metrics: None,
             closed: false,
             outputs: VecDeque::new(),
             filtered: 0,
@@ -304,11 +314,12 @@ impl RtpStream {
         }
     }
 
-    /// Sends a frame. While the address of the other side is unspecified (port 0), nothing leaves.
+    /// Sends a frame. While the address of the other side is not known (port 0, or the unspecified address that means
+    /// "on hold" in old descriptions), nothing leaves.
     pub fn send(&mut self, frame: Frame<'_>, now: Instant) {
         self.last_now = now;
         let destination = self.latch.remote();
-        if self.closed || destination.port() == 0 {
+        if self.closed || !is_somewhere(destination) {
             return;
         }
         let mut packet = Vec::with_capacity(12 + frame.payload.len());
@@ -414,6 +425,17 @@ impl RtpStream {
     #[must_use]
     pub fn remote(&self) -> SocketAddr {
         self.latch.remote()
+    }
+
+    /// The VoIP metrics to report from now on, when [`StreamConfig::extended_reports`] is set.
+    pub fn set_metrics(&mut self, metrics: VoipMetrics) {
+        self.metrics = Some(metrics);
+    }
+
+    /// Whether metrics are reported at all.
+    #[must_use]
+    pub fn reports_metrics(&self) -> bool {
+        self.config.extended_reports
     }
 
     /// Our synchronization source.
@@ -622,10 +644,9 @@ impl RtpStream {
                         self.on_goodbye(ssrc, now);
                     }
                 }
-                RtcpPacket::Application(_)
-                | RtcpPacket::Feedback(_)
-                | RtcpPacket::Extended(_)
-                | RtcpPacket::Other { .. } => {}
+                RtcpPacket::Extended(report) => self.on_extended(report, now),
+                RtcpPacket::Application(_) | RtcpPacket::Feedback(_) | RtcpPacket::Other { .. } => {
+                }
             }
         }
     }
@@ -647,6 +668,42 @@ impl RtpStream {
                 block,
                 round_trip,
             })));
+    }
+
+    fn on_extended(&mut self, report: ExtendedReport<'_>, now: Instant) {
+        for block in report.blocks() {
+            match block {
+                ReportKind::ReferenceTime(time) if self.config.extended_reports => {
+                    self.references
+                        .retain(|(receiver, ..)| *receiver != report.ssrc);
+                    if self.references.len() < self.config.limits.sources {
+                        self.references.push((report.ssrc, time.middle(), now));
+                    }
+                }
+                ReportKind::DelaySinceLastReference(answers) => {
+                    // RFC 3611 §4.5: the round trip of one who only receives.
+                    for (receiver, last, delay) in answers.entries() {
+                        if receiver == self.ssrc && last != 0 {
+                            let since = self.ntp(now).middle().wrapping_sub(last);
+                            self.statistics.round_trip =
+                                Some(ntp::from_short(since.saturating_sub(delay)));
+                        }
+                    }
+                }
+                ReportKind::Voip(metrics) if metrics.ssrc == self.ssrc => {
+                    self.statistics.remote_metrics = Some(metrics);
+                    self.outputs
+                        .push_back(Output::Event(Event::Metrics(metrics)));
+                }
+                ReportKind::LossRunLengths(_)
+                | ReportKind::DuplicateRunLengths(_)
+                | ReportKind::ReceiptTimes(_)
+                | ReportKind::ReferenceTime(_)
+                | ReportKind::Statistics(_)
+                | ReportKind::Voip(_)
+                | ReportKind::Other { .. } => {}
+            }
+        }
     }
 
     fn on_goodbye(&mut self, ssrc: u32, now: Instant) {
@@ -718,7 +775,7 @@ impl RtpStream {
     }
 
     fn send_report(&mut self, goodbye: Option<Option<&str>>, now: Instant) {
-        let ssrc = self.ssrc;
+        let (ssrc, report_time) = (self.ssrc, self.ntp(now));
         let mut blocks: Vec<ReportBlock> = Vec::new();
         for source in self
             .sources
@@ -737,7 +794,7 @@ impl RtpStream {
                 let elapsed =
                     ticks(now.saturating_duration_since(at), self.config.clock_rate) as u32;
                 let info = SenderInfo {
-                    ntp: self.ntp(now),
+                    ntp: report_time,
                     rtp_timestamp: timestamp
                         .wrapping_add(self.timestamp_offset)
                         .wrapping_add(elapsed),
@@ -749,6 +806,26 @@ impl RtpStream {
             _ => writer.receiver_report(ssrc, &blocks),
         }
         writer.source_description(ssrc, &[(ItemKind::CNAME, self.config.cname.as_bytes())]);
+        if self.config.extended_reports {
+            writer.reference_time(ssrc, report_time);
+            let answers: Vec<(u32, u32, u32)> = self
+                .references
+                .drain(..)
+                .map(|(receiver, last, at)| {
+                    (
+                        receiver,
+                        last,
+                        ntp::to_short(now.saturating_duration_since(at)),
+                    )
+                })
+                .collect();
+            if !answers.is_empty() {
+                writer.delay_since_last_reference(ssrc, &answers);
+            }
+            if let Some(metrics) = &self.metrics {
+                writer.voip_metrics(ssrc, metrics);
+            }
+        }
         if let Some(reason) = goodbye {
             writer.goodbye(&[ssrc], reason);
         }
@@ -757,7 +834,7 @@ impl RtpStream {
             schedule.on_rtcp(packet.len() + UDP_OVERHEAD);
         }
         let destination = self.rtcp_remote.unwrap_or_else(|| self.latch.remote());
-        if destination.port() != 0 {
+        if is_somewhere(destination) {
             self.statistics.rtcp_sent += 1;
             self.outputs.push_back(Output::Transmit {
                 destination,
@@ -814,6 +891,10 @@ impl RtpStream {
     fn ntp(&self, now: Instant) -> NtpTime {
         NtpTime::from_system_time(self.wall).wrapping_add(now.saturating_duration_since(self.start))
     }
+}
+
+fn is_somewhere(destination: SocketAddr) -> bool {
+    destination.port() != 0 && !destination.ip().is_unspecified()
 }
 
 #[cfg(test)]

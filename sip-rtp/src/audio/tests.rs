@@ -573,3 +573,72 @@ fn the_codec_can_change_during_a_call() {
         (0, 0)
     );
 }
+
+#[test]
+fn rfc3611_4_7_metrics_are_reported_and_heard() {
+    let mut call = Call::new(&Pcmu);
+    for leg in 0..2 {
+        let mut config = StreamConfig::new(address(1 - leg), 8000, "x@y", [leg as u8; 32]);
+        config.extended_reports = true;
+        let audio = AudioConfig::new(&Pcmu, 0, None);
+        call.legs[leg] = AudioStream::new(config, audio, SystemTime::UNIX_EPOCH, call.now);
+    }
+    let mut state = 5u64;
+    let mut fate = |_| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (!(state >> 33).is_multiple_of(20)).then_some(Duration::from_millis(30))
+    };
+    let pcm = [500; 160];
+    // Only one side talks: the other's round trip comes from reference times.
+    for _ in 0..3000 {
+        call.tick([Some(&pcm), None], &mut fate);
+    }
+    let here = call.legs[1].metrics();
+    assert!((9..=17).contains(&here.loss_rate), "{here:?}");
+    assert_eq!(
+        (here.discard_rate, here.gmin, here.ssrc),
+        (0, 16, call.legs[0].stream().ssrc())
+    );
+    assert!((30..=45).contains(&here.mos_lq), "{here:?}");
+    let there = call.legs[0]
+        .statistics()
+        .stream
+        .remote_metrics
+        .expect("reported");
+    assert_eq!(there.ssrc, call.legs[0].stream().ssrc());
+    assert!(there.loss_rate > 5 && there.r_factor < 90, "{there:?}");
+    assert!(
+        call.events[0]
+            .iter()
+            .any(|event| matches!(event, AudioEvent::Stream(stream::Event::Metrics(_))))
+    );
+    let round_trip = call.legs[1]
+        .statistics()
+        .stream
+        .round_trip
+        .expect("measured");
+    assert!(
+        (55..=85).contains(&round_trip.as_millis()),
+        "{round_trip:?}"
+    );
+}
+
+#[test]
+fn nothing_is_sent_to_the_unspecified_address() {
+    let now = some_instant();
+    for address in ["0.0.0.0:4000", "192.0.2.1:0", "[::]:9"] {
+        let config = StreamConfig::new(address.parse().unwrap(), 8000, "x@y", [1; 32]);
+        let mut leg = AudioStream::new(
+            config,
+            AudioConfig::new(&Pcmu, 0, None),
+            SystemTime::UNIX_EPOCH,
+            now,
+        );
+        leg.write(&[0; 160], now);
+        leg.handle_timeout(now + Duration::from_secs(60));
+        leg.close(None, now);
+        assert!(leg.poll_output().is_none(), "{address}");
+    }
+}

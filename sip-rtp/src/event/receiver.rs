@@ -55,8 +55,8 @@ impl EventReceiver {
         }
     }
 
-    /// Tells that audio of `timestamp` arrived, or that no event packet came for three intervals: an event whose
-    /// end packets were all lost is over (RFC 4733 §2.5.2.2).
+    /// Tells that no event packet came for three intervals: an event whose end packets were all lost is over (RFC 4733
+    /// §2.5.2.2).
     pub fn expire(&mut self, mut each: impl FnMut(Received)) {
         if let Some(current) = self.current.take() {
             self.finish(current, &mut each);

@@ -25,6 +25,8 @@ pub struct StreamConfig {
     pub rtcp: bool,
     /// Whether RTCP that does not begin with a report is accepted (RFC 5506).
     pub reduced_size: bool,
+    /// Whether reports carry extended reports (RFC 3611), where `a=rtcp-xr` agreed on them: reference times and VoIP metrics.
+    pub extended_reports: bool,
     /// RTCP bandwidth in bits per second: 5 % of the session's (RFC 3550 §6.2), or what `b=RS` and `b=RR` add up to.
     pub rtcp_bandwidth: u32,
     /// Packets in sequence before a source is believed (RFC 3550 A.1: MIN_SEQUENTIAL), 1 to 4. They are held, not lost.
@@ -54,6 +56,7 @@ impl StreamConfig {
             latching: Latching::Once,
             rtcp: true,
             reduced_size: false,
+            extended_reports: false,
             // 5 % of G.711 with its headers.
             rtcp_bandwidth: 4000,
             probation: 2,

@@ -216,7 +216,9 @@ fn rfc3550_6_4_1_round_trip_and_loss_are_reported() {
         .filter_map(|event| match event {
             Event::Report(report) => Some(*report),
             Event::Packet(_) | Event::SourceStarted { .. } | Event::SourceEnded { .. } => None,
-            Event::Latched(_) | Event::SsrcChanged { .. } | Event::Inactive => None,
+            Event::Metrics(_) | Event::Latched(_) | Event::SsrcChanged { .. } | Event::Inactive => {
+                None
+            }
         })
         .collect();
     assert!((8..30).contains(&reports.len()), "{}", reports.len());
