@@ -169,9 +169,8 @@ impl Driver {
     fn client_invite(&self) {
         let mut layer = layer();
         let mut now = Instant::now();
-        let template = invite();
         for _ in 0..self.times {
-            let request = template.clone();
+            let request = invite();
             let mut branch = "z9hG4bKw0000abcdefghijklmnopqrstuvwxyz".to_owned();
             if self.dry {
                 black_box(request);

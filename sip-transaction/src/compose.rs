@@ -7,16 +7,38 @@ use std::io::Write as _;
 
 use sip_message::{HeaderName, Method, Request, Response, StatusCode};
 
+use crate::scan;
+
+/// Values that were met while a 100 was written; empty if they are missing.
+#[derive(Debug, Default)]
+pub(crate) struct Seen<'a> {
+    pub(crate) from: &'a [u8],
+    pub(crate) to: &'a [u8],
+    pub(crate) call_id: &'a [u8],
+    pub(crate) cseq: &'a [u8],
+}
+
 /// A 100 response (RFC 3261 §8.2.6.1): no To tag, and the Timestamp if there was one.
-pub(crate) fn trying(request: &Request, out: &mut Vec<u8>) {
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a 100 has nothing of the other fields"
+)]
+pub(crate) fn trying<'a>(request: &'a Request, out: &mut Vec<u8>) -> Seen<'a> {
+    let mut seen = Seen::default();
     out.extend_from_slice(b"SIP/2.0 100 Trying\r\n");
     for field in request.headers().fields() {
-        let name = field.name();
-        if is_copied(&name) || name == HeaderName::Timestamp {
-            out.extend_from_slice(field.line());
+        match field.name() {
+            HeaderName::Via | HeaderName::Timestamp => {}
+            HeaderName::From => seen.from = field.value_bytes(),
+            HeaderName::To => seen.to = field.value_bytes(),
+            HeaderName::CallId => seen.call_id = field.value_bytes(),
+            HeaderName::CSeq => seen.cseq = field.value_bytes(),
+            _ => continue,
         }
+        out.extend_from_slice(field.line());
     }
     out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
+    seen
 }
 
 /// A final response to a request that gets no transaction (RFC 3261 §8.2.6.2, §21.5.4).
@@ -63,34 +85,40 @@ pub(crate) struct Skeleton {
 
 impl Skeleton {
     /// Of an INVITE that carries our Via already.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "ACK and CANCEL have nothing of the other fields"
+    )]
     pub(crate) fn of(invite: &Request, scratch: &mut Vec<u8>) -> Self {
         scratch.clear();
         scratch.extend_from_slice(invite.uri_str().as_bytes());
         scratch.extend_from_slice(b" SIP/2.0\r\n");
-        let headers = invite.headers();
-        if let Some(via) = headers.values(HeaderName::Via).next() {
-            write(scratch, format_args!("Via: {via}\r\n"));
-        }
-        let mut has_max_forwards = false;
-        for field in headers.fields() {
-            let name = field.name();
-            has_max_forwards |= name == HeaderName::MaxForwards;
-            // RFC 3261 §17.1.1.3, §9.1: the Route of the INVITE, so that stateless proxies take the same way.
-            if matches!(
-                name,
-                HeaderName::Route | HeaderName::From | HeaderName::CallId | HeaderName::MaxForwards
-            ) {
-                scratch.extend_from_slice(field.line());
+        let (mut has_via, mut has_max_forwards) = (false, false);
+        let (mut to, mut cseq): (&[u8], u32) = (&[], 0);
+        for field in invite.headers().fields() {
+            match field.name() {
+                // Ours, which is a field of its own: the layer has just put it on top.
+                HeaderName::Via if !has_via => has_via = true,
+                HeaderName::MaxForwards => has_max_forwards = true,
+                // RFC 3261 §17.1.1.3, §9.1: the Route of the INVITE, so that stateless proxies take the same way.
+                HeaderName::Route | HeaderName::From | HeaderName::CallId => {}
+                HeaderName::To => {
+                    to = field.line();
+                    continue;
+                }
+                HeaderName::CSeq => {
+                    cseq = scan::number(field.value_bytes());
+                    continue;
+                }
+                _ => continue,
             }
+            scratch.extend_from_slice(field.line());
         }
         if !has_max_forwards {
             scratch.extend_from_slice(b"Max-Forwards: 70\r\n");
         }
         let to_starts = u32::try_from(scratch.len()).unwrap_or(u32::MAX);
-        for field in headers.fields().filter(|field| field.is(&HeaderName::To)) {
-            scratch.extend_from_slice(field.line());
-        }
-        let cseq = headers.cseq().map_or(0, |(number, _)| number);
+        scratch.extend_from_slice(to);
         Self {
             text: Box::from(scratch.as_slice()),
             to_starts,

@@ -18,6 +18,7 @@ mod links;
 mod matching;
 mod non_invite_client;
 mod non_invite_server;
+mod outputs;
 mod scan;
 mod siphash;
 mod slab;

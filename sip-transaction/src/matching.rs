@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
-use sip_message::{HeaderName, Method, Request, Response};
+use sip_message::{HeaderName, Headers, Method, Request, Response};
 
+use crate::compose::Seen;
 use crate::scan::{self, TopVia};
 use crate::siphash::{HashKey, SipHash};
 
@@ -19,6 +20,13 @@ pub(crate) struct MatchKey([u32; 4]);
 
 /// A map by [`MatchKey`]. The keys are keyed hashes already: the map takes their bits as they are.
 pub(crate) type MatchMap<V> = HashMap<MatchKey, V, BuildHasherDefault<PassThrough>>;
+
+/// A keyed hash of what merged requests share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MergeKey([u32; 2]);
+
+/// A map by [`MergeKey`], as [`MatchMap`].
+pub(crate) type MergeMap = HashMap<MergeKey, u32, BuildHasherDefault<PassThrough>>;
 
 /// The hasher of [`MatchMap`].
 #[derive(Debug, Default)]
@@ -51,7 +59,7 @@ impl RequestIdentity {
             // out, because the ACK has one and the INVITE has none; the ACK's is compared with that of the response.
             hash.field(b"RFC 2543");
             hash.field(request.uri_str().as_bytes());
-            hash.field(&scan::tag(headers, HeaderName::From));
+            hash.field(from_tag(headers));
             hash.field(headers.call_id().unwrap_or_default().as_bytes());
             hash.field(scan::cseq(headers).map_or(&[], |(number, _)| number));
         }
@@ -122,23 +130,27 @@ fn method_bits(method: &[u8]) -> [u32; 4] {
     [low, high, low, high]
 }
 
-/// RFC 3261 §8.2.2.2: what two copies of one request share that came here over different paths. Zero for none.
-pub(crate) fn merge_key(request: &Request, key: HashKey) -> u64 {
+/// RFC 3261 §8.2.2.2: what two copies of one request share that came here over different paths. None within a dialog.
+pub(crate) fn merge_key(request: &Request, seen: &Seen<'_>, key: HashKey) -> Option<MergeKey> {
     let headers = request.headers();
-    if !scan::tag(headers, HeaderName::To).is_empty() {
-        return 0;
+    if !scan::tag(seen.to, || headers.to_tag()).is_empty() {
+        return None;
     }
-    let from_tag = scan::tag(headers, HeaderName::From);
-    let call_id = headers.get_bytes(HeaderName::CallId);
-    let cseq = headers.get_bytes(HeaderName::CSeq);
-    let (false, Some(call_id), Some(cseq)) = (from_tag.is_empty(), call_id, cseq) else {
-        return 0;
-    };
+    let from_tag = scan::tag(seen.from, || headers.from_tag());
+    if from_tag.is_empty() || seen.call_id.is_empty() || seen.cseq.is_empty() {
+        return None;
+    }
     let mut hash = SipHash::new(key);
-    hash.field(&from_tag);
-    hash.field(call_id);
-    hash.field(cseq);
-    hash.finish()[0].max(1)
+    hash.field(from_tag);
+    hash.field(seen.call_id);
+    hash.field(seen.cseq);
+    let [low, _] = hash.finish();
+    Some(MergeKey([low as u32, (low >> 32) as u32]))
+}
+
+fn from_tag(headers: &Headers) -> &[u8] {
+    let value = headers.get_bytes(HeaderName::From).unwrap_or_default();
+    scan::tag(value, || headers.from_tag())
 }
 
 /// The To tag of a message as a number to compare. Zero for none.
@@ -152,6 +164,13 @@ pub(crate) fn tag_hash(tag: Option<&str>, key: HashKey) -> u64 {
 impl Hash for MatchKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let [a, b, _, _] = self.0;
+        state.write_u64(u64::from(a) | (u64::from(b) << 32));
+    }
+}
+
+impl Hash for MergeKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [a, b] = self.0;
         state.write_u64(u64::from(a) | (u64::from(b) << 32));
     }
 }

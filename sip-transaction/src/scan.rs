@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr2, memchr3, memrchr};
+use memchr::{memchr, memrchr};
 use sip_message::{HeaderName, Headers};
 
 /// What matching needs of the top Via (RFC 3261 §17.1.3, §17.2.3).
@@ -24,23 +24,15 @@ impl<'a> TopVia<'a> {
         Self::scan(value).or_else(|| Self::decode(headers))
     }
 
-    /// `SIP/2.0/UDP host:port;name=value;name` up to a comma.
+    /// `SIP/2.0/UDP host:port;name=value;branch=value`; what comes behind is of no concern.
     fn scan(value: &'a [u8]) -> Option<Self> {
-        let value = match memchr2(b',', b'"', value) {
-            Some(comma) if value.get(comma) == Some(&b',') => value.get(..comma)?,
-            Some(_) => return None,
-            None => value,
-        };
         let rest = value.strip_prefix(b"SIP/2.0/")?;
-        let rest = rest.get(memchr(b' ', rest)? + 1..)?;
-        if rest.first() == Some(&b'[') || memchr3(b' ', b'\t', b'\r', rest).is_some() {
-            return None;
-        }
-        let (sent_by, mut params) = split(rest, b';');
+        let space = rest.iter().position(|byte| *byte == b' ')?;
+        let (sent_by, mut params) = until_separator(rest.get(space + 1..)?)?;
         let (host, port) = split(sent_by, b':');
         let mut branch: &[u8] = &[];
-        while !params.is_empty() {
-            let (param, others) = split(params, b';');
+        while let Some((b';', rest)) = params.split_first() {
+            let (param, others) = until_separator(rest)?;
             if let Some((name, value)) = param.split_at_checked(7)
                 && name.eq_ignore_ascii_case(b"branch=")
             {
@@ -81,38 +73,60 @@ pub(crate) fn cseq(headers: &Headers) -> Option<(&[u8], &[u8])> {
     (!number.is_empty() && !method.is_empty()).then_some((number, method))
 }
 
-/// The tag of a From or To value; empty if there is none.
-pub(crate) fn tag<'a>(headers: &'a Headers, name: HeaderName) -> Cow<'a, [u8]> {
-    let typed = |name: HeaderName| {
-        let tag = if name == HeaderName::To {
-            headers.to_tag()
-        } else {
-            headers.from_tag()
-        };
-        Cow::Borrowed(tag.unwrap_or_default().as_bytes())
-    };
-    let Some(value) = headers.get_bytes(name.clone()) else {
-        return Cow::Borrowed(&[]);
-    };
+/// The number at the start of a CSeq value; 0 if there is none.
+pub(crate) fn number(value: &[u8]) -> u32 {
+    let digits = value.iter().take_while(|byte| byte.is_ascii_digit());
+    digits.fold(0, |number: u32, digit| {
+        number
+            .wrapping_mul(10)
+            .wrapping_add(u32::from(digit - b'0'))
+    })
+}
+
+/// The tag of a From or To value; empty if there is none. `typed` decodes it if the scan cannot.
+pub(crate) fn tag<'a>(value: &'a [u8], typed: impl FnOnce() -> Option<&'a str>) -> &'a [u8] {
+    scan_tag(value).unwrap_or_else(|| typed().unwrap_or_default().as_bytes())
+}
+
+fn scan_tag(value: &[u8]) -> Option<&[u8]> {
     // Behind the closing bracket there are only parameters.
-    let Some(bracket) = memrchr(b'>', value) else {
-        return typed(name);
-    };
-    let params = value.get(bracket + 1..).unwrap_or_default();
-    if memchr3(b'"', b' ', b'\t', params).is_some() || memchr(b'\r', params).is_some() {
-        return typed(name);
-    }
-    let mut rest = params;
-    while !rest.is_empty() {
-        let (param, others) = split(rest, b';');
+    let bracket = memrchr(b'>', value)?;
+    let mut params = value.get(bracket + 1..)?;
+    while let Some((b';', rest)) = params.split_first() {
+        let (param, others) = until_separator(rest)?;
         if let Some((name, value)) = param.split_at_checked(4)
             && name.eq_ignore_ascii_case(b"tag=")
         {
-            return value.into();
+            return Some(value);
+        }
+        params = others;
+    }
+    params.is_empty().then_some(&[])
+}
+
+/// Where a scan stops: separators, and what it does not understand.
+static SPECIAL: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut rest: &[u8] = b";, \t\r\"[";
+    while let [byte, others @ ..] = rest {
+        #[expect(clippy::indexing_slicing, reason = "a byte is below 256")]
+        {
+            table[*byte as usize] = true;
         }
         rest = others;
     }
-    Cow::Borrowed(&[])
+    table
+};
+
+/// What is before the next semicolon or comma, and the rest with it. None if there is something that a scan does not
+/// understand.
+fn until_separator(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let special = |byte: &u8| SPECIAL.get(usize::from(*byte)) == Some(&true);
+    let Some(place) = text.iter().position(special) else {
+        return Some((text, &[]));
+    };
+    let (before, rest) = text.split_at_checked(place)?;
+    matches!(rest.first(), Some(b';' | b',')).then_some((before, rest))
 }
 
 /// What is before a byte and what is behind it.
@@ -177,10 +191,13 @@ mod tests {
             "<sip:a@h>;mytag=1",
         ] {
             let message = headers("SIP/2.0/UDP h;branch=1", from, "1 OPTIONS");
-            let tag = tag(message.headers(), HeaderName::From);
+            let headers = message.headers();
+            let tag = tag(headers.get_bytes(HeaderName::From).unwrap(), || {
+                headers.from_tag()
+            });
             assert_eq!(
                 tag,
-                message.headers().from_tag().unwrap_or_default().as_bytes(),
+                headers.from_tag().unwrap_or_default().as_bytes(),
                 "{from}"
             );
             scanned += usize::from(!tag.is_empty());

@@ -47,6 +47,15 @@ impl<const COMPRESS: usize, const FINISH: usize> Hash<COMPRESS, FINISH> {
 
     /// Adds a field; its end is marked, so that ("ab", "c") and ("a", "bc") differ.
     pub(crate) fn field(&mut self, bytes: &[u8]) {
+        // The common case in one go.
+        if let Some(place) = self.buffer.get_mut(self.filled..=self.filled + bytes.len())
+            && let Some((mark, place)) = place.split_last_mut()
+        {
+            place.copy_from_slice(bytes);
+            *mark = 0xff;
+            self.filled += bytes.len() + 1;
+            return;
+        }
         self.write(bytes);
         // 0xff occurs in no UTF-8 text.
         self.write(&[0xff]);
@@ -54,8 +63,15 @@ impl<const COMPRESS: usize, const FINISH: usize> Hash<COMPRESS, FINISH> {
 
     /// Adds a field whose letter case carries no meaning.
     pub(crate) fn field_ignoring_case(&mut self, text: &[u8]) {
-        for chunk in text.chunks(32) {
-            let mut lower = [0; 32];
+        let mut lower = [0; 32];
+        if let Some(place) = lower.get_mut(..text.len()) {
+            place.copy_from_slice(text);
+            // All of it, which is a handful of instructions; the zeros do not change.
+            lower.make_ascii_lowercase();
+            self.field(lower.get(..text.len()).unwrap_or_default());
+            return;
+        }
+        for chunk in text.chunks(lower.len()) {
             let lower = lower.get_mut(..chunk.len()).unwrap_or_default();
             lower.copy_from_slice(chunk);
             lower.make_ascii_lowercase();
@@ -64,7 +80,7 @@ impl<const COMPRESS: usize, const FINISH: usize> Hash<COMPRESS, FINISH> {
         self.write(&[0xff]);
     }
 
-    pub(crate) fn finish(mut self) -> [u64; 2] {
+    pub(crate) fn finish(&mut self) -> [u64; 2] {
         let length = (self.absorbed + self.filled) as u64;
         let whole = self.filled & !7;
         self.absorb(whole);

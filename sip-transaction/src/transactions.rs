@@ -3,8 +3,6 @@
 mod client;
 mod server;
 
-use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -15,13 +13,13 @@ use sip_transport::{DeadlineQueue, Flow, FlowId, Rng, Seed, TransportKind};
 use self::client::Client;
 use self::server::Server;
 use crate::links::FlowLists;
-use crate::matching::{MatchMap, PassThrough, RequestIdentity};
+use crate::matching::{MatchMap, MergeMap, RequestIdentity};
 use crate::outputs::Outputs;
 use crate::siphash::HashKey;
 use crate::slab::{Key, Slab};
 use crate::timer::Timing;
 use crate::{
-    Branch, ClientTransactionId, Event, Gone, Input, Output, ServerTransactionId, Stats,
+    Branch, ClientTransactionId, Gone, Input, Output, ServerTransactionId, Stats,
     TransactionConfig, TransactionId, TransactionLayer,
 };
 
@@ -63,7 +61,7 @@ pub struct Transactions {
     /// Server transactions by branch, sent-by and method. The keys are keyed hashes: see [`MatchMap`].
     server_keys: MatchMap<u32>,
     /// Server transactions by what merged requests share. The keys are keyed hashes.
-    merge_keys: HashMap<u64, u32, BuildHasherDefault<PassThrough>>,
+    merge_keys: MergeMap,
     client_flows: FlowLists,
     server_flows: FlowLists,
     deadlines: DeadlineQueue<TransactionId>,
@@ -96,7 +94,7 @@ impl Transactions {
             servers: Slab::new(),
             client_keys: MatchMap::default(),
             server_keys: MatchMap::default(),
-            merge_keys: HashMap::default(),
+            merge_keys: MergeMap::default(),
             client_flows: FlowLists::default(),
             server_flows: FlowLists::default(),
             deadlines: DeadlineQueue::new(),

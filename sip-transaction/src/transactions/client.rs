@@ -15,7 +15,7 @@ use crate::non_invite_client::NonInviteClient;
 use crate::slab::Key;
 use crate::step::{Step, Tell};
 use crate::timer::Timing;
-use crate::{Branch, ClientTransactionId, Event, Gone};
+use crate::{Branch, ClientTransactionId, Gone};
 
 /// A client transaction: its machine, and how the layer finds and serves it.
 #[derive(Debug)]
@@ -99,8 +99,8 @@ impl Transactions {
         if self.clients.len() >= self.config.max_client || method == Method::Ack {
             let id = ClientTransactionId(self.clients.burn());
             self.stats.refused_clients += 1;
-            self.tell(Event::Refused { id });
-            self.tell(Event::Terminated { id: id.into() });
+            self.outputs.refused(id);
+            self.outputs.terminated(id.into());
             return id;
         }
         let branch = Branch::mint(&mut self.rng, self.config.worker, loop_hash);
@@ -172,7 +172,7 @@ impl Transactions {
         let Some((key, client)) = slot.and_then(|key| Some((key, self.clients.get_mut(key)?)))
         else {
             self.stats.strays += 1;
-            self.tell(Event::Stray { response, flow });
+            self.outputs.stray(response, flow);
             return;
         };
         let timing = Timing {
@@ -304,7 +304,7 @@ impl Transactions {
             Machine::Invite { .. } | Machine::NonInvite(_) | Machine::Cancel(_) => None,
         };
         if let Some(payload) = step.send {
-            self.transmit(flow, payload);
+            self.outputs.transmit(flow, payload);
         }
         match step.tell {
             Some(tell) if !internal => self.tell_client(id, tell, response),
@@ -329,11 +329,11 @@ impl Transactions {
         match tell {
             Tell::Response => {
                 if let Some((response, flow)) = response {
-                    self.tell(Event::Response { id, response, flow });
+                    self.outputs.response(id, response, flow);
                 }
             }
-            Tell::TimedOut => self.tell(Event::TimedOut { id }),
-            Tell::FlowFailed => self.tell(Event::FlowFailed { id }),
+            Tell::TimedOut => self.outputs.timed_out(id),
+            Tell::FlowFailed => self.outputs.flow_failed(id),
             Tell::Ack | Tell::AckTimedOut => debug_assert!(false, "a client machine told {tell:?}"),
         }
     }
@@ -381,9 +381,7 @@ impl Transactions {
             self.deadlines.cancel(deadline);
         }
         if !internal {
-            self.tell(Event::Terminated {
-                id: ClientTransactionId(key).into(),
-            });
+            self.outputs.terminated(ClientTransactionId(key).into());
         }
     }
 }

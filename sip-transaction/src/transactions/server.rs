@@ -8,19 +8,19 @@ use sip_transport::{DeadlineId, Flow, FlowId};
 use super::Transactions;
 use crate::invite_server::InviteServer;
 use crate::links::{Linked, Links};
-use crate::matching::{MatchKey, RequestIdentity, merge_key, tag_hash};
+use crate::matching::{MatchKey, MergeKey, RequestIdentity, merge_key, tag_hash};
 use crate::non_invite_server::NonInviteServer;
 use crate::slab::Key;
 use crate::step::{Step, Tell};
 use crate::timer::Timing;
-use crate::{Event, Gone, ServerTransactionId, compose};
+use crate::{Gone, ServerTransactionId, compose};
 
 /// A server transaction: its machine, and how the layer finds and serves it.
 #[derive(Debug)]
 pub(super) struct Server {
     key: MatchKey,
-    /// What it shares with merged requests, if it stands for them in the map; else zero.
-    merge_key: u64,
+    /// What it shares with merged requests, if it stands for them in the map.
+    merge_key: Option<MergeKey>,
     /// Where the responses go.
     flow: FlowId,
     links: Links,
@@ -68,25 +68,40 @@ impl Machine {
 }
 
 impl Transactions {
-    pub(super) fn on_request(&mut self, request: Request, flow: Flow, reply: Flow, now: Instant) {
-        let Some(identity) = RequestIdentity::of(&request, self.hash_key) else {
+    /// Deals with what cannot be a new request: retransmissions, and what cannot be identified. True if it was one.
+    pub(super) fn absorb_request(&mut self, request: &Request, reply: &Flow) -> bool {
+        let Some(identity) = RequestIdentity::of(request, self.hash_key) else {
             self.stats.unidentifiable += 1;
+            return true;
+        };
+        if *request.method() != Method::Ack
+            && let Some(key) = self.find_server(&identity.with_method(request.method()))
+        {
+            self.on_retransmission(key, reply.id);
+            return true;
+        }
+        self.identity = Some(identity);
+        false
+    }
+
+    /// An ACK, or a request without a transaction.
+    pub(super) fn on_new_request(
+        &mut self,
+        request: Request,
+        flow: Flow,
+        reply: Flow,
+        now: Instant,
+    ) {
+        // `absorb_request` has just identified it.
+        let Some(identity) = self.identity.take() else {
             return;
         };
-        let method = request.method().clone();
-        if method == Method::Ack {
+        if *request.method() == Method::Ack {
             self.on_ack(request, &identity, flow, now);
-            return;
+        } else if !self.is_refused(&request, &identity, reply) {
+            let match_key = identity.with_method(request.method());
+            self.start_server(request, &identity, match_key, flow, reply, now);
         }
-        let match_key = identity.with_method(&method);
-        if let Some(key) = self.find_server(&match_key) {
-            self.on_retransmission(key, reply.id, now);
-            return;
-        }
-        if self.is_refused(&request, &identity, reply) {
-            return;
-        }
-        self.start_server(request, &identity, match_key, flow, reply, now);
     }
 
     fn find_server(&self, match_key: &MatchKey) -> Option<Key> {
@@ -97,7 +112,7 @@ impl Transactions {
 
     /// A retransmission is answered where it came from, which after a NAT has changed its mind is not where the first
     /// request came from.
-    fn on_retransmission(&mut self, key: Key, reply: FlowId, now: Instant) {
+    fn on_retransmission(&mut self, key: Key, reply: FlowId) {
         self.stats.absorbed_requests += 1;
         let Some(server) = self.servers.get_mut(key) else {
             return;
@@ -112,9 +127,8 @@ impl Transactions {
         );
         if let Some(payload) = step.send {
             self.stats.retransmitted_responses += 1;
-            self.transmit(reply, payload);
+            self.outputs.transmit(reply, payload);
         }
-        let _ = now;
     }
 
     fn on_ack(&mut self, ack: Request, identity: &RequestIdentity, flow: Flow, now: Instant) {
@@ -129,22 +143,14 @@ impl Transactions {
             },
         )) = found
         else {
-            self.tell(Event::Ack {
-                invite: None,
-                request: ack,
-                flow,
-            });
+            self.outputs.ack(None, ack, flow);
             return;
         };
         let id = ServerTransactionId(key);
         // RFC 3261 §17.2.3: the To tag of an RFC 2543 client's ACK must be that of the response.
         let legacy = invite.legacy && !invite.machine.is_accepted();
         if legacy && invite.legacy_to_tag != tag_hash(ack.headers().to_tag(), self.hash_key) {
-            self.tell(Event::Ack {
-                invite: None,
-                request: ack,
-                flow,
-            });
+            self.outputs.ack(None, ack, flow);
             return;
         }
         let timing = Timing {
@@ -153,11 +159,7 @@ impl Transactions {
         };
         let step = invite.machine.on_ack(timing, now);
         if step.tell == Some(Tell::Ack) {
-            self.tell(Event::Ack {
-                invite: Some(id),
-                request: ack,
-                flow,
-            });
+            self.outputs.ack(Some(id), ack, flow);
             return;
         }
         self.stats.absorbed_requests += 1;
@@ -190,7 +192,7 @@ impl Transactions {
             &mut self.scratch,
         );
         let payload = self.take_scratch();
-        self.transmit(reply.id, payload);
+        self.outputs.transmit(reply.id, payload);
         true
     }
 
@@ -217,11 +219,15 @@ impl Transactions {
             Machine::NonInvite(NonInviteServer::new(timing, now))
         };
         let is_cancel = *method == Method::Cancel;
-        let (merge_key, merged) = self.merge(if is_cancel {
-            0
+        self.keep_fresh_trying();
+        self.fresh_trying.clear();
+        let seen = compose::trying(&request, &mut self.fresh_trying);
+        let merge_key = if is_cancel {
+            None
         } else {
-            merge_key(&request, self.hash_key)
-        });
+            merge_key(&request, &seen, self.hash_key)
+        };
+        let (merge_key, merged) = self.merge(merge_key);
         let server = Server {
             key: match_key,
             merge_key,
@@ -233,26 +239,18 @@ impl Transactions {
         };
         self.stats.server_transactions += 1;
         let key = self.servers.insert(server);
-        if merge_key != 0 {
+        if let Some(merge_key) = merge_key {
             self.merge_keys.insert(merge_key, key.index);
         }
         self.server_keys.insert(match_key, key.index);
         self.server_flows.add(reply.id, key, &mut self.servers);
         self.arm_server(key);
-        self.keep_fresh_trying();
-        self.fresh_trying.clear();
-        compose::trying(&request, &mut self.fresh_trying);
         self.fresh = Some(key);
         let id = ServerTransactionId(key);
         if is_cancel {
             self.tell_cancel(id, request, identity, flow, now);
         } else {
-            self.tell(Event::Request {
-                id,
-                request,
-                flow,
-                merged,
-            });
+            self.outputs.request(id, request, flow, merged);
         }
     }
 
@@ -271,9 +269,9 @@ impl Transactions {
     }
 
     /// The merge key that the new transaction enters the map with, and whether another one has it already.
-    fn merge(&self, merge_key: u64) -> (u64, bool) {
-        let merged = merge_key != 0 && self.merge_keys.contains_key(&merge_key);
-        (if merged { 0 } else { merge_key }, merged)
+    fn merge(&self, merge_key: Option<MergeKey>) -> (Option<MergeKey>, bool) {
+        let merged = merge_key.is_some_and(|merge_key| self.merge_keys.contains_key(&merge_key));
+        (merge_key.filter(|_| !merged), merged)
     }
 
     /// RFC 3261 §9.2: a CANCEL for an INVITE goes to the TU. One for another request has no effect and is answered 200
@@ -302,12 +300,7 @@ impl Transactions {
             debug_assert_eq!(answered, Ok(()), "the transaction has just begun");
             return;
         }
-        self.tell(Event::Cancel {
-            id,
-            invite,
-            request,
-            flow,
-        });
+        self.outputs.cancel(id, invite, request, flow);
     }
 
     pub(super) fn respond_to(
@@ -407,11 +400,11 @@ impl Transactions {
         let flow = server.flow;
         let id = ServerTransactionId(key);
         if let Some(payload) = step.send {
-            self.transmit(flow, payload);
+            self.outputs.transmit(flow, payload);
         }
         match step.tell {
-            Some(Tell::AckTimedOut) => self.tell(Event::AckTimedOut { id }),
-            Some(Tell::FlowFailed) => self.tell(Event::ServerFlowFailed { id }),
+            Some(Tell::AckTimedOut) => self.outputs.ack_timed_out(id),
+            Some(Tell::FlowFailed) => self.outputs.server_flow_failed(id),
             Some(Tell::Response | Tell::Ack | Tell::TimedOut) => {
                 debug_assert!(false, "told by another path")
             }
@@ -442,16 +435,14 @@ impl Transactions {
             return;
         };
         self.server_keys.remove(&server.key);
-        if server.merge_key != 0 {
-            self.merge_keys.remove(&server.merge_key);
+        if let Some(merge_key) = server.merge_key {
+            self.merge_keys.remove(&merge_key);
         }
         self.server_flows
             .remove(server.flow, server.links, &mut self.servers);
         if let Some(deadline) = server.deadline {
             self.deadlines.cancel(deadline);
         }
-        self.tell(Event::Terminated {
-            id: ServerTransactionId(key).into(),
-        });
+        self.outputs.terminated(ServerTransactionId(key).into());
     }
 }
