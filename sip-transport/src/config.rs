@@ -40,6 +40,8 @@ pub struct TransportConfig {
     pub connect_time: Duration,
     /// How long a selection may wait for the domain name system. Default 10 seconds.
     pub resolve_time: Duration,
+    /// How long a place that failed comes after others in selections (RFC 3263 §4.3). Default 60 seconds.
+    pub failing_time: Duration,
     /// How long a flow whose connection was closed can be reopened to answer requests that came over it. Default
     /// 40 seconds: the 64*T1 of RFC 3261 §18 and some.
     pub reopen_time: Duration,
@@ -61,6 +63,7 @@ impl Default for TransportConfig {
             write_time: Duration::from_secs(30),
             connect_time: Duration::from_secs(10),
             resolve_time: Duration::from_secs(10),
+            failing_time: Duration::from_secs(60),
             reopen_time: Duration::from_secs(40),
         }
     }
@@ -81,6 +84,8 @@ pub struct Limits {
     pub output_bytes: usize,
     /// Selections that wait for the domain name system. Default 4,096.
     pub selections: usize,
+    /// Failed places that are remembered. Default 1,024.
+    pub failing: usize,
     /// Addresses of one target that are used. Stops an answer with thousands of records. Default 16.
     pub addresses: usize,
 }
@@ -93,6 +98,7 @@ impl Default for Limits {
             connections_per_peer: 2_000,
             output_bytes: 256 * 1024,
             selections: 4_096,
+            failing: 1_024,
             addresses: 16,
         }
     }

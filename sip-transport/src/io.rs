@@ -342,11 +342,30 @@ pub enum Event {
         /// The flows to try, in this order; at least one.
         result: Result<Vec<Flow>, SelectError>,
     },
+    /// A message, or what should have been one, as it travels: only while
+    /// [`capture`](crate::Transports::capture) is on.
+    Captured(Captured),
     /// The peer answered our keep-alive (RFC 5626 §4.4.1).
     Pong {
         /// On which flow.
         flow: FlowId,
     },
+}
+
+/// A copy of what travels, for traces and captures. The bytes are shared with the message, not copied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Captured {
+    /// Did we send it?
+    pub sent: bool,
+    /// The transport.
+    pub kind: TransportKind,
+    /// Our address; of a connection the one it has, not the one that we listen on.
+    pub local: SocketAddr,
+    /// The peer's address.
+    pub remote: SocketAddr,
+    /// The message as it is on the wire, without keep-alives.
+    pub payload: Bytes,
 }
 
 /// What was wrong with something that arrived.
@@ -388,6 +407,8 @@ pub enum FlowFailure {
     Malformed,
     /// The peer does not read, or takes too long to send a message.
     Slow,
+    /// The peer did not answer our keep-alive (RFC 5626 §4.4.1).
+    NoPong,
     /// More bytes waited to be sent than the limit allows.
     Overflow,
     /// The peer cannot be reached by datagrams (ICMP).
@@ -406,6 +427,7 @@ impl fmt::Display for FlowFailure {
             Self::Closed => f.write_str("the peer closed the connection"),
             Self::Malformed => f.write_str("the peer sent what is not SIP"),
             Self::Slow => f.write_str("the peer is too slow"),
+            Self::NoPong => f.write_str("the peer did not answer a keep-alive"),
             Self::Overflow => f.write_str("too much waits to be sent"),
             Self::Unreachable => f.write_str("the peer cannot be reached"),
             Self::Idle => f.write_str("nothing passed for a long time"),

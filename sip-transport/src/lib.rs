@@ -6,6 +6,7 @@ mod deadline;
 mod flow;
 mod id;
 mod io;
+mod keep_alive;
 mod kind;
 mod procedure;
 mod route;
@@ -25,9 +26,10 @@ pub use crate::deadline::{DeadlineId, DeadlineQueue};
 pub use crate::flow::{Flow, SentBy};
 pub use crate::id::{ConnectionId, FlowId, ListenerId, ResolveId, SelectId};
 pub use crate::io::{
-    Answer, ConnectionError, Event, FlowFailure, Gone, Input, Malformed, NaptrRecord, Output,
-    Question, ResolveError, SelectError, SrvRecord,
+    Answer, Captured, ConnectionError, Event, FlowFailure, Gone, Input, Malformed, NaptrRecord,
+    Output, Question, ResolveError, SelectError, SrvRecord,
 };
+pub use crate::keep_alive::KeepAlive;
 pub use crate::kind::TransportKind;
 pub use crate::seed::{KeyedHash, Rng, Seed};
 pub use crate::stats::Stats;

@@ -28,7 +28,8 @@ use crate::config::TransportConfig;
 use crate::deadline::{DeadlineId, DeadlineQueue};
 use crate::flow::Flow;
 use crate::id::{ConnectionId, FlowId, ListenerId, ResolveId, SelectId};
-use crate::io::{Event, FlowFailure, Gone, Input, Output};
+use crate::io::{Captured, Event, FlowFailure, Gone, Input, Output};
+use crate::keep_alive::{Due, KeepAlive, Pinger};
 use crate::kind::TransportKind;
 use crate::route::{self, Listener};
 use crate::seed::{KeyedHash, Rng, Seed};
@@ -72,6 +73,8 @@ pub struct Transports {
     selections: HashMap<SelectId, Selection, FixedState>,
     /// Minted by us: the selection that asked, and which of its questions it is.
     questions: HashMap<ResolveId, (SelectId, usize), FixedState>,
+    /// Places that failed of late; keyed, because peers' records name them.
+    failing: HashMap<(TransportKind, SocketAddr), DeadlineId, KeyedHash>,
     deadlines: DeadlineQueue<Timer>,
     outputs: VecDeque<Output>,
     rng: Rng,
@@ -83,6 +86,7 @@ pub struct Transports {
     /// Where the search for a datagram flow to evict goes on.
     hand: usize,
     last_now: Option<Instant>,
+    capturing: bool,
     stats: Stats,
 }
 
@@ -90,6 +94,8 @@ pub struct Transports {
 enum Timer {
     Flow(FlowId),
     Selection(SelectId),
+    /// A place is no longer held to fail.
+    Heal(TransportKind, SocketAddr),
 }
 
 /// A flow in the table.
@@ -102,6 +108,8 @@ struct Entry {
     referenced: bool,
     /// The deadline that is armed; it may be earlier than what is due, and is then armed again.
     armed: Option<(Instant, DeadlineId)>,
+    /// The keep-alive that we send.
+    pinger: Option<Box<Pinger>>,
     link: Link,
 }
 
@@ -134,6 +142,7 @@ impl Transports {
             peers: HashMap::with_hasher(seed.derive("peers").hasher()),
             selections: HashMap::with_hasher(FixedState::default()),
             questions: HashMap::with_hasher(FixedState::default()),
+            failing: HashMap::with_hasher(seed.derive("failing").hasher()),
             deadlines: DeadlineQueue::new(),
             outputs: VecDeque::new(),
             rng: seed.derive("selection").rng(),
@@ -143,6 +152,7 @@ impl Transports {
             next_resolve: 0,
             hand: 0,
             last_now: None,
+            capturing: false,
             stats: Stats::default(),
         }
     }
@@ -181,12 +191,8 @@ impl Transports {
         entry.referenced = true;
         self.stats.sent += 1;
         if let Link::Datagram(listener) = entry.link {
-            let remote = entry.flow.remote;
-            self.outputs.push_back(Output::Datagram {
-                listener,
-                remote,
-                payload,
-            });
+            let (local, remote) = (entry.flow.local, entry.flow.remote);
+            self.send_datagram(listener, local, remote, payload);
         } else {
             self.write(flow, payload, now);
         }
@@ -197,6 +203,17 @@ impl Transports {
     pub fn close(&mut self, flow: FlowId, now: Instant) {
         self.last_now = Some(now);
         self.remove(flow);
+    }
+
+    /// Notes that the peer of a flow did not serve a request: it timed out, or was answered 503 (RFC 3263 §4.3). For
+    /// [`TransportConfig::failing_time`] selections put this place behind others. What this layer notices itself,
+    /// connections that fail and ICMP errors, is noted without being told.
+    pub fn report_failure(&mut self, flow: FlowId, now: Instant) {
+        self.last_now = Some(now);
+        if let Some(entry) = self.flows.get(flow) {
+            let (kind, remote) = (entry.flow.kind, entry.flow.remote);
+            self.note_failure(kind, remote, now);
+        }
     }
 
     /// The flow over which a peer is reached from a certain listener: of UDP the pair of addresses, of a stream
@@ -216,6 +233,30 @@ impl Transports {
         } else {
             self.stream_flow(kind, listener.local, remote, None, now)
         }
+    }
+
+    /// Keeps a flow alive from now on (RFC 5626 §4.4, RFC 6223), or no longer. A connection that is lost has to be
+    /// kept alive anew.
+    ///
+    /// # Errors
+    /// [`Gone`] when there is no such flow any more.
+    pub fn keep_alive(
+        &mut self,
+        flow: FlowId,
+        keep_alive: Option<KeepAlive>,
+        now: Instant,
+    ) -> Result<(), Gone> {
+        self.last_now = Some(now);
+        let entry = self.flows.get_mut(flow).ok_or(Gone)?;
+        entry.pinger =
+            keep_alive.map(|keep_alive| Box::new(Pinger::new(keep_alive, &mut self.rng, now)));
+        self.arm(flow);
+        Ok(())
+    }
+
+    /// Mirrors every message as [`Event::Captured`] from now on, or no longer. Costs nothing while it is off.
+    pub const fn capture(&mut self, on: bool) {
+        self.capturing = on;
     }
 
     /// What is known of a flow.
@@ -251,7 +292,9 @@ impl Transports {
                 local: _,
                 payload,
             } => self.on_datagram(listener, remote, payload, now),
-            Input::DatagramFailed { listener, remote } => self.on_datagram_failed(listener, remote),
+            Input::DatagramFailed { listener, remote } => {
+                self.on_datagram_failed(listener, remote, now)
+            }
             Input::Accepted {
                 connection,
                 listener,
@@ -274,7 +317,8 @@ impl Transports {
         while let Some((_, timer)) = self.deadlines.pop_due(now) {
             match timer {
                 Timer::Flow(id) => self.on_flow_deadline(id, now),
-                Timer::Selection(id) => self.on_selection_deadline(id, now),
+                Timer::Selection(id) => self.on_selection_deadline(id),
+                Timer::Heal(kind, remote) => drop(self.failing.remove(&(kind, remote))),
             }
         }
     }
@@ -292,6 +336,41 @@ impl Transports {
         } else {
             self.last_now
         }
+    }
+
+    fn send_datagram(
+        &mut self,
+        listener: ListenerId,
+        local: SocketAddr,
+        remote: SocketAddr,
+        payload: Bytes,
+    ) {
+        if self.capturing {
+            self.captured(true, TransportKind::Udp, local, remote, &payload);
+        }
+        self.outputs.push_back(Output::Datagram {
+            listener,
+            remote,
+            payload,
+        });
+    }
+
+    fn captured(
+        &mut self,
+        sent: bool,
+        kind: TransportKind,
+        local: SocketAddr,
+        remote: SocketAddr,
+        payload: &Bytes,
+    ) {
+        let payload = payload.clone();
+        self.event(Event::Captured(Captured {
+            sent,
+            kind,
+            local,
+            remote,
+            payload,
+        }));
     }
 
     fn event(&mut self, event: Event) {
@@ -319,6 +398,10 @@ impl Transports {
             Link::Datagram(_) => entry.used + self.config.datagram_idle,
             Link::Stream(stream) => stream.due(entry.used, &self.config),
         };
+        let due = entry
+            .pinger
+            .as_ref()
+            .map_or(due, |pinger| due.min(pinger.due()));
         match entry.armed {
             Some((at, _)) if at <= due => {}
             armed => {
@@ -336,12 +419,45 @@ impl Transports {
             return;
         };
         entry.armed = None;
+        if let Some(pinger) = &mut entry.pinger {
+            match pinger.check(&mut self.rng, now) {
+                Due::Nothing => {}
+                Due::Ping => self.ping(id, now),
+                Due::Failed => {
+                    self.fail(id, FlowFailure::NoPong);
+                    return;
+                }
+            }
+        }
+        let Some(entry) = self.flows.get_mut(id) else {
+            return;
+        };
         match &entry.link {
             Link::Datagram(_) if now >= entry.used + self.config.datagram_idle => {
                 self.fail(id, FlowFailure::Idle)
             }
             Link::Datagram(_) => self.arm(id),
             Link::Stream(_) => self.on_stream_deadline(id, now),
+        }
+    }
+
+    /// RFC 5626 §4.4.1: a ping is two line ends.
+    fn ping(&mut self, id: FlowId, now: Instant) {
+        let Some(entry) = self.flows.get_mut(id) else {
+            return;
+        };
+        entry.used = now;
+        entry.referenced = true;
+        let payload = Bytes::from_static(b"\r\n\r\n");
+        if let Link::Datagram(listener) = entry.link {
+            let remote = entry.flow.remote;
+            self.outputs.push_back(Output::Datagram {
+                listener,
+                remote,
+                payload,
+            });
+        } else {
+            self.write(id, payload, now);
         }
     }
 

@@ -48,6 +48,9 @@ impl Transports {
             }
             return;
         }
+        if self.capturing {
+            self.captured(false, listener.kind, listener.local, remote, &payload);
+        }
         let parsed = Message::parse(payload.clone(), &self.config.parser);
         match parsed.and_then(|message| message.validate().map(|()| message)) {
             Err(error) => {
@@ -55,11 +58,7 @@ impl Transports {
                     self.answer_malformed(listener.kind, listener.local, remote, &payload, error);
                 if let Some((answer, to)) = answer {
                     // No flow is made for what is broken.
-                    self.outputs.push_back(crate::io::Output::Datagram {
-                        listener: listener.id,
-                        remote: to,
-                        payload: answer,
-                    });
+                    self.send_datagram(listener.id, listener.local, to, answer);
                 }
             }
             Ok(Message::Request(mut request)) => {
@@ -85,6 +84,7 @@ impl Transports {
                     return;
                 }
                 let flow = self.datagram_flow(listener, remote, now);
+                self.note_success(listener.kind, remote);
                 self.stats.responses += 1;
                 self.event(Event::Message {
                     message: Message::Response(response),
@@ -96,8 +96,14 @@ impl Transports {
     }
 
     /// RFC 3261 §18.4: an ICMP error is a failure of what was sent.
-    pub(super) fn on_datagram_failed(&mut self, listener: ListenerId, remote: SocketAddr) {
+    pub(super) fn on_datagram_failed(
+        &mut self,
+        listener: ListenerId,
+        remote: SocketAddr,
+        now: Instant,
+    ) {
         if let Some(&flow) = self.datagram_flows.get(&(listener, remote)) {
+            self.note_failure(TransportKind::Udp, remote, now);
             self.fail(flow, FlowFailure::Unreachable);
         }
     }
@@ -121,6 +127,7 @@ impl Transports {
             used: now,
             referenced: false,
             armed: None,
+            pinger: None,
             link: Link::Datagram(listener.id),
         });
         self.stats.datagram_flows += 1;

@@ -105,7 +105,7 @@ impl Transports {
         }
     }
 
-    pub(super) fn on_selection_deadline(&mut self, id: SelectId, _now: Instant) {
+    pub(super) fn on_selection_deadline(&mut self, id: SelectId) {
         if self.forget_selection(id).is_some() {
             self.event(Event::Selected {
                 id,
@@ -140,7 +140,7 @@ impl Transports {
             };
             let mut flows: Vec<Flow> = Vec::with_capacity(places.len());
             let mut error = SelectError::NoRoute;
-            for (kind, remote) in self.by_size(places, size) {
+            for (kind, remote) in self.by_health(self.by_size(places, size)) {
                 match self.flow_for(kind, remote, server_name, now) {
                     Ok(flow) if !flows.contains(&flow) => flows.push(flow),
                     Ok(_) => {}
@@ -177,6 +177,42 @@ impl Transports {
         // Those that can carry it come first; the order is otherwise kept.
         sized.sort_by_key(|(kind, _)| *kind == TransportKind::Udp);
         sized
+    }
+
+    /// Puts places that failed of late behind the others; none is left out, because it may be the only one.
+    fn by_health(
+        &self,
+        mut places: Vec<(TransportKind, SocketAddr)>,
+    ) -> Vec<(TransportKind, SocketAddr)> {
+        if !self.failing.is_empty() {
+            places.sort_by_key(|place| self.failing.contains_key(place));
+        }
+        places
+    }
+
+    /// Remembers for some time that a place failed (RFC 3263 §4.3).
+    pub(super) fn note_failure(&mut self, kind: TransportKind, remote: SocketAddr, now: Instant) {
+        if self.failing.len() >= self.config.limits.failing
+            && !self.failing.contains_key(&(kind, remote))
+        {
+            return;
+        }
+        let heal = self
+            .deadlines
+            .insert(now + self.config.failing_time, Timer::Heal(kind, remote));
+        if let Some(earlier) = self.failing.insert((kind, remote), heal) {
+            self.deadlines.cancel(earlier);
+        }
+    }
+
+    /// Something came from there: it works.
+    pub(super) fn note_success(&mut self, kind: TransportKind, remote: SocketAddr) {
+        if self.failing.is_empty() {
+            return;
+        }
+        if let Some(heal) = self.failing.remove(&(kind, remote)) {
+            self.deadlines.cancel(heal);
+        }
     }
 
     fn flow_for(

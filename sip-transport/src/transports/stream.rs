@@ -32,6 +32,8 @@ pub(super) struct Stream {
     /// Where a connection is opened to when this one is closed and responses are owed (RFC 3261 §18.2.2).
     reopen: Option<SocketAddr>,
     server_name: Option<Box<str>>,
+    /// The local address of the connection, where it is not the one that names us.
+    bound: Option<SocketAddr>,
     /// Did a whole message come over it?
     proven: bool,
 }
@@ -63,6 +65,7 @@ impl Stream {
             progress: now,
             reopen: None,
             server_name,
+            bound: None,
             proven: false,
         }
     }
@@ -107,6 +110,8 @@ enum Frame {
     Message(Bytes),
     /// Ping of a keep-alive, to be answered.
     Ping,
+    /// The answer to our own.
+    Pong,
 }
 
 impl Transports {
@@ -164,15 +169,16 @@ impl Transports {
             since: now,
         };
         stream.progress = now;
+        stream.bound = Some(local);
+        let (kind, remote) = (entry.flow.kind, entry.flow.remote);
         // Without a port of our own to name (no listener), the connection's is the best there is.
         if entry.flow.local.port() == 0 {
             entry.flow.local = local;
         }
-        self.outputs
-            .extend(waiting.into_iter().map(|payload| Output::Stream {
-                connection,
-                payload,
-            }));
+        for payload in waiting {
+            self.send_stream(connection, kind, local, remote, payload);
+        }
+        self.note_success(kind, remote);
         self.arm(id);
     }
 
@@ -202,6 +208,7 @@ impl Transports {
                     self.stats.keep_alives += 1;
                     pings += 1;
                 }
+                Ok(Frame::Pong) => self.event(Event::Pong { flow: id }),
                 Err((error, held)) => {
                     self.on_lost_step(id, error, &held, now);
                     return;
@@ -240,6 +247,7 @@ impl Transports {
     ) -> Option<Result<Frame, (sip_message::ParseError, Bytes)>> {
         let Some(Entry {
             link: Link::Stream(stream),
+            pinger,
             ..
         }) = self.flows.get_mut(id)
         else {
@@ -264,6 +272,9 @@ impl Transports {
             match rest {
                 Some(rest) => drop(rest.split_to(2)),
                 None => drop(stream.buffer.split_to(2)),
+            }
+            if !stream.half_ping && pinger.as_mut().is_some_and(|pinger| pinger.pong()) {
+                return Some(Ok(Frame::Pong));
             }
             // RFC 5626 §3.5.1, §4.4.1: a double CRLF between messages is a ping, a single one is the answer to ours.
             // RFC 3261 §7.5: any is allowed before a start line.
@@ -303,6 +314,10 @@ impl Transports {
             return;
         };
         stream.proven = true;
+        let bound = stream.bound.unwrap_or(flow.local);
+        if self.capturing {
+            self.captured(false, flow.kind, bound, flow.remote, &frame);
+        }
         let parsed = Message::parse(frame.clone(), &self.config.parser);
         match parsed.and_then(|message| message.validate().map(|()| message)) {
             Err(error) => {
@@ -315,7 +330,13 @@ impl Transports {
             }
             Ok(Message::Request(mut request)) => {
                 let route = via::stamp(&mut request, flow.remote, false);
-                stream.reopen = Some(route.stream(flow.remote, flow.kind.default_port()));
+                if let Some(stream) = self
+                    .flows
+                    .get_mut(id)
+                    .and_then(|entry| entry.link.stream_mut())
+                {
+                    stream.reopen = Some(route.stream(flow.remote, flow.kind.default_port()));
+                }
                 self.stats.requests += 1;
                 self.event(Event::Message {
                     message: Message::Request(request),
@@ -385,6 +406,7 @@ impl Transports {
             (false, None) => FlowFailure::Closed,
         };
         let accepted = stream.is_accepted();
+        let kind = entry.flow.kind;
         // RFC 3261 §18.2.2: responses to what came over it go over a new connection to the sent-by.
         let reopens = !opening && stream.reopen.is_some();
         if reopens {
@@ -392,8 +414,13 @@ impl Transports {
                 reopen: stream.reopen,
                 ..Stream::new(State::Idle { since: now }, stream.server_name.take(), now)
             };
+            // A keep-alive must not open it again.
+            entry.pinger = None;
         }
         self.forget_connection(connection, accepted, remote);
+        if opening {
+            self.note_failure(kind, remote, now);
+        }
         if reopens {
             if let Some(flow) = self.flow(id) {
                 self.forget_place(id, &flow);
@@ -438,10 +465,9 @@ impl Transports {
         match &mut stream.state {
             State::Open { connection, .. } => {
                 let connection = *connection;
-                self.outputs.push_back(Output::Stream {
-                    connection,
-                    payload,
-                });
+                let (kind, remote) = (flow.kind, flow.remote);
+                let bound = stream.bound.unwrap_or(flow.local);
+                self.send_stream(connection, kind, bound, remote, payload);
             }
             State::Connecting { waiting, .. } => waiting.push(payload),
             State::Idle { .. } => {
@@ -477,6 +503,23 @@ impl Transports {
             }
         }
         self.arm(id);
+    }
+
+    fn send_stream(
+        &mut self,
+        connection: ConnectionId,
+        kind: TransportKind,
+        bound: SocketAddr,
+        remote: SocketAddr,
+        payload: Bytes,
+    ) {
+        if self.capturing && payload.iter().any(|b| !matches!(b, b'\r' | b'\n')) {
+            self.captured(true, kind, bound, remote, &payload);
+        }
+        self.outputs.push_back(Output::Stream {
+            connection,
+            payload,
+        });
     }
 
     /// The stream flow to a peer: the one that is there, or a new one that connects when something is sent.
@@ -532,6 +575,7 @@ impl Transports {
             used: now,
             referenced: true,
             armed: None,
+            pinger: None,
             link: Link::Stream(Box::new(stream)),
         });
         self.stats.stream_flows += 1;
@@ -589,6 +633,9 @@ impl Transports {
                 }
             }
         };
+        if cause == FlowFailure::Connect(ConnectionError::TimedOut) {
+            self.note_failure(kind, remote, now);
+        }
         self.fail(id, cause);
     }
 

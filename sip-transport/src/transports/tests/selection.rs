@@ -61,6 +61,8 @@ fn a_connection_that_cannot_be_opened_fails_the_flow() {
         ["close", "failed Connect(TimedOut)"]
     );
     assert_eq!(bench.transports.stats().connections, 0);
+    // That the place failed is remembered for a while.
+    assert!(bench.pass(Duration::from_secs(60)).is_empty());
     assert_eq!(bench.transports.poll_timeout(), None);
 }
 
@@ -238,4 +240,80 @@ fn poll_timeout_is_now_while_output_waits() {
         bench.transports.poll_timeout(),
         Some(now + Duration::from_secs(600))
     );
+}
+
+/// Selects a name with two addresses; the flows in order.
+fn select_two(bench: &mut Bench) -> Vec<Flow> {
+    let uri = sip_message::UriRef::parse("sip:example.com;transport=tcp").unwrap();
+    bench
+        .transports
+        .select(&Target::from_uri(uri).unwrap(), 500, bench.now);
+    let Output::Resolve { id, .. } = bench.drain()[0] else {
+        panic!()
+    };
+    let ips = vec!["192.0.2.11".parse().unwrap(), "192.0.2.12".parse().unwrap()];
+    let outputs = bench.input(Input::Resolved {
+        id,
+        result: Ok(Answer::Addresses(ips)),
+    });
+    match &outputs[..] {
+        [
+            Output::Event(Event::Selected {
+                result: Ok(flows), ..
+            }),
+        ] => flows.clone(),
+        outputs => panic!("{outputs:?}"),
+    }
+}
+
+#[test]
+fn rfc3263_4_3_a_place_that_failed_comes_last_until_it_heals() {
+    let last = |flows: Vec<Flow>| flows[1].remote.ip().to_string();
+    let mut bench = Bench::new();
+    let flows = select_two(&mut bench);
+    assert_eq!(flows[0].remote, addr("192.0.2.11:5060"));
+    let Output::Connect { connection, .. } = bench.send(flows[0].id, b"x")[0] else {
+        panic!()
+    };
+    bench.input(Input::Closed {
+        connection,
+        error: Some(ConnectionError::Refused),
+    });
+    assert_eq!(last(select_two(&mut bench)), "192.0.2.11");
+    // What the layers above notice counts too.
+    let flows = select_two(&mut bench);
+    bench.transports.report_failure(flows[0].id, bench.now);
+    bench.pass(Duration::from_secs(30));
+    assert_eq!(last(select_two(&mut bench)), "192.0.2.12");
+    // Time heals.
+    bench.pass(Duration::from_secs(31));
+    assert_eq!(last(select_two(&mut bench)), "192.0.2.12");
+    assert!(bench.transports.failing.is_empty());
+    // So does success.
+    let flows = select_two(&mut bench);
+    bench.transports.report_failure(flows[0].id, bench.now);
+    assert_eq!(last(select_two(&mut bench)), "192.0.2.11");
+    let Output::Connect { connection, .. } = bench.send(flows[0].id, b"x")[0] else {
+        panic!()
+    };
+    bench.input(Input::Connected {
+        connection,
+        local: addr("192.0.2.1:33000"),
+    });
+    assert_eq!(last(select_two(&mut bench)), "192.0.2.12");
+}
+
+#[test]
+fn failed_places_do_not_pile_up() {
+    let mut bench = Bench::with(|config| config.limits.failing = 10);
+    for n in 1..=200 {
+        let flow = bench.select(&format!("sip:198.51.100.{n}"), 500).unwrap()[0];
+        bench.input(Input::DatagramFailed {
+            listener: UDP,
+            remote: flow.remote,
+        });
+    }
+    assert_eq!(bench.transports.failing.len(), 10);
+    bench.pass(Duration::from_secs(60));
+    assert!(bench.transports.failing.is_empty());
 }
