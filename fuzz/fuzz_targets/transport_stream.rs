@@ -41,7 +41,10 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(whole.messages, pieces.messages, "cuts at {cuts:?}");
     assert_eq!(whole.malformed, pieces.malformed, "cuts at {cuts:?}");
     assert_eq!(whole.closed, pieces.closed, "cuts at {cuts:?}");
-    assert!(whole.failed <= 1 && pieces.failed <= 1, "a connection fails once");
+    assert!(
+        whole.failed <= 1 && pieces.failed <= 1,
+        "a connection fails once"
+    );
 });
 
 fn run(stream: &[u8], cuts: &[usize], now: Instant) -> Meaning {
@@ -84,7 +87,9 @@ fn run(stream: &[u8], cuts: &[usize], now: Instant) -> Meaning {
     // Time takes away what is left.
     let mut later = now;
     for _ in 0..100 {
-        let Some(at) = layer.poll_timeout() else { break };
+        let Some(at) = layer.poll_timeout() else {
+            break;
+        };
         later = later.max(at) + Duration::from_millis(1);
         layer.handle_timeout(later);
         while layer.poll_output().is_some() {}

@@ -1,0 +1,332 @@
+//! Two user agents over a network that loses, repeats and reorders: calls, answers, hang-ups and time in any order.
+//! Whatever happens, every session comes to its end, on both sides, and nothing is left over.
+#![no_main]
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use libfuzzer_sys::fuzz_target;
+use sip_dialog::{
+    AccountKey, Body, DialogConfig, Dialogs, Event, InviteRequest, OutgoingRequest, Output,
+    SessionId,
+};
+use sip_message::{
+    Message, Method, ParserConfig, Request, Response, StatusCode, Uri, header::NameAddr,
+};
+use sip_transaction::{
+    Event as TransactionEvent, Input, Output as Down, TransactionConfig, TransactionLayer as _,
+    Transactions,
+};
+use sip_transport::{Flow, FlowId, Seed, TransportKind};
+
+/// One side.
+struct Agent {
+    layer: Transactions,
+    dialogs: Dialogs,
+    number: u8,
+    sessions: Vec<SessionId>,
+    reinvited: Vec<SessionId>,
+}
+
+/// Datagrams under way: for whom, and what.
+type Network = Vec<(usize, Bytes)>;
+
+impl Agent {
+    fn new(number: u8) -> Self {
+        Self {
+            layer: Transactions::new(TransactionConfig::default(), Seed::from_bytes([number; 32])),
+            dialogs: Dialogs::new(DialogConfig::default(), Seed::from_bytes([number + 10; 32])),
+            number,
+            sessions: Vec::new(),
+            reinvited: Vec::new(),
+        }
+    }
+
+    fn uri(number: u8) -> Uri {
+        Uri::parse(&format!("sip:user{number}@192.0.2.{number}:5060")).expect("a URI")
+    }
+
+    fn flow(&self) -> Flow {
+        let address = |last| SocketAddr::from((Ipv4Addr::new(192, 0, 2, last), 5060));
+        Flow::new(
+            FlowId::from_parts(0, 1),
+            TransportKind::Udp,
+            address(self.number),
+            address(3 - self.number),
+        )
+    }
+
+    fn arrive(&mut self, payload: Bytes, network: &mut Network, now: Instant) {
+        let flow = self.flow();
+        if let Ok(message) = Message::parse(payload, &ParserConfig::default()) {
+            self.layer.handle_input(
+                Input::Message {
+                    message,
+                    flow,
+                    reply: flow,
+                },
+                now,
+            );
+        }
+        self.settle(network, now);
+    }
+
+    /// What the composed stack does: events up, questions answered, bytes out.
+    fn settle(&mut self, network: &mut Network, now: Instant) {
+        let mut rounds = 0;
+        loop {
+            rounds += 1;
+            assert!(rounds < 10_000, "it settles");
+            if let Some(output) = self.layer.poll_output() {
+                match output {
+                    Down::Transmit { payload, .. } => {
+                        Message::parse(payload.clone(), &ParserConfig::default())
+                            .expect("what is sent parses");
+                        // A peer that is not there any more loses what it is sent; the oldest goes first.
+                        if network.len() >= 200 {
+                            network.remove(0);
+                        }
+                        network.push((usize::from(2 - self.number), payload));
+                    }
+                    Down::Event(event) => {
+                        if let Some(event) = self.dialogs.handle_input(event, &mut self.layer, now)
+                        {
+                            self.foreign(event, now);
+                        }
+                    }
+                }
+                continue;
+            }
+            let Some(output) = self.dialogs.poll_output() else {
+                break;
+            };
+            match output {
+                Output::SelectFlow { token, .. } => {
+                    let flow = self.flow();
+                    self.dialogs
+                        .flow_selected(token, Ok(vec![flow]), &mut self.layer, now);
+                }
+                Output::Authenticate { token, .. } => {
+                    self.dialogs.credentials(token, None, &mut self.layer, now)
+                }
+                Output::Event(event) => self.event(event, now),
+            }
+        }
+    }
+
+    fn event(&mut self, event: Event, now: Instant) {
+        if let (Some(session), true) = (event.session(), event.is_end()) {
+            assert!(self.sessions.contains(&session), "a session ends once");
+            self.sessions.retain(|known| *known != session);
+            self.reinvited.retain(|known| *known != session);
+        }
+        match event {
+            Event::Incoming { session, .. } => self.sessions.push(session),
+            Event::ReInvite { session, .. } => self.reinvited.push(session),
+            Event::Within { id, request, .. } => {
+                let _ = self.dialogs.respond_within(
+                    id,
+                    &request,
+                    StatusCode::OK,
+                    None,
+                    &mut self.layer,
+                    now,
+                );
+            }
+            _ => {}
+        }
+    }
+
+    /// A request that is of no dialog.
+    fn foreign(&mut self, event: TransactionEvent, now: Instant) {
+        match event {
+            TransactionEvent::Request { id, request, .. } => {
+                if let Ok(response) = Response::to(&request, StatusCode::NOT_IMPLEMENTED)
+                    .to_tag("none")
+                    .build()
+                {
+                    let _ = self.layer.respond(id, response, now);
+                }
+            }
+            TransactionEvent::Cancel {
+                id,
+                invite,
+                request,
+                ..
+            } => {
+                let _ = self.layer.answer_cancel(id, &request, invite, "none", now);
+            }
+            _ => {}
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        [self.layer.poll_timeout(), self.dialogs.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn wake(&mut self, network: &mut Network, now: Instant) {
+        self.layer.handle_timeout(now);
+        self.settle(network, now);
+        self.dialogs.handle_timeout(&mut self.layer, now);
+        self.settle(network, now);
+    }
+}
+
+fn options(from: u8, to: u8) -> Request {
+    Request::builder(Method::Options, Agent::uri(to).as_str())
+        .max_forwards(70)
+        .from(&NameAddr::new(Agent::uri(from).as_ref()).with_tag("o"))
+        .to(&NameAddr::new(Agent::uri(to).as_ref()))
+        .call_id("options")
+        .cseq(1)
+        .build_partial()
+        .expect("a request but for its Via")
+}
+
+fuzz_target!(|data: &[u8]| {
+    let mut agents = [Agent::new(1), Agent::new(2)];
+    let mut network = Network::new();
+    let mut now = Instant::now();
+    let mut rest = data;
+    while let Some((&[step, value], after)) = rest.split_first_chunk::<2>() {
+        rest = after;
+        let side = usize::from(step >> 7);
+        let agent = &mut agents[side];
+        let session = agent
+            .sessions
+            .get(usize::from(value) % agent.sessions.len().max(1))
+            .copied();
+        match (step % 14, session) {
+            (0, _) if agent.sessions.len() < 8 => {
+                let (own, other) = (Agent::uri(agent.number), Agent::uri(3 - agent.number));
+                let mut invite = InviteRequest::new(other.clone(), own.clone(), other, own);
+                invite.body = (value & 1 == 0).then(|| Body::sdp("v=0\r\n"));
+                let id = agent.dialogs.invite(invite, &mut agent.layer, now);
+                agent.sessions.push(id);
+            }
+            (1, Some(id)) => {
+                let _ = agent
+                    .dialogs
+                    .ring(id, StatusCode::RINGING, None, &mut agent.layer, now);
+            }
+            (2, Some(id)) => {
+                let _ = agent
+                    .dialogs
+                    .accept(id, Some(Body::sdp("v=0\r\n")), &mut agent.layer, now);
+            }
+            (3, Some(id)) => {
+                let _ = agent
+                    .dialogs
+                    .reject(id, StatusCode::BUSY_HERE, &[], &mut agent.layer, now);
+            }
+            (4, Some(id)) => agent.dialogs.end(id, &mut agent.layer, now),
+            (5, _) => {
+                if let Some(id) = agent.reinvited.pop() {
+                    let _ = agent
+                        .dialogs
+                        .accept_reinvite(id, None, &mut agent.layer, now);
+                }
+            }
+            (6, _) => {
+                let (from, to) = (agent.number, 3 - agent.number);
+                let outgoing = OutgoingRequest {
+                    request: options(from, to),
+                    next_hop: Agent::uri(to),
+                    account: AccountKey(0),
+                };
+                agent.dialogs.request(outgoing, &mut agent.layer, now);
+            }
+            (7, _) => now += Duration::from_millis(u64::from(value) * 20),
+            // The network: in order, out of order, twice, or not at all.
+            (8, _) if !network.is_empty() => {
+                network.remove(usize::from(value) % network.len());
+            }
+            (9, _) if !network.is_empty() => {
+                let (to, payload) = network[usize::from(value) % network.len()].clone();
+                agents[to].arrive(payload, &mut network, now);
+            }
+            (10, _) => {
+                if let Some(at) = agent.deadline() {
+                    now = now.max(at);
+                }
+                agent.wake(&mut network, now);
+            }
+            // Something that the other side did not send.
+            (11, _) => {
+                let length = rest.len().min(usize::from(value));
+                let (bytes, after) = rest.split_at(length);
+                rest = after;
+                agent.arrive(Bytes::copy_from_slice(bytes), &mut network, now);
+            }
+            // What is under way, changed: another method or tag.
+            (12, _) if !network.is_empty() => {
+                let (to, payload) = network[usize::from(value) % network.len()].clone();
+                let text = String::from_utf8_lossy(&payload);
+                let changed = match value >> 6 {
+                    0 => text.replace("INVITE", "UPDATE"),
+                    1 => text.replace(";tag=", ";tag=x"),
+                    2 => text.replace("CSeq: 1", "CSeq: 9"),
+                    _ => text.replace("BYE", "INVITE"),
+                };
+                agents[to].arrive(Bytes::from(changed), &mut network, now);
+            }
+            _ => {
+                if !network.is_empty() {
+                    let (to, payload) = network.remove(0);
+                    agents[to].arrive(payload, &mut network, now);
+                }
+            }
+        }
+        for agent in &mut agents {
+            agent.settle(&mut network, now);
+        }
+    }
+    finish(&mut agents, &mut network, now);
+});
+
+/// Both sides hang up, the network delivers, and time passes until nothing is left.
+fn finish(agents: &mut [Agent; 2], network: &mut Network, mut now: Instant) {
+    for round in 0..50_000 {
+        for agent in agents.iter_mut() {
+            for id in agent.sessions.clone() {
+                agent.dialogs.end(id, &mut agent.layer, now);
+            }
+            agent.settle(network, now);
+        }
+        while !network.is_empty() {
+            let (to, payload) = network.remove(0);
+            agents[to].arrive(payload, network, now);
+        }
+        let Some(at) = agents.iter().filter_map(Agent::deadline).min() else {
+            break;
+        };
+        now = now.max(at);
+        for agent in agents.iter_mut() {
+            agent.wake(network, now);
+        }
+        assert!(round < 49_999, "timers come to an end");
+    }
+    for agent in agents.iter() {
+        assert!(
+            agent.sessions.is_empty(),
+            "each session ended: {:?}",
+            agent.sessions
+        );
+        assert_eq!(
+            (agent.dialogs.session_count(), agent.dialogs.request_count()),
+            (0, 0),
+            "no session or request is left over"
+        );
+        assert_eq!(
+            (agent.layer.client_count(), agent.layer.server_count()),
+            (0, 0),
+            "no transaction is left over"
+        );
+    }
+}
