@@ -101,6 +101,10 @@ impl Headers {
     }
 
     pub(crate) fn index(&mut self, span: Span) {
+        if self.fields.len() == INLINE_FIELDS {
+            // Once for messages of proxies with many Via and Record-Route.
+            self.fields.reserve(2 * INLINE_FIELDS);
+        }
         self.fields.push(span);
     }
 

@@ -25,6 +25,7 @@ mod param;
 mod parse;
 mod request;
 mod response;
+mod scan;
 mod status;
 mod token;
 pub mod uri;

@@ -5,7 +5,7 @@ use core::fmt;
 use crate::token::Token;
 
 macro_rules! methods {
-    ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal $bytes:literal,)*) => {
         /// The method of a request (RFC 3261 §7.1). Methods are case-sensitive.
         ///
         /// ```
@@ -28,8 +28,10 @@ macro_rules! methods {
             /// The method that the bytes name, or `None` if they are not a token.
             #[must_use]
             pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-                $(if bytes == $text.as_bytes() { return Some(Self::$variant); })*
-                Token::from_bytes(bytes).map(Self::Other)
+                match bytes {
+                    $($bytes => Some(Self::$variant),)*
+                    _ => Token::from_bytes(bytes).map(Self::Other),
+                }
             }
 
             /// The method as it is written in a message.
@@ -46,33 +48,33 @@ macro_rules! methods {
 
 methods! {
     /// Acknowledges the final response to an INVITE (RFC 3261 §17.1.1.3, §13.2.2.4).
-    Ack = "ACK",
+    Ack = "ACK" b"ACK",
     /// Ends a session (RFC 3261 §15).
-    Bye = "BYE",
+    Bye = "BYE" b"BYE",
     /// Cancels a pending INVITE (RFC 3261 §9).
-    Cancel = "CANCEL",
+    Cancel = "CANCEL" b"CANCEL",
     /// Carries application data within an INVITE dialog usage (RFC 6086).
-    Info = "INFO",
+    Info = "INFO" b"INFO",
     /// Sets up or changes a session (RFC 3261 §13, §14).
-    Invite = "INVITE",
+    Invite = "INVITE" b"INVITE",
     /// Carries an instant message (RFC 3428).
-    Message = "MESSAGE",
+    Message = "MESSAGE" b"MESSAGE",
     /// Reports an event (RFC 6665).
-    Notify = "NOTIFY",
+    Notify = "NOTIFY" b"NOTIFY",
     /// Asks for capabilities (RFC 3261 §11).
-    Options = "OPTIONS",
+    Options = "OPTIONS" b"OPTIONS",
     /// Acknowledges a provisional response (RFC 3262).
-    Prack = "PRACK",
+    Prack = "PRACK" b"PRACK",
     /// Publishes event state (RFC 3903).
-    Publish = "PUBLISH",
+    Publish = "PUBLISH" b"PUBLISH",
     /// Asks the recipient to contact a third party (RFC 3515).
-    Refer = "REFER",
+    Refer = "REFER" b"REFER",
     /// Binds a contact to an address of record (RFC 3261 §10).
-    Register = "REGISTER",
+    Register = "REGISTER" b"REGISTER",
     /// Asks for notification of an event (RFC 6665).
-    Subscribe = "SUBSCRIBE",
+    Subscribe = "SUBSCRIBE" b"SUBSCRIBE",
     /// Changes a session without a re-INVITE (RFC 3311).
-    Update = "UPDATE",
+    Update = "UPDATE" b"UPDATE",
 }
 
 impl Method {

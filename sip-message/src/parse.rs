@@ -12,6 +12,7 @@ use crate::multipart::SipFrag;
 use crate::name::{HeaderName, NameId};
 use crate::request::Request;
 use crate::response::Response;
+use crate::scan;
 use crate::status::StatusCode;
 
 pub(crate) fn message(datagram: Bytes, config: &ParserConfig) -> Result<Message, ParseError> {
@@ -24,14 +25,18 @@ pub(crate) fn message(datagram: Bytes, config: &ParserConfig) -> Result<Message,
         ));
     }
     let start = skip_line_ends(buf);
-    let (line, fields_at) = start_line(buf, start, config)?;
+    let (line, fields_at, bits) = start_line(buf, start, config)?;
     let request = matches!(line, StartLine::Request { .. });
-    let mut head = Head::new();
+    let mut head = Head {
+        bits,
+        ..Head::new()
+    };
     let mut headers = Headers::with_base(Bytes::new());
     let end = fields(buf, fields_at, config, request, &mut headers, &mut head)?;
     check_text(
         buf.get(start..end).unwrap_or_default(),
         start,
+        head.bits,
         config,
         request,
     )?;
@@ -154,8 +159,15 @@ pub(crate) fn part_fields(
         whole = closed.into();
     }
     let mut headers = Headers::with_base(Bytes::new());
-    let end = fields(&whole, 0, config, false, &mut headers, &mut Head::new())?;
-    check_text(whole.get(..end).unwrap_or_default(), 0, config, false)?;
+    let mut head = Head::new();
+    let end = fields(&whole, 0, config, false, &mut headers, &mut head)?;
+    check_text(
+        whole.get(..end).unwrap_or_default(),
+        0,
+        head.bits,
+        config,
+        false,
+    )?;
     let content = whole.slice(end + 2..);
     headers.attach(whole);
     Ok((headers, content))
@@ -180,7 +192,7 @@ pub(crate) fn fragment(bytes: Bytes, config: &ParserConfig) -> Result<SipFrag, P
         .and_then(|end| whole.get(..end))
         .unwrap_or_default();
     if is_version_prefix(first) || contains_version(first) {
-        let (line, after) = start_line(&whole, 0, config)?;
+        let (line, after, _) = start_line(&whole, 0, config)?;
         start_line_text = core::str::from_utf8(first).ok().map(Into::into);
         if let StartLine::Response { status: code, .. } = line {
             status = Some(code);
@@ -238,14 +250,21 @@ fn start_line(
     buf: &[u8],
     start: usize,
     config: &ParserConfig,
-) -> Result<(StartLine, usize), ParseError> {
+) -> Result<(StartLine, usize, u64), ParseError> {
     let rest = buf.get(start..).unwrap_or_default();
     if rest.is_empty() {
         return Err(ParseError::new(Kind::Empty, start, false));
     }
     let limit = config.limits.start_line_size;
     let window = rest.get(..limit).unwrap_or(rest);
-    let Some(len) = memchr::memchr2(b'\r', b'\n', window) else {
+    let mut seen = 0;
+    let mut control = None;
+    let mut found = scan::control(window, 0, &mut seen);
+    while let Some(at) = found.filter(|&at| !matches!(window.get(at), Some(b'\r' | b'\n'))) {
+        control = control.or(Some(at));
+        found = scan::control(window, at + 1, &mut seen);
+    }
+    let Some(len) = found else {
         let request = looks_like_request(rest);
         let kind = if !request && !is_version_prefix(rest) {
             Kind::NotSip
@@ -269,25 +288,27 @@ fn start_line(
             reason: at(reason, len),
         })
     } else {
-        request_line(line, start).map(|(method, from, to)| StartLine::Request {
+        request_line(line, start, control.is_some()).map(|(method, from, to)| StartLine::Request {
             method,
             line: at(0, len + 2),
             uri: at(from, to),
         })
     }?;
+    let request = matches!(parsed, StartLine::Request { .. });
+    // RFC 3261 §25.1: a reason phrase may have tabs, and nothing else of that kind.
+    let control = control.filter(|&at| line.get(at) != Some(&b'\t'));
+    if let Some(at) = control.filter(|_| !config.accept_control_characters) {
+        return Err(ParseError::new(Kind::ControlCharacter, start + at, request));
+    }
     if !rest.get(len..).is_some_and(|end| end.starts_with(b"\r\n")) {
         let kind = if len + 1 == rest.len() {
             Kind::Truncated
         } else {
             Kind::LineEnd
         };
-        return Err(ParseError::new(
-            kind,
-            start + len,
-            matches!(parsed, StartLine::Request { .. }),
-        ));
+        return Err(ParseError::new(kind, start + len, request));
     }
-    Ok((parsed, start + len + 2))
+    Ok((parsed, start + len + 2, seen))
 }
 
 fn is_version_prefix(line: &[u8]) -> bool {
@@ -296,14 +317,18 @@ fn is_version_prefix(line: &[u8]) -> bool {
 }
 
 /// RFC 3261 §25.1: `Method SP Request-URI SP SIP-Version CRLF`, with single spaces.
-fn request_line(line: &[u8], start: usize) -> Result<(Method, usize, usize), ParseError> {
+fn request_line(
+    line: &[u8],
+    start: usize,
+    control: bool,
+) -> Result<(Method, usize, usize), ParseError> {
     let error = |kind, at, request| Err(ParseError::new(kind, start + at, request));
     // The version decides whether this is SIP at all; its last space cannot be in the URI.
-    let Some(last) = memchr::memrchr(b' ', line) else {
+    let Some(last) = line.iter().rposition(|&b| b == b' ') else {
         return error(Kind::NotSip, 0, false);
     };
     let version = line.get(last + 1..).unwrap_or_default();
-    let first = memchr::memchr(b' ', line).unwrap_or(last);
+    let first = scan::byte(line, 0, b' ').unwrap_or(last);
     if !version.eq_ignore_ascii_case(b"SIP/2.0") {
         return match version {
             [] if contains_version(line) => error(Kind::RequestLine, last, true),
@@ -323,7 +348,13 @@ fn request_line(line: &[u8], start: usize) -> Result<(Method, usize, usize), Par
     if uri.is_empty() {
         return error(Kind::RequestLine, first + 1, true);
     }
-    if let Some(at) = uri.iter().position(|&b| b <= b' ' || b == 0x7f) {
+    let space = scan::byte(uri, 0, b' ');
+    let control = if control {
+        uri.iter().position(u8::is_ascii_control)
+    } else {
+        None
+    };
+    if let Some(at) = space.into_iter().chain(control).min() {
         return error(Kind::RequestLine, first + 1 + at, true);
     }
     Ok((method, first + 1, last))
@@ -390,6 +421,8 @@ fn status_line(line: &[u8], start: usize) -> Result<(StatusCode, usize), ParseEr
 pub(crate) struct Head {
     /// Bits of the mandatory and singular fields that were seen.
     seen: u8,
+    /// The bits of the bytes passed; see [`scan::control`].
+    bits: u64,
     /// The value, and where the digits are.
     pub(crate) content_length: Option<(usize, usize)>,
 }
@@ -416,6 +449,7 @@ impl Head {
     pub(crate) const fn new() -> Self {
         Self {
             seen: 0,
+            bits: 0,
             content_length: None,
         }
     }
@@ -514,7 +548,7 @@ fn fields(
         let Some((name, value_at)) = field_name(buf, pos) else {
             return error(field_name_error(buf, pos), pos);
         };
-        let end = field_end(buf, value_at, config, request)?;
+        let end = field_end(buf, value_at, config, request, &mut head.bits)?;
         if end - pos > limits.field_size {
             return error(Kind::FieldTooLong, pos);
         }
@@ -543,6 +577,14 @@ fn fields(
 /// The name at `pos` and where its colon ends: `token HCOLON` (RFC 3261 §25.1).
 fn field_name(buf: &[u8], pos: usize) -> Option<(NameId, usize)> {
     let line = buf.get(pos..)?;
+    // Nearly every name is one of the table with its colon right behind, and is a token because the table says so.
+    let front = line.get(..NAME_WINDOW).unwrap_or(line);
+    if let Some(colon) = scan::byte(front, 0, b':') {
+        let id = NameId::lookup(front.get(..colon).unwrap_or_default());
+        if id != NameId::OTHER {
+            return Some((id, pos + colon + 1));
+        }
+    }
     let len = line.iter().position(|&b| !chars::is_token(b))?;
     let name = line.get(..len).filter(|name| !name.is_empty())?;
     let mut after = len;
@@ -552,6 +594,9 @@ fn field_name(buf: &[u8], pos: usize) -> Option<(NameId, usize)> {
     }
     (line.get(after) == Some(&b':')).then(|| (NameId::lookup(name), pos + after + 1))
 }
+
+/// The longest name of the table has 29 characters.
+const NAME_WINDOW: usize = 32;
 
 /// The name is bad, or the buffer ends in it.
 fn field_name_error(buf: &[u8], pos: usize) -> Kind {
@@ -563,34 +608,62 @@ fn field_name_error(buf: &[u8], pos: usize) -> Kind {
     }
 }
 
-/// Where the line of the field ends, folds included: the place of its CR.
+/// Where the line of the field ends, folds included: the place of its CR. `seen` is as in [`scan::control`].
+#[inline]
 fn field_end(
     buf: &[u8],
     from: usize,
     config: &ParserConfig,
     request: bool,
+    seen: &mut u64,
 ) -> Result<usize, ParseError> {
     let mut pos = from;
     loop {
-        let rest = buf.get(pos..).unwrap_or_default();
-        let Some(at) = memchr::memchr2(b'\r', b'\n', rest) else {
+        let Some(at) = scan::control(buf, pos, seen) else {
             return Err(ParseError::new(Kind::Truncated, buf.len(), request));
         };
-        pos += at;
-        match buf.get(pos..) {
+        let kind = match buf.get(at..) {
             // RFC 3261 §7.3.1: a line that starts with white space continues the one before.
-            Some([b'\r', b'\n', b' ' | b'\t', ..]) => pos += 3,
-            Some([b'\r', b'\n', ..]) => return Ok(pos),
-            Some([b'\r']) => return Err(ParseError::new(Kind::Truncated, pos, request)),
-            Some([b'\r', ..]) if config.accept_control_characters => pos += 1,
-            _ => return Err(ParseError::new(Kind::LineEnd, pos, request)),
+            Some([b'\r', b'\n', b' ' | b'\t', ..]) => {
+                pos = at + 3;
+                continue;
+            }
+            Some([b'\r', b'\n', ..]) => return Ok(at),
+            Some([b'\r']) => return Err(ParseError::new(Kind::Truncated, at, request)),
+            Some([b'\n', ..]) => return Err(ParseError::new(Kind::LineEnd, at, request)),
+            Some([b'\r', ..]) => Kind::LineEnd,
+            Some([b'\t', ..]) => {
+                pos = at + 1;
+                continue;
+            }
+            _ => Kind::ControlCharacter,
+        };
+        let escaped =
+            kind == Kind::ControlCharacter && is_escaped(buf.get(from..at).unwrap_or_default());
+        if !config.accept_control_characters && !escaped {
+            return Err(ParseError::new(kind, at, request));
         }
+        pos = at + 1;
     }
 }
 
+/// Does a backslash that is not escaped itself end the text? RFC 3261 §25.1: a quoted-pair may have any character but
+/// CR and LF.
+fn is_escaped(before: &[u8]) -> bool {
+    before.iter().rev().take_while(|&&b| b == b'\\').count() % 2 == 1
+}
+
 /// The place and length of the value without white space at its ends.
+#[inline]
 fn trimmed(buf: &[u8], from: usize, to: usize) -> (usize, usize) {
     let mut text = buf.get(from..to).unwrap_or_default();
+    // As nearly everyone writes it: one space, and none at the end.
+    if let [b' ', first, .., last] = text
+        && !chars::is_lws(*first)
+        && !chars::is_lws(*last)
+    {
+        return (from + 1, text.len() - 1);
+    }
     let mut at = from;
     while let [first, rest @ ..] = text {
         if !chars::is_lws(*first) {
@@ -608,28 +681,15 @@ fn trimmed(buf: &[u8], from: usize, to: usize) -> (usize, usize) {
     (at, text.len())
 }
 
-/// RFC 3261 §7, §25.1: the head is UTF-8 and has no control characters but those of line ends and tabs.
+/// RFC 3261 §7: the head is UTF-8. `seen` has the bits of its bytes.
 fn check_text(
     head: &[u8],
     start: usize,
+    seen: u64,
     config: &ParserConfig,
     request: bool,
 ) -> Result<(), ParseError> {
-    let mut non_ascii = 0;
-    let mut control = false;
-    // No early exit, so that the compiler makes it wide.
-    for &byte in head {
-        non_ascii |= byte;
-        control |=
-            (byte < 0x20) & (byte != b'\r') & (byte != b'\n') & (byte != b'\t') | (byte == 0x7f);
-    }
-    if control
-        && !config.accept_control_characters
-        && let Some(at) = control_character(head)
-    {
-        return Err(ParseError::new(Kind::ControlCharacter, start + at, request));
-    }
-    if non_ascii >= 0x80
+    if !scan::is_ascii(seen)
         && !config.accept_non_utf8
         && let Err(error) = core::str::from_utf8(head)
     {
@@ -656,7 +716,7 @@ fn control_character(text: &[u8]) -> Option<usize> {
 /// Content-Length of a complete head, for framing. The head runs from the start line to the empty line.
 pub(crate) fn content_length(buf: &[u8], config: &ParserConfig) -> Result<usize, ParseError> {
     let start = skip_line_ends(buf);
-    let (line, mut pos) = start_line(buf, start, config)?;
+    let (line, mut pos, _) = start_line(buf, start, config)?;
     let request = matches!(line, StartLine::Request { .. });
     let mut head = Head::new();
     loop {
@@ -670,7 +730,7 @@ pub(crate) fn content_length(buf: &[u8], config: &ParserConfig) -> Result<usize,
         let Some((name, value_at)) = field_name(buf, pos) else {
             return Err(ParseError::new(field_name_error(buf, pos), pos, request));
         };
-        let end = field_end(buf, value_at, config, request)?;
+        let end = field_end(buf, value_at, config, request, &mut head.bits)?;
         if name == ID_CONTENT_LENGTH {
             let (at, len) = trimmed(buf, value_at, end);
             head.note(name, buf.get(at..at + len).unwrap_or_default(), at, request)?;
