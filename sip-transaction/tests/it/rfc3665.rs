@@ -345,13 +345,11 @@ fn rfc3665_every_flow_hop_by_hop() {
     let mut replay: Option<Replay> = None;
     let mut count = 0;
     for step in steps() {
-        if replay
+        let begins = replay
             .as_ref()
-            .is_none_or(|replay| replay.flow != step.flow)
-        {
-            if let Some(done) = replay.replace(Replay::new(step.flow)) {
-                done.finish();
-            }
+            .is_none_or(|replay| replay.flow != step.flow);
+        if begins && let Some(done) = replay.replace(Replay::new(step.flow)) {
+            done.finish();
         }
         if let Some(replay) = &mut replay {
             replay.step(&step);
