@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod dialog;
 mod message;
 mod rtp;
 mod sdp;
@@ -60,6 +61,7 @@ pub fn cases() -> Vec<Case> {
         rtp::cases(),
         transport::cases(),
         transaction::cases(),
+        dialog::cases(),
     ]
     .into_iter()
     .flatten()

@@ -2,7 +2,10 @@
 
 use std::hint::black_box;
 
-use sip_sdp::SessionDescription;
+use sip_sdp::{
+    SessionDescription,
+    negotiation::{Codec, LocalSession, Negotiator},
+};
 
 use crate::{Case, message};
 
@@ -18,6 +21,14 @@ pub(crate) fn cases() -> Vec<Case> {
             }
         })
         .of(body.len()),
+        Case::new("sdp/answer", {
+            let offer = SessionDescription::parse(&body).expect("the collection is valid");
+            let codecs = || [Codec::PCMU, Codec::PCMA, Codec::telephone_event(8000)];
+            let local = LocalSession::new(1, "192.0.2.1").audio(4000, codecs());
+            move || {
+                black_box(Negotiator::new().answer(&local, &offer)).expect("a codec in common");
+            }
+        }),
         Case::new("sdp/encode", move || {
             out.clear();
             description.encode(&mut out);
