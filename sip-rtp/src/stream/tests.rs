@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::rtcp::{Compound, RtcpPacket};
+use crate::source::ticks;
 use crate::test_data::some_instant;
 
 const TICK: Duration = Duration::from_millis(20);
