@@ -12,7 +12,8 @@ use sip_message::{Method, Request, Response, ResponseBuilder, StatusCode, Uri};
 use sip_transport::{Flow, SelectError};
 
 use crate::domain::Aor;
-use crate::location::{Binding, BindingUpdate, StoreError, UpdateOutcome};
+pub use crate::location::StoreError;
+use crate::location::{Binding, BindingUpdate, UpdateOutcome};
 use crate::users::Ha1s;
 
 /// Names a [`Need`] of one role until it is answered.

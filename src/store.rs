@@ -20,7 +20,7 @@ use std::time::SystemTime;
 
 use tokio::sync::oneshot;
 
-pub use self::directory::{FILE_NAME, data_directory};
+pub use self::directory::{FILE_NAME, data_directory, default_realm};
 use self::writer::{Job, Writer};
 use crate::domain::Aor;
 use crate::location::{Binding, BindingUpdate, UpdateOutcome};

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use super::{Binding, BindingUpdate, LocationStore, UpdateOutcome};
 use crate::domain::Aor;
-use crate::store::{BoxFuture, DataFile, OpenError, StoreError};
+use crate::store::{BoxFuture, DataFile, OpenError, StoreError, default_realm};
 
 /// The bindings of a [`DataFile`]: an update is on the disk before it is answered, and survives the death of the process.
 #[derive(Clone, Debug)]
@@ -21,12 +21,13 @@ impl Embedded {
         Self { file }
     }
 
-    /// Opens a file for a domain, or creates it if there is none.
+    /// Opens a file, or creates it if there is none, for a domain with the name of this machine
+    /// ([`DataFile::open_or_create`] takes another).
     ///
     /// # Errors
     /// See [`DataFile::open_or_create`].
-    pub fn open(path: impl AsRef<Path>, realm: &str) -> Result<Self, OpenError> {
-        DataFile::open_or_create(path.as_ref(), realm).map(Self::new)
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        DataFile::open_or_create(path.as_ref(), &default_realm()).map(Self::new)
     }
 
     /// The file.

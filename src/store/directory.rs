@@ -14,6 +14,24 @@ pub fn data_directory() -> Option<PathBuf> {
     locate(std::env::consts::OS, |name| std::env::var_os(name))
 }
 
+/// The realm of a domain that has no name: the name of this machine, or `localhost`.
+#[must_use]
+pub fn default_realm() -> Box<str> {
+    let name = host_name().unwrap_or_default();
+    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'));
+    if is_name { name.to_ascii_lowercase().into() } else { "localhost".into() }
+}
+
+#[cfg(unix)]
+fn host_name() -> Option<String> {
+    nix::unistd::gethostname().ok()?.into_string().ok()
+}
+
+#[cfg(not(unix))]
+fn host_name() -> Option<String> {
+    std::env::var("COMPUTERNAME").ok()
+}
+
 fn locate(os: &str, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     // The XDG base directory specification: a relative path is invalid and ignored. An empty one is relative too.
     let path = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.has_root());

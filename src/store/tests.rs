@@ -39,7 +39,7 @@ async fn bindings_and_users_are_there_after_reopening() {
 #[tokio::test]
 async fn what_waits_together_is_committed_in_order() {
     let directory = tempfile::tempdir().unwrap();
-    let store = Embedded::open(path(&directory), "h").unwrap();
+    let store = Embedded::open(path(&directory)).unwrap();
     let aor = Aor::new("alice", "h");
     let waiting: Vec<_> = (1..200).map(|n| store.update(&aor, update(n, "sip:alice@192.0.2.1", n), now())).collect();
     for (n, answer) in (1_u32..).zip(waiting) {
@@ -113,7 +113,7 @@ async fn a_file_that_was_cut_short_is_refused_at_every_length() {
     let directory = tempfile::tempdir().unwrap();
     let path = path(&directory);
     {
-        let store = Embedded::open(&path, "h").unwrap();
+        let store = Embedded::open(&path).unwrap();
         for n in 0..300 {
             let aor = Aor::new(&format!("user{n}"), "h");
             store.update(&aor, update(1, "sip:a@192.0.2.1;some=parameter", 60), now()).await.unwrap();
@@ -125,7 +125,7 @@ async fn a_file_that_was_cut_short_is_refused_at_every_length() {
         assert!(DataFile::open_or_create(&path, "h").is_err(), "opened {part} of {} bytes", whole.len());
     }
     fs::write(&path, &whole).unwrap();
-    assert_eq!(Embedded::open(&path, "h").unwrap().len(), Some(300));
+    assert_eq!(Embedded::open(&path).unwrap().len(), Some(300));
 }
 
 #[tokio::test]
@@ -146,13 +146,13 @@ async fn a_damaged_entry_is_named() {
 async fn what_was_answered_is_in_the_file_without_a_clean_close() {
     let directory = tempfile::tempdir().unwrap();
     let path = path(&directory);
-    let store = Embedded::open(&path, "h").unwrap();
+    let store = Embedded::open(&path).unwrap();
     for n in 0..20 {
         store.update(&Aor::new(&format!("user{n}"), "h"), update(1, "sip:a@192.0.2.1", 60), now()).await.unwrap();
     }
     let copy = directory.path().join("copy.redb");
     fs::copy(&path, &copy).unwrap();
-    assert_eq!(Embedded::open(&copy, "h").unwrap().len(), Some(20));
+    assert_eq!(Embedded::open(&copy).unwrap().len(), Some(20));
 }
 
 #[cfg(unix)]

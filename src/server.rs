@@ -1,0 +1,162 @@
+//! [`Server`]: a domain with its registrar and proxy, ready to run.
+//!
+//! ```no_run
+//! use sip_stack::location::Embedded;
+//! use sip_stack::message::{Method, StatusCode};
+//! use sip_stack::server::{IncomingRequest, Server};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! Server::builder()
+//!     .domain("example.com")
+//!     .listen("udp:0.0.0.0:5060")?
+//!     .store(Embedded::open("sip.redb")?)
+//!     .on(Method::Message, |request: IncomingRequest| async move { request.respond(StatusCode::OK).await })
+//!     .build()
+//!     .await?
+//!     .run()
+//!     .await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod builder;
+mod handler;
+mod listen;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use sip_transport::TransportKind;
+
+pub use self::builder::{BuildError, ServerBuilder};
+pub use self::handler::IncomingRequest;
+pub use self::listen::ListenError;
+use crate::domain::Domains;
+use crate::runtime::{Handle, Worker};
+
+/// A server whose sockets are bound; see [`builder`](Self::builder), and the [module](self) for an example.
+#[derive(Debug)]
+pub struct Server {
+    worker: Worker,
+    handle: Handle,
+    domains: Domains,
+    moved: Option<(u16, u16)>,
+    patience: Duration,
+}
+
+/// Why a server stopped that was not told to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// Its worker ended.
+    #[error("the worker of the server ended unexpectedly")]
+    WorkerEnded,
+    /// The signals that end it cannot be waited for.
+    #[error("signals cannot be waited for: {0}")]
+    Signals(String),
+}
+
+impl Server {
+    /// Begins to describe a server.
+    #[must_use]
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::new()
+    }
+
+    /// Where it is reached.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<(TransportKind, SocketAddr)> {
+        self.worker.addresses()
+    }
+
+    /// The domain with its names and addresses.
+    #[must_use]
+    pub const fn domains(&self) -> &Domains {
+        &self.domains
+    }
+
+    /// The port that was asked for and was taken, and the one that was found instead
+    /// ([`ServerBuilder::or_free_port`]).
+    #[must_use]
+    pub const fn moved_from(&self) -> Option<(u16, u16)> {
+        self.moved
+    }
+
+    /// A way to the running worker: to stop it, or to look into it.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Serves until the process gets SIGINT (Ctrl-C) or SIGTERM, then ends as [`run_until`](Self::run_until) says.
+    ///
+    /// # Errors
+    /// When the worker ends by itself.
+    pub async fn run(self) -> Result<(), RunError> {
+        // Before anything else runs, so that a signal that comes early is not lost.
+        let signals = Signals::new().map_err(|error| RunError::Signals(error.to_string()))?;
+        self.run_until(signals.wait()).await
+    }
+
+    /// Serves until the future is ready. Then nothing new is begun (503 with Retry-After), what runs gets its end within
+    /// a bound, and the sockets are closed.
+    ///
+    /// # Errors
+    /// When the worker ends by itself.
+    pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
+        let Self { worker, handle, patience, .. } = self;
+        let mut running = tokio::spawn(worker.run());
+        tokio::select! {
+            _ = &mut running => return Err(RunError::WorkerEnded),
+            () = stop => {}
+        }
+        tracing::info!("draining");
+        if !handle.drain(patience).await {
+            tracing::warn!(?patience, "some transactions did not end in time");
+        }
+        handle.stop().await;
+        // It was told to end; how it did makes no difference now.
+        let _ = running.await;
+        Ok(())
+    }
+}
+
+/// The signals that end a server.
+struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    #[cfg(unix)]
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    #[cfg(not(unix))]
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {})
+    }
+
+    #[cfg(unix)]
+    async fn wait(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    #[cfg(not(unix))]
+    async fn wait(self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

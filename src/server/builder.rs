@@ -1,0 +1,279 @@
+//! [`ServerBuilder`]: the description of a server.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sip_message::Method;
+use sip_transaction::{TransactionConfig, Transactions};
+use sip_transport::tokio::local_addresses;
+use sip_transport::{Seed, TransportConfig, TransportKind, Transports};
+use tokio::sync::mpsc;
+
+use super::handler::{self, Handler, IncomingRequest};
+use super::listen::{self, ListenError, Place};
+use super::Server;
+use crate::auth::{Algorithm, AuthConfig, Authenticator};
+use crate::domain::Domains;
+use crate::location::{self, LocationStore};
+use crate::role::proxy::{Proxy, ProxyConfig};
+use crate::role::registrar::{Registrar, RegistrarConfig};
+use crate::runtime::{Hub, Services, Worker};
+use crate::stack::Parts;
+use crate::store::default_realm;
+use crate::users::{self, CredentialStore};
+
+/// Why a server could not be built. Each says what is wrong and what would help.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Nobody could register.
+    #[error("no credential store: give the server `store` or `credentials`, or `danger_without_authentication`")]
+    NoCredentials,
+    /// There is no address behind the places to listen at.
+    #[error("no address to listen at: this machine has none of the family that was asked for")]
+    NoAddress,
+    /// A place cannot be bound.
+    #[error("cannot listen at {kind} {address}: {error}{}", hint(.error))]
+    Bind {
+        /// The transport.
+        kind: TransportKind,
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The sockets cannot be bound after all.
+    #[error("cannot listen: {0}")]
+    Sockets(io::Error),
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers: {0}")]
+    Random(io::Error),
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the enum of the standard library is open")]
+    match error.kind() {
+        io::ErrorKind::AddrInUse => " (another program has it: stop that one, or use another port)",
+        io::ErrorKind::PermissionDenied => " (ports below 1024 are for privileged programs: use 5060 or higher)",
+        io::ErrorKind::AddrNotAvailable => " (this machine does not have the address)",
+        _ => "",
+    }
+}
+
+/// Describes a [`Server`]. What is not said: it listens on UDP and TCP port 5060 of all addresses, keeps bindings in
+/// memory, and its domain is the name of the machine.
+pub struct ServerBuilder {
+    domains: Vec<String>,
+    places: Vec<Place>,
+    or_free_port: bool,
+    location: Option<Arc<dyn LocationStore>>,
+    credentials: Option<Arc<dyn CredentialStore>>,
+    realm: Option<Box<str>>,
+    without_authentication: bool,
+    algorithms: Option<Vec<Algorithm>>,
+    handlers: Vec<(Method, Handler)>,
+    patience: Duration,
+    seed: Option<Seed>,
+}
+
+impl fmt::Debug for ServerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerBuilder").field("domains", &self.domains).field("places", &self.places).finish_non_exhaustive()
+    }
+}
+
+impl ServerBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            domains: Vec::new(),
+            places: Vec::new(),
+            or_free_port: false,
+            location: None,
+            credentials: None,
+            realm: None,
+            without_authentication: false,
+            algorithms: None,
+            handlers: Vec::new(),
+            patience: Duration::from_secs(5),
+            seed: None,
+        }
+    }
+
+    /// A name of the domain. All names, and the addresses of the server, are the same domain; the first is its realm
+    /// unless the store has one.
+    #[must_use]
+    pub fn domain(mut self, name: impl Into<String>) -> Self {
+        self.domains.push(name.into());
+        self
+    }
+
+    /// A place to listen at: `udp:ADDRESS:PORT` or `tcp:ADDRESS:PORT`. `0.0.0.0` and `[::]` mean all addresses of the
+    /// machine; port 0 a free one.
+    ///
+    /// # Errors
+    /// When the text is no such place.
+    pub fn listen(mut self, place: &str) -> Result<Self, ListenError> {
+        self.places.push(Place::parse(place)?);
+        Ok(self)
+    }
+
+    /// If a port is taken, a free one is used in its place; [`Server::moved_from`] tells.
+    #[must_use]
+    pub const fn or_free_port(mut self) -> Self {
+        self.or_free_port = true;
+        self
+    }
+
+    /// Where bindings are kept.
+    #[must_use]
+    pub fn location(mut self, store: impl LocationStore + 'static) -> Self {
+        self.location = Some(Arc::new(store));
+        self
+    }
+
+    /// Who the users are. The store's hashes are for the realm, which is the first [`domain`](Self::domain).
+    #[must_use]
+    pub fn credentials(mut self, store: impl CredentialStore + 'static) -> Self {
+        self.credentials = Some(Arc::new(store));
+        self
+    }
+
+    /// The bindings and the users of a data file, with the realm that it was created for.
+    #[must_use]
+    pub fn store(mut self, store: location::Embedded) -> Self {
+        let file = store.file().clone();
+        self.realm = Some(file.realm().into());
+        self.credentials = Some(Arc::new(users::Embedded::new(file)));
+        self.location = Some(Arc::new(store));
+        self
+    }
+
+    /// The algorithms of digest authentication that are offered, the most preferred first (RFC 8760 §2.4). Without
+    /// this, all: SHA-512-256, SHA-256, MD5.
+    #[must_use]
+    pub fn algorithms(mut self, algorithms: &[Algorithm]) -> Self {
+        self.algorithms = Some(algorithms.to_vec());
+        self
+    }
+
+    /// Nobody is asked for a password: anybody may register as anybody. For tests and closed networks.
+    #[must_use]
+    pub const fn danger_without_authentication(mut self) -> Self {
+        self.without_authentication = true;
+        self
+    }
+
+    /// Requests of this method for the domain go to a handler, and not to the users of the domain.
+    #[must_use]
+    pub fn on<F, Fut>(mut self, method: Method, handler: F) -> Self
+    where
+        F: Fn(IncomingRequest) -> Fut + Send + Sync + 'static,
+        Fut: Future + Send + 'static,
+    {
+        self.handlers.push((method, handler::boxed(handler)));
+        self
+    }
+
+    /// How long running transactions may take to end when the server is told to stop; without this, 5 seconds.
+    #[must_use]
+    pub const fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Where randomness comes from; without this, the system. The same seed makes the same tags and nonces: for tests.
+    #[must_use]
+    pub fn seed(mut self, seed: Seed) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Binds the sockets. The server runs with [`Server::run`].
+    ///
+    /// # Errors
+    /// What is missing, or which address cannot be bound.
+    #[expect(clippy::unused_async, reason = "it needs a runtime, and a store may one day be opened here")]
+    pub async fn build(self) -> Result<Server, BuildError> {
+        if self.credentials.is_none() && !self.without_authentication {
+            return Err(BuildError::NoCredentials);
+        }
+        let seed = match self.seed {
+            Some(seed) => seed,
+            None => Seed::from_system().map_err(BuildError::Random)?,
+        };
+        let (places, moved) = find_places(&self.places, self.or_free_port)?;
+        let realm = self.realm.unwrap_or_else(|| self.domains.first().map_or_else(default_realm, |name| name.as_str().into()));
+        let mut domains = Domains::new(&realm);
+        for name in &self.domains {
+            domains.add_name(name);
+        }
+        for place in &places {
+            domains.add_address(place.addr);
+        }
+        let authenticator = |label: &str| {
+            let mut config = AuthConfig::new(domains.primary());
+            if let Some(algorithms) = &self.algorithms {
+                config.algorithms.clone_from(algorithms);
+            }
+            (!self.without_authentication).then(|| Authenticator::new(config, &seed.derive(label)))
+        };
+        let handled: Vec<Method> = self.handlers.iter().map(|(method, _)| method.clone()).collect();
+        let registrar = Registrar::new(RegistrarConfig::new(domains.clone()), authenticator("registrar"), &seed);
+        let mut config = ProxyConfig::new(domains.clone());
+        config.handled.clone_from(&handled);
+        let proxy = Proxy::new(config, authenticator("proxy"), &seed);
+        let parts = Parts {
+            transports: Transports::new(TransportConfig::default(), seed.derive("transport")),
+            transactions: Transactions::new(TransactionConfig::default(), seed.derive("transaction")),
+            dialogs: None,
+            registrar: Some(registrar),
+            proxy: Some(proxy),
+            handled,
+        };
+        let mut hub = Hub::new(seed.derive("hub").rng());
+        let (sender, requests) = mpsc::channel(1024);
+        hub.take_requests(sender);
+        let location = self.location.unwrap_or_else(|| Arc::new(location::Memory::new()));
+        let services = Services { location: Some(location), credentials: self.credentials };
+        let (worker, handle) = Worker::bind(&listen::to_listen(&places), parts, hub, services).map_err(BuildError::Sockets)?;
+        // Ends with the worker, which has the other end of the channel.
+        if !self.handlers.is_empty() {
+            tokio::spawn(handler::dispatch(self.handlers, requests, seed.derive("handlers").rng(), handle.clone()));
+        }
+        Ok(Server { worker, handle, domains, moved, patience: self.patience })
+    }
+}
+
+/// The concrete addresses, free at this moment, and which port had to give way to which.
+fn find_places(asked: &[Place], or_free_port: bool) -> Result<(Vec<Place>, Option<(u16, u16)>), BuildError> {
+    const DEFAULT: [&str; 4] = ["udp:0.0.0.0:5060", "tcp:0.0.0.0:5060", "udp:[::]:5060", "tcp:[::]:5060"];
+    let machine = local_addresses();
+    let places = if asked.is_empty() {
+        listen::expand(&DEFAULT.iter().filter_map(|text| Place::parse(text).ok()).collect::<Vec<_>>(), &machine)
+    } else {
+        listen::expand(asked, &machine)
+    };
+    if places.is_empty() {
+        return Err(BuildError::NoAddress);
+    }
+    let mut places = places;
+    // Port 0 becomes the same free port everywhere, so that one URI is good for all transports.
+    if let Some(port) = listen::free_port(&places, 0) {
+        places = listen::moved(&places, 0, port);
+    }
+    let Some((place, error)) = listen::occupied(&places) else { return Ok((places, None)) };
+    let (kind, address) = (place.kind, place.addr);
+    if or_free_port && error.kind() == io::ErrorKind::AddrInUse {
+        if let Some(port) = listen::free_port(&places, address.port()) {
+            let there = listen::moved(&places, address.port(), port);
+            if listen::occupied(&there).is_none() {
+                return Ok((there, Some((address.port(), port))));
+            }
+        }
+    }
+    Err(BuildError::Bind { kind, address, error })
+}

@@ -1,0 +1,145 @@
+//! Where a server listens: the texts, the addresses behind a wildcard, and a free port.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+
+use sip_transport::TransportKind;
+use sip_transport::tokio::Listen;
+
+/// Why a text does not say where to listen.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ListenError {
+    /// It has not the form.
+    #[error("{0:?} does not say where to listen: use udp:ADDRESS:PORT or tcp:ADDRESS:PORT, such as udp:0.0.0.0:5060 or tcp:[::1]:5060")]
+    Form(Box<str>),
+    /// The transport is not there.
+    #[error("{0:?}: this server listens on udp and tcp")]
+    Transport(Box<str>),
+}
+
+/// One place to listen at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) kind: TransportKind,
+    pub(super) addr: SocketAddr,
+}
+
+impl Place {
+    /// Reads `udp:192.0.2.1:5060`. Without a port it is 5060.
+    pub(super) fn parse(text: &str) -> Result<Self, ListenError> {
+        let form = || ListenError::Form(text.into());
+        let (transport, address) = text.split_once(':').ok_or_else(form)?;
+        let kind = match transport.to_ascii_lowercase().as_str() {
+            "udp" => TransportKind::Udp,
+            "tcp" => TransportKind::Tcp,
+            "tls" | "ws" | "wss" | "sctp" => return Err(ListenError::Transport(text.into())),
+            _ => return Err(form()),
+        };
+        let addr = address.parse().or_else(|_| {
+            let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
+            bare.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 5060))
+        });
+        addr.map(|addr| Self { kind, addr }).map_err(|_| form())
+    }
+}
+
+/// The addresses to bind: those of this machine in the place of a wildcard, since a response has to name the one that
+/// the request came to (RFC 3261 §18.2.1); each once.
+pub(super) fn expand(places: &[Place], machine: &[IpAddr]) -> Vec<Place> {
+    let mut all: Vec<Place> = Vec::new();
+    for place in places {
+        let ips: Vec<IpAddr> = if place.addr.ip().is_unspecified() {
+            machine.iter().copied().filter(|ip| ip.is_ipv4() == place.addr.is_ipv4()).collect()
+        } else {
+            vec![place.addr.ip()]
+        };
+        for ip in ips {
+            let one = Place { kind: place.kind, addr: SocketAddr::new(ip, place.addr.port()) };
+            if !all.contains(&one) {
+                all.push(one);
+            }
+        }
+    }
+    all
+}
+
+/// Gives every place with the port `from` another one.
+pub(super) fn moved(places: &[Place], from: u16, to: u16) -> Vec<Place> {
+    let mut moved = places.to_vec();
+    for place in moved.iter_mut().filter(|place| place.addr.port() == from) {
+        place.addr.set_port(to);
+    }
+    moved
+}
+
+/// The first place that cannot be bound now, and why.
+pub(super) fn occupied(places: &[Place]) -> Option<(Place, io::Error)> {
+    // All at once, as they will be; they are closed again on return.
+    let mut held: Vec<(Option<UdpSocket>, Option<TcpListener>)> = Vec::new();
+    for place in places {
+        let bound = match place.kind {
+            TransportKind::Udp => UdpSocket::bind(place.addr).map(|socket| (Some(socket), None)),
+            _ => TcpListener::bind(place.addr).map(|listener| (None, Some(listener))),
+        };
+        match bound {
+            Ok(sockets) => held.push(sockets),
+            Err(error) => return Some((*place, error)),
+        }
+    }
+    None
+}
+
+/// A port that is free for all places that have the port `from`; one the system chooses.
+pub(super) fn free_port(places: &[Place], from: u16) -> Option<u16> {
+    let wanted: Vec<Place> = places.iter().copied().filter(|place| place.addr.port() == from).collect();
+    let first = wanted.first()?;
+    (0..32).find_map(|_| {
+        let mut any = first.addr;
+        any.set_port(0);
+        let port = UdpSocket::bind(any).ok()?.local_addr().ok()?.port();
+        occupied(&moved(&wanted, from, port)).is_none().then_some(port)
+    })
+}
+
+/// What the driver is to bind.
+pub(super) fn to_listen(places: &[Place]) -> Vec<Listen> {
+    places.iter().map(|place| Listen::new(place.kind, place.addr)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_read() {
+        let place = |text| Place::parse(text).map(|place| (place.kind, place.addr.to_string()));
+        assert_eq!(place("udp:192.0.2.1:5062"), Ok((TransportKind::Udp, "192.0.2.1:5062".into())));
+        assert_eq!(place("TCP:[::1]:5060"), Ok((TransportKind::Tcp, "[::1]:5060".into())));
+        assert_eq!(place("udp:0.0.0.0"), Ok((TransportKind::Udp, "0.0.0.0:5060".into())));
+        assert_eq!(place("udp:[::]"), Ok((TransportKind::Udp, "[::]:5060".into())));
+        for wrong in ["5060", "udp:example.com:5060", "udp:192.0.2.1:99999", "ftp:192.0.2.1:1"] {
+            assert_eq!(Place::parse(wrong), Err(ListenError::Form(wrong.into())));
+        }
+        assert!(Place::parse("tls:192.0.2.1:5061").unwrap_err().to_string().contains("udp and tcp"));
+    }
+
+    #[test]
+    fn a_wildcard_is_the_addresses_of_the_machine_each_once() {
+        let machine = ["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap(), "127.0.0.1".parse().unwrap()];
+        let places = [Place::parse("udp:127.0.0.1:5060").unwrap(), Place::parse("udp:0.0.0.0:5060").unwrap(), Place::parse("tcp:[::]:5061").unwrap()];
+        let all: Vec<_> = expand(&places, &machine).iter().map(|place| format!("{} {}", place.kind, place.addr)).collect();
+        assert_eq!(all, ["UDP 127.0.0.1:5060", "UDP 192.0.2.1:5060", "TCP [2001:db8::1]:5061"]);
+    }
+
+    #[test]
+    fn a_port_that_is_taken_by_either_transport_is_left() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let places = [Place { kind: TransportKind::Udp, addr: SocketAddr::from(([127, 0, 0, 1], port)) }, Place { kind: TransportKind::Tcp, addr: taken.local_addr().unwrap() }];
+        assert_eq!(occupied(&places).map(|(place, error)| (place, error.kind())), Some((places[1], io::ErrorKind::AddrInUse)));
+        let free = free_port(&places, port).unwrap();
+        assert_ne!(free, port);
+        assert!(occupied(&moved(&places, port, free)).is_none());
+    }
+}
