@@ -37,7 +37,7 @@ pub struct JitterConfig {
     pub initial_delay: Duration,
     /// The target is never less.
     pub min_delay: Duration,
-    /// The target is never more, and the buffer never holds the stream beyond it.
+    /// The target is never more, and no more than this waits: the oldest packets make room.
     pub max_delay: Duration,
     /// How much more than the target the delay may be before a frame is given up to shorten it. With less than a tick the
     /// delay would go to and fro.
@@ -137,7 +137,7 @@ pub struct JitterStatistics {
     pub duplicate: u64,
     /// Packets that arrived after a later one, in time.
     pub reordered: u64,
-    /// Packets displaced because the buffer was full.
+    /// Packets displaced because more waited than the capacity or the longest delay.
     pub overflowed: u64,
     /// Packets dropped by [`JitterBuffer::discard`] to shorten the delay.
     pub discarded: u64,
@@ -280,6 +280,7 @@ impl JitterBuffer {
     pub fn playout(&mut self, now: Instant) -> Playout {
         let now = self.clock(now);
         let tick = i64::from(self.tick);
+        self.trim();
         self.surplus_run = if self.raw_surplus(now) > 0 {
             self.surplus_run.saturating_add(1)
         } else {
@@ -289,7 +290,7 @@ impl JitterBuffer {
             return self.start(now);
         };
         let Some(head) = self.queue.front() else {
-            return self.on_empty(playing, now);
+            return self.on_empty(playing);
         };
         let mut gap = head.at - playing.due;
         if gap > 0 && playing.held > 0 {
@@ -340,7 +341,8 @@ impl JitterBuffer {
         }
         // The packet whose fate the caller ponders has been taken out: count it as due still.
         let tick = i64::from(self.tick);
-        u32::try_from(self.raw_surplus(now + tick)).unwrap_or(0)
+        let surplus = self.raw_surplus(now + tick).min(self.queued_surplus(tick));
+        u32::try_from(surplus).unwrap_or(0)
     }
 
     /// Notes that the packet played last was thrown away by the caller to shorten the delay.
@@ -415,8 +417,45 @@ impl JitterBuffer {
         if !self.estimator.is_settled() {
             return 0;
         }
-        let surplus = self.estimator.delay_at(now, playing.due) - self.estimator.target();
+        self.beyond_tolerance(self.estimator.delay_at(now, playing.due))
+    }
+
+    /// The same of what waits: a delay that is not in the queue cannot be given up. `taken` was taken out of it just now.
+    fn queued_surplus(&self, taken: i64) -> i64 {
+        let (Some(playing), Some(last)) = (self.playing, self.queue.back()) else {
+            return 0;
+        };
+        self.beyond_tolerance(last.at + i64::from(last.packet.duration) - playing.due + taken)
+    }
+
+    fn beyond_tolerance(&self, delay: i64) -> i64 {
+        let surplus = delay - self.estimator.target();
         if surplus > self.tolerance { surplus } else { 0 }
+    }
+
+    /// Drops the oldest packets while more waits than the longest delay: after a long stall, or when nobody called for
+    /// long.
+    fn trim(&mut self) {
+        let longest =
+            ticks(self.config.max_delay, self.config.clock_rate) as i64 + i64::from(self.tick);
+        while let (Some(front), Some(back)) = (self.queue.front(), self.queue.back()) {
+            if self.queue.len() < 2
+                || back.at + i64::from(back.packet.duration) - front.at <= longest
+            {
+                break;
+            }
+            let (end, sequence) = (
+                front.at + i64::from(front.packet.duration),
+                front.packet.sequence,
+            );
+            self.queue.pop_front();
+            self.statistics.overflowed += 1;
+            if let Some(playing) = &mut self.playing {
+                playing.due = playing.due.max(end);
+                playing.held = 0;
+                playing.last_sequence = playing.last_sequence.max(sequence);
+            }
+        }
     }
 
     fn start(&mut self, now: i64) -> Playout {
@@ -452,19 +491,13 @@ impl JitterBuffer {
         Playout::Packet(packet)
     }
 
-    fn on_empty(&mut self, mut playing: Playing, now: i64) -> Playout {
+    fn on_empty(&mut self, mut playing: Playing) -> Playout {
         self.surplus_run = 0;
         let tick = i64::from(self.tick);
         if playing.held == 0 {
             self.statistics.held += 1;
         }
-        let longest = ticks(self.config.max_delay, self.config.clock_rate) as i64;
-        if self.estimator.delay_at(now, playing.due) >= longest {
-            // The delay must not grow further: time goes on, and what comes for it is late.
-            playing.due += tick;
-        } else {
-            playing.held += tick;
-        }
+        playing.held += tick;
         playing.idle += tick;
         self.playing = Some(playing);
         if playing.idle <= CONCEAL_MS * i64::from(self.config.clock_rate) / 1000 {

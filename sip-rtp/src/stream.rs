@@ -25,6 +25,9 @@ pub use config::{Latching, Limits, StreamConfig};
 use latch::{Latch, Verdict};
 use schedule::Schedule;
 
+/// How long after a change of our SSRC another collision is not believed.
+const COLLISION_PAUSE: Duration = Duration::from_secs(10);
+
 /// What arrives.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -225,6 +228,7 @@ pub struct RtpStream {
     sources: Vec<Source>,
     /// Addresses that sent with our SSRC: a second packet from there is a loop (RFC 3550 §8.2).
     conflicts: VecDeque<SocketAddr>,
+    last_collision: Option<Instant>,
     schedule: Option<Schedule>,
     inactive_at: Option<Instant>,
     /// Reference times that await their answer: receiver, middle bits, arrival (RFC 3611 §4.4).
@@ -277,6 +281,7 @@ impl RtpStream {
             sent_since_report: [false; 2],
             sources: Vec::new(),
             conflicts: VecDeque::new(),
+            last_collision: None,
             schedule,
             references: Vec::new(),
             metrics: None,
@@ -564,14 +569,19 @@ impl RtpStream {
     /// RFC 3550 §8.2: someone sends with our SSRC.
     fn on_own_ssrc(&mut self, from: SocketAddr, now: Instant) {
         self.statistics.dropped.looped += 1;
-        if self.conflicts.contains(&from) || !self.latch.may_hear(from) {
-            // Known conflict: our own packets come back. Changing the SSRC again would never end.
+        let recent = self
+            .last_collision
+            .is_some_and(|at| now.saturating_duration_since(at) < COLLISION_PAUSE);
+        if recent || self.conflicts.contains(&from) || !self.latch.may_hear(from) {
+            // A known conflict: our own packets come back, and changing the SSRC again would never end. Nor does one who
+            // forges packets get to make us change it over and over.
             return;
         }
         if self.conflicts.len() >= self.config.limits.conflicts {
             self.conflicts.pop_front();
         }
         self.conflicts.push_back(from);
+        self.last_collision = Some(now);
         let old = self.ssrc;
         if self.config.rtcp && (self.statistics.packets_sent > 0 || self.statistics.rtcp_sent > 0) {
             self.send_report(Some(Some("SSRC collision")), now);

@@ -12,6 +12,8 @@ const BINS: usize = 160;
 const FORGET: f32 = 1.0 / 500.0;
 /// Packets before the distribution is believed over the initial delay.
 const SETTLED: u32 = 150;
+/// Packets beyond the longest delay, in a row, that are believed.
+const BEYOND_PACKETS: u8 = 10;
 /// Seconds of a half of the window for the least transit.
 const WINDOW_SECONDS: i64 = 5;
 
@@ -28,6 +30,8 @@ pub(super) struct DelayEstimator {
     /// Least transit in this half of the window and in the one before.
     least: Option<(i64, i64)>,
     half_ends: i64,
+    /// Packets in a row that came later than any delay we would take, and the least transit among them.
+    beyond: Option<(u8, i64)>,
     target: i64,
 }
 
@@ -46,12 +50,26 @@ impl DelayEstimator {
             packets: 0,
             least: None,
             half_ends: 0,
+            beyond: None,
             target: initial,
         }
     }
 
     pub(super) fn on_packet(&mut self, now: i64, at: i64) {
         let transit = now - at;
+        if self.least.is_some() && self.delay_at(now, at) > self.max {
+            // No delay of the buffer makes this packet come in time: it says nothing about the delay to aim at. Many in a
+            // row mean that the sender's clock stood still (on hold, say): that is the new normal.
+            let (count, least) = self.beyond.unwrap_or((0, transit));
+            let (count, least) = (count + 1, least.min(transit));
+            if count < BEYOND_PACKETS {
+                self.beyond = Some((count, least));
+                return;
+            }
+            self.least = Some((least, least));
+            self.half_ends = now + WINDOW_SECONDS * self.clock_rate;
+        }
+        self.beyond = None;
         self.least = Some(match self.least {
             None => {
                 self.half_ends = now + WINDOW_SECONDS * self.clock_rate;

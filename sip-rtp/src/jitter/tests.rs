@@ -268,6 +268,35 @@ fn a_sender_that_restarts_its_clock_is_heard_again() {
 }
 
 #[test]
+fn a_sender_whose_clock_stood_still_on_hold_is_heard_as_before() {
+    for pause in [1000u64, 3000, 4500, 60_000] {
+        // Ten seconds of talk, a pause in which the sender's clock stands still, thirty seconds of talk.
+        let arrivals: Vec<_> = (0..2000)
+            .map(|index| (index, index * 20 + if index >= 500 { pause } else { 0 }))
+            .collect();
+        let mut buffer = buffer();
+        let heard = play(&mut buffer, &arrivals, 2000 + pause / 20);
+        let all = packets(&heard);
+        assert!(all.len() >= 1990, "{pause}: {}", all.len());
+        assert_eq!(
+            (buffer.statistics().discarded, buffer.statistics().missing),
+            (0, 0),
+            "{pause}"
+        );
+        assert!(
+            buffer.statistics().held <= 3,
+            "{pause}: {:?}",
+            buffer.statistics()
+        );
+        assert!(
+            buffer.target() <= Duration::from_millis(60),
+            "{pause}: {:?}",
+            buffer.target()
+        );
+    }
+}
+
+#[test]
 fn a_flood_stays_bounded() {
     let now = some_instant();
     let mut buffer = buffer();

@@ -348,6 +348,27 @@ fn rfc3550_8_2_a_collision_changes_the_ssrc_once_and_a_loop_does_not() {
 }
 
 #[test]
+fn rfc3550_8_2_forged_collisions_do_not_make_us_change_over_and_over() {
+    let now = some_instant();
+    let mut ours = stream(bob(), 1, now);
+    send(&mut ours, 0, now);
+    let mut changes = 0;
+    for port in 1000..3000 {
+        let forged = packet(ours.ssrc(), 1, 0);
+        let from = SocketAddr::new(bob().ip(), port);
+        ours.handle_input(
+            Input::datagram(forged, from),
+            now + Duration::from_millis(u64::from(port)),
+        );
+        changes += events(&mut ours)
+            .iter()
+            .filter(|event| matches!(event, Event::SsrcChanged { .. }))
+            .count();
+    }
+    assert_eq!(changes, 1);
+}
+
+#[test]
 fn rfc7362_5_an_attacker_cannot_take_a_stream_that_is_alive() {
     let now = some_instant();
     let attacker = address("203.0.113.66:666");
