@@ -1,6 +1,11 @@
 //! The registrar under SIPp: many users, wrong passwords.
 
-use std::{collections::BTreeMap, fs, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -55,15 +60,36 @@ fn thousand(scene: &mut Scene, tcp: bool) -> Result<String> {
         .rate(200)
         .run(scene)?;
     server.process.stop(Duration::from_secs(10))?;
-    let answered = capture::fields(
-        &scene.packets()?,
-        "sip.Status-Code == 200 and sip.CSeq.method == \"REGISTER\" and sip.CSeq.seq == 2",
-        &["sip.to.user"],
-    )?;
-    Ok(format!(
-        "1000 registered with digest authentication and found again ({} answers 200)",
-        answered.len()
-    ))
+    let packets = scene.packets()?;
+    let (registered, found) = (bindings(&packets, 2)?, bindings(&packets, 3)?);
+    if (registered, found) != (1_000, 1_000) {
+        bail!("{registered} users were registered and {found} found again, of 1000");
+    }
+    Ok(
+        "1000 registered with digest authentication and found again, each with its own contact"
+            .to_owned(),
+    )
+}
+
+/// How many users had a REGISTER with this number answered 200 with the contact that is theirs, by the packets.
+pub(crate) fn bindings(packets: &Path, number: u32) -> Result<usize> {
+    let filter = format!(
+        "sip.Status-Code == 200 and sip.CSeq.method == \"REGISTER\" and sip.CSeq.seq == {number}"
+    );
+    let mut users = BTreeSet::new();
+    // Several messages in one segment are one row, their values separated by commas, in the same order.
+    for row in capture::fields(packets, &filter, &["sip.to.user", "sip.contact.user"])? {
+        let (to, contact) = row.split_once('\t').context("two columns")?;
+        // An answer 401 in the same segment has a To and no Contact.
+        if let Some(other) = contact
+            .split(',')
+            .find(|contact| !to.split(',').any(|to| to == *contact))
+        {
+            bail!("an answer to {to} has the contact of '{other}'");
+        }
+        users.extend(contact.split(',').map(str::to_owned));
+    }
+    Ok(users.len())
 }
 
 /// A wrong password and an unknown user get the same answers, byte for byte but for what names the request.
@@ -149,7 +175,7 @@ fn blank_nonce(line: &str) -> String {
 }
 
 /// Which users had a REGISTER with their credentials answered 200, by the packets.
-pub(crate) fn answered(packets: &std::path::Path) -> Result<Vec<String>> {
+pub(crate) fn answered(packets: &Path) -> Result<Vec<String>> {
     let filter = "sip.Status-Code == 200 and sip.CSeq.method == \"REGISTER\" and sip.CSeq.seq == 2";
     let rows =
         capture::fields(packets, filter, &["sip.to.user"]).context("the answers to REGISTER")?;
