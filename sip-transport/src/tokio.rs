@@ -33,6 +33,8 @@ mod addresses;
 mod connection;
 mod listen;
 mod udp;
+#[cfg(feature = "ws")]
+mod ws;
 
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
@@ -43,11 +45,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use foldhash::fast::FixedState;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 pub use self::addresses::local_addresses;
-use self::connection::Connection;
+use self::connection::{Connection, Origins};
 pub use self::listen::{Bound, Listen};
 use self::udp::UdpListener;
 use crate::id::{ConnectionId, ResolveId};
@@ -70,6 +72,7 @@ pub struct Driver {
     alive: mpsc::Sender<()>,
     all_ended: mpsc::Receiver<()>,
     resolvers: Arc<Semaphore>,
+    origins: watch::Sender<Origins>,
     stats: DriverStats,
 }
 
@@ -126,6 +129,7 @@ impl Driver {
             alive,
             all_ended,
             resolvers: Arc::new(Semaphore::new(RESOLVERS)),
+            origins: watch::Sender::new(None),
             stats: DriverStats::default(),
         };
         let bound = listen::bind(&mut driver, listen)?;
@@ -220,13 +224,13 @@ impl Driver {
                 kind,
                 remote,
                 local,
-                server_name: _,
+                server_name,
             } => {
                 let (writer, queue) = mpsc::unbounded_channel();
                 self.connections.insert(connection, writer);
                 let task =
                     Connection::new(connection, queue, self.to_inbox.clone(), self.alive.clone());
-                tokio::spawn(task.connect(kind, remote, local));
+                tokio::spawn(task.connect(kind, remote, local, server_name));
             }
             Output::Close { connection } => {
                 // Without its sender the task writes what it holds and closes.
@@ -235,6 +239,15 @@ impl Driver {
             Output::Resolve { id, question, name } => self.resolve(id, question, name),
             Output::Event(_) => {}
         }
+    }
+
+    /// Restricts who may open WebSockets from now on to pages of these origins, such as `https://phone.example.com`
+    /// (RFC 6455 §10.2); `None` allows all, which is the beginning. Clients that are not browsers send no origin and
+    /// are not restricted.
+    #[cfg(feature = "ws")]
+    pub fn allow_origins(&mut self, origins: Option<&[&str]>) {
+        let origins = origins.map(|all| all.iter().map(|&one| Box::from(one)).collect());
+        self.origins.send_replace(origins);
     }
 
     fn resolve(&mut self, id: ResolveId, question: Question, name: Box<str>) {

@@ -6,6 +6,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::ready;
 use std::time::Duration;
 
@@ -23,20 +24,23 @@ use crate::kind::TransportKind;
 /// What a connection's task holds besides the connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    id: ConnectionId,
+    pub(super) id: ConnectionId,
     /// What to write; closed when the connection is to be closed. The core bounds what is in it.
-    queue: mpsc::UnboundedReceiver<Bytes>,
-    inbox: mpsc::Sender<Item>,
+    pub(super) queue: mpsc::UnboundedReceiver<Bytes>,
+    pub(super) inbox: mpsc::Sender<Item>,
     /// Tells the driver's shutdown that this task has not ended.
-    alive: mpsc::Sender<()>,
+    pub(super) alive: mpsc::Sender<()>,
 }
+
+/// The web pages that may open WebSockets (RFC 6454 origins); `None` for all.
+pub(super) type Origins = Option<Arc<[Box<str>]>>;
 
 /// Bytes read at once.
 const READ: usize = 16 * 1024;
 /// Bytes written before the core hears of it.
 const REPORT: usize = 32 * 1024;
 /// How long what is still queued may take when a connection is closed, and then the peer to close its side.
-const LINGER: Duration = Duration::from_secs(2);
+pub(super) const LINGER: Duration = Duration::from_secs(2);
 /// A peer that vanished without a word is noticed after some minutes.
 const KEEP_ALIVE: Duration = Duration::from_secs(120);
 
@@ -56,8 +60,14 @@ impl Connection {
     }
 
     /// Runs a connection that was accepted.
-    pub(super) async fn accepted(self, stream: TcpStream) {
+    pub(super) async fn accepted(self, kind: TransportKind, stream: TcpStream, origins: Origins) {
         set_options(&stream);
+        #[cfg(feature = "ws")]
+        if kind == TransportKind::Ws {
+            self.accepted_ws(stream, origins).await;
+            return;
+        }
+        let _only_for_websockets = (kind, origins);
         self.run(stream).await;
     }
 
@@ -67,6 +77,7 @@ impl Connection {
         kind: TransportKind,
         remote: SocketAddr,
         local: Option<IpAddr>,
+        server_name: Option<Box<str>>,
     ) {
         let opened = tokio::select! {
             opened = open(kind, remote, local) => opened,
@@ -75,14 +86,14 @@ impl Connection {
         };
         let opened = opened.and_then(|stream| stream.local_addr().map(|local| (stream, local)));
         match opened {
+            #[cfg(feature = "ws")]
+            Ok((stream, local)) if kind == TransportKind::Ws => {
+                self.connect_ws(stream, local, remote, server_name).await;
+            }
             Ok((stream, local)) => {
-                if self
-                    .report(Input::Connected {
-                        connection: self.id,
-                        local,
-                    })
-                    .await
-                {
+                let _only_for_handshakes = server_name;
+                let connection = self.id;
+                if self.report(Input::Connected { connection, local }).await {
                     self.run(stream).await;
                 }
             }
@@ -146,7 +157,7 @@ impl Connection {
         drop(self.alive);
     }
 
-    async fn close(&self, error: Option<&io::Error>) {
+    pub(super) async fn close(&self, error: Option<&io::Error>) {
         let error = error.map(ConnectionError::from_io);
         self.report(Input::Closed {
             connection: self.id,
@@ -156,7 +167,7 @@ impl Connection {
     }
 
     /// Tells the driver. Is it still there?
-    async fn report(&self, input: Input) -> bool {
+    pub(super) async fn report(&self, input: Input) -> bool {
         self.inbox
             .send(Item {
                 input,
@@ -167,7 +178,7 @@ impl Connection {
     }
 }
 
-enum Ended {
+pub(super) enum Ended {
     /// The peer closed, or reading failed.
     ByPeer(Option<io::Error>),
     /// The queue was closed and is written, or writing failed.
@@ -179,7 +190,7 @@ async fn open(
     remote: SocketAddr,
     local: Option<IpAddr>,
 ) -> io::Result<TcpStream> {
-    if kind != TransportKind::Tcp {
+    if !is_built_in(kind) {
         return Err(io::Error::new(
             io::ErrorKind::Unsupported,
             "this transport is not built in",
@@ -196,6 +207,17 @@ async fn open(
     let stream = socket.connect(remote).await?;
     set_options(&stream);
     Ok(stream)
+}
+
+/// Can this driver carry it?
+pub(super) const fn is_built_in(kind: TransportKind) -> bool {
+    match kind {
+        TransportKind::Udp | TransportKind::Tcp => true,
+        TransportKind::Ws => cfg!(feature = "ws"),
+        TransportKind::Tls | TransportKind::Wss | TransportKind::Sctp | TransportKind::TlsSctp => {
+            false
+        }
+    }
 }
 
 /// Small messages leave at once; a dead peer is noticed.

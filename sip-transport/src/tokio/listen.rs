@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
-use super::connection::Connection;
+use super::connection::{Connection, Origins, is_built_in};
 use super::udp::UdpListener;
 use super::{Driver, Item};
 use crate::id::{ConnectionId, ListenerId};
@@ -38,6 +38,13 @@ impl Listen {
     #[must_use]
     pub const fn udp(addr: SocketAddr) -> Self {
         Self::new(TransportKind::Udp, addr)
+    }
+
+    /// A WebSocket listener (feature `ws`).
+    #[cfg(feature = "ws")]
+    #[must_use]
+    pub const fn ws(addr: SocketAddr) -> Self {
+        Self::new(TransportKind::Ws, addr)
     }
 
     /// A TCP socket.
@@ -96,8 +103,13 @@ pub(super) fn bind(driver: &mut Driver, listen: &[Listen]) -> io::Result<Vec<Bou
             let socket =
                 TcpListener::from_std(socket.into()).map_err(|error| describe(error, *listen))?;
             driver.tasks.spawn(accept(
-                listener,
+                Bound {
+                    listener,
+                    kind: listen.kind,
+                    local,
+                },
                 socket,
+                driver.origins.subscribe(),
                 Arc::clone(&accepted),
                 driver.to_inbox.clone(),
                 driver.alive.clone(),
@@ -145,19 +157,16 @@ fn bind_together(listen: &[Listen], chosen: &[usize]) -> io::Result<Vec<(SocketA
 }
 
 fn bind_one(kind: TransportKind, addr: SocketAddr) -> io::Result<(SocketAddr, Socket)> {
-    let (ty, protocol) = match kind {
-        TransportKind::Udp => (Type::DGRAM, Protocol::UDP),
-        TransportKind::Tcp => (Type::STREAM, Protocol::TCP),
-        TransportKind::Tls
-        | TransportKind::Ws
-        | TransportKind::Wss
-        | TransportKind::Sctp
-        | TransportKind::TlsSctp => {
-            return Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "this transport is not built in",
-            ));
-        }
+    if !is_built_in(kind) {
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "this transport is not built in",
+        ));
+    }
+    let (ty, protocol) = if kind == TransportKind::Udp {
+        (Type::DGRAM, Protocol::UDP)
+    } else {
+        (Type::STREAM, Protocol::TCP)
     };
     let socket = Socket::new(Domain::for_address(addr), ty, Some(protocol))?;
     if addr.is_ipv6() {
@@ -205,8 +214,9 @@ fn describe(error: io::Error, listen: Listen) -> io::Error {
 }
 
 async fn accept(
-    listener: ListenerId,
+    bound: Bound,
     socket: TcpListener,
+    origins: watch::Receiver<Origins>,
     numbers: Arc<AtomicU64>,
     inbox: mpsc::Sender<Item>,
     alive: mpsc::Sender<()>,
@@ -225,7 +235,7 @@ async fn accept(
         let (writer, queue) = mpsc::unbounded_channel();
         let input = Input::Accepted {
             connection,
-            listener,
+            listener: bound.listener,
             remote,
         };
         if inbox
@@ -239,6 +249,7 @@ async fn accept(
             return;
         }
         let task = Connection::new(connection, queue, inbox.clone(), alive.clone());
-        tokio::spawn(task.accepted(stream));
+        let origins = origins.borrow().clone();
+        tokio::spawn(task.accepted(bound.kind, stream, origins));
     }
 }

@@ -191,7 +191,7 @@ impl Transports {
         if !kind.is_stream() {
             // A WebSocket or SCTP keeps messages apart by itself (RFC 7118 §5, RFC 4168 §4).
             if payload.iter().all(|&b| matches!(b, b'\r' | b'\n')) {
-                self.stats.keep_alives += 1;
+                self.on_keep_alive(id, &payload, now);
             } else {
                 self.on_frame(id, payload, now);
             }
@@ -237,6 +237,17 @@ impl Transports {
             }
         }
         self.arm(id);
+    }
+
+    /// A keep-alive in a message of its own (RFC 7118 §6): a ping is answered, an answer noted.
+    fn on_keep_alive(&mut self, id: FlowId, payload: &Bytes, now: Instant) {
+        let awaited = |entry: &mut Entry| entry.pinger.as_mut().is_some_and(|pinger| pinger.pong());
+        if payload.len() >= 4 {
+            self.stats.keep_alives += 1;
+            self.write(id, Bytes::from_static(b"\r\n"), now);
+        } else if self.flows.get_mut(id).is_some_and(awaited) {
+            self.event(Event::Pong { flow: id });
+        }
     }
 
     /// Takes the next message or keep-alive from what is held and what just came.
@@ -330,10 +341,13 @@ impl Transports {
             }
             Ok(Message::Request(mut request)) => {
                 let route = via::stamp(&mut request, flow.remote, false);
-                if let Some(stream) = self
-                    .flows
-                    .get_mut(id)
-                    .and_then(|entry| entry.link.stream_mut())
+                // A browser cannot be called back (RFC 7118 §5).
+                let callable = !matches!(flow.kind, TransportKind::Ws | TransportKind::Wss);
+                if callable
+                    && let Some(stream) = self
+                        .flows
+                        .get_mut(id)
+                        .and_then(|entry| entry.link.stream_mut())
                 {
                     stream.reopen = Some(route.stream(flow.remote, flow.kind.default_port()));
                 }

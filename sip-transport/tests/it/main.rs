@@ -8,6 +8,8 @@
 mod faults;
 mod tcp;
 mod udp;
+#[cfg(feature = "ws")]
+mod ws;
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -37,7 +39,11 @@ impl Worker {
 
     fn with(ip: &str, change: impl FnOnce(&mut TransportConfig)) -> Self {
         let addr = SocketAddr::new(ip.parse().unwrap(), 0);
-        let (driver, bound) = Driver::bind(&[Listen::udp(addr), Listen::tcp(addr)]).unwrap();
+        Self::listening(&[Listen::udp(addr), Listen::tcp(addr)], change)
+    }
+
+    fn listening(listen: &[Listen], change: impl FnOnce(&mut TransportConfig)) -> Self {
+        let (driver, bound) = Driver::bind(listen).unwrap();
         let mut config = TransportConfig::default();
         change(&mut config);
         let mut transports = Transports::new(config, Seed::from_system().unwrap());

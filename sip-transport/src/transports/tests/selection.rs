@@ -38,6 +38,19 @@ fn the_first_send_connects_and_the_rest_waits() {
 }
 
 #[test]
+fn rfc3261_18_1_1_the_sent_by_is_where_we_listen() {
+    let mut bench = Bench::new();
+    for uri in ["sip:192.0.2.9", "sip:192.0.2.9;transport=tcp"] {
+        let flow = bench.select(uri, 500).unwrap()[0];
+        assert_eq!(flow.sent_by().to_string(), "192.0.2.1:5060");
+    }
+    // Without a TCP listener the UDP socket's address stands for us, not the port of the connection.
+    bench.transports.remove_listener(TCP, bench.now);
+    let flow = bench.select("sip:192.0.2.10;transport=tcp", 500).unwrap()[0];
+    assert_eq!(flow.sent_by().to_string(), "192.0.2.1:5060");
+}
+
+#[test]
 fn a_connection_that_cannot_be_opened_fails_the_flow() {
     let mut bench = Bench::new();
     let flow = bench.select("sip:192.0.2.9;transport=tcp", 500).unwrap()[0];
