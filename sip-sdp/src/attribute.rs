@@ -104,10 +104,17 @@ pub struct Attr<'a> {
     pub name: &'a str,
     /// After the colon, if there is one.
     pub value: Option<&'a str>,
-    /// The same as bytes, also where they are not UTF-8.
-    pub bytes: Option<&'a [u8]>,
     /// Line of the description, from 1.
     pub line: usize,
+    /// The value as it came, where the description is not UTF-8.
+    raw: Option<&'a [u8]>,
+}
+
+impl<'a> Attr<'a> {
+    /// The value's bytes as they came, also where they are not UTF-8.
+    pub fn bytes(&self) -> Option<&'a [u8]> {
+        self.raw.or_else(|| self.value.map(str::as_bytes))
+    }
 }
 
 /// The attributes of a section in order.
@@ -166,13 +173,15 @@ impl<'a> Iterator for Attributes<'a> {
                 continue;
             }
             let value = self.description.value(line);
-            let bytes = self.description.value_bytes(line);
             let length = usize::from(line.name);
             return Some(Attr {
                 name: value.get(..length).unwrap_or_default(),
                 value: value.get(length + 1..),
-                bytes: bytes.get(length + 1..),
                 line: index + 1,
+                raw: self
+                    .description
+                    .raw_value(line)
+                    .and_then(|raw| raw.get(length + 1..)),
             });
         }
         None

@@ -250,12 +250,11 @@ impl SessionDescription {
             .unwrap_or_default()
     }
 
-    /// The bytes of a value as they came, where they were not UTF-8.
-    pub(crate) fn value_bytes(&self, line: &Line) -> &[u8] {
-        let range = line.start as usize + 2..line.end as usize;
-        let raw = self.raw.as_ref().and_then(|raw| raw.get(range.clone()));
-        raw.or_else(|| self.text.as_bytes().get(range))
-            .unwrap_or_default()
+    /// The bytes of a value as they came, where the description was not UTF-8.
+    pub(crate) fn raw_value(&self, line: &Line) -> Option<&[u8]> {
+        self.raw
+            .as_ref()?
+            .get(line.start as usize + 2..line.end as usize)
     }
 
     /// The text of a span.

@@ -5,7 +5,7 @@ use core::fmt::Write as _;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::description::SessionDescription;
-use crate::grammar::{Scan, ValueError, is_token, number};
+use crate::grammar::{Scan, ValueError, is_token_byte, number};
 use crate::line::LineType;
 
 /// `o=<username> <sess-id> <sess-version> <nettype> <addrtype> <unicast-address>` (RFC 8866 §5.2).
@@ -45,6 +45,17 @@ impl<'a> Origin<'a> {
             addr_type,
             address,
         })
+    }
+
+    /// Length of the printed form.
+    pub(crate) const fn printed_len(&self) -> usize {
+        self.username.len()
+            + self.session_id.len()
+            + self.session_version.len()
+            + self.net_type.len()
+            + self.addr_type.len()
+            + self.address.len()
+            + 5
     }
 
     pub(crate) fn encode(&self, out: &mut String) {
@@ -120,8 +131,12 @@ impl<'a> Connection<'a> {
         let start = scan;
         let word = scan.word("the address is missing")?;
         scan.end("something after the address")?;
-        let mut parts = word.split('/');
-        let address = parts.next().unwrap_or_default();
+        let bytes = word.as_bytes();
+        let cut = bytes
+            .iter()
+            .position(|&byte| byte == b'/')
+            .unwrap_or(word.len());
+        let address = word.get(..cut).unwrap_or_default();
         if address.is_empty() {
             return Err(start.error("the address is missing"));
         }
@@ -147,6 +162,14 @@ impl<'a> Connection<'a> {
             });
         }
         let wrong = |reason| move || start.error(reason);
+        let mut parts = word.split('/').skip(1);
+        let mut parts = core::iter::from_fn(|| {
+            if cut == word.len() {
+                None
+            } else {
+                parts.next()
+            }
+        });
         if let Some(first) = parts.next() {
             if is_v4 {
                 connection.ttl = Some(number(first).ok_or_else(wrong("the TTL is not 0 to 255"))?);
@@ -164,13 +187,19 @@ impl<'a> Connection<'a> {
                 Some(number(second).ok_or_else(wrong("the number of addresses is no number"))?);
         }
         // RFC 8866 §9, IP4-address and IP6-address; anything else is a name.
-        if !is_v4 && address.contains(':') && address.parse::<Ipv6Addr>().is_err() {
-            return Err(start.error("not an IPv6 address"));
-        }
-        if is_v4 && address.contains(':') {
-            return Err(start.error("not an IPv4 address or name"));
+        let has_colon = address.as_bytes().contains(&b':');
+        if has_colon && (is_v4 || address.parse::<Ipv6Addr>().is_err()) {
+            return Err(start.error("not an address or name of the address type"));
         }
         Ok(connection)
+    }
+
+    /// Length of the printed form; 0 when it has a suffix.
+    pub(crate) const fn printed_len(&self) -> usize {
+        if self.ttl.is_some() || self.count.is_some() {
+            return 0;
+        }
+        self.net_type.len() + self.addr_type.len() + self.address.len() + 2
     }
 
     pub(crate) fn encode(&self, out: &mut String) {
@@ -462,5 +491,18 @@ impl<'a> Zones<'a> {
 
 /// Whether the text is `token *("/" token)`: the protocol of `m=`.
 pub(crate) fn is_protocol(text: &str) -> bool {
-    text.split('/').all(is_token)
+    if matches!(
+        text,
+        "RTP/AVP" | "UDP/TLS/RTP/SAVPF" | "RTP/SAVP" | "RTP/SAVPF" | "RTP/AVPF"
+    ) {
+        return true;
+    }
+    let mut previous = b'/';
+    for byte in text.bytes() {
+        if byte == b'/' && previous == b'/' || byte != b'/' && !is_token_byte(byte) {
+            return false;
+        }
+        previous = byte;
+    }
+    previous != b'/'
 }

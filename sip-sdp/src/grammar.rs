@@ -100,6 +100,7 @@ impl<'a> Scan<'a> {
         self.position
     }
 
+    #[inline]
     pub(crate) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.position).copied()
     }
@@ -121,34 +122,47 @@ impl<'a> Scan<'a> {
         }
     }
 
+    /// Advances over the bytes that are to be kept, and returns them.
+    #[inline]
     pub(crate) fn take_while(&mut self, keep: impl Fn(u8) -> bool) -> &'a str {
-        let rest = self.rest();
-        let length = rest
-            .bytes()
-            .position(|byte| !keep(byte))
-            .unwrap_or(rest.len());
-        self.position += length;
-        // The predicates are over ASCII delimiters, so the cut is on a character boundary.
-        rest.get(..length).unwrap_or_default()
+        let start = self.position;
+        self.skip_while(keep);
+        // The predicates are over ASCII delimiters, so the cuts are on character boundaries.
+        self.text.get(start..self.position).unwrap_or_default()
+    }
+
+    #[inline]
+    fn skip_while(&mut self, keep: impl Fn(u8) -> bool) {
+        let bytes = self.text.as_bytes();
+        while let Some(&byte) = bytes.get(self.position) {
+            if !keep(byte) {
+                break;
+            }
+            self.position += 1;
+        }
     }
 
     /// Skips spaces; whether there was one.
+    #[inline]
     pub(crate) fn spaces(&mut self) -> bool {
-        !self.take_while(|byte| byte == b' ').is_empty()
+        let start = self.position;
+        self.skip_while(|byte| byte == b' ');
+        self.position != start
     }
 
     /// The text up to the next space or the end; not empty.
+    #[inline]
     pub(crate) fn word(&mut self, reason: &'static str) -> Result<&'a str, ValueError> {
-        let start = *self;
         let word = self.take_while(|byte| byte != b' ');
         if word.is_empty() {
-            Err(start.error(reason))
+            Err(self.error(reason))
         } else {
             Ok(word)
         }
     }
 
     /// A word after at least one space.
+    #[inline]
     pub(crate) fn next_word(&mut self, reason: &'static str) -> Result<&'a str, ValueError> {
         if !self.spaces() {
             return Err(self.error(reason));
@@ -156,24 +170,41 @@ impl<'a> Scan<'a> {
         self.word(reason)
     }
 
+    #[inline]
     pub(crate) fn token(&mut self, reason: &'static str) -> Result<&'a str, ValueError> {
-        let start = *self;
         let token = self.take_while(is_token_byte);
         if token.is_empty() {
-            Err(start.error(reason))
+            Err(self.error(reason))
         } else {
             Ok(token)
         }
     }
 
+    #[inline]
     pub(crate) fn number<T: TryFrom<u64>>(
         &mut self,
         reason: &'static str,
     ) -> Result<T, ValueError> {
-        let start = *self;
-        number(self.take_while(|byte| byte.is_ascii_digit())).ok_or_else(|| start.error(reason))
+        let bytes = self.text.as_bytes();
+        let start = self.position;
+        let mut value = 0u64;
+        while let Some(digit) = bytes
+            .get(self.position)
+            .map(|byte| byte.wrapping_sub(b'0'))
+            .filter(|&digit| digit < 10)
+        {
+            // Nineteen digits fit; a longer number is refused below.
+            value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+            self.position += 1;
+        }
+        let length = self.position - start;
+        if length == 0 || length > 19 {
+            return Err(ValueError::new(start, reason));
+        }
+        T::try_from(value).map_err(|_| ValueError::new(start, reason))
     }
 
+    #[inline]
     pub(crate) fn end(mut self, reason: &'static str) -> Result<(), ValueError> {
         // Trailing spaces are sent by several devices and mean nothing.
         self.spaces();

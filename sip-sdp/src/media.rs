@@ -32,10 +32,17 @@ impl<'a> MediaLine<'a> {
     /// What parsing checks.
     #[inline]
     pub(crate) fn check(value: &'a str, config: &ParserConfig) -> Result<(), ValueError> {
+        let decoded = Self::decode_with(value);
         if !config.extra_spaces {
-            single_spaces(value)?;
+            match &decoded {
+                // RFC 8866 §5: one space between fields; what is before the formats has been counted.
+                Ok((_, true, formats)) => single_spaces(formats).map_err(|error| {
+                    ValueError::new(error.offset + value.len() - formats.len(), error.reason)
+                })?,
+                Ok((_, false, _)) | Err(_) => single_spaces(value)?,
+            }
         }
-        let line = Self::decode(value)?;
+        let (line, _, _) = decoded?;
         if line.formats.is_empty() && !config.missing_formats {
             return Err(ValueError::new(value.len(), "a format is missing"));
         }
@@ -43,12 +50,19 @@ impl<'a> MediaLine<'a> {
     }
 
     pub(crate) fn decode(value: &'a str) -> Result<Self, ValueError> {
+        Self::decode_with(value).map(|(line, _, _)| line)
+    }
+
+    /// The line, whether its fields before the formats have single spaces between, and the formats as they stand.
+    #[inline]
+    fn decode_with(value: &'a str) -> Result<(Self, bool, &'a str), ValueError> {
         let mut scan = Scan::new(value);
-        scan.spaces();
+        let mut spaces = usize::from(scan.spaces());
         let kind = scan.token("the media type is missing")?;
         if !scan.spaces() {
             return Err(scan.error("a space must follow the media type"));
         }
+        let start = scan.offset();
         // RFC 3108 §5.1: `$` and `-` stand for a port to be chosen in ATM descriptions.
         let port = if scan.accept(b'$') || scan.accept(b'-') {
             0
@@ -60,6 +74,7 @@ impl<'a> MediaLine<'a> {
         } else {
             None
         };
+        let ports = scan.offset() - start;
         if !scan.spaces() {
             return Err(scan.error("a space must follow the port"));
         }
@@ -68,15 +83,22 @@ impl<'a> MediaLine<'a> {
         if !is_protocol(protocol) {
             return Err(start.error("the protocol is not tokens with slashes between"));
         }
-        scan.spaces();
-        let formats = scan.rest().trim_end_matches(' ');
-        Ok(Self {
-            kind,
-            port,
-            port_count,
-            protocol,
-            formats,
-        })
+        spaces += 2 + usize::from(scan.spaces());
+        let rest = scan.rest();
+        let is_single =
+            scan.offset() == kind.len() + ports + protocol.len() + spaces && !rest.is_empty();
+        let formats = rest.trim_end_matches(' ');
+        Ok((
+            Self {
+                kind,
+                port,
+                port_count,
+                protocol,
+                formats,
+            },
+            is_single,
+            rest,
+        ))
     }
 
     pub(crate) fn encode(&self, out: &mut String) {

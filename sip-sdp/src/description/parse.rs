@@ -51,6 +51,28 @@ pub(super) fn parse(input: &[u8], config: &ParserConfig) -> Result<SessionDescri
     })
 }
 
+/// The next LF from here: eight bytes at a time, since a line is too short for a vector search to pay its call.
+#[inline]
+fn line_feed(bytes: &[u8], from: usize) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let mut at = from;
+    let rest = bytes.get(from..)?;
+    for chunk in rest.as_chunks::<8>().0 {
+        let differs = u64::from_le_bytes(*chunk) ^ (ONES * b'\n' as u64);
+        // The lowest byte that is zero has its high bit set here.
+        let zero = differs.wrapping_sub(ONES) & !differs & (ONES << 7);
+        if zero != 0 {
+            return Some(at + zero.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    bytes
+        .get(at..)?
+        .iter()
+        .position(|&byte| byte == b'\n')
+        .map(|offset| at + offset)
+}
+
 /// The same length, with `?` for every byte of an invalid sequence: spans hold for both forms.
 fn replace_non_utf8(input: &[u8]) -> String {
     let mut text = String::with_capacity(input.len());
@@ -74,6 +96,8 @@ struct Index<'c> {
     /// Line number of the first media description without `c=`, when the session has none either.
     unconnected: Option<usize>,
     attributes: usize,
+    /// Whether there is a tab or a NUL anywhere.
+    has_tab_or_nul: bool,
 }
 
 const SEEN_VERSION: u16 = 1 << 1;
@@ -93,22 +117,72 @@ impl<'c> Index<'c> {
             media_connection: true,
             unconnected: None,
             attributes: 0,
+            has_tab_or_nul: false,
         }
     }
 
     fn run(&mut self, text: &str) -> Result<(), ParseError> {
         let bytes = text.as_bytes();
         // A browser's line is 45 bytes on average: one reservation instead of three or four.
-        if bytes.len() > 1024 {
-            self.lines
-                .reserve((bytes.len() / 32).min(self.config.limits.lines));
+        let lines = if bytes.len() > 1024 {
+            bytes.len() / 32
+        } else {
+            0
+        };
+        self.lines.reserve(lines.min(self.config.limits.lines));
+        self.has_tab_or_nul = memchr::memchr2(b'\t', 0, bytes).is_some();
+        if self.run_unbroken(text).is_some() {
+            return Ok(());
         }
+        // Something is wrong: the careful way finds what and where.
+        *self = Self {
+            has_tab_or_nul: self.has_tab_or_nul,
+            ..Self::new(self.config)
+        };
+        self.run_careful(text)
+    }
+
+    /// The way of a good description: one search per line. `None` when anything at all is amiss.
+    fn run_unbroken(&mut self, text: &str) -> Option<()> {
+        let bytes = text.as_bytes();
+        let mut start = 0;
+        let mut line_ends = 0;
+        while let Some(at) = line_feed(bytes, start) {
+            let end = match bytes.get(..at)? {
+                [.., b'\r'] => {
+                    line_ends += 1;
+                    at - 1
+                }
+                _ if self.config.bare_line_feed => at,
+                _ => return None,
+            };
+            self.bounded_line(text, start, end).ok()?;
+            start = at + 1;
+        }
+        if start < bytes.len() {
+            if !self.config.missing_final_line_end {
+                return None;
+            }
+            self.bounded_line(text, start, bytes.len()).ok()?;
+        }
+        // RFC 8866 §9: neither CR nor NUL within a line.
+        if memchr::memchr_iter(b'\r', bytes).count() != line_ends
+            || self.has_tab_or_nul && memchr::memchr(0, bytes).is_some()
+        {
+            return None;
+        }
+        self.finish().ok()
+    }
+
+    /// The same with a look at every byte that may not stand in a line.
+    #[cold]
+    fn run_careful(&mut self, text: &str) -> Result<(), ParseError> {
+        let bytes = text.as_bytes();
         let mut start = 0;
         while start < bytes.len() {
             let number = self.lines.len() + 1;
             let rest = bytes.get(start..).unwrap_or_default();
-            let found = memchr::memchr3(b'\r', b'\n', 0, rest);
-            let length = found.unwrap_or(rest.len());
+            let length = memchr::memchr3(b'\r', b'\n', 0, rest).unwrap_or(rest.len());
             let next = match rest.get(length..) {
                 Some([b'\r', b'\n', ..]) => length + 2,
                 Some([b'\n', ..]) if self.config.bare_line_feed => length + 1,
@@ -118,25 +192,32 @@ impl<'c> Index<'c> {
                 Some([]) | None if self.config.missing_final_line_end => length,
                 _ => return Err(ParseError::at(ParseErrorKind::LineEnd, number, length + 1)),
             };
-            if length > self.config.limits.line_bytes {
-                let limit = self.config.limits.line_bytes;
-                return Err(ParseError::at(
-                    ParseErrorKind::LineTooLong(limit),
-                    number,
-                    limit + 1,
-                ));
-            }
-            if self.lines.len() >= self.config.limits.lines {
-                return Err(ParseError::at(
-                    ParseErrorKind::TooManyLines(self.config.limits.lines),
-                    number,
-                    1,
-                ));
-            }
-            self.line(text, start, start + length, number)?;
+            self.bounded_line(text, start, start + length)?;
             start += next;
         }
         self.finish()
+    }
+
+    #[inline]
+    fn bounded_line(&mut self, text: &str, start: usize, end: usize) -> Result<(), ParseError> {
+        let number = self.lines.len() + 1;
+        let limits = &self.config.limits;
+        if end - start > limits.line_bytes {
+            let limit = limits.line_bytes;
+            return Err(ParseError::at(
+                ParseErrorKind::LineTooLong(limit),
+                number,
+                limit + 1,
+            ));
+        }
+        if number > limits.lines {
+            return Err(ParseError::at(
+                ParseErrorKind::TooManyLines(limits.lines),
+                number,
+                1,
+            ));
+        }
+        self.line(text, start, end, number)
     }
 
     /// Checks one line and stores where it is.
@@ -337,9 +418,11 @@ impl<'c> Index<'c> {
             }
             LineType::Version => Err(ValueError::new(0, "the version is not 0")),
             LineType::Origin if config.loose_origin => Ok(()),
-            LineType::Origin => {
-                spaced(value, config).and_then(|()| Origin::decode(value).map(drop))
-            }
+            LineType::Origin => match Origin::decode(value) {
+                Ok(origin) => self.spaced(value, origin.printed_len()),
+                // Where a space too many is the reason, it is told.
+                Err(error) => self.spaced(value, 0).and(Err(error)),
+            },
             LineType::SessionName
             | LineType::Information
             | LineType::Uri
@@ -352,10 +435,11 @@ impl<'c> Index<'c> {
                 }
             }
             LineType::Time => crate::fields::check_time(value, config.short_times)
-                .and_then(|()| spaced(value, config)),
-            LineType::Connection if !config.unchecked_values => {
-                spaced(value, config).and_then(|()| Connection::decode(value).map(drop))
-            }
+                .and_then(|()| self.spaced(value, if value == "0 0" { 3 } else { 0 })),
+            LineType::Connection if !config.unchecked_values => match Connection::decode(value) {
+                Ok(connection) => self.spaced(value, connection.printed_len()),
+                Err(error) => self.spaced(value, 0).and(Err(error)),
+            },
             LineType::Bandwidth if !config.unchecked_values => Bandwidth::decode(value).map(drop),
             LineType::Repeat if !config.unchecked_values => Repeat::decode(value).map(drop),
             LineType::Zone if !config.unchecked_values => Zones::decode(value).map(drop),
@@ -370,6 +454,16 @@ impl<'c> Index<'c> {
             | LineType::Other(_) => Ok(()),
         };
         checked.map_err(|error| at_value(line_type, error, number))
+    }
+
+    /// One space between fields and none around them, unless the leniency allows more. `length` is what the value has when
+    /// it is so.
+    #[inline]
+    fn spaced(&self, value: &str, length: usize) -> Result<(), ValueError> {
+        if self.config.extra_spaces || value.len() == length && !self.has_tab_or_nul {
+            return Ok(());
+        }
+        single_spaces(value)
     }
 
     /// At the end of the session section: what must have been there.
@@ -422,15 +516,6 @@ impl<'c> Index<'c> {
         }
         Ok(())
     }
-}
-
-/// One space between fields and none around them, unless the leniency allows more.
-#[inline]
-fn spaced(value: &str, config: &ParserConfig) -> Result<(), ValueError> {
-    if config.extra_spaces {
-        return Ok(());
-    }
-    single_spaces(value)
 }
 
 /// RFC 8866 §5: fields are separated by exactly one space.

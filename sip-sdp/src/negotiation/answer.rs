@@ -81,7 +81,10 @@ pub(super) fn plan(
         .lines()
         .find(|(kind, _)| *kind == crate::line::LineType::Time)
         .map(|(_, value)| value);
-    let time = time.filter(|value| crate::fields::check_time(value, false).is_ok());
+    let time = time.filter(|value| {
+        crate::fields::check_time(value, false).is_ok()
+            && crate::description::parse::single_spaces(value).is_ok()
+    });
     let answer = describe(negotiator, local, time, &groups, &plans)?;
     Ok((answer, lines))
 }

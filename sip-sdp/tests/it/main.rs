@@ -1,6 +1,7 @@
 //! The crate's tests through its public API.
 
 mod attributes;
+mod browsers;
 mod corpus;
 mod data;
 mod edit;

@@ -393,7 +393,7 @@ fn rfc8866_6_10_bytes_that_are_not_utf8_stay_visible() {
         .last()
         .expect("an attribute");
     assert_eq!(
-        (name.value, name.bytes),
+        (name.value, name.bytes()),
         (Some("J?rgen"), Some(b"J\xfcrgen".as_slice()))
     );
     // Also after an edit elsewhere.
