@@ -62,6 +62,18 @@ pub(crate) struct Span {
     pub(crate) source: Source,
 }
 
+impl Span {
+    /// Where the value is.
+    pub(crate) const fn value_place(&self) -> Place {
+        let start = self.start + self.value_at as u32;
+        Place {
+            source: self.source,
+            start,
+            end: start + self.value_len,
+        }
+    }
+}
+
 /// Which buffer a span is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {

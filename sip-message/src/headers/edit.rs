@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::values::split_first;
-use super::{Headers, Source, Span, offset};
+use super::{Headers, Place, Source, Span, offset};
 use crate::header::{self, TypedHeader};
 use crate::name::{Arity, HeaderName, NameId};
 
@@ -125,10 +125,14 @@ impl Headers {
         if self.to_tag().is_some() || !crate::chars::all_token(tag.as_bytes()) {
             return false;
         }
-        let mut value = self.value_at(at).to_vec();
-        value.extend_from_slice(b";tag=");
-        value.extend_from_slice(tag.as_bytes());
-        self.rewrite_value(at, |out| out.extend_from_slice(&value));
+        let Some(old) = self.fields.get(at).copied() else {
+            return false;
+        };
+        self.rewrite(at, |headers| {
+            headers.append_copy(old.value_place());
+            headers.overlay.extend_from_slice(b";tag=");
+            headers.overlay.extend_from_slice(tag.as_bytes());
+        });
         true
     }
 
@@ -228,13 +232,21 @@ impl Headers {
         }
     }
 
-    /// Writes the field anew in the overlay, with the name as it was written.
+    /// Writes the value of a field anew in the overlay, with the name as it was written.
     fn rewrite_value(&mut self, at: usize, write: impl FnOnce(&mut Vec<u8>)) {
+        self.rewrite(at, |headers| write(&mut headers.overlay));
+    }
+
+    fn rewrite(&mut self, at: usize, write: impl FnOnce(&mut Self)) {
         let Some(old) = self.fields.get(at).copied() else {
             return;
         };
-        let name = self.name_bytes(&old).to_vec();
-        let span = self.append_named(&name, write);
+        let name = Place {
+            source: old.source,
+            start: old.start,
+            end: old.start + offset(self.name_bytes(&old).len()),
+        };
+        let span = self.append_with(|headers| headers.append_copy(name), write);
         if let Some(field) = self.fields.get_mut(at) {
             *field = Span {
                 name: old.name,
@@ -242,6 +254,20 @@ impl Headers {
             };
         }
         self.edited = true;
+    }
+
+    /// Appends bytes of the message to the overlay.
+    fn append_copy(&mut self, place: Place) {
+        let range = place.start as usize..place.end as usize;
+        match place.source {
+            Source::Base => self
+                .overlay
+                .extend_from_slice(self.base.get(range).unwrap_or_default()),
+            Source::Overlay if range.end <= self.overlay.len() && range.start <= range.end => {
+                self.overlay.extend_from_within(range);
+            }
+            Source::Overlay => {}
+        }
     }
 
     fn append_line(&mut self, name: &HeaderName, write: impl FnOnce(&mut Vec<u8>)) -> Span {
@@ -253,24 +279,38 @@ impl Headers {
     }
 
     fn append_named(&mut self, name: &[u8], write: impl FnOnce(&mut Vec<u8>)) -> Span {
-        let out = &mut self.overlay;
-        let start = out.len();
-        out.extend_from_slice(name);
-        out.extend_from_slice(b": ");
-        let value = out.len();
-        write(out);
-        let value_len = out.len() - value;
-        out.extend_from_slice(b"\r\n");
+        self.append_with(
+            |headers| headers.overlay.extend_from_slice(name),
+            |headers| write(&mut headers.overlay),
+        )
+    }
+
+    /// Appends a line: a name, a colon and a space, a value, a line end.
+    fn append_with(&mut self, name: impl FnOnce(&mut Self), value: impl FnOnce(&mut Self)) -> Span {
+        if self.overlay.capacity() == 0 {
+            // What a proxy adds to a request fits in this, so that there is one allocation.
+            self.overlay.reserve(OVERLAY_CAPACITY);
+        }
+        let start = self.overlay.len();
+        name(self);
+        self.overlay.extend_from_slice(b": ");
+        let value_at = self.overlay.len();
+        value(self);
+        let value_len = self.overlay.len() - value_at;
+        self.overlay.extend_from_slice(b"\r\n");
         Span {
             start: offset(start),
-            len: offset(out.len() - start),
+            len: offset(self.overlay.len() - start),
             value_len: offset(value_len),
-            value_at: u16::try_from(value - start).unwrap_or(u16::MAX),
+            value_at: u16::try_from(value_at - start).unwrap_or(u16::MAX),
             name: NameId::OTHER,
             source: Source::Overlay,
         }
     }
 }
+
+/// Bytes of the overlay of a message that is edited.
+const OVERLAY_CAPACITY: usize = 512;
 
 /// Appends a value without white space at its ends. A CR or LF that is not part of a fold becomes a space.
 fn push_value(out: &mut Vec<u8>, value: &[u8]) {

@@ -100,6 +100,19 @@ impl Headers {
         }
     }
 
+    /// Decodes the values of the one field at this index.
+    pub(crate) fn typed_at<'a, H: TypedHeader<'a>>(&'a self, at: usize) -> TypedAll<'a, H> {
+        TypedAll {
+            values: Values::of_field(self, H::NAME, at),
+            header: PhantomData,
+        }
+    }
+
+    /// The name of the field at this index.
+    pub(crate) fn name_at(&self, at: usize) -> NameId {
+        self.fields.get(at).map_or(NameId::OTHER, |span| span.name)
+    }
+
     /// The tag of From, as written.
     #[must_use]
     pub fn from_tag(&self) -> Option<&str> {
@@ -151,7 +164,12 @@ impl Headers {
 
     /// The index of the first field of this name at or after `from`.
     pub(crate) fn find(&self, name: &HeaderName, from: usize) -> Option<usize> {
-        let id = name.id();
+        self.find_id(name.id(), name, from)
+    }
+
+    /// [`find`](Self::find) for who knows the id of the name already.
+    #[inline]
+    pub(super) fn find_id(&self, id: NameId, name: &HeaderName, from: usize) -> Option<usize> {
         let spans = self.fields.get(from..)?;
         let at = if id == NameId::OTHER {
             spans.iter().position(|span| self.has_name(span, name))?
@@ -278,13 +296,6 @@ impl ExactSizeIterator for Fields<'_> {}
 pub struct TypedAll<'a, H> {
     values: Values<'a>,
     header: PhantomData<fn() -> H>,
-}
-
-impl<'a, H: TypedHeader<'a>> TypedAll<'a, H> {
-    /// Where the field of the next value is in the message as it was parsed.
-    pub(crate) fn offset(&self) -> usize {
-        self.values.headers().offset_at(self.values.field())
-    }
 }
 
 impl<'a, H: TypedHeader<'a>> Iterator for TypedAll<'a, H> {

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::Headers;
 use crate::chars;
-use crate::name::{Arity, HeaderName};
+use crate::name::{Arity, HeaderName, NameId};
 
 /// The values of the fields of one name, in order; see [`Headers::values`].
 ///
@@ -14,6 +14,7 @@ use crate::name::{Arity, HeaderName};
 pub struct Values<'a> {
     headers: &'a Headers,
     name: HeaderName,
+    id: NameId,
     arity: Arity,
     /// The field to look at when `rest` is used up.
     next_field: usize,
@@ -23,10 +24,12 @@ pub struct Values<'a> {
 
 impl<'a> Values<'a> {
     pub(super) fn new(headers: &'a Headers, name: HeaderName) -> Self {
-        let arity = name.id().arity();
+        let id = name.id();
+        let arity = id.arity();
         let mut values = Self {
             headers,
             name,
+            id,
             arity,
             next_field: 0,
             rest: None,
@@ -34,6 +37,22 @@ impl<'a> Values<'a> {
         };
         values.find_field();
         values
+    }
+
+    /// The values of one field alone.
+    pub(super) fn of_field(headers: &'a Headers, name: HeaderName, at: usize) -> Self {
+        let id = name.id();
+        let arity = id.arity();
+        let rest = Some(headers.value_at(at)).filter(|value| !value.is_empty());
+        Self {
+            headers,
+            name,
+            id,
+            arity,
+            next_field: headers.len(),
+            rest,
+            invalid: false,
+        }
     }
 
     /// The next value as bytes.
@@ -54,10 +73,6 @@ impl<'a> Values<'a> {
     #[must_use]
     pub const fn name(&self) -> &HeaderName {
         &self.name
-    }
-
-    pub(super) const fn headers(&self) -> &'a Headers {
-        self.headers
     }
 
     /// Is no value left?
@@ -84,14 +99,9 @@ impl<'a> Values<'a> {
         (self.next_field, self.rest.map(<[u8]>::len))
     }
 
-    /// The index of the field that the next value is of.
-    pub(super) const fn field(&self) -> usize {
-        self.next_field.saturating_sub(1)
-    }
-
     /// Moves to the next field of this name that is not empty.
     fn find_field(&mut self) {
-        while let Some(at) = self.headers.find(&self.name, self.next_field) {
+        while let Some(at) = self.headers.find_id(self.id, &self.name, self.next_field) {
             self.next_field = at + 1;
             let value = self.headers.value_at(at);
             if !value.is_empty() {
