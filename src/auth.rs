@@ -58,7 +58,10 @@ impl AuthConfig {
 
 /// Who asks for the password (RFC 3261 §22.2, §22.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "RFC 3261 section 22 knows these two")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "RFC 3261 section 22 knows these two"
+)]
 pub enum Asker {
     /// A registrar or another server that the request ends at: 401, WWW-Authenticate, Authorization.
     Server,
@@ -176,7 +179,12 @@ impl Authenticator {
         Self {
             nonces: Nonces::new(&seed.derive("auth.nonce"), config.nonce_lifetime),
             replay: Replay::new(config.remembered_nonces),
-            guesses: Guesses::new(&seed.derive("auth.guesses"), config.tries, config.window, config.remembered_guesses),
+            guesses: Guesses::new(
+                &seed.derive("auth.guesses"),
+                config.tries,
+                config.window,
+                config.remembered_guesses,
+            ),
             dummy: Ha1s::dummy(&secret),
             config,
         }
@@ -189,18 +197,32 @@ impl Authenticator {
     }
 
     /// Looks at the credentials of a request for this realm.
-    pub fn check(&mut self, request: &Request, asker: Asker, source: IpAddr, now: Instant) -> Check {
+    pub fn check(
+        &mut self,
+        request: &Request,
+        asker: Asker,
+        source: IpAddr,
+        now: Instant,
+    ) -> Check {
         let Some(given) = self.credentials(request, asker) else {
             return Check::Challenge { stale: false };
         };
-        let Some(algorithm) = given.algorithm.filter(|algorithm| self.config.algorithms.contains(algorithm)) else {
+        let Some(algorithm) = given
+            .algorithm
+            .filter(|algorithm| self.config.algorithms.contains(algorithm))
+        else {
             return Check::Challenge { stale: false };
         };
         // RFC 7616 §3.4: without these there is nothing to compare.
-        let (Some(username), Some(nonce), Some(uri)) = (given.username, given.nonce, given.uri) else {
+        let (Some(username), Some(nonce), Some(uri)) = (given.username, given.nonce, given.uri)
+        else {
             return Check::Malformed("Incomplete Credentials");
         };
-        let Some(response) = given.response.and_then(|response| unhex(&response)).filter(|r| r.len() == algorithm.len()) else {
+        let Some(response) = given
+            .response
+            .and_then(|response| unhex(&response))
+            .filter(|r| r.len() == algorithm.len())
+        else {
             return Check::Malformed("Malformed Digest Response");
         };
         // RFC 7616 §3.4.6: the digest is for this request. A proxy on the way may have changed the user or the
@@ -223,8 +245,12 @@ impl Authenticator {
                 let (Some(cnonce), Some(nc)) = (given.cnonce, given.nc) else {
                     return Check::Malformed("Incomplete Credentials");
                 };
-                let count = u32::from_str_radix(&nc, 16).ok().filter(|&count| count > 0 && nc.len() == 8);
-                let Some(count) = count else { return Check::Malformed("Malformed Nonce Count") };
+                let count = u32::from_str_radix(&nc, 16)
+                    .ok()
+                    .filter(|&count| count > 0 && nc.len() == 8);
+                let Some(count) = count else {
+                    return Check::Malformed("Malformed Nonce Count");
+                };
                 (format!("{nonce}:{nc}:{cnonce}:{qop}"), count)
             }
             Some(_) => return Check::Challenge { stale: false },
@@ -247,11 +273,16 @@ impl Authenticator {
     /// Compares an attempt with the hashes of its user; `None` when there is no such user.
     pub fn verify(&mut self, attempt: Attempt, hashes: Option<&Ha1s>, now: Instant) -> Verdict {
         // While the store was asked, the last try may have been used up by another request.
-        if self.guesses.is_refused(attempt.source, &attempt.username, now) {
+        if self
+            .guesses
+            .is_refused(attempt.source, &attempt.username, now)
+        {
             return Verdict::Forbidden;
         }
         let ha1 = hashes.unwrap_or(&self.dummy).bytes(attempt.algorithm);
-        let expected = attempt.algorithm.response(&hex(ha1), &attempt.middle, &attempt.ha2);
+        let expected = attempt
+            .algorithm
+            .response(&hex(ha1), &attempt.middle, &attempt.ha2);
         let is_right = bool::from(expected.as_bytes().ct_eq(&attempt.response)) & hashes.is_some();
         if !is_right {
             return if self.guesses.record(attempt.source, &attempt.username, now) {
@@ -266,11 +297,20 @@ impl Authenticator {
             return Verdict::Challenge { stale: true };
         }
         self.guesses.forget(attempt.source, &attempt.username);
-        Verdict::Accepted { username: attempt.username }
+        Verdict::Accepted {
+            username: attempt.username,
+        }
     }
 
     /// Adds a challenge for each algorithm to a response (RFC 8760 §2.4: one field each, the most preferred first).
-    pub fn challenge(&mut self, mut response: ResponseBuilder, asker: Asker, source: IpAddr, stale: bool, now: Instant) -> ResponseBuilder {
+    pub fn challenge(
+        &mut self,
+        mut response: ResponseBuilder,
+        asker: Asker,
+        source: IpAddr,
+        stale: bool,
+        now: Instant,
+    ) -> ResponseBuilder {
         let nonce = self.nonces.mint(source, now);
         for algorithm in &self.config.algorithms {
             let mut value = format!(
@@ -288,7 +328,11 @@ impl Authenticator {
 
     /// The credentials for our realm; RFC 3261 §22.3: there may be others, for other proxies.
     fn credentials(&self, request: &Request, asker: Asker) -> Option<Given> {
-        request.headers().values(asker.credentials()).filter_map(Given::parse).find(|given| given.realm.as_deref() == Some(self.realm()))
+        request
+            .headers()
+            .values(asker.credentials())
+            .filter_map(Given::parse)
+            .find(|given| given.realm.as_deref() == Some(self.realm()))
     }
 }
 
@@ -303,7 +347,11 @@ fn is_same_host(digest_uri: &str, request_uri: &str) -> bool {
 }
 
 fn quote(text: &str) -> Cow<'_, str> {
-    if text.contains(['"', '\\']) { text.replace('\\', "\\\\").replace('"', "\\\"").into() } else { text.into() }
+    if text.contains(['"', '\\']) {
+        text.replace('\\', "\\\\").replace('"', "\\\"").into()
+    } else {
+        text.into()
+    }
 }
 
 /// The parameters of one Authorization or Proxy-Authorization.
@@ -327,7 +375,10 @@ impl Given {
         if !scheme.eq_ignore_ascii_case("Digest") {
             return None;
         }
-        let mut given = Self { algorithm: Some(Algorithm::Md5), ..Self::default() };
+        let mut given = Self {
+            algorithm: Some(Algorithm::Md5),
+            ..Self::default()
+        };
         while let Some((name, value, after)) = parameter(rest) {
             rest = after;
             let slot = match name.to_ascii_lowercase().as_str() {

@@ -25,7 +25,9 @@ impl Aor {
     /// `sip:user@domain`; the domain in lower case.
     #[must_use]
     pub fn new(user: &str, domain: &str) -> Self {
-        Self { text: format!("sip:{user}@{}", domain.to_ascii_lowercase()).into() }
+        Self {
+            text: format!("sip:{user}@{}", domain.to_ascii_lowercase()).into(),
+        }
     }
 
     /// The form that a store wrote. `None` if it is none.
@@ -44,7 +46,9 @@ impl Aor {
     /// The user, unescaped.
     #[must_use]
     pub fn user(&self) -> &str {
-        self.text.rsplit_once('@').map_or("", |(user, _)| user.strip_prefix("sip:").unwrap_or(user))
+        self.text
+            .rsplit_once('@')
+            .map_or("", |(user, _)| user.strip_prefix("sip:").unwrap_or(user))
     }
 
     /// The domain.
@@ -80,7 +84,10 @@ impl Domains {
     /// A domain whose canonical name, and realm of authentication, is `name`.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        let mut domains = Self { names: Vec::new(), addresses: Vec::new() };
+        let mut domains = Self {
+            names: Vec::new(),
+            addresses: Vec::new(),
+        };
         domains.add_name(name);
         domains
     }
@@ -122,7 +129,9 @@ impl Domains {
     #[must_use]
     pub fn is_ours(&self, uri: UriRef<'_>) -> bool {
         let Some(host) = uri.host() else { return false };
-        let port = uri.port().unwrap_or(if uri.is_secure() { 5061 } else { 5060 });
+        let port = uri
+            .port()
+            .unwrap_or(if uri.is_secure() { 5061 } else { 5060 });
         match host.ip() {
             Some(ip) => self.addresses.contains(&SocketAddr::new(ip, port)),
             None => self.is_name(&host) && (uri.port().is_none() || self.is_port(port)),
@@ -165,7 +174,11 @@ impl Domains {
         match host {
             Host::Name(name) => {
                 let name = name.trim_end_matches('.');
-                name.eq_ignore_ascii_case("localhost") || self.names.iter().any(|known| name.eq_ignore_ascii_case(known))
+                name.eq_ignore_ascii_case("localhost")
+                    || self
+                        .names
+                        .iter()
+                        .any(|known| name.eq_ignore_ascii_case(known))
             }
             Host::V4(_) | Host::V6(_) => false,
         }
@@ -197,9 +210,22 @@ mod tests {
             "sip:alice@192.0.2.1",
             "sip:alice@192.0.2.1:5062",
         ] {
-            assert_eq!(domains().aor(uri(text)).map(|aor| aor.to_string()).as_deref(), Some("sip:alice@example.com"), "{text}");
+            assert_eq!(
+                domains()
+                    .aor(uri(text))
+                    .map(|aor| aor.to_string())
+                    .as_deref(),
+                Some("sip:alice@example.com"),
+                "{text}"
+            );
         }
-        for text in ["sip:alice@example.net", "sip:example.com", "sip:alice@192.0.2.2", "sip:alice@192.0.2.1:5060", "tel:+1"] {
+        for text in [
+            "sip:alice@example.net",
+            "sip:example.com",
+            "sip:alice@192.0.2.2",
+            "sip:alice@192.0.2.1:5060",
+            "tel:+1",
+        ] {
             assert_eq!(domains().aor(uri(text)), None, "{text}");
         }
     }
@@ -207,7 +233,10 @@ mod tests {
     #[test]
     fn rfc3261_19_1_2_the_default_port_counts_when_routing() {
         assert!(domains().is_ours(uri("sip:192.0.2.1:5062")));
-        assert!(!domains().is_ours(uri("sip:192.0.2.1")), "this is port 5060, where another process may listen");
+        assert!(
+            !domains().is_ours(uri("sip:192.0.2.1")),
+            "this is port 5060, where another process may listen"
+        );
         assert!(domains().is_ours(uri("sip:example.com")));
         assert!(domains().is_ours(uri("sip:example.com:5062")));
         assert!(!domains().is_ours(uri("sip:example.com:5070")));

@@ -106,7 +106,9 @@ impl Binding {
     /// The whole seconds that are left, at least 1 while it holds.
     #[must_use]
     pub fn remaining(&self, now: SystemTime) -> u32 {
-        let Ok(left) = self.expires.duration_since(now) else { return 0 };
+        let Ok(left) = self.expires.duration_since(now) else {
+            return 0;
+        };
         let rounded = left.as_secs() + u64::from(left.subsec_nanos() > 0);
         u32::try_from(rounded).unwrap_or(u32::MAX)
     }
@@ -130,7 +132,12 @@ impl BindingUpdate {
     /// The update that a REGISTER with this Call-ID and CSeq number asks for.
     #[must_use]
     pub fn new(call_id: &str, cseq: u32, change: Change) -> Self {
-        Self { call_id: call_id.into(), cseq, change, limit: 10 }
+        Self {
+            call_id: call_id.into(),
+            cseq,
+            change,
+            limit: 10,
+        }
     }
 
     /// Another bound for the bindings of one address of record; it is 10.
@@ -143,7 +150,10 @@ impl BindingUpdate {
 
 /// The change that an update makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "RFC 3261 section 10.3, steps 6 and 7, know these two")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "RFC 3261 section 10.3, steps 6 and 7, know these two"
+)]
 pub enum Change {
     /// `Contact: *` with `Expires: 0`.
     RemoveAll,
@@ -203,7 +213,12 @@ pub trait LocationStore: Send + Sync + fmt::Debug {
     fn lookup(&self, aor: &Aor, now: SystemTime) -> BoxFuture<Result<Vec<Binding>, StoreError>>;
 
     /// Applies an update: [`apply`] on what is stored.
-    fn update(&self, aor: &Aor, update: BindingUpdate, now: SystemTime) -> BoxFuture<Result<UpdateOutcome, StoreError>>;
+    fn update(
+        &self,
+        aor: &Aor,
+        update: BindingUpdate,
+        now: SystemTime,
+    ) -> BoxFuture<Result<UpdateOutcome, StoreError>>;
 
     /// How many addresses of record have a binding that was not swept yet, if the store can tell.
     fn len(&self) -> Option<usize> {

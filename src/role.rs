@@ -22,7 +22,10 @@ pub struct Token(u64);
 
 /// What a role wants to know or have done.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "a driver that ignores a variant must not compile")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a driver that ignores a variant must not compile"
+)]
 pub enum Need {
     /// The bindings of an address of record: [`Answer::Bindings`].
     Lookup {
@@ -68,7 +71,10 @@ pub enum Answer {
 
 /// What a role puts out.
 #[derive(Clone, Debug)]
-#[expect(clippy::exhaustive_enums, reason = "a driver that ignores a variant must not compile")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a driver that ignores a variant must not compile"
+)]
 pub enum RoleOutput {
     /// It needs this; the answer is to carry the token.
     Need {
@@ -125,11 +131,19 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub(crate) const fn new(status: StatusCode) -> Self {
-        Self { status, reason: None, fields: Vec::new() }
+        Self {
+            status,
+            reason: None,
+            fields: Vec::new(),
+        }
     }
 
     pub(crate) const fn because(status: StatusCode, reason: &'static str) -> Self {
-        Self { status, reason: Some(reason), fields: Vec::new() }
+        Self {
+            status,
+            reason: Some(reason),
+            fields: Vec::new(),
+        }
     }
 
     pub(crate) fn with(mut self, name: sip_message::HeaderName, value: impl Into<String>) -> Self {
@@ -139,7 +153,8 @@ impl Refusal {
 
     /// 503 with Retry-After, in seconds.
     pub(crate) fn unavailable(retry_after: u32) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE).with(sip_message::HeaderName::RetryAfter, retry_after.to_string())
+        Self::new(StatusCode::SERVICE_UNAVAILABLE)
+            .with(sip_message::HeaderName::RetryAfter, retry_after.to_string())
     }
 
     pub(crate) fn builder(&self, request: &Request, tag: &str) -> ResponseBuilder {
@@ -155,7 +170,11 @@ impl Refusal {
 }
 
 /// The option tags in a field that are not in `known` (RFC 3261 §8.2.2.3), as the value of Unsupported.
-pub(crate) fn unknown_options(request: &Request, name: sip_message::HeaderName, known: &[&str]) -> Option<String> {
+pub(crate) fn unknown_options(
+    request: &Request,
+    name: sip_message::HeaderName,
+    known: &[&str],
+) -> Option<String> {
     let unknown: Vec<&str> = request
         .headers()
         .values(name)

@@ -105,7 +105,12 @@ impl Server {
     /// # Errors
     /// When the worker ends by itself.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
-        let Self { worker, handle, patience, .. } = self;
+        let Self {
+            worker,
+            handle,
+            patience,
+            ..
+        } = self;
         let mut running = tokio::spawn(worker.run());
         tokio::select! {
             _ = &mut running => return Err(RunError::WorkerEnded),
@@ -134,7 +139,10 @@ impl Signals {
     #[cfg(unix)]
     fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     #[cfg(not(unix))]

@@ -131,7 +131,10 @@ impl DataFile {
     /// When it is missing, open elsewhere, damaged, foreign, or of another format: never does an empty one take its place.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let (database, contents) = file::open(path)?;
-        let index = Index { bindings: RwLock::new(contents.bindings), users: RwLock::new(contents.users) };
+        let index = Index {
+            bindings: RwLock::new(contents.bindings),
+            users: RwLock::new(contents.users),
+        };
         Self::start(path, contents.realm, database, index)
     }
 
@@ -158,16 +161,32 @@ impl DataFile {
         }
     }
 
-    fn start(path: &Path, realm: Box<str>, database: redb::Database, index: Index) -> Result<Self, OpenError> {
+    fn start(
+        path: &Path,
+        realm: Box<str>,
+        database: redb::Database,
+        index: Index,
+    ) -> Result<Self, OpenError> {
         let index = Arc::new(index);
         let (jobs, queue) = sync_channel(QUEUE);
         let writer = Writer::new(path, database, Arc::clone(&index));
         let thread = std::thread::Builder::new()
             .name("sip-store".to_owned())
             .spawn(move || writer.run(&queue))
-            .map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
-        let inner = Inner { path: path.to_owned(), realm, index, jobs: Some(jobs), thread: Mutex::new(Some(thread)) };
-        Ok(Self { inner: Arc::new(inner) })
+            .map_err(|error| OpenError::Io {
+                path: path.to_owned(),
+                error,
+            })?;
+        let inner = Inner {
+            path: path.to_owned(),
+            realm,
+            index,
+            jobs: Some(jobs),
+            thread: Mutex::new(Some(thread)),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// Where it is.
@@ -192,12 +211,25 @@ impl DataFile {
         update: BindingUpdate,
         now: SystemTime,
     ) -> BoxFuture<Result<UpdateOutcome, StoreError>> {
-        self.ask(|reply| Job::Update { aor, update, now, reply })
+        self.ask(|reply| Job::Update {
+            aor,
+            update,
+            now,
+            reply,
+        })
     }
 
     /// Sets the hashes of a user, or removes the user with the bindings. Was the user there?
-    pub(crate) fn write_user(&self, name: Box<str>, hashes: Option<Ha1s>) -> BoxFuture<Result<bool, StoreError>> {
-        self.ask(|reply| Job::User { name, hashes, reply })
+    pub(crate) fn write_user(
+        &self,
+        name: Box<str>,
+        hashes: Option<Ha1s>,
+    ) -> BoxFuture<Result<bool, StoreError>> {
+        self.ask(|reply| Job::User {
+            name,
+            hashes,
+            reply,
+        })
     }
 
     fn ask<T: Send + 'static>(
@@ -205,11 +237,17 @@ impl DataFile {
         job: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Job,
     ) -> BoxFuture<Result<T, StoreError>> {
         let (reply, answer) = oneshot::channel();
-        let sent = self.inner.jobs.as_ref().map(|jobs| jobs.try_send(job(reply)));
+        let sent = self
+            .inner
+            .jobs
+            .as_ref()
+            .map(|jobs| jobs.try_send(job(reply)));
         match sent {
             Some(Ok(())) => Box::pin(async { answer.await.unwrap_or(Err(StoreError::Closed)) }),
             Some(Err(TrySendError::Full(_))) => Box::pin(std::future::ready(Err(StoreError::Busy))),
-            Some(Err(TrySendError::Disconnected(_))) | None => Box::pin(std::future::ready(Err(StoreError::Closed))),
+            Some(Err(TrySendError::Disconnected(_))) | None => {
+                Box::pin(std::future::ready(Err(StoreError::Closed)))
+            }
         }
     }
 }
@@ -218,7 +256,11 @@ impl Drop for Inner {
     /// Waits until what was asked for is written and the file is closed.
     fn drop(&mut self) {
         self.jobs = None;
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(thread) = thread {
             // The thread only ends; a panic in it was reported there.
             let _ = thread.join();
@@ -228,7 +270,10 @@ impl Drop for Inner {
 
 impl fmt::Debug for DataFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DataFile").field("path", &self.inner.path).field("realm", &self.inner.realm).finish_non_exhaustive()
+        f.debug_struct("DataFile")
+            .field("path", &self.inner.path)
+            .field("realm", &self.inner.realm)
+            .finish_non_exhaustive()
     }
 }
 

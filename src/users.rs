@@ -19,5 +19,9 @@ pub use crate::store::{BoxFuture, StoreError};
 /// Where the hashes of users' passwords are kept.
 pub trait CredentialStore: Send + Sync + fmt::Debug {
     /// The hashes of a user in a realm; `None` if there is no such user.
-    fn credential(&self, username: &str, realm: &str) -> BoxFuture<Result<Option<Ha1s>, StoreError>>;
+    fn credential(
+        &self,
+        username: &str,
+        realm: &str,
+    ) -> BoxFuture<Result<Option<Ha1s>, StoreError>>;
 }

@@ -5,7 +5,10 @@ use sha2::{Sha256, Sha512_256};
 
 /// A digest algorithm (RFC 7616 §3.2; RFC 8760 §2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_enums, reason = "the stored hashes are for these three")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "the stored hashes are for these three"
+)]
 pub enum Algorithm {
     /// `MD5`, which every telephone knows.
     Md5,
@@ -29,7 +32,9 @@ impl Algorithm {
     /// The algorithm that a parameter names, without case.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Md5, Self::Sha256, Self::Sha512_256].into_iter().find(|algorithm| name.eq_ignore_ascii_case(algorithm.as_str()))
+        [Self::Md5, Self::Sha256, Self::Sha512_256]
+            .into_iter()
+            .find(|algorithm| name.eq_ignore_ascii_case(algorithm.as_str()))
     }
 
     /// The name in a message.
@@ -85,15 +90,32 @@ impl Algorithm {
 /// Lower-case digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().map_or('0', char::from);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    let digit = |nibble: u8| {
+        DIGITS
+            .get(usize::from(nibble))
+            .copied()
+            .map_or('0', char::from)
+    };
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
 }
 
 /// Bytes from pairs of digits of any case.
 pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
-    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
+        return None;
+    };
+    let digit = |byte: u8| {
+        char::from(byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
+    pairs
+        .iter()
+        .map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?))
+        .collect()
 }
 
 #[cfg(test)]
@@ -105,11 +127,19 @@ mod tests {
         let middle = "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v:00000001:f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ:auth";
         for (algorithm, expected) in [
             (Algorithm::Md5, "8ca523f5e9506fed4657c9700eebdbec"),
-            (Algorithm::Sha256, "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"),
+            (
+                Algorithm::Sha256,
+                "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1",
+            ),
         ] {
-            let ha1 = hex(algorithm.ha1("Mufasa", "http-auth@example.org", "Circle of Life").as_bytes());
+            let ha1 = hex(algorithm
+                .ha1("Mufasa", "http-auth@example.org", "Circle of Life")
+                .as_bytes());
             let ha2 = algorithm.ha2("GET", "/dir/index.html");
-            assert_eq!(hex(algorithm.response(&ha1, middle, &ha2).as_bytes()), expected);
+            assert_eq!(
+                hex(algorithm.response(&ha1, middle, &ha2).as_bytes()),
+                expected
+            );
         }
     }
 

@@ -33,7 +33,14 @@ struct Count {
 impl Guesses {
     pub(super) fn new(seed: &Seed, tries: u32, window: Duration, limit: usize) -> Self {
         let hasher = seed.hasher();
-        Self { counts: HashMap::with_hasher(seed.hasher()), order: VecDeque::new(), hasher, tries, window, limit: limit.max(1) }
+        Self {
+            counts: HashMap::with_hasher(seed.hasher()),
+            order: VecDeque::new(),
+            hasher,
+            tries,
+            window,
+            limit: limit.max(1),
+        }
     }
 
     pub(super) fn is_refused(&self, source: IpAddr, username: &str, now: Instant) -> bool {
@@ -48,7 +55,10 @@ impl Guesses {
         let order = &mut self.order;
         let count = self.counts.entry(key).or_insert_with(|| {
             order.push_back((key, now));
-            Count { since: now, wrong: 0 }
+            Count {
+                since: now,
+                wrong: 0,
+            }
         });
         count.wrong = count.wrong.saturating_add(1);
         let is_refused = count.wrong >= self.tries;
@@ -88,7 +98,11 @@ impl Guesses {
     }
 
     fn remove(&mut self, key: Key, since: Instant) {
-        if self.counts.get(&key).is_some_and(|count| count.since == since) {
+        if self
+            .counts
+            .get(&key)
+            .is_some_and(|count| count.since == since)
+        {
             self.counts.remove(&key);
         }
     }
@@ -101,7 +115,11 @@ mod tests {
     #[test]
     fn a_pair_of_address_and_name_is_refused_for_a_while() {
         let mut guesses = Guesses::new(&Seed::from_bytes([0; 32]), 3, Duration::from_secs(60), 100);
-        let (now, here, there) = (Instant::now(), IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
+        let (now, here, there) = (
+            Instant::now(),
+            IpAddr::from([192, 0, 2, 1]),
+            IpAddr::from([192, 0, 2, 2]),
+        );
         assert!(!guesses.record(here, "alice", now));
         assert!(!guesses.record(here, "alice", now));
         assert!(!guesses.is_refused(here, "alice", now));
@@ -110,7 +128,10 @@ mod tests {
         assert!(!guesses.is_refused(there, "alice", now) && !guesses.is_refused(here, "bob", now));
         let later = now + Duration::from_secs(60);
         assert!(!guesses.is_refused(here, "alice", later));
-        assert!(!guesses.record(here, "alice", later), "it counts from the beginning");
+        assert!(
+            !guesses.record(here, "alice", later),
+            "it counts from the beginning"
+        );
         guesses.forget(here, "alice");
         assert!(guesses.counts.is_empty() && guesses.order.is_empty());
     }

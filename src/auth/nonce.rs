@@ -49,7 +49,12 @@ impl Nonces {
         // A key of the block size is used as it is (RFC 2104 §2).
         let mut key = [0; 64];
         seed.rng().fill(&mut key);
-        Self { key: Hmac::new(&key.into()), lifetime, epoch: None, next: 0 }
+        Self {
+            key: Hmac::new(&key.into()),
+            lifetime,
+            epoch: None,
+            next: 0,
+        }
     }
 
     pub(super) fn mint(&mut self, source: IpAddr, now: Instant) -> String {
@@ -65,17 +70,31 @@ impl Nonces {
 
     pub(super) fn check(&mut self, nonce: &str, source: IpAddr, now: Instant) -> Validity {
         // A nonce of ours has 43 characters; a longer one is not even decoded.
-        let Some(bytes) = (nonce.len() == 43).then(|| URL_SAFE_NO_PAD.decode(nonce).ok()).flatten() else {
+        let Some(bytes) = (nonce.len() == 43)
+            .then(|| URL_SAFE_NO_PAD.decode(nonce).ok())
+            .flatten()
+        else {
             return Validity::Unknown;
         };
-        let Some((id, rest)) = bytes.split_first_chunk::<8>() else { return Validity::Unknown };
-        let Some((millis, mac)) = rest.split_first_chunk::<8>() else { return Validity::Unknown };
+        let Some((id, rest)) = bytes.split_first_chunk::<8>() else {
+            return Validity::Unknown;
+        };
+        let Some((millis, mac)) = rest.split_first_chunk::<8>() else {
+            return Validity::Unknown;
+        };
         let (id, millis) = (u64::from_be_bytes(*id), u64::from_be_bytes(*millis));
-        if !bool::from(subtle::ConstantTimeEq::ct_eq(mac, self.mac(id, millis, source).as_slice())) {
+        if !bool::from(subtle::ConstantTimeEq::ct_eq(
+            mac,
+            self.mac(id, millis, source).as_slice(),
+        )) {
             return Validity::Unknown;
         }
         let age = self.millis(now).saturating_sub(millis);
-        if Duration::from_millis(age) >= self.lifetime { Validity::Stale } else { Validity::Good(NonceId(id)) }
+        if Duration::from_millis(age) >= self.lifetime {
+            Validity::Stale
+        } else {
+            Validity::Good(NonceId(id))
+        }
     }
 
     fn millis(&mut self, now: Instant) -> u64 {
@@ -91,14 +110,22 @@ impl Nonces {
             IpAddr::V4(v4) => mac.update(&v4.octets()),
             IpAddr::V6(v6) => mac.update(&v6.octets()),
         }
-        mac.finalize().into_bytes().iter().copied().take(MAC).collect()
+        mac.finalize()
+            .into_bytes()
+            .iter()
+            .copied()
+            .take(MAC)
+            .collect()
     }
 }
 
 impl std::fmt::Debug for Nonces {
     /// Without the key.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Nonces").field("lifetime", &self.lifetime).field("next", &self.next).finish_non_exhaustive()
+        f.debug_struct("Nonces")
+            .field("lifetime", &self.lifetime)
+            .field("next", &self.next)
+            .finish_non_exhaustive()
     }
 }
 
@@ -109,19 +136,47 @@ mod tests {
     #[test]
     fn a_nonce_is_for_one_address_and_one_time() {
         let mut nonces = Nonces::new(&Seed::from_bytes([1; 32]), Duration::from_secs(300));
-        let (now, here, there) = (Instant::now(), IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
+        let (now, here, there) = (
+            Instant::now(),
+            IpAddr::from([192, 0, 2, 1]),
+            IpAddr::from([192, 0, 2, 2]),
+        );
         let nonce = nonces.mint(here, now);
         assert_eq!(nonce.len(), 43);
         assert_ne!(nonce, nonces.mint(here, now), "each is another");
         assert_eq!(nonces.check(&nonce, here, now), Validity::Good(NonceId(1)));
         assert_eq!(nonces.check(&nonce, there, now), Validity::Unknown);
-        assert_eq!(nonces.check(&nonce, here, now + Duration::from_secs(299)), Validity::Good(NonceId(1)));
-        assert_eq!(nonces.check(&nonce, here, now + Duration::from_secs(300)), Validity::Stale);
+        assert_eq!(
+            nonces.check(&nonce, here, now + Duration::from_secs(299)),
+            Validity::Good(NonceId(1))
+        );
+        assert_eq!(
+            nonces.check(&nonce, here, now + Duration::from_secs(300)),
+            Validity::Stale
+        );
         let mut other = Nonces::new(&Seed::from_bytes([2; 32]), Duration::from_secs(300));
-        assert_eq!(other.check(&nonce, here, now), Validity::Unknown, "another key");
+        assert_eq!(
+            other.check(&nonce, here, now),
+            Validity::Unknown,
+            "another key"
+        );
         for at in 0..nonce.len() {
-            let changed: String = nonce.chars().enumerate().map(|(i, c)| if i == at { if c == 'A' { 'B' } else { 'A' } } else { c }).collect();
-            assert_ne!(nonces.check(&changed, here, now), Validity::Good(NonceId(1)), "{changed}");
+            let changed: String = nonce
+                .chars()
+                .enumerate()
+                .map(|(i, c)| {
+                    if i == at {
+                        if c == 'A' { 'B' } else { 'A' }
+                    } else {
+                        c
+                    }
+                })
+                .collect();
+            assert_ne!(
+                nonces.check(&changed, here, now),
+                Validity::Good(NonceId(1)),
+                "{changed}"
+            );
         }
         for wrong in ["", "x", &nonce[1..], "ééééééééééééééééééééé"] {
             assert_eq!(nonces.check(wrong, here, now), Validity::Unknown);

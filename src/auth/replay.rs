@@ -48,7 +48,11 @@ impl Window {
 
 impl Replay {
     pub(super) fn new(limit: usize) -> Self {
-        Self { windows: BTreeMap::new(), limit: limit.max(1), forgotten: None }
+        Self {
+            windows: BTreeMap::new(),
+            limit: limit.max(1),
+            forgotten: None,
+        }
     }
 
     /// Was this count of this nonce not used yet? A count of 0 is a client that does not count: its nonce is good once.
@@ -66,7 +70,11 @@ impl Replay {
         }
         self.windows.entry(nonce).or_default().spend(count);
         if self.windows.len() > self.limit {
-            self.forgotten = self.windows.pop_first().map(|(nonce, _)| nonce).max(self.forgotten);
+            self.forgotten = self
+                .windows
+                .pop_first()
+                .map(|(nonce, _)| nonce)
+                .max(self.forgotten);
         }
         true
     }
@@ -80,7 +88,18 @@ mod tests {
     fn rfc7616_3_4_5_a_count_is_good_once_in_any_order_within_64() {
         let mut replay = Replay::new(10);
         let nonce = NonceId::new(1);
-        for (count, is_new) in [(1, true), (1, false), (5, true), (3, true), (3, false), (2, true), (70, true), (6, false), (7, true), (70, false)] {
+        for (count, is_new) in [
+            (1, true),
+            (1, false),
+            (5, true),
+            (3, true),
+            (3, false),
+            (2, true),
+            (70, true),
+            (6, false),
+            (7, true),
+            (70, false),
+        ] {
             assert_eq!(replay.spend(nonce, count), is_new, "{count}");
         }
         assert!(replay.spend(nonce, u32::MAX));

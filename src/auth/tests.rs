@@ -14,7 +14,10 @@ struct World {
 impl World {
     fn new() -> Self {
         Self {
-            authenticator: Authenticator::new(AuthConfig::new("example.com"), &Seed::from_bytes([7; 32])),
+            authenticator: Authenticator::new(
+                AuthConfig::new("example.com"),
+                &Seed::from_bytes([7; 32]),
+            ),
             now: Instant::now(),
             alice: Ha1s::new("alice", "example.com", "secret"),
         }
@@ -24,13 +27,28 @@ impl World {
     fn challenges(&mut self, stale: bool) -> Vec<String> {
         let request = request(None);
         let response = Response::to(&request, StatusCode::UNAUTHORIZED);
-        let response = self.authenticator.challenge(response, Asker::Server, HERE, stale, self.now).build().unwrap();
-        response.headers().values(HeaderName::WwwAuthenticate).map(str::to_owned).collect()
+        let response = self
+            .authenticator
+            .challenge(response, Asker::Server, HERE, stale, self.now)
+            .build()
+            .unwrap();
+        response
+            .headers()
+            .values(HeaderName::WwwAuthenticate)
+            .map(str::to_owned)
+            .collect()
     }
 
     fn nonce(&mut self) -> String {
         let challenges = self.challenges(false);
-        challenges[0].split("nonce=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+        challenges[0]
+            .split("nonce=\"")
+            .nth(1)
+            .unwrap()
+            .split('"')
+            .next()
+            .unwrap()
+            .to_owned()
     }
 
     /// Checks and verifies as a role does, with the store of one user.
@@ -39,10 +57,16 @@ impl World {
     }
 
     fn ask_from(&mut self, credentials: &str, source: IpAddr) -> Result<String, String> {
-        match self.authenticator.check(&request(Some(credentials)), Asker::Server, source, self.now) {
+        match self
+            .authenticator
+            .check(&request(Some(credentials)), Asker::Server, source, self.now)
+        {
             Check::LookUp(attempt) => {
                 let hashes = (attempt.username() == "alice").then_some(self.alice.clone());
-                match self.authenticator.verify(attempt, hashes.as_ref(), self.now) {
+                match self
+                    .authenticator
+                    .verify(attempt, hashes.as_ref(), self.now)
+                {
                     Verdict::Accepted { username } => Ok(username.into()),
                     Verdict::Challenge { stale } => Err(format!("401 stale={stale}")),
                     Verdict::Forbidden => Err("403".into()),
@@ -71,7 +95,9 @@ fn request(credentials: Option<&str>) -> Request {
 fn answer(algorithm: Algorithm, user: &str, password: &str, nonce: &str, count: u32) -> String {
     let ha1 = hex(algorithm.ha1(user, "example.com", password).as_bytes());
     let ha2 = algorithm.ha2("REGISTER", "sip:example.com");
-    let response = hex(algorithm.response(&ha1, &format!("{nonce}:{count:08x}:0a4f113b:auth"), &ha2).as_bytes());
+    let response = hex(algorithm
+        .response(&ha1, &format!("{nonce}:{count:08x}:0a4f113b:auth"), &ha2)
+        .as_bytes());
     format!(
         "Digest username=\"{user}\", realm=\"example.com\", nonce=\"{nonce}\", uri=\"sip:example.com\", \
          response=\"{response}\", algorithm={}, cnonce=\"0a4f113b\", qop=auth, nc={count:08x}",
@@ -82,9 +108,22 @@ fn answer(algorithm: Algorithm, user: &str, password: &str, nonce: &str, count: 
 #[test]
 fn rfc8760_2_4_each_algorithm_is_offered_strongest_first() {
     let challenges = World::new().challenges(true);
-    let algorithms: Vec<_> = challenges.iter().map(|value| value.split("algorithm=").nth(1).unwrap().split(',').next().unwrap()).collect();
+    let algorithms: Vec<_> = challenges
+        .iter()
+        .map(|value| {
+            value
+                .split("algorithm=")
+                .nth(1)
+                .unwrap()
+                .split(',')
+                .next()
+                .unwrap()
+        })
+        .collect();
     assert_eq!(algorithms, ["SHA-512-256", "SHA-256", "MD5"]);
-    assert!(challenges.iter().all(|value| value.starts_with("Digest realm=\"example.com\", nonce=\"") && value.ends_with("stale=true")));
+    assert!(challenges.iter().all(|value| {
+        value.starts_with("Digest realm=\"example.com\", nonce=\"") && value.ends_with("stale=true")
+    }));
 }
 
 #[test]
@@ -92,7 +131,10 @@ fn rfc7616_3_4_each_algorithm_is_accepted() {
     let mut world = World::new();
     for algorithm in [Algorithm::Md5, Algorithm::Sha256, Algorithm::Sha512_256] {
         let nonce = world.nonce();
-        assert_eq!(world.ask(&answer(algorithm, "alice", "secret", &nonce, 1)), Ok("alice".into()));
+        assert_eq!(
+            world.ask(&answer(algorithm, "alice", "secret", &nonce, 1)),
+            Ok("alice".into())
+        );
     }
 }
 
@@ -102,7 +144,9 @@ fn rfc3261_22_4_a_client_without_quality_of_protection_is_accepted_once_a_nonce(
     let nonce = world.nonce();
     let md5 = Algorithm::Md5;
     let ha1 = hex(md5.ha1("alice", "example.com", "secret").as_bytes());
-    let response = hex(md5.response(&ha1, &nonce, &md5.ha2("REGISTER", "sip:example.com")).as_bytes());
+    let response = hex(md5
+        .response(&ha1, &nonce, &md5.ha2("REGISTER", "sip:example.com"))
+        .as_bytes());
     let credentials = format!(
         "Digest username=\"alice\",realm=\"example.com\",nonce=\"{nonce}\",uri=\"sip:example.com\",response=\"{response}\""
     );
@@ -117,7 +161,10 @@ fn rfc7616_3_4_5_a_replayed_count_is_stale() {
     let first = answer(Algorithm::Md5, "alice", "secret", &nonce, 1);
     assert_eq!(world.ask(&first), Ok("alice".into()));
     assert_eq!(world.ask(&first), Err("401 stale=true".into()));
-    assert_eq!(world.ask(&answer(Algorithm::Md5, "alice", "secret", &nonce, 2)), Ok("alice".into()));
+    assert_eq!(
+        world.ask(&answer(Algorithm::Md5, "alice", "secret", &nonce, 2)),
+        Ok("alice".into())
+    );
 }
 
 #[test]
@@ -125,11 +172,17 @@ fn rfc7616_3_3_an_old_nonce_is_stale_and_one_of_another_address_too() {
     let mut world = World::new();
     let nonce = world.nonce();
     let credentials = answer(Algorithm::Md5, "alice", "secret", &nonce, 1);
-    assert_eq!(world.ask_from(&credentials, THERE), Err("401 stale=true".into()));
+    assert_eq!(
+        world.ask_from(&credentials, THERE),
+        Err("401 stale=true".into())
+    );
     world.now += Duration::from_secs(300);
     assert_eq!(world.ask(&credentials), Err("401 stale=true".into()));
     // It says so whatever the password is: with such a nonce none is tried.
-    assert_eq!(world.ask(&answer(Algorithm::Md5, "alice", "wrong", &nonce, 2)), Err("401 stale=true".into()));
+    assert_eq!(
+        world.ask(&answer(Algorithm::Md5, "alice", "wrong", &nonce, 2)),
+        Err("401 stale=true".into())
+    );
 }
 
 #[test]
@@ -139,10 +192,23 @@ fn a_wrong_password_and_an_unknown_user_are_answered_alike_and_then_refused() {
         let answers: Vec<_> = (1..=6)
             .map(|_| {
                 let nonce = world.nonce();
-                world.ask(&answer(Algorithm::Sha256, user, "wrong", &nonce, 1)).unwrap_err()
+                world
+                    .ask(&answer(Algorithm::Sha256, user, "wrong", &nonce, 1))
+                    .unwrap_err()
             })
             .collect();
-        assert_eq!(answers, ["401 stale=false", "401 stale=false", "401 stale=false", "401 stale=false", "403", "403"], "{user}");
+        assert_eq!(
+            answers,
+            [
+                "401 stale=false",
+                "401 stale=false",
+                "401 stale=false",
+                "401 stale=false",
+                "403",
+                "403"
+            ],
+            "{user}"
+        );
     }
     // From there not even the right password is looked at, until the time is over; from elsewhere it is.
     let nonce = world.nonce();
@@ -160,7 +226,12 @@ fn guesses_with_a_nonce_of_another_address_do_not_count() {
         let guess = answer(Algorithm::Md5, "alice", "wrong", &nonce, 1);
         assert_eq!(world.ask_from(&guess, THERE), Err("401 stale=true".into()));
     }
-    assert!(world.authenticator.check(&request(None), Asker::Server, THERE, world.now).is_challenge());
+    assert!(
+        world
+            .authenticator
+            .check(&request(None), Asker::Server, THERE, world.now)
+            .is_challenge()
+    );
 }
 
 #[test]
@@ -170,37 +241,75 @@ fn credentials_that_make_no_sense_are_refused() {
     let good = answer(Algorithm::Md5, "alice", "secret", &nonce, 1);
     for (from, to, expected) in [
         ("Digest ", "Basic ", "401 stale=false"),
-        ("realm=\"example.com\"", "realm=\"elsewhere\"", "401 stale=false"),
+        (
+            "realm=\"example.com\"",
+            "realm=\"elsewhere\"",
+            "401 stale=false",
+        ),
         ("algorithm=MD5", "algorithm=MD5-sess", "401 stale=false"),
         ("username=\"alice\", ", "", "400 Incomplete Credentials"),
         ("cnonce=\"0a4f113b\", ", "", "400 Incomplete Credentials"),
-        ("response=\"", "response=\"0", "400 Malformed Digest Response"),
+        (
+            "response=\"",
+            "response=\"0",
+            "400 Malformed Digest Response",
+        ),
         ("nc=00000001", "nc=1", "400 Malformed Nonce Count"),
         ("nc=00000001", "nc=00000000", "400 Malformed Nonce Count"),
-        ("uri=\"sip:example.com\"", "uri=\"sip:example.net\"", "400 Credentials For Another Request-URI"),
+        (
+            "uri=\"sip:example.com\"",
+            "uri=\"sip:example.net\"",
+            "400 Credentials For Another Request-URI",
+        ),
         ("qop=auth,", "qop=auth-int,", "401 stale=false"),
     ] {
         assert!(good.contains(from), "{from}");
-        assert_eq!(world.ask(&good.replace(from, to)), Err(expected.into()), "{from} -> {to}");
+        assert_eq!(
+            world.ask(&good.replace(from, to)),
+            Err(expected.into()),
+            "{from} -> {to}"
+        );
     }
-    assert_eq!(world.ask(&good), Ok("alice".into()), "none of these used up the nonce");
+    assert_eq!(
+        world.ask(&good),
+        Ok("alice".into()),
+        "none of these used up the nonce"
+    );
 }
 
 #[test]
 fn rfc3261_22_3_credentials_for_other_realms_are_passed_over() {
     let mut world = World::new();
     let nonce = world.nonce();
-    let mut with_two = request(Some("Digest username=\"x\", realm=\"other\", nonce=\"n\", uri=\"sip:h\", response=\"0\""));
-    with_two.headers_mut().push_back(HeaderName::Authorization, answer(Algorithm::Md5, "alice", "secret", &nonce, 1));
-    assert!(matches!(world.authenticator.check(&with_two, Asker::Server, HERE, world.now), Check::LookUp(_)));
+    let mut with_two = request(Some(
+        "Digest username=\"x\", realm=\"other\", nonce=\"n\", uri=\"sip:h\", response=\"0\"",
+    ));
+    with_two.headers_mut().push_back(
+        HeaderName::Authorization,
+        answer(Algorithm::Md5, "alice", "secret", &nonce, 1),
+    );
+    assert!(matches!(
+        world
+            .authenticator
+            .check(&with_two, Asker::Server, HERE, world.now),
+        Check::LookUp(_)
+    ));
 }
 
 #[test]
 fn parameters_may_be_quoted_escaped_and_spread() {
     let given = Given::parse("digest  username = \"a\\\"b, c=d\" ,realm=r,  nc=1").unwrap();
     assert_eq!(given.username.as_deref(), Some("a\"b, c=d"));
-    assert_eq!((given.realm.as_deref(), given.nc.as_deref()), (Some("r"), Some("1")));
-    assert!(Given::parse("Digest username=\"never closed").unwrap().username.is_none());
+    assert_eq!(
+        (given.realm.as_deref(), given.nc.as_deref()),
+        (Some("r"), Some("1"))
+    );
+    assert!(
+        Given::parse("Digest username=\"never closed")
+            .unwrap()
+            .username
+            .is_none()
+    );
     assert!(Given::parse("Digest").is_none());
 }
 

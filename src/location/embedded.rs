@@ -39,16 +39,39 @@ impl Embedded {
 
 impl LocationStore for Embedded {
     fn lookup(&self, aor: &Aor, now: SystemTime) -> BoxFuture<Result<Vec<Binding>, StoreError>> {
-        let index = self.file.index().bindings.read().unwrap_or_else(PoisonError::into_inner);
-        let live = index.get(aor).into_iter().flatten().filter(|binding| binding.is_live(now)).cloned().collect();
+        let index = self
+            .file
+            .index()
+            .bindings
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let live = index
+            .get(aor)
+            .into_iter()
+            .flatten()
+            .filter(|binding| binding.is_live(now))
+            .cloned()
+            .collect();
         Box::pin(std::future::ready(Ok(live)))
     }
 
-    fn update(&self, aor: &Aor, update: BindingUpdate, now: SystemTime) -> BoxFuture<Result<UpdateOutcome, StoreError>> {
+    fn update(
+        &self,
+        aor: &Aor,
+        update: BindingUpdate,
+        now: SystemTime,
+    ) -> BoxFuture<Result<UpdateOutcome, StoreError>> {
         self.file.update(aor.clone(), update, now)
     }
 
     fn len(&self) -> Option<usize> {
-        Some(self.file.index().bindings.read().unwrap_or_else(PoisonError::into_inner).len())
+        Some(
+            self.file
+                .index()
+                .bindings
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .len(),
+        )
     }
 }

@@ -27,10 +27,18 @@ impl Memory {
     /// An empty store for so many addresses of record; one more is refused as [`StoreError::Full`].
     #[must_use]
     pub fn with_limit(limit: usize) -> Self {
-        Self { bindings: Mutex::default(), limit }
+        Self {
+            bindings: Mutex::default(),
+            limit,
+        }
     }
 
-    fn apply(&self, aor: &Aor, update: &BindingUpdate, now: SystemTime) -> Result<UpdateOutcome, StoreError> {
+    fn apply(
+        &self,
+        aor: &Aor,
+        update: &BindingUpdate,
+        now: SystemTime,
+    ) -> Result<UpdateOutcome, StoreError> {
         let mut map = self.bindings.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = apply(map.get(aor).map_or(&[], Vec::as_slice), update, now);
         if let UpdateOutcome::Stored(bindings) = &outcome {
@@ -60,16 +68,32 @@ impl Default for Memory {
 impl LocationStore for Memory {
     fn lookup(&self, aor: &Aor, now: SystemTime) -> BoxFuture<Result<Vec<Binding>, StoreError>> {
         let map = self.bindings.lock().unwrap_or_else(PoisonError::into_inner);
-        let live = map.get(aor).into_iter().flatten().filter(|binding| binding.is_live(now)).cloned().collect();
+        let live = map
+            .get(aor)
+            .into_iter()
+            .flatten()
+            .filter(|binding| binding.is_live(now))
+            .cloned()
+            .collect();
         Box::pin(std::future::ready(Ok(live)))
     }
 
-    fn update(&self, aor: &Aor, update: BindingUpdate, now: SystemTime) -> BoxFuture<Result<UpdateOutcome, StoreError>> {
+    fn update(
+        &self,
+        aor: &Aor,
+        update: BindingUpdate,
+        now: SystemTime,
+    ) -> BoxFuture<Result<UpdateOutcome, StoreError>> {
         Box::pin(std::future::ready(self.apply(aor, &update, now)))
     }
 
     fn len(&self) -> Option<usize> {
-        Some(self.bindings.lock().unwrap_or_else(PoisonError::into_inner).len())
+        Some(
+            self.bindings
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .len(),
+        )
     }
 }
 
@@ -79,16 +103,29 @@ mod tests {
     use crate::location::{Change, ContactUpdate};
 
     fn update(expires: u32, cseq: u32) -> BindingUpdate {
-        BindingUpdate::new("a", cseq, Change::Contacts(vec![ContactUpdate::new("sip:a@192.0.2.1", expires)]))
+        BindingUpdate::new(
+            "a",
+            cseq,
+            Change::Contacts(vec![ContactUpdate::new("sip:a@192.0.2.1", expires)]),
+        )
     }
 
     #[tokio::test]
     async fn what_was_stored_is_found_until_it_expires() {
         let (store, aor) = (Memory::new(), Aor::new("alice", "example.com"));
         let now = SystemTime::UNIX_EPOCH;
-        assert!(matches!(store.update(&aor, update(60, 1), now).await, Ok(UpdateOutcome::Stored(all)) if all.len() == 1));
+        assert!(
+            matches!(store.update(&aor, update(60, 1), now).await, Ok(UpdateOutcome::Stored(all)) if all.len() == 1)
+        );
         assert_eq!(store.lookup(&aor, now).await.unwrap().len(), 1);
-        assert_eq!(store.lookup(&aor, now + std::time::Duration::from_secs(60)).await.unwrap().len(), 0);
+        assert_eq!(
+            store
+                .lookup(&aor, now + std::time::Duration::from_secs(60))
+                .await
+                .unwrap()
+                .len(),
+            0
+        );
         store.update(&aor, update(0, 2), now).await.unwrap();
         assert_eq!(store.len(), Some(0));
     }
@@ -97,9 +134,22 @@ mod tests {
     async fn a_full_store_refuses_and_then_forgets_the_expired() {
         let store = Memory::with_limit(1);
         let now = SystemTime::UNIX_EPOCH;
-        store.update(&Aor::new("alice", "h"), update(60, 1), now).await.unwrap();
-        assert!(matches!(store.update(&Aor::new("bob", "h"), update(60, 1), now).await, Err(StoreError::Full)));
+        store
+            .update(&Aor::new("alice", "h"), update(60, 1), now)
+            .await
+            .unwrap();
+        assert!(matches!(
+            store
+                .update(&Aor::new("bob", "h"), update(60, 1), now)
+                .await,
+            Err(StoreError::Full)
+        ));
         let later = now + std::time::Duration::from_secs(61);
-        assert!(store.update(&Aor::new("bob", "h"), update(60, 1), later).await.is_ok());
+        assert!(
+            store
+                .update(&Aor::new("bob", "h"), update(60, 1), later)
+                .await
+                .is_ok()
+        );
     }
 }

@@ -21,9 +21,14 @@ use super::{Binding, BindingUpdate, Change, ContactUpdate, UpdateOutcome};
 /// ```
 #[must_use]
 pub fn apply(stored: &[Binding], update: &BindingUpdate, now: SystemTime) -> UpdateOutcome {
-    let mut bindings: Vec<Binding> = stored.iter().filter(|binding| binding.is_live(now)).cloned().collect();
+    let mut bindings: Vec<Binding> = stored
+        .iter()
+        .filter(|binding| binding.is_live(now))
+        .cloned()
+        .collect();
     // An update with the Call-ID of a binding must have a higher CSeq; all or nothing.
-    let is_old = |binding: &Binding| binding.call_id == update.call_id && update.cseq <= binding.cseq;
+    let is_old =
+        |binding: &Binding| binding.call_id == update.call_id && update.cseq <= binding.cseq;
     match &update.change {
         Change::RemoveAll => {
             if bindings.iter().any(is_old) {
@@ -35,10 +40,14 @@ pub fn apply(stored: &[Binding], update: &BindingUpdate, now: SystemTime) -> Upd
             // The bindings as they were: two contacts of one request do not make each other old.
             let before = bindings.clone();
             for contact in contacts {
-                if before.iter().any(|binding| is_same_contact(&binding.contact, &contact.contact) && is_old(binding)) {
+                if before.iter().any(|binding| {
+                    is_same_contact(&binding.contact, &contact.contact) && is_old(binding)
+                }) {
                     return UpdateOutcome::OutOfOrder;
                 }
-                let place = bindings.iter().position(|binding| is_same_contact(&binding.contact, &contact.contact));
+                let place = bindings
+                    .iter()
+                    .position(|binding| is_same_contact(&binding.contact, &contact.contact));
                 match (place, contact.expires) {
                     (Some(at), 0) => drop(bindings.remove(at)),
                     (Some(at), _) => {
@@ -88,14 +97,21 @@ pub(super) mod seconds {
 
     use serde::{Deserialize as _, Deserializer, Serializer};
 
-    pub(crate) fn serialize<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(
+        time: &SystemTime,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         serializer.serialize_u64(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SystemTime, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<SystemTime, D::Error> {
         let millis = u64::deserialize(deserializer)?;
-        UNIX_EPOCH.checked_add(Duration::from_millis(millis)).ok_or_else(|| serde::de::Error::custom("a time out of range"))
+        UNIX_EPOCH
+            .checked_add(Duration::from_millis(millis))
+            .ok_or_else(|| serde::de::Error::custom("a time out of range"))
     }
 }
 
@@ -110,7 +126,10 @@ mod tests {
     }
 
     fn contacts(call_id: &str, cseq: u32, list: &[(&str, u32)]) -> BindingUpdate {
-        let list = list.iter().map(|&(contact, expires)| ContactUpdate::new(contact, expires)).collect();
+        let list = list
+            .iter()
+            .map(|&(contact, expires)| ContactUpdate::new(contact, expires))
+            .collect();
         BindingUpdate::new(call_id, cseq, Change::Contacts(list))
     }
 
@@ -127,7 +146,11 @@ mod tests {
 
     #[test]
     fn rfc3261_10_3_step_7_adds_refreshes_and_removes() {
-        let first = stored(apply(&[], &contacts("a", 1, &[(ALICE, 60), ("sip:alice@192.0.2.8", 30)]), start()));
+        let first = stored(apply(
+            &[],
+            &contacts("a", 1, &[(ALICE, 60), ("sip:alice@192.0.2.8", 30)]),
+            start(),
+        ));
         assert_eq!(names(&first), [ALICE, "sip:alice@192.0.2.8"]);
         assert_eq!(first[0].remaining(start()), 60);
         // The same URI in other clothes is the same contact (§19.1.4).
@@ -148,22 +171,57 @@ mod tests {
             assert_eq!(apply(&first, &update, start()), UpdateOutcome::OutOfOrder);
         }
         // Another Call-ID is another client, or one that was restarted: its CSeq is not compared.
-        assert_eq!(stored(apply(&first, &contacts("b", 1, &[(ALICE, 60)]), start())).len(), 1);
-        assert_eq!(stored(apply(&first, &contacts("b", 1, &[(ALICE, 0)]), start())).len(), 0);
+        assert_eq!(
+            stored(apply(&first, &contacts("b", 1, &[(ALICE, 60)]), start())).len(),
+            1
+        );
+        assert_eq!(
+            stored(apply(&first, &contacts("b", 1, &[(ALICE, 0)]), start())).len(),
+            0
+        );
     }
 
     #[test]
     fn rfc3261_10_3_step_6_star_removes_all_unless_it_is_old() {
         let mut all = stored(apply(&[], &contacts("a", 5, &[(ALICE, 60)]), start()));
-        all = stored(apply(&all, &contacts("b", 9, &[("sip:alice@192.0.2.8", 60)]), start()));
-        assert_eq!(apply(&all, &BindingUpdate::new("a", 5, Change::RemoveAll), start()), UpdateOutcome::OutOfOrder);
-        assert!(stored(apply(&all, &BindingUpdate::new("a", 6, Change::RemoveAll), start())).is_empty());
-        assert!(stored(apply(&all, &BindingUpdate::new("c", 1, Change::RemoveAll), start())).is_empty());
+        all = stored(apply(
+            &all,
+            &contacts("b", 9, &[("sip:alice@192.0.2.8", 60)]),
+            start(),
+        ));
+        assert_eq!(
+            apply(
+                &all,
+                &BindingUpdate::new("a", 5, Change::RemoveAll),
+                start()
+            ),
+            UpdateOutcome::OutOfOrder
+        );
+        assert!(
+            stored(apply(
+                &all,
+                &BindingUpdate::new("a", 6, Change::RemoveAll),
+                start()
+            ))
+            .is_empty()
+        );
+        assert!(
+            stored(apply(
+                &all,
+                &BindingUpdate::new("c", 1, Change::RemoveAll),
+                start()
+            ))
+            .is_empty()
+        );
     }
 
     #[test]
     fn one_request_may_name_a_contact_twice() {
-        let once = stored(apply(&[], &contacts("a", 1, &[(ALICE, 60), (ALICE, 90)]), start()));
+        let once = stored(apply(
+            &[],
+            &contacts("a", 1, &[(ALICE, 60), (ALICE, 90)]),
+            start(),
+        ));
         assert_eq!(once.len(), 1);
         assert_eq!(once[0].remaining(start()), 90);
     }
@@ -173,7 +231,10 @@ mod tests {
         let first = stored(apply(&[], &contacts("a", 5, &[(ALICE, 60)]), start()));
         let later = start() + Duration::from_secs(60);
         assert!(stored(apply(&first, &contacts("a", 1, &[]), later)).is_empty());
-        assert_eq!(stored(apply(&first, &contacts("a", 1, &[(ALICE, 60)]), later)).len(), 1);
+        assert_eq!(
+            stored(apply(&first, &contacts("a", 1, &[(ALICE, 60)]), later)).len(),
+            1
+        );
     }
 
     #[test]
@@ -188,7 +249,14 @@ mod tests {
     #[test]
     fn q_prints_as_the_grammar_has_it() {
         use crate::location::Q;
-        for (thousandths, text) in [(1000, "1"), (0, "0"), (700, "0.7"), (250, "0.25"), (1, "0.001"), (5000, "1")] {
+        for (thousandths, text) in [
+            (1000, "1"),
+            (0, "0"),
+            (700, "0.7"),
+            (250, "0.25"),
+            (1, "0.001"),
+            (5000, "1"),
+        ] {
             assert_eq!(Q::from_thousandths(thousandths).to_string(), text);
         }
     }

@@ -20,7 +20,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use sip_message::header::From;
 use sip_message::{HeaderName, Method, Request, Response, StatusCode};
-use sip_transaction::{ClientTransactionId, Event, ServerTransactionId, TransactionId, TransactionLayer};
+use sip_transaction::{
+    ClientTransactionId, Event, ServerTransactionId, TransactionId, TransactionLayer,
+};
 use sip_transport::{DeadlineId, DeadlineQueue, Flow, KeyedHash, Rng, Seed};
 
 use self::context::Context;
@@ -136,18 +138,39 @@ impl Proxy {
 
     /// Takes requests that are to be forwarded, and what follows from them. What comes back: requests for the
     /// application, those to the server itself other than OPTIONS, and what was never the proxy's.
-    pub fn handle_input(&mut self, event: Event, t: &mut dyn TransactionLayer, wall: SystemTime, now: Instant) -> Option<Event> {
+    pub fn handle_input(
+        &mut self,
+        event: Event,
+        t: &mut dyn TransactionLayer,
+        wall: SystemTime,
+        now: Instant,
+    ) -> Option<Event> {
         // Absolute times are for the stores.
         let _ = wall;
         self.last_now = Some(now);
         match event {
-            Event::Request { id, request, flow, merged } => self.on_request(id, request, flow, merged, t, now),
-            Event::Cancel { id, invite: Some(invite), request, flow } => {
+            Event::Request {
+                id,
+                request,
+                flow,
+                merged,
+            } => self.on_request(id, request, flow, merged, t, now),
+            Event::Cancel {
+                id,
+                invite: Some(invite),
+                request,
+                flow,
+            } => {
                 if self.contexts.contains_key(&invite) {
                     self.on_cancel(id, invite, &request, t, now);
                     return None;
                 }
-                Some(Event::Cancel { id, invite: Some(invite), request, flow })
+                Some(Event::Cancel {
+                    id,
+                    invite: Some(invite),
+                    request,
+                    flow,
+                })
             }
             Event::Ack { request, .. } => {
                 self.on_ack(request, now);
@@ -169,11 +192,15 @@ impl Proxy {
                 self.on_failed_branch(id, StatusCode::SERVICE_UNAVAILABLE, t, now);
                 None
             }
-            Event::Terminated { id: TransactionId::Client(id) } if self.branches.contains_key(&id) => {
+            Event::Terminated {
+                id: TransactionId::Client(id),
+            } if self.branches.contains_key(&id) => {
                 self.on_client_terminated(id, t, now);
                 None
             }
-            Event::Terminated { id: TransactionId::Server(id) } if self.contexts.contains_key(&id) => {
+            Event::Terminated {
+                id: TransactionId::Server(id),
+            } if self.contexts.contains_key(&id) => {
                 self.on_server_terminated(id, t, now);
                 None
             }
@@ -182,19 +209,34 @@ impl Proxy {
     }
 
     /// The answer to a [`Need`]. One that is late, or of no request, is dropped.
-    pub fn handle_answer(&mut self, token: Token, answer: Answer, t: &mut dyn TransactionLayer, wall: SystemTime, now: Instant) {
+    pub fn handle_answer(
+        &mut self,
+        token: Token,
+        answer: Answer,
+        t: &mut dyn TransactionLayer,
+        wall: SystemTime,
+        now: Instant,
+    ) {
         let _ = wall;
         self.last_now = Some(now);
-        let Some((waiting, deadline)) = self.waiting.remove(&token) else { return };
+        let Some((waiting, deadline)) = self.waiting.remove(&token) else {
+            return;
+        };
         self.deadlines.cancel(deadline);
         match (waiting, answer) {
             (Waiting::Credential(id, attempt), Answer::Credential(Ok(hashes))) => {
                 self.on_credential(id, attempt, hashes.as_ref(), t, now);
             }
-            (Waiting::Bindings(id), Answer::Bindings(Ok(bindings))) => self.on_bindings(id, bindings, t, now),
+            (Waiting::Bindings(id), Answer::Bindings(Ok(bindings))) => {
+                self.on_bindings(id, bindings, t, now)
+            }
             (Waiting::Known(id), Answer::Credential(Ok(hashes))) => {
                 // RFC 3261 §16.5: a user who is nowhere now, or none at all.
-                let status = if hashes.is_some() { StatusCode::TEMPORARILY_UNAVAILABLE } else { StatusCode::NOT_FOUND };
+                let status = if hashes.is_some() {
+                    StatusCode::TEMPORARILY_UNAVAILABLE
+                } else {
+                    StatusCode::NOT_FOUND
+                };
                 self.refuse(id, &Refusal::new(status), t, now);
             }
             (Waiting::Flows(id, branch), Answer::Flows(flows)) => {
@@ -207,7 +249,9 @@ impl Proxy {
             }
             (
                 Waiting::Credential(id, _) | Waiting::Bindings(id) | Waiting::Known(id),
-                Answer::Credential(Err(error)) | Answer::Bindings(Err(error)) | Answer::Updated(Err(error)),
+                Answer::Credential(Err(error))
+                | Answer::Bindings(Err(error))
+                | Answer::Updated(Err(error)),
             ) => self.store_failed(id, error, t, now),
             // A driver that gives another kind of answer than was asked for has a fault; the sender gets its answer.
             (Waiting::Credential(id, _) | Waiting::Bindings(id) | Waiting::Known(id), _) => {
@@ -225,10 +269,15 @@ impl Proxy {
             match due {
                 Due::TimerC(id) => self.on_timer_c(id, t, now),
                 Due::Need(token) => match self.waiting.remove(&token) {
-                    Some((Waiting::Credential(id, _) | Waiting::Bindings(id) | Waiting::Known(id), _)) => {
+                    Some((
+                        Waiting::Credential(id, _) | Waiting::Bindings(id) | Waiting::Known(id),
+                        _,
+                    )) => {
                         self.store_failed(id, StoreError::Busy, t, now);
                     }
-                    Some((Waiting::Flows(id, branch), _)) => self.on_flows(id, branch, Vec::new(), t, now),
+                    Some((Waiting::Flows(id, branch), _)) => {
+                        self.on_flows(id, branch, Vec::new(), t, now)
+                    }
                     Some((Waiting::Ack(_), _)) | None => {}
                 },
             }
@@ -243,7 +292,11 @@ impl Proxy {
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        if self.outputs.is_empty() { self.deadlines.peek() } else { self.last_now }
+        if self.outputs.is_empty() {
+            self.deadlines.peek()
+        } else {
+            self.last_now
+        }
     }
 
     /// How many requests are on their way.
@@ -255,7 +308,9 @@ impl Proxy {
     fn need(&mut self, waiting: Waiting, need: Need, now: Instant) {
         self.next += 1;
         let token = Token(self.next);
-        let deadline = self.deadlines.insert(now + self.config.need_timeout, Due::Need(token));
+        let deadline = self
+            .deadlines
+            .insert(now + self.config.need_timeout, Due::Need(token));
         self.waiting.insert(token, (waiting, deadline));
         self.outputs.push_back(RoleOutput::Need { token, need });
     }
@@ -270,9 +325,16 @@ impl Proxy {
         now: Instant,
     ) -> Option<Event> {
         let is_for_application = self.config.handled.contains(request.method())
-            && request.uri().is_ok_and(|uri| self.config.domains.serves(uri));
+            && request
+                .uri()
+                .is_ok_and(|uri| self.config.domains.serves(uri));
         if is_for_application {
-            return Some(Event::Request { id, request, flow, merged });
+            return Some(Event::Request {
+                id,
+                request,
+                flow,
+                merged,
+            });
         }
         let refused = admit::check(&request, &self.loops);
         if let Err(refusal) = refused {
@@ -299,15 +361,30 @@ impl Proxy {
                 self.answer_options(id, &request, t, now);
                 return None;
             }
-            return Some(Event::Request { id, request, flow, merged });
+            return Some(Event::Request {
+                id,
+                request,
+                flow,
+                merged,
+            });
         }
         if self.contexts.len() >= self.config.max_contexts {
-            self.respond_refusal(id, &request, flow, &Refusal::unavailable(self.config.retry_after), t, now);
+            self.respond_refusal(
+                id,
+                &request,
+                flow,
+                &Refusal::unavailable(self.config.retry_after),
+                t,
+                now,
+            );
             return None;
         }
         let tag = self.rng.token(16);
         let breadth = admit::breadth(&forwarded, self.config.max_breadth);
-        self.contexts.insert(id, Context::new(forwarded, flow, destination, tag, loop_hash, breadth));
+        self.contexts.insert(
+            id,
+            Context::new(forwarded, flow, destination, tag, loop_hash, breadth),
+        );
         if is_trusted {
             self.resolve(id, t, now);
         } else {
@@ -318,17 +395,28 @@ impl Proxy {
 
     /// Who may send this where?
     fn authorize(&mut self, id: ServerTransactionId, t: &mut dyn TransactionLayer, now: Instant) {
-        let Some(context) = self.contexts.get(&id) else { return };
-        let is_from_us = from_of(&context.request).is_some_and(|from| self.config.domains.serves(from.uri()));
+        let Some(context) = self.contexts.get(&id) else {
+            return;
+        };
+        let is_from_us =
+            from_of(&context.request).is_some_and(|from| self.config.domains.serves(from.uri()));
         // A Route that is left leads elsewhere whatever the Request-URI is.
-        let is_relayed = context.destination == Destination::Elsewhere || context.request.headers().contains(HeaderName::Route);
+        let is_relayed = context.destination == Destination::Elsewhere
+            || context.request.headers().contains(HeaderName::Route);
         let source = context.flow.remote.ip();
         match (is_from_us, is_relayed) {
             // Anybody reaches our users.
             (false, false) => self.resolve(id, t, now),
-            (false, true) => self.refuse(id, &Refusal::because(StatusCode::FORBIDDEN, "No Relaying"), t, now),
+            (false, true) => self.refuse(
+                id,
+                &Refusal::because(StatusCode::FORBIDDEN, "No Relaying"),
+                t,
+                now,
+            ),
             // Whether a user is there, anybody may ask, also in their name.
-            (true, false) if *context.request.method() == Method::Options => self.resolve(id, t, now),
+            (true, false) if *context.request.method() == Method::Options => {
+                self.resolve(id, t, now)
+            }
             (true, _) => {
                 let Some(authenticator) = &mut self.authenticator else {
                     self.resolve(id, t, now);
@@ -337,12 +425,22 @@ impl Proxy {
                 match authenticator.check(&context.request, Asker::Proxy, source, now) {
                     Check::LookUp(attempt) => {
                         let realm = authenticator.realm().into();
-                        let need = Need::Credential { username: attempt.username().into(), realm };
+                        let need = Need::Credential {
+                            username: attempt.username().into(),
+                            realm,
+                        };
                         self.need(Waiting::Credential(id, attempt), need, now);
                     }
                     Check::Challenge { stale } => self.challenge(id, stale, t, now),
-                    Check::Forbidden => self.refuse(id, &Refusal::new(StatusCode::FORBIDDEN), t, now),
-                    Check::Malformed(reason) => self.refuse(id, &Refusal::because(StatusCode::BAD_REQUEST, reason), t, now),
+                    Check::Forbidden => {
+                        self.refuse(id, &Refusal::new(StatusCode::FORBIDDEN), t, now)
+                    }
+                    Check::Malformed(reason) => self.refuse(
+                        id,
+                        &Refusal::because(StatusCode::BAD_REQUEST, reason),
+                        t,
+                        now,
+                    ),
                 }
             }
         }
@@ -356,14 +454,24 @@ impl Proxy {
         t: &mut dyn TransactionLayer,
         now: Instant,
     ) {
-        let Some(authenticator) = &mut self.authenticator else { return };
+        let Some(authenticator) = &mut self.authenticator else {
+            return;
+        };
         let verdict = authenticator.verify(attempt, hashes, now);
-        let Some(context) = self.contexts.get_mut(&id) else { return };
+        let Some(context) = self.contexts.get_mut(&id) else {
+            return;
+        };
         match verdict {
             Verdict::Accepted { username } => {
-                let from = from_of(&context.request).and_then(|from| self.config.domains.aor(from.uri()));
+                let from =
+                    from_of(&context.request).and_then(|from| self.config.domains.aor(from.uri()));
                 if from.is_none_or(|aor| aor.user() != &*username) {
-                    self.refuse(id, &Refusal::because(StatusCode::FORBIDDEN, "Not Your From Address"), t, now);
+                    self.refuse(
+                        id,
+                        &Refusal::because(StatusCode::FORBIDDEN, "Not Your From Address"),
+                        t,
+                        now,
+                    );
                     return;
                 }
                 // RFC 3261 §22.3: credentials for our realm go no further; those for other proxies do.
@@ -375,11 +483,22 @@ impl Proxy {
         }
     }
 
-    fn challenge(&mut self, id: ServerTransactionId, stale: bool, t: &mut dyn TransactionLayer, now: Instant) {
-        let Some(context) = self.contexts.get_mut(&id) else { return };
-        let Some(authenticator) = &mut self.authenticator else { return };
+    fn challenge(
+        &mut self,
+        id: ServerTransactionId,
+        stale: bool,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let Some(context) = self.contexts.get_mut(&id) else {
+            return;
+        };
+        let Some(authenticator) = &mut self.authenticator else {
+            return;
+        };
         let builder = Response::to(&context.request, Asker::Proxy.status()).to_tag(&context.tag);
-        let builder = authenticator.challenge(builder, Asker::Proxy, context.flow.remote.ip(), stale, now);
+        let builder =
+            authenticator.challenge(builder, Asker::Proxy, context.flow.remote.ip(), stale, now);
         if let Ok(response) = builder.build() {
             self.conclude(id, response, t, now);
         }
@@ -387,7 +506,9 @@ impl Proxy {
 
     /// RFC 3261 §16.5: the target set.
     fn resolve(&mut self, id: ServerTransactionId, t: &mut dyn TransactionLayer, now: Instant) {
-        let Some(context) = self.contexts.get_mut(&id) else { return };
+        let Some(context) = self.contexts.get_mut(&id) else {
+            return;
+        };
         match context.destination.clone() {
             Destination::User(aor) => self.need(Waiting::Bindings(id), Need::Lookup { aor }, now),
             Destination::Elsewhere | Destination::Server => match context.request.uri() {
@@ -396,7 +517,12 @@ impl Proxy {
                     context.groups.push_back(vec![target]);
                     self.next_group(id, t, now);
                 }
-                Err(error) => self.refuse(id, &Refusal::because(StatusCode::BAD_REQUEST, error.reason()), t, now),
+                Err(error) => self.refuse(
+                    id,
+                    &Refusal::because(StatusCode::BAD_REQUEST, error.reason()),
+                    t,
+                    now,
+                ),
             },
         }
     }
@@ -408,7 +534,9 @@ impl Proxy {
         t: &mut dyn TransactionLayer,
         now: Instant,
     ) {
-        let Some(context) = self.contexts.get_mut(&id) else { return };
+        let Some(context) = self.contexts.get_mut(&id) else {
+            return;
+        };
         let is_secure = context.request.uri().is_ok_and(|uri| uri.is_secure());
         context.groups = context::group(bindings, is_secure, context.breadth);
         if !context.groups.is_empty() {
@@ -417,17 +545,29 @@ impl Proxy {
         }
         match context.destination.clone() {
             Destination::User(aor) => self.need_known(id, &aor, now),
-            Destination::Elsewhere | Destination::Server => self.refuse(id, &Refusal::new(StatusCode::NOT_FOUND), t, now),
+            Destination::Elsewhere | Destination::Server => {
+                self.refuse(id, &Refusal::new(StatusCode::NOT_FOUND), t, now)
+            }
         }
     }
 
     fn need_known(&mut self, id: ServerTransactionId, aor: &Aor, now: Instant) {
-        let need = Need::Credential { username: aor.user().into(), realm: self.config.domains.primary().into() };
+        let need = Need::Credential {
+            username: aor.user().into(),
+            realm: self.config.domains.primary().into(),
+        };
         self.need(Waiting::Known(id), need, now);
     }
 
-    fn store_failed(&mut self, id: ServerTransactionId, error: StoreError, t: &mut dyn TransactionLayer, now: Instant) {
-        self.outputs.push_back(RoleOutput::Event(RoleEvent::StoreFailed(error)));
+    fn store_failed(
+        &mut self,
+        id: ServerTransactionId,
+        error: StoreError,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        self.outputs
+            .push_back(RoleOutput::Event(RoleEvent::StoreFailed(error)));
         self.refuse(id, &Refusal::unavailable(self.config.retry_after), t, now);
     }
 }

@@ -115,10 +115,21 @@ impl Registrar {
 
     /// Takes a REGISTER for the domain; everything else comes back, as does a REGISTER for another domain
     /// (RFC 3261 §10.3, step 1: a proxy forwards it).
-    pub fn handle_input(&mut self, event: Event, t: &mut dyn TransactionLayer, wall: SystemTime, now: Instant) -> Option<Event> {
+    pub fn handle_input(
+        &mut self,
+        event: Event,
+        t: &mut dyn TransactionLayer,
+        wall: SystemTime,
+        now: Instant,
+    ) -> Option<Event> {
         self.last_now = Some(now);
         match event {
-            Event::Request { id, request, flow, merged } if self.is_ours(&request) => {
+            Event::Request {
+                id,
+                request,
+                flow,
+                merged,
+            } if self.is_ours(&request) => {
                 let job = Job { id, request, flow };
                 let result = if merged {
                     Err(Refusal::new(StatusCode::LOOP_DETECTED)) // RFC 3261 §8.2.2.2.
@@ -133,23 +144,48 @@ impl Registrar {
     }
 
     /// The answer to a [`Need`]. One that is late, or of no request, is dropped.
-    pub fn handle_answer(&mut self, token: Token, answer: Answer, t: &mut dyn TransactionLayer, wall: SystemTime, now: Instant) {
+    pub fn handle_answer(
+        &mut self,
+        token: Token,
+        answer: Answer,
+        t: &mut dyn TransactionLayer,
+        wall: SystemTime,
+        now: Instant,
+    ) {
         self.last_now = Some(now);
-        let Some(Waiting { job, stage, deadline }) = self.waiting.remove(&token) else { return };
+        let Some(Waiting {
+            job,
+            stage,
+            deadline,
+        }) = self.waiting.remove(&token)
+        else {
+            return;
+        };
         self.deadlines.cancel(deadline);
         let result = match (stage, answer) {
             (Stage::Credential(attempt), Answer::Credential(Ok(hashes))) => {
                 self.on_credential(&job, attempt, hashes.as_ref(), wall, now)
             }
-            (Stage::Bindings(aor), Answer::Bindings(Ok(bindings))) => self.on_bindings(&job, aor, bindings, wall),
-            (Stage::Bindings(aor), Answer::Updated(Ok(outcome))) => self.on_updated(&job, aor, outcome, wall),
-            (_, Answer::Bindings(Err(error)) | Answer::Updated(Err(error)) | Answer::Credential(Err(error))) => {
-                Err(self.store_failed(error))
+            (Stage::Bindings(aor), Answer::Bindings(Ok(bindings))) => {
+                self.on_bindings(&job, aor, bindings, wall)
             }
+            (Stage::Bindings(aor), Answer::Updated(Ok(outcome))) => {
+                self.on_updated(&job, aor, outcome, wall)
+            }
+            (
+                _,
+                Answer::Bindings(Err(error))
+                | Answer::Updated(Err(error))
+                | Answer::Credential(Err(error)),
+            ) => Err(self.store_failed(error)),
             // A driver that gives another kind of answer than was asked for has a fault; the client may try again.
-            (_, Answer::Bindings(Ok(_)) | Answer::Updated(Ok(_)) | Answer::Credential(Ok(_)) | Answer::Flows(_)) => {
-                Err(Refusal::new(StatusCode::SERVER_INTERNAL_ERROR))
-            }
+            (
+                _,
+                Answer::Bindings(Ok(_))
+                | Answer::Updated(Ok(_))
+                | Answer::Credential(Ok(_))
+                | Answer::Flows(_),
+            ) => Err(Refusal::new(StatusCode::SERVER_INTERNAL_ERROR)),
         };
         self.proceed(job, result, t, now);
     }
@@ -173,11 +209,18 @@ impl Registrar {
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        if self.outputs.is_empty() { self.deadlines.peek() } else { self.last_now }
+        if self.outputs.is_empty() {
+            self.deadlines.peek()
+        } else {
+            self.last_now
+        }
     }
 
     fn is_ours(&self, request: &Request) -> bool {
-        *request.method() == Method::Register && request.uri().is_ok_and(|uri| self.config.domains.serves(uri))
+        *request.method() == Method::Register
+            && request
+                .uri()
+                .is_ok_and(|uri| self.config.domains.serves(uri))
     }
 
     fn on_register(&mut self, job: &Job, wall: SystemTime, now: Instant) -> Result<Next, Refusal> {
@@ -186,14 +229,21 @@ impl Registrar {
         }
         // Step 2.
         if let Some(unsupported) = unknown_options(&job.request, HeaderName::Require, &["path"]) {
-            return Err(Refusal::new(StatusCode::BAD_EXTENSION).with(HeaderName::Unsupported, unsupported));
+            return Err(
+                Refusal::new(StatusCode::BAD_EXTENSION).with(HeaderName::Unsupported, unsupported)
+            );
         }
         // Step 3.
-        let Some(authenticator) = &mut self.authenticator else { return self.on_authenticated(job, None, wall) };
+        let Some(authenticator) = &mut self.authenticator else {
+            return self.on_authenticated(job, None, wall);
+        };
         let source = job.flow.remote.ip();
         match authenticator.check(&job.request, Asker::Server, source, now) {
             Check::LookUp(attempt) => {
-                let need = Need::Credential { username: attempt.username().into(), realm: authenticator.realm().into() };
+                let need = Need::Credential {
+                    username: attempt.username().into(),
+                    realm: authenticator.realm().into(),
+                };
                 Ok(Next::Wait(need, Stage::Credential(attempt)))
             }
             Check::Challenge { stale } => self.challenge(job, stale, now),
@@ -205,9 +255,12 @@ impl Registrar {
     fn challenge(&mut self, job: &Job, stale: bool, now: Instant) -> Result<Next, Refusal> {
         let tag = self.rng.token(16);
         let refusal = Refusal::new(Asker::Server.status());
-        let Some(authenticator) = &mut self.authenticator else { return Err(refusal) };
+        let Some(authenticator) = &mut self.authenticator else {
+            return Err(refusal);
+        };
         let builder = refusal.builder(&job.request, &tag);
-        let builder = authenticator.challenge(builder, Asker::Server, job.flow.remote.ip(), stale, now);
+        let builder =
+            authenticator.challenge(builder, Asker::Server, job.flow.remote.ip(), stale, now);
         builder.build().map(Next::Respond).map_err(|_| refusal)
     }
 
@@ -219,7 +272,9 @@ impl Registrar {
         wall: SystemTime,
         now: Instant,
     ) -> Result<Next, Refusal> {
-        let Some(authenticator) = &mut self.authenticator else { return self.on_authenticated(job, None, wall) };
+        let Some(authenticator) = &mut self.authenticator else {
+            return self.on_authenticated(job, None, wall);
+        };
         match authenticator.verify(attempt, hashes, now) {
             Verdict::Accepted { username } => self.on_authenticated(job, Some(&username), wall),
             Verdict::Challenge { stale } => self.challenge(job, stale, now),
@@ -227,13 +282,23 @@ impl Registrar {
         }
     }
 
-    fn on_authenticated(&mut self, job: &Job, username: Option<&str>, _wall: SystemTime) -> Result<Next, Refusal> {
+    fn on_authenticated(
+        &mut self,
+        job: &Job,
+        username: Option<&str>,
+        _wall: SystemTime,
+    ) -> Result<Next, Refusal> {
         let to = job.request.headers().typed::<To<'_>>().ok().flatten();
         // Step 5, before step 4: who may register for an address of record is told by the address of record.
-        let aor = to.and_then(|to| self.config.domains.aor(to.uri())).ok_or(Refusal::new(StatusCode::NOT_FOUND))?;
+        let aor = to
+            .and_then(|to| self.config.domains.aor(to.uri()))
+            .ok_or(Refusal::new(StatusCode::NOT_FOUND))?;
         // Step 4: a user registers for themselves.
         if username.is_some_and(|username| username != aor.user()) {
-            return Err(Refusal::because(StatusCode::FORBIDDEN, "Not Your Address Of Record"));
+            return Err(Refusal::because(
+                StatusCode::FORBIDDEN,
+                "Not Your Address Of Record",
+            ));
         }
         let wish = contacts::read(&job.request, &self.config)?;
         let need = match wish {
@@ -241,23 +306,44 @@ impl Registrar {
             Wish::Change(change) => {
                 let call_id = job.request.headers().call_id().unwrap_or_default();
                 let cseq = job.request.headers().cseq().map_or(0, |(number, _)| number);
-                let update = BindingUpdate::new(call_id, cseq, change).with_limit(self.config.max_bindings);
-                Need::Update { aor: aor.clone(), update }
+                let update =
+                    BindingUpdate::new(call_id, cseq, change).with_limit(self.config.max_bindings);
+                Need::Update {
+                    aor: aor.clone(),
+                    update,
+                }
             }
         };
         Ok(Next::Wait(need, Stage::Bindings(aor)))
     }
 
-    fn on_updated(&mut self, job: &Job, aor: Aor, outcome: UpdateOutcome, wall: SystemTime) -> Result<Next, Refusal> {
+    fn on_updated(
+        &mut self,
+        job: &Job,
+        aor: Aor,
+        outcome: UpdateOutcome,
+        wall: SystemTime,
+    ) -> Result<Next, Refusal> {
         match outcome {
             UpdateOutcome::Stored(bindings) => self.on_bindings(job, aor, bindings, wall),
-            UpdateOutcome::OutOfOrder => Err(Refusal::because(StatusCode::BAD_REQUEST, "CSeq Out Of Order")),
-            UpdateOutcome::TooMany(_) => Err(Refusal::because(StatusCode::FORBIDDEN, "Too Many Contacts")),
+            UpdateOutcome::OutOfOrder => Err(Refusal::because(
+                StatusCode::BAD_REQUEST,
+                "CSeq Out Of Order",
+            )),
+            UpdateOutcome::TooMany(_) => {
+                Err(Refusal::because(StatusCode::FORBIDDEN, "Too Many Contacts"))
+            }
         }
     }
 
     /// Step 8: all current bindings, each with what is left of its time.
-    fn on_bindings(&mut self, job: &Job, aor: Aor, bindings: Vec<Binding>, wall: SystemTime) -> Result<Next, Refusal> {
+    fn on_bindings(
+        &mut self,
+        job: &Job,
+        aor: Aor,
+        bindings: Vec<Binding>,
+        wall: SystemTime,
+    ) -> Result<Next, Refusal> {
         let mut builder = Response::to(&job.request, StatusCode::OK).to_tag(&self.rng.token(16));
         for binding in &bindings {
             builder = builder.header(HeaderName::Contact, contacts::write(binding, wall));
@@ -266,18 +352,31 @@ impl Registrar {
         builder = builder.copy(&job.request, HeaderName::Path);
         let since = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
         builder = builder.typed(&Date::from_unix_seconds(since.as_secs()));
-        let response = builder.build().map_err(|_| Refusal::new(StatusCode::SERVER_INTERNAL_ERROR))?;
-        let event = RoleEvent::Registered { aor, bindings: bindings.len(), source: job.flow.remote };
+        let response = builder
+            .build()
+            .map_err(|_| Refusal::new(StatusCode::SERVER_INTERNAL_ERROR))?;
+        let event = RoleEvent::Registered {
+            aor,
+            bindings: bindings.len(),
+            source: job.flow.remote,
+        };
         self.outputs.push_back(RoleOutput::Event(event));
         Ok(Next::Respond(response))
     }
 
     fn store_failed(&mut self, error: StoreError) -> Refusal {
-        self.outputs.push_back(RoleOutput::Event(RoleEvent::StoreFailed(error)));
+        self.outputs
+            .push_back(RoleOutput::Event(RoleEvent::StoreFailed(error)));
         Refusal::unavailable(self.config.retry_after)
     }
 
-    fn proceed(&mut self, job: Job, result: Result<Next, Refusal>, t: &mut dyn TransactionLayer, now: Instant) {
+    fn proceed(
+        &mut self,
+        job: Job,
+        result: Result<Next, Refusal>,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
         let result = match result {
             Ok(Next::Wait(..)) if self.waiting.len() >= self.config.max_waiting => {
                 Err(Refusal::unavailable(self.config.retry_after))
@@ -288,8 +387,17 @@ impl Registrar {
             Ok(Next::Wait(need, stage)) => {
                 self.next += 1;
                 let token = Token(self.next);
-                let deadline = self.deadlines.insert(now + self.config.store_timeout, token);
-                self.waiting.insert(token, Waiting { job, stage, deadline });
+                let deadline = self
+                    .deadlines
+                    .insert(now + self.config.store_timeout, token);
+                self.waiting.insert(
+                    token,
+                    Waiting {
+                        job,
+                        stage,
+                        deadline,
+                    },
+                );
                 self.outputs.push_back(RoleOutput::Need { token, need });
             }
             // A transaction that has ended meanwhile needs no answer.

@@ -13,9 +13,9 @@ use sip_transport::tokio::local_addresses;
 use sip_transport::{Seed, TransportConfig, TransportKind, Transports};
 use tokio::sync::mpsc;
 
+use super::Server;
 use super::handler::{self, Handler, IncomingRequest};
 use super::listen::{self, ListenError, Place};
-use super::Server;
 use crate::auth::{Algorithm, AuthConfig, Authenticator};
 use crate::domain::Domains;
 use crate::location::{self, LocationStore};
@@ -31,7 +31,9 @@ use crate::users::{self, CredentialStore};
 #[non_exhaustive]
 pub enum BuildError {
     /// Nobody could register.
-    #[error("no credential store: give the server `store` or `credentials`, or `danger_without_authentication`")]
+    #[error(
+        "no credential store: give the server `store` or `credentials`, or `danger_without_authentication`"
+    )]
     NoCredentials,
     /// There is no address behind the places to listen at.
     #[error("no address to listen at: this machine has none of the family that was asked for")]
@@ -55,10 +57,15 @@ pub enum BuildError {
 }
 
 fn hint(error: &io::Error) -> &'static str {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the enum of the standard library is open")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the enum of the standard library is open"
+    )]
     match error.kind() {
         io::ErrorKind::AddrInUse => " (another program has it: stop that one, or use another port)",
-        io::ErrorKind::PermissionDenied => " (ports below 1024 are for privileged programs: use 5060 or higher)",
+        io::ErrorKind::PermissionDenied => {
+            " (ports below 1024 are for privileged programs: use 5060 or higher)"
+        }
         io::ErrorKind::AddrNotAvailable => " (this machine does not have the address)",
         _ => "",
     }
@@ -82,7 +89,10 @@ pub struct ServerBuilder {
 
 impl fmt::Debug for ServerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerBuilder").field("domains", &self.domains).field("places", &self.places).finish_non_exhaustive()
+        f.debug_struct("ServerBuilder")
+            .field("domains", &self.domains)
+            .field("places", &self.places)
+            .finish_non_exhaustive()
     }
 }
 
@@ -196,7 +206,10 @@ impl ServerBuilder {
     ///
     /// # Errors
     /// What is missing, or which address cannot be bound.
-    #[expect(clippy::unused_async, reason = "it needs a runtime, and a store may one day be opened here")]
+    #[expect(
+        clippy::unused_async,
+        reason = "it needs a runtime, and a store may one day be opened here"
+    )]
     pub async fn build(self) -> Result<Server, BuildError> {
         if self.credentials.is_none() && !self.without_authentication {
             return Err(BuildError::NoCredentials);
@@ -206,7 +219,11 @@ impl ServerBuilder {
             None => Seed::from_system().map_err(BuildError::Random)?,
         };
         let (places, moved) = find_places(&self.places, self.or_free_port)?;
-        let realm = self.realm.unwrap_or_else(|| self.domains.first().map_or_else(default_realm, |name| name.as_str().into()));
+        let realm = self.realm.unwrap_or_else(|| {
+            self.domains
+                .first()
+                .map_or_else(default_realm, |name| name.as_str().into())
+        });
         let mut domains = Domains::new(&realm);
         for name in &self.domains {
             domains.add_name(name);
@@ -221,14 +238,25 @@ impl ServerBuilder {
             }
             (!self.without_authentication).then(|| Authenticator::new(config, &seed.derive(label)))
         };
-        let handled: Vec<Method> = self.handlers.iter().map(|(method, _)| method.clone()).collect();
-        let registrar = Registrar::new(RegistrarConfig::new(domains.clone()), authenticator("registrar"), &seed);
+        let handled: Vec<Method> = self
+            .handlers
+            .iter()
+            .map(|(method, _)| method.clone())
+            .collect();
+        let registrar = Registrar::new(
+            RegistrarConfig::new(domains.clone()),
+            authenticator("registrar"),
+            &seed,
+        );
         let mut config = ProxyConfig::new(domains.clone());
         config.handled.clone_from(&handled);
         let proxy = Proxy::new(config, authenticator("proxy"), &seed);
         let parts = Parts {
             transports: Transports::new(TransportConfig::default(), seed.derive("transport")),
-            transactions: Transactions::new(TransactionConfig::default(), seed.derive("transaction")),
+            transactions: Transactions::new(
+                TransactionConfig::default(),
+                seed.derive("transaction"),
+            ),
             dialogs: None,
             registrar: Some(registrar),
             proxy: Some(proxy),
@@ -237,23 +265,54 @@ impl ServerBuilder {
         let mut hub = Hub::new(seed.derive("hub").rng());
         let (sender, requests) = mpsc::channel(1024);
         hub.take_requests(sender);
-        let location = self.location.unwrap_or_else(|| Arc::new(location::Memory::new()));
-        let services = Services { location: Some(location), credentials: self.credentials };
-        let (worker, handle) = Worker::bind(&listen::to_listen(&places), parts, hub, services).map_err(BuildError::Sockets)?;
+        let location = self
+            .location
+            .unwrap_or_else(|| Arc::new(location::Memory::new()));
+        let services = Services {
+            location: Some(location),
+            credentials: self.credentials,
+        };
+        let (worker, handle) = Worker::bind(&listen::to_listen(&places), parts, hub, services)
+            .map_err(BuildError::Sockets)?;
         // Ends with the worker, which has the other end of the channel.
         if !self.handlers.is_empty() {
-            tokio::spawn(handler::dispatch(self.handlers, requests, seed.derive("handlers").rng(), handle.clone()));
+            tokio::spawn(handler::dispatch(
+                self.handlers,
+                requests,
+                seed.derive("handlers").rng(),
+                handle.clone(),
+            ));
         }
-        Ok(Server { worker, handle, domains, moved, patience: self.patience })
+        Ok(Server {
+            worker,
+            handle,
+            domains,
+            moved,
+            patience: self.patience,
+        })
     }
 }
 
 /// The concrete addresses, free at this moment, and which port had to give way to which.
-fn find_places(asked: &[Place], or_free_port: bool) -> Result<(Vec<Place>, Option<(u16, u16)>), BuildError> {
-    const DEFAULT: [&str; 4] = ["udp:0.0.0.0:5060", "tcp:0.0.0.0:5060", "udp:[::]:5060", "tcp:[::]:5060"];
+fn find_places(
+    asked: &[Place],
+    or_free_port: bool,
+) -> Result<(Vec<Place>, Option<(u16, u16)>), BuildError> {
+    const DEFAULT: [&str; 4] = [
+        "udp:0.0.0.0:5060",
+        "tcp:0.0.0.0:5060",
+        "udp:[::]:5060",
+        "tcp:[::]:5060",
+    ];
     let machine = local_addresses();
     let places = if asked.is_empty() {
-        listen::expand(&DEFAULT.iter().filter_map(|text| Place::parse(text).ok()).collect::<Vec<_>>(), &machine)
+        listen::expand(
+            &DEFAULT
+                .iter()
+                .filter_map(|text| Place::parse(text).ok())
+                .collect::<Vec<_>>(),
+            &machine,
+        )
     } else {
         listen::expand(asked, &machine)
     };
@@ -265,7 +324,9 @@ fn find_places(asked: &[Place], or_free_port: bool) -> Result<(Vec<Place>, Optio
     if let Some(port) = listen::free_port(&places, 0) {
         places = listen::moved(&places, 0, port);
     }
-    let Some((place, error)) = listen::occupied(&places) else { return Ok((places, None)) };
+    let Some((place, error)) = listen::occupied(&places) else {
+        return Ok((places, None));
+    };
     let (kind, address) = (place.kind, place.addr);
     if or_free_port && error.kind() == io::ErrorKind::AddrInUse {
         if let Some(port) = listen::free_port(&places, address.port()) {
@@ -275,5 +336,9 @@ fn find_places(asked: &[Place], or_free_port: bool) -> Result<(Vec<Place>, Optio
             }
         }
     }
-    Err(BuildError::Bind { kind, address, error })
+    Err(BuildError::Bind {
+        kind,
+        address,
+        error,
+    })
 }

@@ -39,7 +39,9 @@ impl IncomingRequest {
     /// # Errors
     /// When the server has stopped.
     pub async fn respond(self, status: StatusCode) -> Result<(), Stopped> {
-        let response = Response::to(&self.request, status).to_tag(&self.tag).build();
+        let response = Response::to(&self.request, status)
+            .to_tag(&self.tag)
+            .build();
         match response {
             Ok(response) => self.respond_with(response).await,
             // Only a message without end has no response.
@@ -52,7 +54,9 @@ impl IncomingRequest {
     /// # Errors
     /// When the server has stopped.
     pub async fn respond_with(self, response: Response) -> Result<(), Stopped> {
-        let Self { id, tag, handle, .. } = self;
+        let Self {
+            id, tag, handle, ..
+        } = self;
         let mut response = response;
         response.headers_mut().set_to_tag(&tag);
         handle
@@ -92,8 +96,15 @@ pub(super) async fn dispatch(
 ) {
     let room = Arc::new(Semaphore::new(RUNNING));
     while let Some(incoming) = requests.recv().await {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
-        let Some((_, handler)) = handlers.iter().find(|(method, _)| method == incoming.request.method()) else { continue };
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
+            return;
+        };
+        let Some((_, handler)) = handlers
+            .iter()
+            .find(|(method, _)| method == incoming.request.method())
+        else {
+            continue;
+        };
         let request = IncomingRequest {
             id: incoming.id,
             source: incoming.flow.remote,

@@ -11,7 +11,9 @@ use sip_transport::tokio::Listen;
 #[non_exhaustive]
 pub enum ListenError {
     /// It has not the form.
-    #[error("{0:?} does not say where to listen: use udp:ADDRESS:PORT or tcp:ADDRESS:PORT, such as udp:0.0.0.0:5060 or tcp:[::1]:5060")]
+    #[error(
+        "{0:?} does not say where to listen: use udp:ADDRESS:PORT or tcp:ADDRESS:PORT, such as udp:0.0.0.0:5060 or tcp:[::1]:5060"
+    )]
     Form(Box<str>),
     /// The transport is not there.
     #[error("{0:?}: this server listens on udp and tcp")]
@@ -37,7 +39,10 @@ impl Place {
             _ => return Err(form()),
         };
         let addr = address.parse().or_else(|_| {
-            let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
+            let bare = address
+                .strip_prefix('[')
+                .and_then(|rest| rest.strip_suffix(']'))
+                .unwrap_or(address);
             bare.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 5060))
         });
         addr.map(|addr| Self { kind, addr }).map_err(|_| form())
@@ -50,12 +55,19 @@ pub(super) fn expand(places: &[Place], machine: &[IpAddr]) -> Vec<Place> {
     let mut all: Vec<Place> = Vec::new();
     for place in places {
         let ips: Vec<IpAddr> = if place.addr.ip().is_unspecified() {
-            machine.iter().copied().filter(|ip| ip.is_ipv4() == place.addr.is_ipv4()).collect()
+            machine
+                .iter()
+                .copied()
+                .filter(|ip| ip.is_ipv4() == place.addr.is_ipv4())
+                .collect()
         } else {
             vec![place.addr.ip()]
         };
         for ip in ips {
-            let one = Place { kind: place.kind, addr: SocketAddr::new(ip, place.addr.port()) };
+            let one = Place {
+                kind: place.kind,
+                addr: SocketAddr::new(ip, place.addr.port()),
+            };
             if !all.contains(&one) {
                 all.push(one);
             }
@@ -92,19 +104,28 @@ pub(super) fn occupied(places: &[Place]) -> Option<(Place, io::Error)> {
 
 /// A port that is free for all places that have the port `from`; one the system chooses.
 pub(super) fn free_port(places: &[Place], from: u16) -> Option<u16> {
-    let wanted: Vec<Place> = places.iter().copied().filter(|place| place.addr.port() == from).collect();
+    let wanted: Vec<Place> = places
+        .iter()
+        .copied()
+        .filter(|place| place.addr.port() == from)
+        .collect();
     let first = wanted.first()?;
     (0..32).find_map(|_| {
         let mut any = first.addr;
         any.set_port(0);
         let port = UdpSocket::bind(any).ok()?.local_addr().ok()?.port();
-        occupied(&moved(&wanted, from, port)).is_none().then_some(port)
+        occupied(&moved(&wanted, from, port))
+            .is_none()
+            .then_some(port)
     })
 }
 
 /// What the driver is to bind.
 pub(super) fn to_listen(places: &[Place]) -> Vec<Listen> {
-    places.iter().map(|place| Listen::new(place.kind, place.addr)).collect()
+    places
+        .iter()
+        .map(|place| Listen::new(place.kind, place.addr))
+        .collect()
 }
 
 #[cfg(test)]
@@ -114,30 +135,82 @@ mod tests {
     #[test]
     fn places_are_read() {
         let place = |text| Place::parse(text).map(|place| (place.kind, place.addr.to_string()));
-        assert_eq!(place("udp:192.0.2.1:5062"), Ok((TransportKind::Udp, "192.0.2.1:5062".into())));
-        assert_eq!(place("TCP:[::1]:5060"), Ok((TransportKind::Tcp, "[::1]:5060".into())));
-        assert_eq!(place("udp:0.0.0.0"), Ok((TransportKind::Udp, "0.0.0.0:5060".into())));
-        assert_eq!(place("udp:[::]"), Ok((TransportKind::Udp, "[::]:5060".into())));
-        for wrong in ["5060", "udp:example.com:5060", "udp:192.0.2.1:99999", "ftp:192.0.2.1:1"] {
+        assert_eq!(
+            place("udp:192.0.2.1:5062"),
+            Ok((TransportKind::Udp, "192.0.2.1:5062".into()))
+        );
+        assert_eq!(
+            place("TCP:[::1]:5060"),
+            Ok((TransportKind::Tcp, "[::1]:5060".into()))
+        );
+        assert_eq!(
+            place("udp:0.0.0.0"),
+            Ok((TransportKind::Udp, "0.0.0.0:5060".into()))
+        );
+        assert_eq!(
+            place("udp:[::]"),
+            Ok((TransportKind::Udp, "[::]:5060".into()))
+        );
+        for wrong in [
+            "5060",
+            "udp:example.com:5060",
+            "udp:192.0.2.1:99999",
+            "ftp:192.0.2.1:1",
+        ] {
             assert_eq!(Place::parse(wrong), Err(ListenError::Form(wrong.into())));
         }
-        assert!(Place::parse("tls:192.0.2.1:5061").unwrap_err().to_string().contains("udp and tcp"));
+        assert!(
+            Place::parse("tls:192.0.2.1:5061")
+                .unwrap_err()
+                .to_string()
+                .contains("udp and tcp")
+        );
     }
 
     #[test]
     fn a_wildcard_is_the_addresses_of_the_machine_each_once() {
-        let machine = ["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap(), "127.0.0.1".parse().unwrap()];
-        let places = [Place::parse("udp:127.0.0.1:5060").unwrap(), Place::parse("udp:0.0.0.0:5060").unwrap(), Place::parse("tcp:[::]:5061").unwrap()];
-        let all: Vec<_> = expand(&places, &machine).iter().map(|place| format!("{} {}", place.kind, place.addr)).collect();
-        assert_eq!(all, ["UDP 127.0.0.1:5060", "UDP 192.0.2.1:5060", "TCP [2001:db8::1]:5061"]);
+        let machine = [
+            "192.0.2.1".parse().unwrap(),
+            "2001:db8::1".parse().unwrap(),
+            "127.0.0.1".parse().unwrap(),
+        ];
+        let places = [
+            Place::parse("udp:127.0.0.1:5060").unwrap(),
+            Place::parse("udp:0.0.0.0:5060").unwrap(),
+            Place::parse("tcp:[::]:5061").unwrap(),
+        ];
+        let all: Vec<_> = expand(&places, &machine)
+            .iter()
+            .map(|place| format!("{} {}", place.kind, place.addr))
+            .collect();
+        assert_eq!(
+            all,
+            [
+                "UDP 127.0.0.1:5060",
+                "UDP 192.0.2.1:5060",
+                "TCP [2001:db8::1]:5061"
+            ]
+        );
     }
 
     #[test]
     fn a_port_that_is_taken_by_either_transport_is_left() {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
-        let places = [Place { kind: TransportKind::Udp, addr: SocketAddr::from(([127, 0, 0, 1], port)) }, Place { kind: TransportKind::Tcp, addr: taken.local_addr().unwrap() }];
-        assert_eq!(occupied(&places).map(|(place, error)| (place, error.kind())), Some((places[1], io::ErrorKind::AddrInUse)));
+        let places = [
+            Place {
+                kind: TransportKind::Udp,
+                addr: SocketAddr::from(([127, 0, 0, 1], port)),
+            },
+            Place {
+                kind: TransportKind::Tcp,
+                addr: taken.local_addr().unwrap(),
+            },
+        ];
+        assert_eq!(
+            occupied(&places).map(|(place, error)| (place, error.kind())),
+            Some((places[1], io::ErrorKind::AddrInUse))
+        );
         let free = free_port(&places, port).unwrap();
         assert_ne!(free, port);
         assert!(occupied(&moved(&places, port, free)).is_none());

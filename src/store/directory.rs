@@ -18,8 +18,15 @@ pub fn data_directory() -> Option<PathBuf> {
 #[must_use]
 pub fn default_realm() -> Box<str> {
     let name = host_name().unwrap_or_default();
-    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'));
-    if is_name { name.to_ascii_lowercase().into() } else { "localhost".into() }
+    let is_name = !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'));
+    if is_name {
+        name.to_ascii_lowercase().into()
+    } else {
+        "localhost".into()
+    }
 }
 
 #[cfg(unix)]
@@ -34,10 +41,15 @@ fn host_name() -> Option<String> {
 
 fn locate(os: &str, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     // The XDG base directory specification: a relative path is invalid and ignored. An empty one is relative too.
-    let path = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.has_root());
+    let path = |name: &str| {
+        variable(name)
+            .map(PathBuf::from)
+            .filter(|path| path.has_root())
+    };
     let base = match os {
         "macos" => path("HOME")?.join("Library").join("Application Support"),
-        "windows" => path("LOCALAPPDATA").or_else(|| Some(path("USERPROFILE")?.join("AppData").join("Local")))?,
+        "windows" => path("LOCALAPPDATA")
+            .or_else(|| Some(path("USERPROFILE")?.join("AppData").join("Local")))?,
         _ => path("XDG_DATA_HOME").or_else(|| Some(path("HOME")?.join(".local").join("share")))?,
     };
     Some(base.join("sip-stack"))
@@ -48,17 +60,42 @@ mod tests {
     use super::*;
 
     fn check(os: &str, environment: &[(&str, &str)], expected: Option<&str>) {
-        let variable = |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value));
+        let variable = |name: &str| {
+            environment
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| OsString::from(value))
+        };
         assert_eq!(locate(os, variable), expected.map(PathBuf::from));
     }
 
     #[test]
     fn each_platform_has_its_place() {
-        check("linux", &[("HOME", "/h"), ("XDG_DATA_HOME", "/x")], Some("/x/sip-stack"));
-        check("linux", &[("HOME", "/h"), ("XDG_DATA_HOME", "relative")], Some("/h/.local/share/sip-stack"));
-        check("linux", &[("HOME", "/h"), ("XDG_DATA_HOME", "")], Some("/h/.local/share/sip-stack"));
+        check(
+            "linux",
+            &[("HOME", "/h"), ("XDG_DATA_HOME", "/x")],
+            Some("/x/sip-stack"),
+        );
+        check(
+            "linux",
+            &[("HOME", "/h"), ("XDG_DATA_HOME", "relative")],
+            Some("/h/.local/share/sip-stack"),
+        );
+        check(
+            "linux",
+            &[("HOME", "/h"), ("XDG_DATA_HOME", "")],
+            Some("/h/.local/share/sip-stack"),
+        );
         check("linux", &[], None);
-        check("macos", &[("HOME", "/Users/h")], Some("/Users/h/Library/Application Support/sip-stack"));
-        check("windows", &[("LOCALAPPDATA", "/c/local")], Some("/c/local/sip-stack"));
+        check(
+            "macos",
+            &[("HOME", "/Users/h")],
+            Some("/Users/h/Library/Application Support/sip-stack"),
+        );
+        check(
+            "windows",
+            &[("LOCALAPPDATA", "/c/local")],
+            Some("/c/local/sip-stack"),
+        );
     }
 }

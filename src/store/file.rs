@@ -6,7 +6,10 @@ use std::io::{self, Read as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageError, TableDefinition};
+use redb::{
+    Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageError,
+    TableDefinition,
+};
 
 use super::OpenError;
 use crate::domain::Aor;
@@ -39,10 +42,16 @@ pub(super) struct Contents {
 /// Opens the file and reads all of it, so that damage shows now and not under a call.
 pub(super) fn open(path: &Path) -> Result<(Database, Contents), OpenError> {
     check_magic(path)?;
-    let unreadable = |reason: String| OpenError::Unreadable { path: path.to_owned(), reason };
+    let unreadable = |reason: String| OpenError::Unreadable {
+        path: path.to_owned(),
+        reason,
+    };
     // The library asserts in places where a damaged file can lead it; a damaged file is no bug of ours.
     let opened = catch_unwind(AssertUnwindSafe(|| {
-        let database = Database::builder().set_cache_size(CACHE).open(path).map_err(|error| map_open(path, error))?;
+        let database = Database::builder()
+            .set_cache_size(CACHE)
+            .open(path)
+            .map_err(|error| map_open(path, error))?;
         let contents = read(path, &database)?;
         Ok((database, contents))
     }));
@@ -52,67 +61,121 @@ pub(super) fn open(path: &Path) -> Result<(Database, Contents), OpenError> {
 fn check_magic(path: &Path) -> Result<(), OpenError> {
     let mut file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(OpenError::Missing(path.to_owned())),
-        Err(error) => return Err(OpenError::Io { path: path.to_owned(), error }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(OpenError::Missing(path.to_owned()));
+        }
+        Err(error) => {
+            return Err(OpenError::Io {
+                path: path.to_owned(),
+                error,
+            });
+        }
     };
     let mut start = [0; 4];
     match file.read_exact(&mut start) {
         Ok(()) if start == *MAGIC => Ok(()),
-        Ok(()) => Err(OpenError::Unreadable { path: path.to_owned(), reason: "it is not a data file of this program".to_owned() }),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            Err(OpenError::Unreadable { path: path.to_owned(), reason: "it is cut short".to_owned() })
-        }
-        Err(error) => Err(OpenError::Io { path: path.to_owned(), error }),
+        Ok(()) => Err(OpenError::Unreadable {
+            path: path.to_owned(),
+            reason: "it is not a data file of this program".to_owned(),
+        }),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(OpenError::Unreadable {
+            path: path.to_owned(),
+            reason: "it is cut short".to_owned(),
+        }),
+        Err(error) => Err(OpenError::Io {
+            path: path.to_owned(),
+            error,
+        }),
     }
 }
 
 fn map_open(path: &Path, error: DatabaseError) -> OpenError {
     match error {
         DatabaseError::DatabaseAlreadyOpen => OpenError::Locked(path.to_owned()),
-        DatabaseError::Storage(StorageError::Io(error)) if error.kind() != io::ErrorKind::InvalidData => {
-            OpenError::Io { path: path.to_owned(), error }
+        DatabaseError::Storage(StorageError::Io(error))
+            if error.kind() != io::ErrorKind::InvalidData =>
+        {
+            OpenError::Io {
+                path: path.to_owned(),
+                error,
+            }
         }
-        other => OpenError::Unreadable { path: path.to_owned(), reason: other.to_string() },
+        other => OpenError::Unreadable {
+            path: path.to_owned(),
+            reason: other.to_string(),
+        },
     }
 }
 
 /// Reads everything. A table that is not there is a file of another program: creation writes all three.
 fn read(path: &Path, database: &Database) -> Result<Contents, OpenError> {
     let failed = |error: redb::Error| match error {
-        redb::Error::TableDoesNotExist(_) | redb::Error::TableTypeMismatch { .. } => OpenError::Foreign(path.to_owned()),
-        redb::Error::Io(error) => OpenError::Io { path: path.to_owned(), error },
-        other => OpenError::Unreadable { path: path.to_owned(), reason: other.to_string() },
+        redb::Error::TableDoesNotExist(_) | redb::Error::TableTypeMismatch { .. } => {
+            OpenError::Foreign(path.to_owned())
+        }
+        redb::Error::Io(error) => OpenError::Io {
+            path: path.to_owned(),
+            error,
+        },
+        other => OpenError::Unreadable {
+            path: path.to_owned(),
+            reason: other.to_string(),
+        },
     };
-    let transaction = database.begin_read().map_err(|error| failed(error.into()))?;
-    let meta = transaction.open_table(META).map_err(|error| failed(error.into()))?;
+    let transaction = database
+        .begin_read()
+        .map_err(|error| failed(error.into()))?;
+    let meta = transaction
+        .open_table(META)
+        .map_err(|error| failed(error.into()))?;
     let value = |key: &str| -> Result<Option<Box<str>>, OpenError> {
-        Ok(meta.get(key).map_err(|error| failed(error.into()))?.map(|value| Box::from(value.value())))
+        Ok(meta
+            .get(key)
+            .map_err(|error| failed(error.into()))?
+            .map(|value| Box::from(value.value())))
     };
     if value("program")?.as_deref() != Some(PROGRAM) {
         return Err(OpenError::Foreign(path.to_owned()));
     }
-    let format = value("format")?.and_then(|format| format.parse().ok()).unwrap_or(0);
+    let format = value("format")?
+        .and_then(|format| format.parse().ok())
+        .unwrap_or(0);
     if format != FORMAT {
-        return Err(OpenError::Format { path: path.to_owned(), found: format });
+        return Err(OpenError::Format {
+            path: path.to_owned(),
+            found: format,
+        });
     }
-    let bad = |reason: String| OpenError::Unreadable { path: path.to_owned(), reason };
+    let bad = |reason: String| OpenError::Unreadable {
+        path: path.to_owned(),
+        reason,
+    };
     let realm = value("realm")?.ok_or_else(|| bad("it has no realm".to_owned()))?;
     let mut users = BTreeMap::new();
-    let table = transaction.open_table(USERS).map_err(|error| failed(error.into()))?;
+    let table = transaction
+        .open_table(USERS)
+        .map_err(|error| failed(error.into()))?;
     for row in table.iter().map_err(|error| failed(error.into()))? {
         let (key, value) = row.map_err(|error| failed(error.into()))?;
-        let hashes = serde_json::from_slice(value.value()).map_err(|_| bad(format!("the entry of user {:?} is damaged", key.value())))?;
+        let hashes = serde_json::from_slice(value.value())
+            .map_err(|_| bad(format!("the entry of user {:?} is damaged", key.value())))?;
         users.insert(Box::from(key.value()), hashes);
     }
     let mut bindings = HashMap::new();
-    let table = transaction.open_table(BINDINGS).map_err(|error| failed(error.into()))?;
+    let table = transaction
+        .open_table(BINDINGS)
+        .map_err(|error| failed(error.into()))?;
     for row in table.iter().map_err(|error| failed(error.into()))? {
         let (key, value) = row.map_err(|error| failed(error.into()))?;
         let damaged = || bad(format!("the bindings of {:?} are damaged", key.value()));
         let list: Vec<Binding> = serde_json::from_slice(value.value()).map_err(|_| damaged())?;
         bindings.insert(Aor::from_stored(key.value()).ok_or_else(damaged)?, list);
     }
-    Ok(Contents { realm, bindings, users })
+    Ok(Contents {
+        realm,
+        bindings,
+        users,
+    })
 }
 
 /// Creates the file under another name, whole and on the disk, and only then gives it its name: a file of this name is
@@ -122,7 +185,10 @@ pub(super) fn create(path: &Path, realm: &str) -> Result<(), OpenError> {
         let path = path.to_owned();
         move |error| OpenError::Io { path, error }
     };
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_owned);
+    let directory = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .map_or_else(|| PathBuf::from("."), Path::to_owned);
     create_directory(&directory).map_err(io(&directory))?;
     if path.exists() {
         return Err(OpenError::Exists(path.to_owned()));
@@ -130,16 +196,22 @@ pub(super) fn create(path: &Path, realm: &str) -> Result<(), OpenError> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(format!(".{}.new", std::process::id()));
     let draft = PathBuf::from(draft);
-    let made = create_private(&draft).map_err(io(&draft)).and_then(|()| write_empty(&draft, realm)).and_then(|()| {
-        // A link fails if another process was faster; a rename would replace its file.
-        fs::hard_link(&draft, path).map_err(|error| {
-            if error.kind() == io::ErrorKind::AlreadyExists {
-                OpenError::Exists(path.to_owned())
-            } else {
-                OpenError::Io { path: path.to_owned(), error }
-            }
-        })
-    });
+    let made = create_private(&draft)
+        .map_err(io(&draft))
+        .and_then(|()| write_empty(&draft, realm))
+        .and_then(|()| {
+            // A link fails if another process was faster; a rename would replace its file.
+            fs::hard_link(&draft, path).map_err(|error| {
+                if error.kind() == io::ErrorKind::AlreadyExists {
+                    OpenError::Exists(path.to_owned())
+                } else {
+                    OpenError::Io {
+                        path: path.to_owned(),
+                        error,
+                    }
+                }
+            })
+        });
     // Whatever became of it, the draft has no further use, and nothing reads it if it stays.
     let _ = fs::remove_file(&draft);
     made?;
@@ -148,8 +220,14 @@ pub(super) fn create(path: &Path, realm: &str) -> Result<(), OpenError> {
 
 fn write_empty(path: &Path, realm: &str) -> Result<(), OpenError> {
     let failed = |error: redb::Error| match error {
-        redb::Error::Io(error) => OpenError::Io { path: path.to_owned(), error },
-        other => OpenError::Unreadable { path: path.to_owned(), reason: other.to_string() },
+        redb::Error::Io(error) => OpenError::Io {
+            path: path.to_owned(),
+            error,
+        },
+        other => OpenError::Unreadable {
+            path: path.to_owned(),
+            reason: other.to_string(),
+        },
     };
     let write = || -> Result<(), redb::Error> {
         let database = Database::builder().set_cache_size(CACHE).create(path)?;
@@ -190,5 +268,9 @@ fn create_private(path: &Path) -> io::Result<()> {
 
 /// The name of a new file is durable when its directory is.
 fn sync_directory(path: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
+    if cfg!(unix) {
+        File::open(path)?.sync_all()
+    } else {
+        Ok(())
+    }
 }

@@ -10,7 +10,11 @@ fn path(directory: &tempfile::TempDir) -> PathBuf {
 }
 
 fn update(cseq: u32, contact: &str, expires: u32) -> BindingUpdate {
-    BindingUpdate::new("call", cseq, Change::Contacts(vec![ContactUpdate::new(contact, expires)]))
+    BindingUpdate::new(
+        "call",
+        cseq,
+        Change::Contacts(vec![ContactUpdate::new(contact, expires)]),
+    )
 }
 
 fn now() -> SystemTime {
@@ -23,16 +27,28 @@ async fn bindings_and_users_are_there_after_reopening() {
     let aor = Aor::new("alice", "example.com");
     {
         let file = DataFile::create(&path(&directory), "example.com").unwrap();
-        users::Embedded::new(file.clone()).add("alice", "secret").await.unwrap();
-        let outcome = Embedded::new(file).update(&aor, update(1, "sip:alice@192.0.2.1", 60), now()).await.unwrap();
+        users::Embedded::new(file.clone())
+            .add("alice", "secret")
+            .await
+            .unwrap();
+        let outcome = Embedded::new(file)
+            .update(&aor, update(1, "sip:alice@192.0.2.1", 60), now())
+            .await
+            .unwrap();
         assert!(matches!(outcome, UpdateOutcome::Stored(list) if list.len() == 1));
     }
     let file = DataFile::open(&path(&directory)).unwrap();
-    let bindings = Embedded::new(file.clone()).lookup(&aor, now()).await.unwrap();
+    let bindings = Embedded::new(file.clone())
+        .lookup(&aor, now())
+        .await
+        .unwrap();
     assert_eq!(bindings.len(), 1);
     assert_eq!(bindings[0].remaining(now()), 60);
     assert_eq!(&*bindings[0].call_id, "call");
-    let hashes = users::Embedded::new(file).credential("alice", "example.com").await.unwrap();
+    let hashes = users::Embedded::new(file)
+        .credential("alice", "example.com")
+        .await
+        .unwrap();
     assert_eq!(hashes, Some(Ha1s::new("alice", "example.com", "secret")));
 }
 
@@ -41,12 +57,21 @@ async fn what_waits_together_is_committed_in_order() {
     let directory = tempfile::tempdir().unwrap();
     let store = Embedded::open(path(&directory)).unwrap();
     let aor = Aor::new("alice", "h");
-    let waiting: Vec<_> = (1..200).map(|n| store.update(&aor, update(n, "sip:alice@192.0.2.1", n), now())).collect();
+    let waiting: Vec<_> = (1..200)
+        .map(|n| store.update(&aor, update(n, "sip:alice@192.0.2.1", n), now()))
+        .collect();
     for (n, answer) in (1_u32..).zip(waiting) {
-        let UpdateOutcome::Stored(list) = answer.await.unwrap() else { panic!("update {n}") };
+        let UpdateOutcome::Stored(list) = answer.await.unwrap() else {
+            panic!("update {n}")
+        };
         assert_eq!((list.len(), list[0].remaining(now())), (1, n));
     }
-    assert_eq!(store.update(&aor, update(7, "sip:alice@192.0.2.1", 9), now()).await, Ok(UpdateOutcome::OutOfOrder));
+    assert_eq!(
+        store
+            .update(&aor, update(7, "sip:alice@192.0.2.1", 9), now())
+            .await,
+        Ok(UpdateOutcome::OutOfOrder)
+    );
 }
 
 #[tokio::test]
@@ -55,10 +80,20 @@ async fn a_removed_user_is_not_reached_any_more() {
     let file = DataFile::create(&path(&directory), "h").unwrap();
     let (users, bindings) = (users::Embedded::new(file.clone()), Embedded::new(file));
     users.add("alice", "x").await.unwrap();
-    bindings.update(&Aor::new("alice", "h"), update(1, "sip:a@192.0.2.1", 60), now()).await.unwrap();
+    bindings
+        .update(
+            &Aor::new("alice", "h"),
+            update(1, "sip:a@192.0.2.1", 60),
+            now(),
+        )
+        .await
+        .unwrap();
     assert_eq!(users.remove("alice").await, Ok(true));
     assert_eq!(users.remove("alice").await, Ok(false));
-    assert_eq!(bindings.lookup(&Aor::new("alice", "h"), now()).await, Ok(vec![]));
+    assert_eq!(
+        bindings.lookup(&Aor::new("alice", "h"), now()).await,
+        Ok(vec![])
+    );
 }
 
 #[test]
@@ -71,12 +106,21 @@ fn no_file_that_is_not_ours_is_opened_or_replaced() {
         (&b""[..], "cut short"),
         (b"re", "cut short"),
         (b"[server]\nlisten = 5060\n", "not a data file"),
-        (b"redb and then nothing of the kind that follows in such a file, at all", "cannot be read"),
+        (
+            b"redb and then nothing of the kind that follows in such a file, at all",
+            "cannot be read",
+        ),
     ] {
         fs::write(&path, contents).unwrap();
         let error = DataFile::open_or_create(&path, "h").unwrap_err();
-        assert!(matches!(error, OpenError::Unreadable { .. } | OpenError::Io { .. }), "{error:?}");
-        assert!(error.to_string().contains(says) || matches!(error, OpenError::Io { .. }), "{error}");
+        assert!(
+            matches!(error, OpenError::Unreadable { .. } | OpenError::Io { .. }),
+            "{error:?}"
+        );
+        assert!(
+            error.to_string().contains(says) || matches!(error, OpenError::Io { .. }),
+            "{error}"
+        );
         assert_eq!(fs::read(&path).unwrap(), contents, "the file is as it was");
     }
 }
@@ -87,7 +131,11 @@ fn a_database_of_another_program_is_refused() {
     let path = directory.path().join("sip.redb");
     let other = redb::Database::create(&path).unwrap();
     let transaction = other.begin_write().unwrap();
-    transaction.open_table(redb::TableDefinition::<u64, u64>::new("t")).unwrap().insert(1, 2).unwrap();
+    transaction
+        .open_table(redb::TableDefinition::<u64, u64>::new("t"))
+        .unwrap()
+        .insert(1, 2)
+        .unwrap();
     transaction.commit().unwrap();
     assert!(matches!(DataFile::open(&path), Err(OpenError::Locked(_))));
     drop(other);
@@ -101,11 +149,18 @@ async fn a_file_of_another_format_is_refused() {
     drop(DataFile::create(&path, "h").unwrap());
     let database = redb::Database::open(&path).unwrap();
     let transaction = database.begin_write().unwrap();
-    transaction.open_table(file::META).unwrap().insert("format", "99").unwrap();
+    transaction
+        .open_table(file::META)
+        .unwrap()
+        .insert("format", "99")
+        .unwrap();
     transaction.commit().unwrap();
     drop(database);
     let error = DataFile::open(&path).unwrap_err();
-    assert!(matches!(error, OpenError::Format { found: 99, .. }), "{error}");
+    assert!(
+        matches!(error, OpenError::Format { found: 99, .. }),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -116,13 +171,20 @@ async fn a_file_that_was_cut_short_is_refused_at_every_length() {
         let store = Embedded::open(&path).unwrap();
         for n in 0..300 {
             let aor = Aor::new(&format!("user{n}"), "h");
-            store.update(&aor, update(1, "sip:a@192.0.2.1;some=parameter", 60), now()).await.unwrap();
+            store
+                .update(&aor, update(1, "sip:a@192.0.2.1;some=parameter", 60), now())
+                .await
+                .unwrap();
         }
     }
     let whole = fs::read(&path).unwrap();
     for part in [0, 3, 100, 511, 4096, 8192, whole.len() / 8, whole.len() / 2] {
         fs::write(&path, &whole[..part.min(whole.len() - 1)]).unwrap();
-        assert!(DataFile::open_or_create(&path, "h").is_err(), "opened {part} of {} bytes", whole.len());
+        assert!(
+            DataFile::open_or_create(&path, "h").is_err(),
+            "opened {part} of {} bytes",
+            whole.len()
+        );
     }
     fs::write(&path, &whole).unwrap();
     assert_eq!(Embedded::open(&path).unwrap().len(), Some(300));
@@ -135,10 +197,19 @@ async fn a_damaged_entry_is_named() {
     drop(DataFile::create(&path, "h").unwrap());
     let database = redb::Database::open(&path).unwrap();
     let transaction = database.begin_write().unwrap();
-    transaction.open_table(file::USERS).unwrap().insert("bob", &b"{not json"[..]).unwrap();
+    transaction
+        .open_table(file::USERS)
+        .unwrap()
+        .insert("bob", &b"{not json"[..])
+        .unwrap();
     transaction.commit().unwrap();
     drop(database);
-    assert!(DataFile::open(&path).unwrap_err().to_string().contains("user \"bob\""));
+    assert!(
+        DataFile::open(&path)
+            .unwrap_err()
+            .to_string()
+            .contains("user \"bob\"")
+    );
 }
 
 /// A copy of the file while it is open is what the death of the process leaves: no clean close, what was answered is there.
@@ -148,7 +219,14 @@ async fn what_was_answered_is_in_the_file_without_a_clean_close() {
     let path = path(&directory);
     let store = Embedded::open(&path).unwrap();
     for n in 0..20 {
-        store.update(&Aor::new(&format!("user{n}"), "h"), update(1, "sip:a@192.0.2.1", 60), now()).await.unwrap();
+        store
+            .update(
+                &Aor::new(&format!("user{n}"), "h"),
+                update(1, "sip:a@192.0.2.1", 60),
+                now(),
+            )
+            .await
+            .unwrap();
     }
     let copy = directory.path().join("copy.redb");
     fs::copy(&path, &copy).unwrap();
@@ -162,8 +240,25 @@ fn the_file_is_for_its_owner_only() {
     let directory = tempfile::tempdir().unwrap();
     let path = path(&directory);
     drop(DataFile::create(&path, "h").unwrap());
-    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
-    assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no draft stays");
-    assert!(matches!(DataFile::create(&path, "h"), Err(OpenError::Exists(_))));
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    assert_eq!(
+        fs::metadata(path.parent().unwrap())
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777,
+        0o700
+    );
+    assert_eq!(
+        fs::read_dir(path.parent().unwrap()).unwrap().count(),
+        1,
+        "no draft stays"
+    );
+    assert!(matches!(
+        DataFile::create(&path, "h"),
+        Err(OpenError::Exists(_))
+    ));
 }

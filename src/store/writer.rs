@@ -23,8 +23,17 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// What is asked of the writer.
 pub(super) enum Job {
-    Update { aor: Aor, update: BindingUpdate, now: SystemTime, reply: Reply<UpdateOutcome> },
-    User { name: Box<str>, hashes: Option<Ha1s>, reply: Reply<bool> },
+    Update {
+        aor: Aor,
+        update: BindingUpdate,
+        now: SystemTime,
+        reply: Reply<UpdateOutcome>,
+    },
+    User {
+        name: Box<str>,
+        hashes: Option<Ha1s>,
+        reply: Reply<bool>,
+    },
 }
 
 pub(super) struct Writer {
@@ -49,7 +58,11 @@ enum Pending {
 
 impl Writer {
     pub(super) fn new(path: &Path, database: Database, index: Arc<Index>) -> Self {
-        Self { path: path.to_owned(), database: Some(database), index }
+        Self {
+            path: path.to_owned(),
+            database: Some(database),
+            index,
+        }
     }
 
     /// Serves until every [`DataFile`](super::DataFile) is gone.
@@ -58,7 +71,9 @@ impl Writer {
         loop {
             match queue.recv_timeout(SWEEP.saturating_sub(swept.elapsed())) {
                 Ok(first) => {
-                    let jobs = std::iter::once(first).chain(queue.try_iter().take(BATCH - 1)).collect();
+                    let jobs = std::iter::once(first)
+                        .chain(queue.try_iter().take(BATCH - 1))
+                        .collect();
                     self.batch(jobs);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -79,7 +94,10 @@ impl Writer {
             return;
         }
         let mut changes = Changes::default();
-        let pending: Vec<Pending> = jobs.into_iter().map(|job| self.decide(job, &mut changes)).collect();
+        let pending: Vec<Pending> = jobs
+            .into_iter()
+            .map(|job| self.decide(job, &mut changes))
+            .collect();
         let result = self.commit(changes);
         for pending in pending {
             // Who asked may have gone.
@@ -95,11 +113,20 @@ impl Writer {
     /// Decides one job on what is committed and what the jobs before it in the batch changed.
     fn decide(&self, job: Job, changes: &mut Changes) -> Pending {
         match job {
-            Job::Update { aor, update, now, reply } => {
+            Job::Update {
+                aor,
+                update,
+                now,
+                reply,
+            } => {
                 let outcome = match changes.bindings.get(&aor) {
                     Some(bindings) => apply(bindings, &update, now),
                     None => {
-                        let index = self.index.bindings.read().unwrap_or_else(PoisonError::into_inner);
+                        let index = self
+                            .index
+                            .bindings
+                            .read()
+                            .unwrap_or_else(PoisonError::into_inner);
                         apply(index.get(&aor).map_or(&[], Vec::as_slice), &update, now)
                     }
                 };
@@ -108,14 +135,33 @@ impl Writer {
                 }
                 Pending::Update(reply, outcome)
             }
-            Job::User { name, hashes, reply } => {
-                let index = self.index.users.read().unwrap_or_else(PoisonError::into_inner);
-                let was_there = changes.users.get(&name).map_or_else(|| index.contains_key(&name), Option::is_some);
+            Job::User {
+                name,
+                hashes,
+                reply,
+            } => {
+                let index = self
+                    .index
+                    .users
+                    .read()
+                    .unwrap_or_else(PoisonError::into_inner);
+                let was_there = changes
+                    .users
+                    .get(&name)
+                    .map_or_else(|| index.contains_key(&name), Option::is_some);
                 if hashes.is_none() && was_there {
                     // Who is no user any more is not reached any more.
-                    let bindings = self.index.bindings.read().unwrap_or_else(PoisonError::into_inner);
-                    let theirs: Vec<Aor> =
-                        bindings.keys().chain(changes.bindings.keys()).filter(|aor| aor.user() == &*name).cloned().collect();
+                    let bindings = self
+                        .index
+                        .bindings
+                        .read()
+                        .unwrap_or_else(PoisonError::into_inner);
+                    let theirs: Vec<Aor> = bindings
+                        .keys()
+                        .chain(changes.bindings.keys())
+                        .filter(|aor| aor.user() == &*name)
+                        .cloned()
+                        .collect();
                     for aor in theirs {
                         changes.bindings.insert(aor, Vec::new());
                     }
@@ -142,7 +188,11 @@ impl Writer {
             self.database = None;
             return Err(StoreError::Failed(error.to_string().into()));
         }
-        let mut bindings = self.index.bindings.write().unwrap_or_else(PoisonError::into_inner);
+        let mut bindings = self
+            .index
+            .bindings
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         for (aor, list) in changes.bindings {
             if list.is_empty() {
                 bindings.remove(&aor);
@@ -151,7 +201,11 @@ impl Writer {
             }
         }
         drop(bindings);
-        let mut users = self.index.users.write().unwrap_or_else(PoisonError::into_inner);
+        let mut users = self
+            .index
+            .users
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         for (name, hashes) in changes.users {
             match hashes {
                 Some(hashes) => drop(users.insert(name, hashes)),
@@ -166,9 +220,18 @@ impl Writer {
         if self.database.is_some() {
             return Ok(());
         }
-        let (database, contents) = file::open(&self.path).map_err(|error| StoreError::Failed(error.to_string().into()))?;
-        *self.index.bindings.write().unwrap_or_else(PoisonError::into_inner) = contents.bindings;
-        *self.index.users.write().unwrap_or_else(PoisonError::into_inner) = contents.users;
+        let (database, contents) =
+            file::open(&self.path).map_err(|error| StoreError::Failed(error.to_string().into()))?;
+        *self
+            .index
+            .bindings
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = contents.bindings;
+        *self
+            .index
+            .users
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = contents.users;
         self.database = Some(database);
         tracing::info!(path = %self.path.display(), "the data file can be written again");
         Ok(())
@@ -179,12 +242,19 @@ impl Writer {
         if self.reopen().is_err() {
             return;
         }
-        let index = self.index.bindings.read().unwrap_or_else(PoisonError::into_inner);
+        let index = self
+            .index
+            .bindings
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         let expired = expired(&index, now);
         drop(index);
         if !expired.is_empty() {
             // A failure was logged; the next sweep comes.
-            let _ = self.commit(Changes { bindings: expired, users: BTreeMap::new() });
+            let _ = self.commit(Changes {
+                bindings: expired,
+                users: BTreeMap::new(),
+            });
         }
     }
 }
@@ -194,7 +264,13 @@ fn expired(index: &HashMap<Aor, Vec<Binding>>, now: SystemTime) -> BTreeMap<Aor,
     let mut changes = BTreeMap::new();
     for (aor, list) in index {
         if list.iter().any(|binding| !binding.is_live(now)) {
-            changes.insert(aor.clone(), list.iter().filter(|binding| binding.is_live(now)).cloned().collect());
+            changes.insert(
+                aor.clone(),
+                list.iter()
+                    .filter(|binding| binding.is_live(now))
+                    .cloned()
+                    .collect(),
+            );
         }
     }
     changes
@@ -202,7 +278,9 @@ fn expired(index: &HashMap<Aor, Vec<Binding>>, now: SystemTime) -> BTreeMap<Aor,
 
 fn write(database: &Database, changes: &Changes) -> Result<(), redb::Error> {
     let mut transaction = database.begin_write()?;
-    transaction.set_durability(Durability::Immediate).map_err(redb::Error::from)?;
+    transaction
+        .set_durability(Durability::Immediate)
+        .map_err(redb::Error::from)?;
     {
         let mut table = transaction.open_table(file::BINDINGS)?;
         for (aor, list) in &changes.bindings {
@@ -242,14 +320,24 @@ mod tests {
     #[test]
     fn a_sweep_keeps_what_is_live() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(100);
-        let binding = |at: u64| Binding::new("sip:a@h", SystemTime::UNIX_EPOCH + Duration::from_secs(at), "c", 1);
+        let binding = |at: u64| {
+            Binding::new(
+                "sip:a@h",
+                SystemTime::UNIX_EPOCH + Duration::from_secs(at),
+                "c",
+                1,
+            )
+        };
         let index = HashMap::from([
             (Aor::new("live", "h"), vec![binding(200)]),
             (Aor::new("half", "h"), vec![binding(50), binding(200)]),
             (Aor::new("dead", "h"), vec![binding(100)]),
         ]);
         let changes = expired(&index, now);
-        let left: Vec<_> = changes.iter().map(|(aor, list)| (aor.user(), list.len())).collect();
+        let left: Vec<_> = changes
+            .iter()
+            .map(|(aor, list)| (aor.user(), list.len()))
+            .collect();
         assert_eq!(left, [("dead", 0), ("half", 1)]);
     }
 }

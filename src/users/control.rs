@@ -83,28 +83,49 @@ impl Request {
     /// Does what is asked, on the users of an open file.
     pub async fn apply(&self, users: &Embedded) -> Reply {
         let result = match self {
-            Self::Add { users: list, replace: true } => users.import(list).await.map_err(|error| error.to_string()),
-            Self::Add { users: list, replace: false } => add(users, list).await,
-            Self::Passwd { name, password } => {
-                users.set_password(name, password).await.map(|()| 0).map_err(|error| error.to_string())
-            }
+            Self::Add {
+                users: list,
+                replace: true,
+            } => users.import(list).await.map_err(|error| error.to_string()),
+            Self::Add {
+                users: list,
+                replace: false,
+            } => add(users, list).await,
+            Self::Passwd { name, password } => users
+                .set_password(name, password)
+                .await
+                .map(|()| 0)
+                .map_err(|error| error.to_string()),
             Self::Remove { name } => match users.remove(name).await {
                 Ok(true) => Ok(0),
                 Ok(false) => Err(super::UserError::Unknown(name.clone()).to_string()),
                 Err(error) => Err(error.to_string()),
             },
-            Self::List => return Reply::Users { names: users.names(), realm: users.realm().into() },
+            Self::List => {
+                return Reply::Users {
+                    names: users.names(),
+                    realm: users.realm().into(),
+                };
+            }
         };
         match result {
-            Ok(added) => Reply::Done { added, realm: users.realm().into() },
-            Err(message) => Reply::Error { message: message.into() },
+            Ok(added) => Reply::Done {
+                added,
+                realm: users.realm().into(),
+            },
+            Err(message) => Reply::Error {
+                message: message.into(),
+            },
         }
     }
 }
 
 async fn add(users: &Embedded, list: &[(Box<str>, Box<str>)]) -> Result<usize, String> {
     for (name, password) in list {
-        users.add(name, password).await.map_err(|error| error.to_string())?;
+        users
+            .add(name, password)
+            .await
+            .map_err(|error| error.to_string())?;
     }
     Ok(list.len())
 }
@@ -140,7 +161,11 @@ impl Control {
         }
         let listener = tokio::net::UnixListener::bind(&path)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-        Ok(Self { listener, path, users })
+        Ok(Self {
+            listener,
+            path,
+            users,
+        })
     }
 
     /// Serves clients, until it is dropped.
@@ -188,7 +213,9 @@ async fn client(stream: tokio::net::UnixStream, users: &Embedded) -> io::Result<
         }
         let reply = match serde_json::from_slice::<Request>(&line) {
             Ok(request) => request.apply(users).await,
-            Err(_) => Reply::Error { message: "the server does not know this request: is it of another version?".into() },
+            Err(_) => Reply::Error {
+                message: "the server does not know this request: is it of another version?".into(),
+            },
         };
         let mut text = serde_json::to_vec(&reply)?;
         text.push(b'\n');
@@ -205,7 +232,14 @@ pub async fn ask(directory: &Path, request: &Request) -> io::Result<Option<Reply
     use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
     let stream = match tokio::net::UnixStream::connect(directory.join(SOCKET)).await {
         Ok(stream) => stream,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => return Ok(None),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+            ) =>
+        {
+            return Ok(None);
+        }
         Err(error) => return Err(error),
     };
     let (read, mut write) = stream.into_split();
@@ -213,7 +247,10 @@ pub async fn ask(directory: &Path, request: &Request) -> io::Result<Option<Reply
     text.push(b'\n');
     write.write_all(&text).await?;
     let mut line = Vec::new();
-    BufReader::new(read).take(LINE).read_until(b'\n', &mut line).await?;
+    BufReader::new(read)
+        .take(LINE)
+        .read_until(b'\n', &mut line)
+        .await?;
     Ok(Some(serde_json::from_slice(&line)?))
 }
 
@@ -235,21 +272,49 @@ mod tests {
     async fn users_of_a_running_server_are_reached_through_its_socket() {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(ask(directory.path(), &Request::List).await.unwrap(), None);
-        let users = Embedded::new(DataFile::create(&directory.path().join("sip.redb"), "h").unwrap());
+        let users =
+            Embedded::new(DataFile::create(&directory.path().join("sip.redb"), "h").unwrap());
         let control = Control::bind(directory.path(), users.clone()).unwrap();
         let server = tokio::spawn(control.serve());
-        let add = Request::Add { users: vec![("alice".into(), "secret".into())], replace: false };
-        assert_eq!(ask(directory.path(), &add).await.unwrap(), Some(Reply::Done { added: 1, realm: "h".into() }));
+        let add = Request::Add {
+            users: vec![("alice".into(), "secret".into())],
+            replace: false,
+        };
+        assert_eq!(
+            ask(directory.path(), &add).await.unwrap(),
+            Some(Reply::Done {
+                added: 1,
+                realm: "h".into()
+            })
+        );
         assert!(users.contains("alice"));
         let again = ask(directory.path(), &add).await.unwrap().unwrap();
         assert!(matches!(again, Reply::Error { message } if message.contains("already")));
-        let list = ask(directory.path(), &Request::List).await.unwrap().unwrap();
-        assert_eq!(list, Reply::Users { names: vec!["alice".into()], realm: "h".into() });
-        let remove = Request::Remove { name: "alice".into() };
-        assert!(matches!(ask(directory.path(), &remove).await.unwrap(), Some(Reply::Done { .. })));
+        let list = ask(directory.path(), &Request::List)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            list,
+            Reply::Users {
+                names: vec!["alice".into()],
+                realm: "h".into()
+            }
+        );
+        let remove = Request::Remove {
+            name: "alice".into(),
+        };
+        assert!(matches!(
+            ask(directory.path(), &remove).await.unwrap(),
+            Some(Reply::Done { .. })
+        ));
         assert!(!format!("{add:?}").contains("secret"));
         server.abort();
         let _ = server.await;
-        assert_eq!(ask(directory.path(), &Request::List).await.unwrap(), None, "the socket is gone with the server");
+        assert_eq!(
+            ask(directory.path(), &Request::List).await.unwrap(),
+            None,
+            "the socket is gone with the server"
+        );
     }
 }

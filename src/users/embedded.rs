@@ -48,13 +48,25 @@ impl Embedded {
     /// The names of all users, in order.
     #[must_use]
     pub fn names(&self) -> Vec<Box<str>> {
-        self.file.index().users.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+        self.file
+            .index()
+            .users
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .keys()
+            .cloned()
+            .collect()
     }
 
     /// Is there a user of this name?
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
-        self.file.index().users.read().unwrap_or_else(PoisonError::into_inner).contains_key(name)
+        self.file
+            .index()
+            .users
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains_key(name)
     }
 
     /// Adds a user. It is on the disk when this returns.
@@ -117,15 +129,29 @@ impl Embedded {
         if password.is_empty() {
             return Err(UserError::EmptyPassword);
         }
-        self.file.write_user(name.into(), Some(Ha1s::new(name, self.realm(), password))).await?;
+        self.file
+            .write_user(name.into(), Some(Ha1s::new(name, self.realm(), password)))
+            .await?;
         Ok(())
     }
 }
 
 impl CredentialStore for Embedded {
-    fn credential(&self, username: &str, realm: &str) -> BoxFuture<Result<Option<Ha1s>, StoreError>> {
-        let users = self.file.index().users.read().unwrap_or_else(PoisonError::into_inner);
-        let found = users.get(username).filter(|_| realm == self.realm()).cloned();
+    fn credential(
+        &self,
+        username: &str,
+        realm: &str,
+    ) -> BoxFuture<Result<Option<Ha1s>, StoreError>> {
+        let users = self
+            .file
+            .index()
+            .users
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let found = users
+            .get(username)
+            .filter(|_| realm == self.realm())
+            .cloned();
         Box::pin(std::future::ready(Ok(found)))
     }
 }
@@ -140,14 +166,29 @@ mod tests {
         let path = directory.path().join("sip.redb");
         let users = Embedded::new(DataFile::create(&path, "h").unwrap());
         users.add("alice", "one").await.unwrap();
-        assert_eq!(users.add("alice", "two").await, Err(UserError::Exists("alice".into())));
-        assert_eq!(users.add("a b", "two").await, Err(UserError::Name(NameError::Character(' '))));
+        assert_eq!(
+            users.add("alice", "two").await,
+            Err(UserError::Exists("alice".into()))
+        );
+        assert_eq!(
+            users.add("a b", "two").await,
+            Err(UserError::Name(NameError::Character(' ')))
+        );
         assert_eq!(users.add("bob", "").await, Err(UserError::EmptyPassword));
-        assert_eq!(users.set_password("bob", "x").await, Err(UserError::Unknown("bob".into())));
+        assert_eq!(
+            users.set_password("bob", "x").await,
+            Err(UserError::Unknown("bob".into()))
+        );
         users.set_password("alice", "two").await.unwrap();
-        assert_eq!(users.credential("alice", "h").await.unwrap(), Some(Ha1s::new("alice", "h", "two")));
+        assert_eq!(
+            users.credential("alice", "h").await.unwrap(),
+            Some(Ha1s::new("alice", "h", "two"))
+        );
         assert_eq!(users.credential("alice", "other").await.unwrap(), None);
-        let many: Vec<_> = (0..1200).map(|n| (format!("u{n}").into(), "pw".into())).chain([("alice".into(), "3".into())]).collect();
+        let many: Vec<_> = (0..1200)
+            .map(|n| (format!("u{n}").into(), "pw".into()))
+            .chain([("alice".into(), "3".into())])
+            .collect();
         assert_eq!(users.import(&many).await, Ok(1200));
         assert_eq!(users.names().len(), 1201);
         // No password and no hash of another realm is in the file.

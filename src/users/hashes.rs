@@ -32,7 +32,11 @@ impl Ha1s {
 
     /// Hashes of no password: what an unknown user is checked against, so that it takes as long.
     pub(crate) fn dummy(secret: &[u8; 32]) -> Self {
-        Self { md5: array(secret), sha256: *secret, sha512_256: *secret }
+        Self {
+            md5: array(secret),
+            sha256: *secret,
+            sha512_256: *secret,
+        }
     }
 
     /// The hash for one algorithm.
@@ -65,13 +69,20 @@ mod hexadecimal {
     use super::{Deserialize as _, Deserializer, Serializer};
     use crate::auth::{hex, unhex};
 
-    pub(super) fn serialize<S: Serializer, const N: usize>(bytes: &[u8; N], serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer, const N: usize>(
+        bytes: &[u8; N],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&hex(bytes))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>, const N: usize>(deserializer: D) -> Result<[u8; N], D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>, const N: usize>(
+        deserializer: D,
+    ) -> Result<[u8; N], D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        unhex(&text).and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| serde::de::Error::custom("no hash of this length"))
+        unhex(&text)
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or_else(|| serde::de::Error::custom("no hash of this length"))
     }
 }
 
@@ -84,7 +95,10 @@ mod tests {
         let hashes = Ha1s::new("Mufasa", "http-auth@example.org", "Circle of Life");
         let text = serde_json::to_string(&hashes).unwrap();
         // RFC 7616 §3.9.1 computes with these.
-        assert!(text.contains("7987c64c30e25f1b74be53f966b49b90f2808aa92faf9a00262392d7b4794232"), "{text}");
+        assert!(
+            text.contains("7987c64c30e25f1b74be53f966b49b90f2808aa92faf9a00262392d7b4794232"),
+            "{text}"
+        );
         assert_eq!(serde_json::from_str::<Ha1s>(&text).unwrap(), hashes);
         assert!(serde_json::from_str::<Ha1s>(&text.replace("7987", "798")).is_err());
         assert_eq!(format!("{hashes:?}"), "Ha1s(..)");

@@ -21,13 +21,17 @@ impl Memory {
     /// No users, of this realm.
     #[must_use]
     pub fn new(realm: &str) -> Self {
-        Self { realm: realm.into(), users: HashMap::new() }
+        Self {
+            realm: realm.into(),
+            users: HashMap::new(),
+        }
     }
 
     /// One more user.
     #[must_use]
     pub fn with(mut self, username: &str, password: &str) -> Self {
-        self.users.insert(username.into(), Ha1s::new(username, &self.realm, password));
+        self.users
+            .insert(username.into(), Ha1s::new(username, &self.realm, password));
         self
     }
 
@@ -39,7 +43,13 @@ impl Memory {
 }
 
 impl CredentialStore for Memory {
-    fn credential(&self, username: &str, realm: &str) -> BoxFuture<Result<Option<Ha1s>, StoreError>> {
-        Box::pin(std::future::ready(Ok(self.hashes(username, realm).cloned())))
+    fn credential(
+        &self,
+        username: &str,
+        realm: &str,
+    ) -> BoxFuture<Result<Option<Ha1s>, StoreError>> {
+        Box::pin(std::future::ready(Ok(self
+            .hashes(username, realm)
+            .cloned())))
     }
 }

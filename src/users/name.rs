@@ -11,7 +11,9 @@ pub enum NameError {
     #[error("a user name has at most 64 bytes")]
     TooLong,
     /// It has a character that cannot be part of it.
-    #[error("a user name cannot have the character {0:?}: it is what stands before the @ of sip:name@domain")]
+    #[error(
+        "a user name cannot have the character {0:?}: it is what stands before the @ of sip:name@domain"
+    )]
     Character(char),
 }
 
@@ -27,7 +29,10 @@ pub fn check_name(name: &str) -> Result<(), NameError> {
     if name.len() > 64 {
         return Err(NameError::TooLong);
     }
-    match name.chars().find(|&c| c.is_whitespace() || c.is_control() || ":@\"\\<>,;".contains(c)) {
+    match name
+        .chars()
+        .find(|&c| c.is_whitespace() || c.is_control() || ":@\"\\<>,;".contains(c))
+    {
         Some(bad) => Err(NameError::Character(bad)),
         None => Ok(()),
     }
@@ -44,8 +49,17 @@ mod tests {
         }
         assert_eq!(check_name(""), Err(NameError::Empty));
         assert_eq!(check_name(&"x".repeat(65)), Err(NameError::TooLong));
-        for (bad, character) in [("alice@example.com", '@'), ("a b", ' '), ("a:b", ':'), ("a\r\nb", '\r')] {
-            assert_eq!(check_name(bad), Err(NameError::Character(character)), "{bad}");
+        for (bad, character) in [
+            ("alice@example.com", '@'),
+            ("a b", ' '),
+            ("a:b", ':'),
+            ("a\r\nb", '\r'),
+        ] {
+            assert_eq!(
+                check_name(bad),
+                Err(NameError::Character(character)),
+                "{bad}"
+            );
         }
     }
 }

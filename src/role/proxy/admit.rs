@@ -13,29 +13,42 @@ use crate::role::{Refusal, unknown_options};
 /// The steps of §16.3 but the last, which is [`Proxy`](super::Proxy)'s.
 pub(super) fn check(request: &Request, loops: &KeyedHash) -> Result<(), Refusal> {
     // Step 1: what a proxy reads must be readable; the rest is not its business.
-    let uri = request.uri().map_err(|error| Refusal::because(StatusCode::BAD_REQUEST, error.reason()))?;
+    let uri = request
+        .uri()
+        .map_err(|error| Refusal::because(StatusCode::BAD_REQUEST, error.reason()))?;
     // Step 2.
     if !matches!(uri.scheme(), Scheme::Sip | Scheme::Sips) {
         return Err(Refusal::new(StatusCode::UNSUPPORTED_URI_SCHEME));
     }
-    request.validate().map_err(|error| Refusal::because(StatusCode::BAD_REQUEST, error.reason()))?;
+    request
+        .validate()
+        .map_err(|error| Refusal::because(StatusCode::BAD_REQUEST, error.reason()))?;
     // Step 3.
     if request.headers().max_forwards() == Some(0) {
         return Err(Refusal::new(StatusCode::TOO_MANY_HOPS));
     }
     // Step 4, and RFC 5393 §4.2: a Via of ours with the hash of a request that would be forwarded alike.
     let hash = loop_hash(request, loops);
-    let mut vias = request.headers().typed_all::<Via<'_>>().filter_map(Result::ok);
+    let mut vias = request
+        .headers()
+        .typed_all::<Via<'_>>()
+        .filter_map(Result::ok);
     if vias.any(|via| via.branch().and_then(Branch::loop_hash_of) == Some(hash)) {
         return Err(Refusal::new(StatusCode::LOOP_DETECTED));
     }
     // RFC 5393 §5.3.
-    if request.headers().get(HeaderName::MaxBreadth).is_some_and(|text| text.trim() == "0") {
+    if request
+        .headers()
+        .get(HeaderName::MaxBreadth)
+        .is_some_and(|text| text.trim() == "0")
+    {
         return Err(Refusal::new(StatusCode::MAX_BREADTH_EXCEEDED));
     }
     // Step 5.
     match unknown_options(request, HeaderName::ProxyRequire, &[]) {
-        Some(unsupported) => Err(Refusal::new(StatusCode::BAD_EXTENSION).with(HeaderName::Unsupported, unsupported)),
+        Some(unsupported) => {
+            Err(Refusal::new(StatusCode::BAD_EXTENSION).with(HeaderName::Unsupported, unsupported))
+        }
         None => Ok(()),
     }
 }
@@ -44,13 +57,26 @@ pub(super) fn check(request: &Request, loops: &KeyedHash) -> Result<(), Refusal>
 /// another Request-URI is a spiral and not a loop.
 pub(super) fn loop_hash(request: &Request, loops: &KeyedHash) -> u64 {
     let headers = request.headers();
-    let routes: Vec<&str> = headers.values(HeaderName::Route).chain(headers.values(HeaderName::ProxyRequire)).collect();
+    let routes: Vec<&str> = headers
+        .values(HeaderName::Route)
+        .chain(headers.values(HeaderName::ProxyRequire))
+        .collect();
     let cseq = headers.cseq().map(|(number, _)| number);
-    loops.hash_one((request.uri_str(), routes, headers.call_id(), headers.from_tag(), headers.to_tag(), cseq))
+    loops.hash_one((
+        request.uri_str(),
+        routes,
+        headers.call_id(),
+        headers.from_tag(),
+        headers.to_tag(),
+        cseq,
+    ))
 }
 
 /// How many branches the request may have at a time.
 pub(super) fn breadth(request: &Request, default: u32) -> u32 {
-    let given = request.headers().get(HeaderName::MaxBreadth).and_then(|text| text.trim().parse().ok());
+    let given = request
+        .headers()
+        .get(HeaderName::MaxBreadth)
+        .and_then(|text| text.trim().parse().ok());
     given.unwrap_or(default).clamp(1, default.max(1))
 }

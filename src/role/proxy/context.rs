@@ -56,7 +56,14 @@ pub(super) struct Branch {
 }
 
 impl Context {
-    pub(super) fn new(request: Request, flow: Flow, destination: Destination, tag: String, loop_hash: u64, breadth: u32) -> Self {
+    pub(super) fn new(
+        request: Request,
+        flow: Flow,
+        destination: Destination,
+        tag: String,
+        loop_hash: u64,
+        breadth: u32,
+    ) -> Self {
         Self {
             request,
             flow,
@@ -79,11 +86,17 @@ impl Context {
 
     /// RFC 3261 §16.7, steps 6 and 7: the best of the final responses, with the challenges of all.
     pub(super) fn best(&self) -> Option<Response> {
-        let finals = || self.branches.iter().filter_map(|branch| branch.response.as_deref());
+        let finals = || {
+            self.branches
+                .iter()
+                .filter_map(|branch| branch.response.as_deref())
+        };
         let best = finals().min_by_key(|response| rank(response.status()))?;
         let mut chosen = best.clone();
         if is_challenge(best.status()) {
-            for other in finals().filter(|other| !std::ptr::eq(*other, best) && is_challenge(other.status())) {
+            for other in
+                finals().filter(|other| !std::ptr::eq(*other, best) && is_challenge(other.status()))
+            {
                 for name in [HeaderName::WwwAuthenticate, HeaderName::ProxyAuthenticate] {
                     for value in other.headers().values(name.clone()) {
                         chosen.headers_mut().push_back(name.clone(), value);
@@ -103,7 +116,10 @@ impl Context {
 
 impl Target {
     pub(super) const fn new(uri: Uri) -> Self {
-        Self { uri, path: Vec::new() }
+        Self {
+            uri,
+            path: Vec::new(),
+        }
     }
 }
 
@@ -113,7 +129,11 @@ fn is_challenge(status: StatusCode) -> bool {
 
 /// The lower the better: a 6xx before all, then by class; in a class first what tells the client how to do better.
 fn rank(status: StatusCode) -> (u8, u8, u16) {
-    let class = if status.class() == 6 { 0 } else { status.class() };
+    let class = if status.class() == 6 {
+        0
+    } else {
+        status.class()
+    };
     let within = match status {
         StatusCode::UNAUTHORIZED
         | StatusCode::PROXY_AUTHENTICATION_REQUIRED
@@ -128,7 +148,11 @@ fn rank(status: StatusCode) -> (u8, u8, u16) {
 
 /// The targets of bindings, best first, those that are equally good together; no group is larger than the breadth
 /// (RFC 5393 §5.3.3: what may not be forked in parallel may follow in sequence).
-pub(super) fn group(bindings: Vec<Binding>, is_secure: bool, breadth: u32) -> VecDeque<Vec<Target>> {
+pub(super) fn group(
+    bindings: Vec<Binding>,
+    is_secure: bool,
+    breadth: u32,
+) -> VecDeque<Vec<Target>> {
     let mut bindings = bindings;
     // Stable: equally good ones stay in the order in which they were registered.
     bindings.sort_by_key(|binding| Reverse(binding.q.unwrap_or_default()));
@@ -136,12 +160,17 @@ pub(super) fn group(bindings: Vec<Binding>, is_secure: bool, breadth: u32) -> Ve
     let limit = usize::try_from(breadth).unwrap_or(usize::MAX);
     for binding in bindings {
         let q = binding.q.unwrap_or_default();
-        let Ok(uri) = UriRef::parse(&binding.contact) else { continue };
+        let Ok(uri) = UriRef::parse(&binding.contact) else {
+            continue;
+        };
         // RFC 3261 §26.2.2: what was sent to a sips URI stays secure.
         if !uri.is_sip() || (is_secure && !uri.is_secure()) {
             continue;
         }
-        let target = Target { uri: uri.to_uri(), path: binding.path };
+        let target = Target {
+            uri: uri.to_uri(),
+            path: binding.path,
+        };
         match groups.back_mut() {
             Some((last, targets)) if *last == q && targets.len() < limit => targets.push(target),
             _ => groups.push_back((q, vec![target])),
@@ -156,11 +185,16 @@ mod tests {
 
     #[test]
     fn rfc3261_16_7_step_6_which_response_is_best() {
-        let mut statuses: Vec<StatusCode> =
-            [503, 408, 486, 404, 302, 407, 603, 500, 600, 401, 480].into_iter().filter_map(StatusCode::from_u16).collect();
+        let mut statuses: Vec<StatusCode> = [503, 408, 486, 404, 302, 407, 603, 500, 600, 401, 480]
+            .into_iter()
+            .filter_map(StatusCode::from_u16)
+            .collect();
         statuses.sort_by_key(|status| rank(*status));
         let order: Vec<u16> = statuses.into_iter().map(StatusCode::as_u16).collect();
-        assert_eq!(order, [600, 603, 302, 401, 407, 404, 480, 486, 408, 500, 503]);
+        assert_eq!(
+            order,
+            [600, 603, 302, 401, 407, 404, 480, 486, 408, 500, 503]
+        );
     }
 
     #[test]
@@ -179,13 +213,27 @@ mod tests {
             binding("sips:e@192.0.2.5", Some(1000)),
         ];
         let names = |groups: VecDeque<Vec<Target>>| -> Vec<Vec<String>> {
-            groups.into_iter().map(|group| group.into_iter().map(|target| target.uri.to_string()).collect()).collect()
+            groups
+                .into_iter()
+                .map(|group| {
+                    group
+                        .into_iter()
+                        .map(|target| target.uri.to_string())
+                        .collect()
+                })
+                .collect()
         };
         assert_eq!(
             names(group(bindings.clone(), false, 60)),
-            [["sip:b@192.0.2.2", "sips:e@192.0.2.5"], ["sip:a@192.0.2.1", "sip:d@192.0.2.4"]]
+            [
+                ["sip:b@192.0.2.2", "sips:e@192.0.2.5"],
+                ["sip:a@192.0.2.1", "sip:d@192.0.2.4"]
+            ]
         );
-        assert_eq!(names(group(bindings.clone(), true, 60)), [["sips:e@192.0.2.5"]]);
+        assert_eq!(
+            names(group(bindings.clone(), true, 60)),
+            [["sips:e@192.0.2.5"]]
+        );
         assert_eq!(names(group(bindings, false, 1)).len(), 4);
     }
 }

@@ -16,16 +16,29 @@ const GROWTH: usize = 160;
 
 impl Proxy {
     /// Starts the branches of the next group of targets; without one, answers.
-    pub(super) fn next_group(&mut self, id: ServerTransactionId, t: &mut dyn TransactionLayer, now: Instant) {
-        let Some(context) = self.contexts.get_mut(&id) else { return };
-        let group = if context.is_over { None } else { context.groups.pop_front() };
+    pub(super) fn next_group(
+        &mut self,
+        id: ServerTransactionId,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let Some(context) = self.contexts.get_mut(&id) else {
+            return;
+        };
+        let group = if context.is_over {
+            None
+        } else {
+            context.groups.pop_front()
+        };
         let Some(group) = group else {
             self.finish(id, t, now);
             return;
         };
         let share = context.breadth / u32::try_from(group.len()).unwrap_or(u32::MAX).max(1);
         for target in group {
-            let Some(context) = self.contexts.get_mut(&id) else { return };
+            let Some(context) = self.contexts.get_mut(&id) else {
+                return;
+            };
             let place = context.branches.len();
             match copy(&context.request, &target, share.max(1)) {
                 Some((request, next_hop)) => {
@@ -38,12 +51,27 @@ impl Proxy {
                         timer_c: None,
                         response: None,
                     });
-                    self.need(Waiting::Flows(id, place), Need::SelectFlow { next_hop, size }, now);
+                    self.need(
+                        Waiting::Flows(id, place),
+                        Need::SelectFlow { next_hop, size },
+                        now,
+                    );
                 }
                 None => {
                     let response = Refusal::because(StatusCode::BAD_REQUEST, "Malformed Route");
-                    let response = response.builder(&context.request, &context.tag).build().ok().map(Box::new);
-                    let nothing = Branch { request: None, flows: VecDeque::new(), client: None, has_heard: false, timer_c: None, response };
+                    let response = response
+                        .builder(&context.request, &context.tag)
+                        .build()
+                        .ok()
+                        .map(Box::new);
+                    let nothing = Branch {
+                        request: None,
+                        flows: VecDeque::new(),
+                        client: None,
+                        has_heard: false,
+                        timer_c: None,
+                        response,
+                    };
                     context.branches.push(nothing);
                 }
             }
@@ -52,8 +80,21 @@ impl Proxy {
     }
 
     /// The flows to the next hop of a branch are known; none is as if a 503 had come (§16.9).
-    pub(super) fn on_flows(&mut self, id: ServerTransactionId, place: usize, flows: Vec<Flow>, t: &mut dyn TransactionLayer, now: Instant) {
-        let Some(branch) = self.contexts.get_mut(&id).and_then(|context| context.branches.get_mut(place)) else { return };
+    pub(super) fn on_flows(
+        &mut self,
+        id: ServerTransactionId,
+        place: usize,
+        flows: Vec<Flow>,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let Some(branch) = self
+            .contexts
+            .get_mut(&id)
+            .and_then(|context| context.branches.get_mut(place))
+        else {
+            return;
+        };
         if branch.response.is_some() {
             return; // Cancelled meanwhile.
         }
@@ -63,14 +104,33 @@ impl Proxy {
 
     /// Sends a branch over its next flow (RFC 3263 §4.3: the next, when one failed); `failure` is its answer if there
     /// is none.
-    pub(super) fn send(&mut self, id: ServerTransactionId, place: usize, failure: StatusCode, t: &mut dyn TransactionLayer, now: Instant) {
-        let Some(context) = self.contexts.get_mut(&id) else { return };
+    pub(super) fn send(
+        &mut self,
+        id: ServerTransactionId,
+        place: usize,
+        failure: StatusCode,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let Some(context) = self.contexts.get_mut(&id) else {
+            return;
+        };
         let is_over = context.is_over;
-        let Some(branch) = context.branches.get_mut(place) else { return };
-        let flow = if is_over { None } else { branch.flows.pop_front() };
+        let Some(branch) = context.branches.get_mut(place) else {
+            return;
+        };
+        let flow = if is_over {
+            None
+        } else {
+            branch.flows.pop_front()
+        };
         let (Some(flow), Some(copy)) = (flow, &branch.request) else {
             branch.request = None;
-            branch.response = Refusal::new(failure).builder(&context.request, &context.tag).build().ok().map(Box::new);
+            branch.response = Refusal::new(failure)
+                .builder(&context.request, &context.tag)
+                .build()
+                .ok()
+                .map(Box::new);
             self.settle(id, t, now);
             return;
         };
@@ -81,24 +141,34 @@ impl Proxy {
         branch.client = Some(client);
         branch.has_heard = false;
         // §16.6, step 11.
-        branch.timer_c = is_invite.then(|| self.deadlines.insert(now + self.config.timer_c, Due::TimerC(client)));
+        branch.timer_c = is_invite.then(|| {
+            self.deadlines
+                .insert(now + self.config.timer_c, Due::TimerC(client))
+        });
         context.live += 1;
         self.branches.insert(client, (id, place));
     }
 
     /// An ACK to a 2xx goes where its route leads, if the route is ours; it is never answered.
     pub(super) fn on_ack(&mut self, request: Request, now: Instant) {
-        if admit::check(&request, &self.loops).is_err() || self.waiting.len() >= self.config.max_contexts {
+        if admit::check(&request, &self.loops).is_err()
+            || self.waiting.len() >= self.config.max_contexts
+        {
             return;
         }
         let mut request = request;
-        let is_trusted = route::preprocess(&mut request, &self.config.domains, &self.mark).unwrap_or(false);
+        let is_trusted =
+            route::preprocess(&mut request, &self.config.domains, &self.mark).unwrap_or(false);
         if !is_trusted || request.headers_mut().decrement_max_forwards().is_none() {
             return;
         }
         if let Some(next_hop) = route::next_hop(&mut request) {
             let size = request.to_bytes().len();
-            self.need(Waiting::Ack(Box::new(request)), Need::SelectFlow { next_hop, size }, now);
+            self.need(
+                Waiting::Ack(Box::new(request)),
+                Need::SelectFlow { next_hop, size },
+                now,
+            );
         }
     }
 }
@@ -112,7 +182,8 @@ fn copy(request: &Request, target: &Target, breadth: u32) -> Option<(Request, Ur
     copy.headers_mut().decrement_max_forwards()?;
     // RFC 5393 §5.3.3: the branches share the breadth.
     if copy.headers().contains(HeaderName::MaxBreadth) || breadth == 1 {
-        copy.headers_mut().replace(HeaderName::MaxBreadth, breadth.to_string());
+        copy.headers_mut()
+            .replace(HeaderName::MaxBreadth, breadth.to_string());
     }
     // RFC 3327 §5.4: the path of the binding before any other route.
     for value in target.path.iter().rev() {

@@ -22,8 +22,12 @@ impl Proxy {
         t: &mut dyn TransactionLayer,
         now: Instant,
     ) {
-        let Some(context) = self.contexts.get_mut(&id) else { return };
-        let Some(branch) = context.branches.get_mut(place) else { return };
+        let Some(context) = self.contexts.get_mut(&id) else {
+            return;
+        };
+        let Some(branch) = context.branches.get_mut(place) else {
+            return;
+        };
         let mut response = response;
         // Step 3: our Via comes off; a response without another was not for us to forward.
         response.headers_mut().remove_first(HeaderName::Via);
@@ -37,7 +41,10 @@ impl Proxy {
             if status != StatusCode::TRYING {
                 if let (Some(client), Some(timer)) = (branch.client, branch.timer_c.take()) {
                     self.deadlines.cancel(timer);
-                    branch.timer_c = Some(self.deadlines.insert(now + self.config.timer_c, Due::TimerC(client)));
+                    branch.timer_c = Some(
+                        self.deadlines
+                            .insert(now + self.config.timer_c, Due::TimerC(client)),
+                    );
                 }
                 if !context.is_answered {
                     let _ = t.respond(id, response, now);
@@ -62,7 +69,8 @@ impl Proxy {
             return;
         }
         // RFC 3263 §4.3: a 503 is a reason to try the next server.
-        if status == StatusCode::SERVICE_UNAVAILABLE && !branch.flows.is_empty() && !context.is_over {
+        if status == StatusCode::SERVICE_UNAVAILABLE && !branch.flows.is_empty() && !context.is_over
+        {
             self.send(id, place, status, t, now);
             return;
         }
@@ -76,8 +84,16 @@ impl Proxy {
         self.settle(id, t, now);
     }
 
-    fn forward_success(&mut self, id: ServerTransactionId, response: Response, t: &mut dyn TransactionLayer, now: Instant) {
-        let Some(context) = self.contexts.get_mut(&id) else { return };
+    fn forward_success(
+        &mut self,
+        id: ServerTransactionId,
+        response: Response,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let Some(context) = self.contexts.get_mut(&id) else {
+            return;
+        };
         let is_first = !context.is_answered;
         let status = response.status();
         let _ = t.respond(id, response, now);
@@ -88,15 +104,32 @@ impl Proxy {
         context.is_over = true;
         // Step 10: the branches that are still open are of no more use.
         cancel_branches(context, &[(HeaderName::Reason, ELSEWHERE)], t, now);
-        let event = RoleEvent::Answered { method: context.request.method().clone(), status };
+        let event = RoleEvent::Answered {
+            method: context.request.method().clone(),
+            status,
+        };
         self.outputs.push_back(RoleOutput::Event(event));
         self.release(id);
     }
 
     /// A branch got no answer, or its flow failed: the next flow, or this status as its answer.
-    pub(super) fn on_failed_branch(&mut self, client: ClientTransactionId, status: StatusCode, t: &mut dyn TransactionLayer, now: Instant) {
-        let Some(&(id, place)) = self.branches.get(&client) else { return };
-        let Some(branch) = self.contexts.get_mut(&id).and_then(|context| context.branches.get_mut(place)) else { return };
+    pub(super) fn on_failed_branch(
+        &mut self,
+        client: ClientTransactionId,
+        status: StatusCode,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let Some(&(id, place)) = self.branches.get(&client) else {
+            return;
+        };
+        let Some(branch) = self
+            .contexts
+            .get_mut(&id)
+            .and_then(|context| context.branches.get_mut(place))
+        else {
+            return;
+        };
         if branch.client != Some(client) || branch.response.is_some() {
             return;
         }
@@ -111,9 +144,22 @@ impl Proxy {
     }
 
     /// §16.8: it rang long enough.
-    pub(super) fn on_timer_c(&mut self, client: ClientTransactionId, t: &mut dyn TransactionLayer, now: Instant) {
-        let Some(&(id, place)) = self.branches.get(&client) else { return };
-        let Some(branch) = self.contexts.get_mut(&id).and_then(|context| context.branches.get_mut(place)) else { return };
+    pub(super) fn on_timer_c(
+        &mut self,
+        client: ClientTransactionId,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let Some(&(id, place)) = self.branches.get(&client) else {
+            return;
+        };
+        let Some(branch) = self
+            .contexts
+            .get_mut(&id)
+            .and_then(|context| context.branches.get_mut(place))
+        else {
+            return;
+        };
         if branch.client != Some(client) || branch.response.is_some() {
             return;
         }
@@ -128,47 +174,92 @@ impl Proxy {
     }
 
     /// §16.10: a CANCEL is answered here, and sent on all branches.
-    pub(super) fn on_cancel(&mut self, id: ServerTransactionId, invite: ServerTransactionId, request: &Request, t: &mut dyn TransactionLayer, now: Instant) {
-        let Some(context) = self.contexts.get_mut(&invite) else { return };
+    pub(super) fn on_cancel(
+        &mut self,
+        id: ServerTransactionId,
+        invite: ServerTransactionId,
+        request: &Request,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let Some(context) = self.contexts.get_mut(&invite) else {
+            return;
+        };
         let _ = t.answer_cancel(id, request, Some(invite), &context.tag, now);
         if context.is_answered {
             return;
         }
         context.is_over = true;
         // RFC 3326 §2: why it was cancelled goes on.
-        let reasons: Vec<(HeaderName, &str)> =
-            request.headers().values(HeaderName::Reason).map(|value| (HeaderName::Reason, value)).collect();
+        let reasons: Vec<(HeaderName, &str)> = request
+            .headers()
+            .values(HeaderName::Reason)
+            .map(|value| (HeaderName::Reason, value))
+            .collect();
         cancel_branches(context, &reasons, t, now);
         if context.branches.is_empty() {
-            self.refuse(invite, &Refusal::new(StatusCode::REQUEST_TERMINATED), t, now);
+            self.refuse(
+                invite,
+                &Refusal::new(StatusCode::REQUEST_TERMINATED),
+                t,
+                now,
+            );
         } else {
             self.settle(invite, t, now);
         }
     }
 
     /// When every branch has its answer: the next group, or the best of them.
-    pub(super) fn settle(&mut self, id: ServerTransactionId, t: &mut dyn TransactionLayer, now: Instant) {
-        let Some(context) = self.contexts.get(&id) else { return };
+    pub(super) fn settle(
+        &mut self,
+        id: ServerTransactionId,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let Some(context) = self.contexts.get(&id) else {
+            return;
+        };
         if !context.is_answered && context.is_settled() {
             self.next_group(id, t, now);
         }
     }
 
     /// §16.7, step 6: no branch is open and no target left.
-    pub(super) fn finish(&mut self, id: ServerTransactionId, t: &mut dyn TransactionLayer, now: Instant) {
-        let Some(context) = self.contexts.get(&id) else { return };
+    pub(super) fn finish(
+        &mut self,
+        id: ServerTransactionId,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let Some(context) = self.contexts.get(&id) else {
+            return;
+        };
         let refusal = Refusal::new(StatusCode::TEMPORARILY_UNAVAILABLE);
-        let response = context.best().or_else(|| refusal.builder(&context.request, &context.tag).build().ok());
+        let response = context
+            .best()
+            .or_else(|| refusal.builder(&context.request, &context.tag).build().ok());
         if let Some(response) = response {
             self.conclude(id, response, t, now);
         }
     }
 
-    pub(super) fn refuse(&mut self, id: ServerTransactionId, refusal: &Refusal, t: &mut dyn TransactionLayer, now: Instant) {
-        let Some(context) = self.contexts.get(&id) else { return };
+    pub(super) fn refuse(
+        &mut self,
+        id: ServerTransactionId,
+        refusal: &Refusal,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let Some(context) = self.contexts.get(&id) else {
+            return;
+        };
         if refusal.status == StatusCode::FORBIDDEN {
             let method = context.request.method().clone();
-            let event = RoleEvent::Denied { method, status: refusal.status, source: context.flow.remote };
+            let event = RoleEvent::Denied {
+                method,
+                status: refusal.status,
+                source: context.flow.remote,
+            };
             self.outputs.push_back(RoleOutput::Event(event));
         }
         if let Ok(response) = refusal.builder(&context.request, &context.tag).build() {
@@ -177,13 +268,24 @@ impl Proxy {
     }
 
     /// The final response of a request.
-    pub(super) fn conclude(&mut self, id: ServerTransactionId, response: Response, t: &mut dyn TransactionLayer, now: Instant) {
-        let Some(context) = self.contexts.get_mut(&id) else { return };
+    pub(super) fn conclude(
+        &mut self,
+        id: ServerTransactionId,
+        response: Response,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let Some(context) = self.contexts.get_mut(&id) else {
+            return;
+        };
         if context.is_answered {
             return;
         }
         context.is_answered = true;
-        let event = RoleEvent::Answered { method: context.request.method().clone(), status: response.status() };
+        let event = RoleEvent::Answered {
+            method: context.request.method().clone(),
+            status: response.status(),
+        };
         self.outputs.push_back(RoleOutput::Event(event));
         // A transaction that has ended meanwhile needs no answer.
         let _ = t.respond(id, response, now);
@@ -191,9 +293,21 @@ impl Proxy {
     }
 
     /// A request that never got a context is refused.
-    pub(super) fn respond_refusal(&mut self, id: ServerTransactionId, request: &Request, flow: Flow, refusal: &Refusal, t: &mut dyn TransactionLayer, now: Instant) {
+    pub(super) fn respond_refusal(
+        &mut self,
+        id: ServerTransactionId,
+        request: &Request,
+        flow: Flow,
+        refusal: &Refusal,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
         if refusal.status == StatusCode::LOOP_DETECTED {
-            let event = RoleEvent::Denied { method: request.method().clone(), status: refusal.status, source: flow.remote };
+            let event = RoleEvent::Denied {
+                method: request.method().clone(),
+                status: refusal.status,
+                source: flow.remote,
+            };
             self.outputs.push_back(RoleOutput::Event(event));
         }
         let tag = self.rng.token(16);
@@ -202,10 +316,17 @@ impl Proxy {
         }
     }
 
-    pub(super) fn on_client_terminated(&mut self, client: ClientTransactionId, t: &mut dyn TransactionLayer, now: Instant) {
+    pub(super) fn on_client_terminated(
+        &mut self,
+        client: ClientTransactionId,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
         // If it ended without a final response, it counts as timed out.
         self.on_failed_branch(client, StatusCode::REQUEST_TIMEOUT, t, now);
-        let Some((id, _)) = self.branches.remove(&client) else { return };
+        let Some((id, _)) = self.branches.remove(&client) else {
+            return;
+        };
         if let Some(context) = self.contexts.get_mut(&id) {
             context.live = context.live.saturating_sub(1);
         }
@@ -213,8 +334,15 @@ impl Proxy {
     }
 
     /// Nobody waits for an answer any more.
-    pub(super) fn on_server_terminated(&mut self, id: ServerTransactionId, t: &mut dyn TransactionLayer, now: Instant) {
-        let Some(context) = self.contexts.get_mut(&id) else { return };
+    pub(super) fn on_server_terminated(
+        &mut self,
+        id: ServerTransactionId,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let Some(context) = self.contexts.get_mut(&id) else {
+            return;
+        };
         if !context.is_answered {
             context.is_answered = true;
             context.is_over = true;
@@ -225,23 +353,42 @@ impl Proxy {
 
     /// Forgets a request that has its answer and no transaction.
     fn release(&mut self, id: ServerTransactionId) {
-        if self.contexts.get(&id).is_some_and(|context| context.is_answered && context.live == 0) {
+        if self
+            .contexts
+            .get(&id)
+            .is_some_and(|context| context.is_answered && context.live == 0)
+        {
             self.contexts.remove(&id);
         }
     }
 }
 
 /// Cancels what is open. A branch that was not sent yet, or cannot be cancelled any more, gets its 487 from here.
-fn cancel_branches(context: &mut Context, headers: &[(HeaderName, &str)], t: &mut dyn TransactionLayer, now: Instant) {
+fn cancel_branches(
+    context: &mut Context,
+    headers: &[(HeaderName, &str)],
+    t: &mut dyn TransactionLayer,
+    now: Instant,
+) {
     let is_invite = *context.request.method() == Method::Invite;
-    for branch in context.branches.iter_mut().filter(|branch| branch.response.is_none()) {
+    for branch in context
+        .branches
+        .iter_mut()
+        .filter(|branch| branch.response.is_none())
+    {
         branch.flows.clear();
         // RFC 3261 §9.1: only an INVITE is cancelled; others answer by themselves.
-        let is_sent = branch.client.is_some_and(|client| !is_invite || t.cancel(client, headers, now).is_ok());
+        let is_sent = branch
+            .client
+            .is_some_and(|client| !is_invite || t.cancel(client, headers, now).is_ok());
         if !is_sent {
             branch.request = None;
             let terminated = Refusal::new(StatusCode::REQUEST_TERMINATED);
-            branch.response = terminated.builder(&context.request, &context.tag).build().ok().map(Box::new);
+            branch.response = terminated
+                .builder(&context.request, &context.tag)
+                .build()
+                .ok()
+                .map(Box::new);
         }
     }
 }

@@ -34,7 +34,9 @@ impl Mark {
     pub(super) fn new(seed: &Seed) -> Self {
         let mut key = [0; 64];
         seed.rng().fill(&mut key);
-        Self { key: Hmac::new(&key.into()) }
+        Self {
+            key: Hmac::new(&key.into()),
+        }
     }
 
     fn of(&self, call_id: &str) -> String {
@@ -45,7 +47,12 @@ impl Mark {
     }
 
     fn is_on(&self, uri: UriRef<'_>, call_id: &str) -> bool {
-        uri.param(MARK).is_some_and(|mark| bool::from(subtle::ConstantTimeEq::ct_eq(mark.as_bytes(), self.of(call_id).as_bytes())))
+        uri.param(MARK).is_some_and(|mark| {
+            bool::from(subtle::ConstantTimeEq::ct_eq(
+                mark.as_bytes(),
+                self.of(call_id).as_bytes(),
+            ))
+        })
     }
 
     /// The Record-Route value for a flow.
@@ -55,8 +62,16 @@ impl Mark {
             kind if kind.is_secure() => ("sips", kind.uri_param()),
             kind => ("sip", kind.uri_param()),
         };
-        let transport = if transport.is_empty() { String::new() } else { format!(";transport={transport}") };
-        format!("<{scheme}:{}{transport};lr;{MARK}={}>", flow.sent_by(), self.of(call_id))
+        let transport = if transport.is_empty() {
+            String::new()
+        } else {
+            format!(";transport={transport}")
+        };
+        format!(
+            "<{scheme}:{}{transport};lr;{MARK}={}>",
+            flow.sent_by(),
+            self.of(call_id)
+        )
     }
 }
 
@@ -67,18 +82,30 @@ impl std::fmt::Debug for Mark {
 }
 
 /// Takes off the routes that led here. Was one of them marked?
-pub(super) fn preprocess(request: &mut Request, domains: &Domains, mark: &Mark) -> Result<bool, Refusal> {
+pub(super) fn preprocess(
+    request: &mut Request,
+    domains: &Domains,
+    mark: &Mark,
+) -> Result<bool, Refusal> {
     let bad = |_| Refusal::because(StatusCode::BAD_REQUEST, "Malformed Route");
     let call_id = request.headers().call_id().unwrap_or_default().to_owned();
     let mut is_trusted = false;
     // A strict router put our Record-Route into the Request-URI, and the Request-URI at the end of Route.
-    let is_recorded = request.uri().is_ok_and(|uri| domains.is_ours(uri) && mark.is_on(uri, &call_id));
+    let is_recorded = request
+        .uri()
+        .is_ok_and(|uri| domains.is_ours(uri) && mark.is_on(uri, &call_id));
     if is_recorded {
         is_trusted = true;
-        let mut routes: Vec<String> = request.headers().values(HeaderName::Route).map(str::to_owned).collect();
+        let mut routes: Vec<String> = request
+            .headers()
+            .values(HeaderName::Route)
+            .map(str::to_owned)
+            .collect();
         if let Some(last) = routes.pop() {
             let target = NameAddr::parse(&last).map_err(bad)?.uri().to_uri();
-            request.set_uri(target.as_str()).map_err(|_| Refusal::new(StatusCode::BAD_REQUEST))?;
+            request
+                .set_uri(target.as_str())
+                .map_err(|_| Refusal::new(StatusCode::BAD_REQUEST))?;
             set_routes(request, &routes);
         }
     }
@@ -86,14 +113,22 @@ pub(super) fn preprocess(request: &mut Request, domains: &Domains, mark: &Mark) 
     let without_maddr = request.uri().ok().and_then(|uri| {
         let host = sip_message::Host::parse(uri.param("maddr")?)?;
         let there = Uri::sip(None, host, uri.port());
-        domains.is_ours(there.as_ref()).then(|| uri.to_uri().without_param("maddr").without_param("transport"))
+        domains.is_ours(there.as_ref()).then(|| {
+            uri.to_uri()
+                .without_param("maddr")
+                .without_param("transport")
+        })
     });
     if let Some(uri) = without_maddr {
-        request.set_uri(uri.as_str()).map_err(|_| Refusal::new(StatusCode::BAD_REQUEST))?;
+        request
+            .set_uri(uri.as_str())
+            .map_err(|_| Refusal::new(StatusCode::BAD_REQUEST))?;
     }
     // The first route, if it is ours; and the second, if we recorded two (RFC 5658 §5).
     for _ in 0..2 {
-        let Some(first) = request.headers().values(HeaderName::Route).next() else { break };
+        let Some(first) = request.headers().values(HeaderName::Route).next() else {
+            break;
+        };
         let uri = NameAddr::parse(first).map_err(bad)?.uri();
         let is_marked = mark.is_on(uri, &call_id);
         if !domains.is_ours(uri) || (is_trusted && !is_marked) {
@@ -110,20 +145,33 @@ pub(super) fn preprocess(request: &mut Request, domains: &Domains, mark: &Mark) 
 
 /// RFC 3261 §16.5: who is responsible for the Request-URI. Within a dialog it is a contact, whose missing port is 5060.
 pub(super) fn destination(request: &Request, is_trusted: bool, domains: &Domains) -> Destination {
-    let Ok(uri) = request.uri() else { return Destination::Elsewhere };
+    let Ok(uri) = request.uri() else {
+        return Destination::Elsewhere;
+    };
     let is_in_dialog = is_trusted || request.headers().to_tag().is_some();
-    let is_ours = if is_in_dialog { domains.is_ours(uri) } else { domains.serves(uri) };
+    let is_ours = if is_in_dialog {
+        domains.is_ours(uri)
+    } else {
+        domains.serves(uri)
+    };
     if !is_ours {
         return Destination::Elsewhere;
     }
-    domains.aor(uri).map_or(Destination::Server, Destination::User)
+    domains
+        .aor(uri)
+        .map_or(Destination::Server, Destination::User)
 }
 
 /// Removes the credentials for a realm; others stay.
 pub(super) fn remove_credentials(request: &mut Request, realm: &str) {
     let name = HeaderName::ProxyAuthorization;
     let needle = format!("realm=\"{realm}\"");
-    let others: Vec<String> = request.headers().values(name.clone()).filter(|value| !value.contains(&needle)).map(str::to_owned).collect();
+    let others: Vec<String> = request
+        .headers()
+        .values(name.clone())
+        .filter(|value| !value.contains(&needle))
+        .map(str::to_owned)
+        .collect();
     request.headers_mut().remove_all(name.clone());
     for value in others {
         request.headers_mut().push_back(name.clone(), value);
@@ -133,13 +181,22 @@ pub(super) fn remove_credentials(request: &mut Request, realm: &str) {
 /// RFC 3261 §16.6, step 6: for a strict router the Request-URI goes to the end of Route and the first route into the
 /// Request-URI. Then step 7: the URI of the next hop.
 pub(super) fn next_hop(request: &mut Request) -> Option<Uri> {
-    let first = request.headers().values(HeaderName::Route).next().map(|value| NameAddr::parse(value).map(|route| route.uri().to_uri()));
+    let first = request
+        .headers()
+        .values(HeaderName::Route)
+        .next()
+        .map(|value| NameAddr::parse(value).map(|route| route.uri().to_uri()));
     match first {
         None => request.uri().ok().map(|uri| uri.to_uri()),
         Some(Err(_)) => None,
         Some(Ok(first)) if first.as_ref().is_loose_router() => Some(first),
         Some(Ok(first)) => {
-            let mut routes: Vec<String> = request.headers().values(HeaderName::Route).skip(1).map(str::to_owned).collect();
+            let mut routes: Vec<String> = request
+                .headers()
+                .values(HeaderName::Route)
+                .skip(1)
+                .map(str::to_owned)
+                .collect();
             routes.push(format!("<{}>", request.uri_str()));
             request.set_uri(first.as_str()).ok()?;
             set_routes(request, &routes);
@@ -152,7 +209,9 @@ fn set_routes(request: &mut Request, routes: &[String]) {
     if routes.is_empty() {
         request.headers_mut().remove_all(HeaderName::Route);
     } else {
-        request.headers_mut().replace(HeaderName::Route, routes.join(", "));
+        request
+            .headers_mut()
+            .replace(HeaderName::Route, routes.join(", "));
     }
 }
 
@@ -164,7 +223,11 @@ pub(super) fn record(request: &mut Request, incoming: &Flow, outgoing: &Flow, ma
     }
     let call_id = request.headers().call_id().unwrap_or_default().to_owned();
     if (incoming.kind, incoming.local) != (outgoing.kind, outgoing.local) {
-        request.headers_mut().push_front(HeaderName::RecordRoute, mark.record(incoming, &call_id));
+        request
+            .headers_mut()
+            .push_front(HeaderName::RecordRoute, mark.record(incoming, &call_id));
     }
-    request.headers_mut().push_front(HeaderName::RecordRoute, mark.record(outgoing, &call_id));
+    request
+        .headers_mut()
+        .push_front(HeaderName::RecordRoute, mark.record(outgoing, &call_id));
 }

@@ -46,11 +46,14 @@ impl World {
         let seed = Seed::from_bytes([5; 32]);
         let mut domains = Domains::new("example.com");
         domains.add_address("192.0.2.10:5060".parse().unwrap());
-        let authenticator = authenticated.then(|| Authenticator::new(AuthConfig::new("example.com"), &seed));
+        let authenticator =
+            authenticated.then(|| Authenticator::new(AuthConfig::new("example.com"), &seed));
         Self {
             proxy: Proxy::new(ProxyConfig::new(domains), authenticator, &seed),
             layer: RecordingTransactions::default(),
-            users: users::Memory::new("example.com").with("alice", "secret").with("bob", "hunter2"),
+            users: users::Memory::new("example.com")
+                .with("alice", "secret")
+                .with("bob", "hunter2"),
             bindings: Vec::new(),
             now: Instant::now(),
             servers: 0,
@@ -68,32 +71,49 @@ impl World {
     }
 
     fn input(&mut self, event: Event) -> Option<Event> {
-        let back = self.proxy.handle_input(event, &mut self.layer, UNIX_EPOCH, self.now);
+        let back = self
+            .proxy
+            .handle_input(event, &mut self.layer, UNIX_EPOCH, self.now);
         self.answer();
         back
     }
 
     fn answer(&mut self) {
         while let Some(output) = self.proxy.poll_output() {
-            let RoleOutput::Need { token, need } = output else { continue };
+            let RoleOutput::Need { token, need } = output else {
+                continue;
+            };
             if self.silent {
                 continue;
             }
             let answer = match need {
-                Need::Credential { username, realm } => Answer::Credential(Ok(self.users.hashes(&username, &realm).cloned())),
+                Need::Credential { username, realm } => {
+                    Answer::Credential(Ok(self.users.hashes(&username, &realm).cloned()))
+                }
                 Need::Lookup { aor } => {
                     assert_eq!(aor.domain(), "example.com");
-                    Answer::Bindings(Ok(if aor.user() == "bob" { self.bindings.clone() } else { Vec::new() }))
+                    Answer::Bindings(Ok(if aor.user() == "bob" {
+                        self.bindings.clone()
+                    } else {
+                        Vec::new()
+                    }))
                 }
                 Need::SelectFlow { next_hop, size } => {
                     assert!(size > 100);
                     self.hops.push(next_hop.to_string());
-                    let flows: Vec<Flow> = (1..=self.flows).map(|n| flow(self.kind, u32::try_from(n).unwrap(), "192.0.2.99:5060")).collect();
-                    Answer::Flows(if flows.is_empty() { Err(SelectError::NoRoute) } else { Ok(flows) })
+                    let flows: Vec<Flow> = (1..=self.flows)
+                        .map(|n| flow(self.kind, u32::try_from(n).unwrap(), "192.0.2.99:5060"))
+                        .collect();
+                    Answer::Flows(if flows.is_empty() {
+                        Err(SelectError::NoRoute)
+                    } else {
+                        Ok(flows)
+                    })
                 }
                 Need::Update { .. } => panic!("a proxy changes no bindings"),
             };
-            self.proxy.handle_answer(token, answer, &mut self.layer, UNIX_EPOCH, self.now);
+            self.proxy
+                .handle_answer(token, answer, &mut self.layer, UNIX_EPOCH, self.now);
         }
     }
 
@@ -105,7 +125,12 @@ impl World {
     fn request_over(&mut self, text: &str, flow: Flow) -> (ServerTransactionId, Option<Event>) {
         self.servers += 1;
         let id = ServerTransactionId::from_parts(self.servers, 0);
-        let back = self.input(Event::Request { id, request: parse(text), flow, merged: false });
+        let back = self.input(Event::Request {
+            id,
+            request: parse(text),
+            flow,
+            merged: false,
+        });
         (id, back)
     }
 
@@ -113,7 +138,16 @@ impl World {
         let calls = self.layer.take().into_iter();
         calls
             .filter_map(|call| match call {
-                Call::Forward { id, request, loop_hash, .. } => Some(Sent { id, request, loop_hash }),
+                Call::Forward {
+                    id,
+                    request,
+                    loop_hash,
+                    ..
+                } => Some(Sent {
+                    id,
+                    request,
+                    loop_hash,
+                }),
                 _ => None,
             })
             .collect()
@@ -121,11 +155,22 @@ impl World {
 
     fn responses(&mut self) -> Vec<Response> {
         let calls = self.layer.take().into_iter();
-        calls.filter_map(|call| if let Call::Respond { response, .. } = call { Some(response) } else { None }).collect()
+        calls
+            .filter_map(|call| {
+                if let Call::Respond { response, .. } = call {
+                    Some(response)
+                } else {
+                    None
+                }
+            })
+            .collect()
     }
 
     fn statuses(&mut self) -> Vec<u16> {
-        self.responses().iter().map(|response| response.status().as_u16()).collect()
+        self.responses()
+            .iter()
+            .map(|response| response.status().as_u16())
+            .collect()
     }
 
     /// The status of the only response to a request.
@@ -134,7 +179,10 @@ impl World {
         assert!(back.is_none());
         let responses = self.responses();
         assert_eq!(responses.len(), 1, "one response to\n{text}");
-        (responses[0].status().as_u16(), responses[0].reason().to_owned())
+        (
+            responses[0].status().as_u16(),
+            responses[0].reason().to_owned(),
+        )
     }
 
     /// A branch is answered.
@@ -144,13 +192,21 @@ impl World {
 
     fn reply_with(&mut self, sent: &Sent, status: u16, fields: &[(HeaderName, &str)]) {
         let mut received = sent.request.clone();
-        received.headers_mut().push_front(HeaderName::Via, "SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKours");
-        let mut builder = Response::to(&received, StatusCode::from_u16(status).unwrap()).to_tag("theirs");
+        received.headers_mut().push_front(
+            HeaderName::Via,
+            "SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bKours",
+        );
+        let mut builder =
+            Response::to(&received, StatusCode::from_u16(status).unwrap()).to_tag("theirs");
         for (name, value) in fields {
             builder = builder.header(name.clone(), value);
         }
         let response = builder.build().unwrap();
-        let back = self.input(Event::Response { id: sent.id, response, flow: flow(TransportKind::Udp, 1, "192.0.2.99:5060") });
+        let back = self.input(Event::Response {
+            id: sent.id,
+            response,
+            flow: flow(TransportKind::Udp, 1, "192.0.2.99:5060"),
+        });
         assert!(back.is_none());
     }
 
@@ -162,13 +218,20 @@ impl World {
     }
 
     fn end(&mut self, sent: &Sent) {
-        self.input(Event::Terminated { id: TransactionId::Client(sent.id) });
+        self.input(Event::Terminated {
+            id: TransactionId::Client(sent.id),
+        });
     }
 }
 
 fn flow(kind: TransportKind, index: u32, remote: &str) -> Flow {
     let local: SocketAddr = "192.0.2.10:5060".parse().unwrap();
-    Flow::new(FlowId::from_parts(index, 0), kind, local, remote.parse().unwrap())
+    Flow::new(
+        FlowId::from_parts(index, 0),
+        kind,
+        local,
+        remote.parse().unwrap(),
+    )
 }
 
 fn invite(uri: &str, fields: &str) -> String {
@@ -177,7 +240,8 @@ fn invite(uri: &str, fields: &str) -> String {
 
 /// A request from carol, who is no user here, unless the fields say otherwise.
 fn message(method: &str, uri: &str, fields: &str) -> String {
-    let mut text = format!("{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.7;branch=z9hG4bKtheirs\r\n");
+    let mut text =
+        format!("{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.7;branch=z9hG4bKtheirs\r\n");
     let cseq = format!("1 {method}");
     for (name, default) in [
         ("From:", "<sip:carol@example.net>;tag=1"),
@@ -201,12 +265,35 @@ fn parse(text: &str) -> Request {
 }
 
 /// The credentials of a user for the nonce of a challenge.
-fn credentials(challenge: &Response, user: &str, password: &str, method: &str, uri: &str) -> String {
-    let value = challenge.headers().values(HeaderName::ProxyAuthenticate).next().unwrap().to_owned();
-    let nonce = value.split("nonce=\"").nth(1).unwrap().split('"').next().unwrap();
+fn credentials(
+    challenge: &Response,
+    user: &str,
+    password: &str,
+    method: &str,
+    uri: &str,
+) -> String {
+    let value = challenge
+        .headers()
+        .values(HeaderName::ProxyAuthenticate)
+        .next()
+        .unwrap()
+        .to_owned();
+    let nonce = value
+        .split("nonce=\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
     let algorithm = Algorithm::Sha512_256;
     let ha1 = hex(algorithm.ha1(user, "example.com", password).as_bytes());
-    let response = hex(algorithm.response(&ha1, &format!("{nonce}:00000001:c:auth"), &algorithm.ha2(method, uri)).as_bytes());
+    let response = hex(algorithm
+        .response(
+            &ha1,
+            &format!("{nonce}:00000001:c:auth"),
+            &algorithm.ha2(method, uri),
+        )
+        .as_bytes());
     format!(
         "Proxy-Authorization: Digest username=\"{user}\", realm=\"example.com\", nonce=\"{nonce}\", uri=\"{uri}\", \
          response=\"{response}\", algorithm=SHA-512-256, qop=auth, nc=00000001, cnonce=\"c\"\r\n"

@@ -29,26 +29,44 @@ pub(super) fn read(request: &Request, config: &RegistrarConfig) -> Result<Wish, 
     }
     let header_expires = headers.get(HeaderName::Expires).map(seconds);
     let path = path(request)?;
-    let user_agent: Box<str> = headers.get(HeaderName::UserAgent).map(|text| clip(text, 80)).unwrap_or_default().into();
+    let user_agent: Box<str> = headers
+        .get(HeaderName::UserAgent)
+        .map(|text| clip(text, 80))
+        .unwrap_or_default()
+        .into();
     let mut contacts = Vec::new();
     let mut has_star = false;
     for contact in headers.typed_all::<Contact<'_>>() {
-        let contact = contact.map_err(|error| Refusal::because(StatusCode::BAD_REQUEST, error.reason()))?;
+        let contact =
+            contact.map_err(|error| Refusal::because(StatusCode::BAD_REQUEST, error.reason()))?;
         let Some(address) = contact.address() else {
             has_star = true;
             continue;
         };
         if !address.uri().is_sip() {
-            return Err(Refusal::because(StatusCode::BAD_REQUEST, "Contact Is No SIP URI"));
+            return Err(Refusal::because(
+                StatusCode::BAD_REQUEST,
+                "Contact Is No SIP URI",
+            ));
         }
         // Step 7: the parameter, else the field, else our default.
-        let requested = contact.expires().or(header_expires).unwrap_or(config.default_expires);
+        let requested = contact
+            .expires()
+            .or(header_expires)
+            .unwrap_or(config.default_expires);
         if requested > 0 && requested < config.min_expires.min(3600) {
             let least = config.min_expires.to_string();
-            return Err(Refusal::new(StatusCode::INTERVAL_TOO_BRIEF).with(HeaderName::MinExpires, least));
+            return Err(
+                Refusal::new(StatusCode::INTERVAL_TOO_BRIEF).with(HeaderName::MinExpires, least)
+            );
         }
-        let mut update = ContactUpdate::new(address.uri().as_str(), requested.min(config.max_expires));
-        update.q = address.params().get("q").and_then(thousandths).map(Q::from_thousandths);
+        let mut update =
+            ContactUpdate::new(address.uri().as_str(), requested.min(config.max_expires));
+        update.q = address
+            .params()
+            .get("q")
+            .and_then(thousandths)
+            .map(Q::from_thousandths);
         let mut others = address.params().clone();
         while others.remove("q") || others.remove("expires") {}
         update.parameters = others.as_str().into();
@@ -63,9 +81,17 @@ pub(super) fn read(request: &Request, config: &RegistrarConfig) -> Result<Wish, 
     match (has_star, contacts.is_empty()) {
         (false, false) => Ok(Wish::Change(Change::Contacts(contacts))),
         (false, true) => Ok(Wish::Query),
-        (true, true) if header_expires == Some(0) && headers.count(HeaderName::Contact) == 1 => Ok(Wish::Change(Change::RemoveAll)),
-        (true, true) => Err(Refusal::because(StatusCode::BAD_REQUEST, "Contact * Needs Expires 0")),
-        (true, false) => Err(Refusal::because(StatusCode::BAD_REQUEST, "Contact * Stands Alone")),
+        (true, true) if header_expires == Some(0) && headers.count(HeaderName::Contact) == 1 => {
+            Ok(Wish::Change(Change::RemoveAll))
+        }
+        (true, true) => Err(Refusal::because(
+            StatusCode::BAD_REQUEST,
+            "Contact * Needs Expires 0",
+        )),
+        (true, false) => Err(Refusal::because(
+            StatusCode::BAD_REQUEST,
+            "Contact * Stands Alone",
+        )),
     }
 }
 
@@ -75,7 +101,11 @@ fn path(request: &Request) -> Result<Vec<Box<str>>, Refusal> {
     if !headers.contains(HeaderName::Path) {
         return Ok(Vec::new());
     }
-    let is_known = |name| headers.values(name).any(|tag| tag.eq_ignore_ascii_case("path"));
+    let is_known = |name| {
+        headers
+            .values(name)
+            .any(|tag| tag.eq_ignore_ascii_case("path"))
+    };
     if !is_known(HeaderName::Supported) && !is_known(HeaderName::Require) {
         return Err(Refusal::new(StatusCode::BAD_EXTENSION).with(HeaderName::Unsupported, "path"));
     }
@@ -107,14 +137,24 @@ fn thousandths(text: &str) -> Option<u16> {
 
 /// At most so many bytes, of whole characters.
 fn clip(text: &str, limit: usize) -> &str {
-    let end = text.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|&end| end <= limit).last().unwrap_or(0);
+    let end = text
+        .char_indices()
+        .map(|(at, c)| at + c.len_utf8())
+        .take_while(|&end| end <= limit)
+        .last()
+        .unwrap_or(0);
     text.get(..end).unwrap_or_default()
 }
 
 /// Step 8: a binding as a Contact value.
 pub(super) fn write(binding: &Binding, now: SystemTime) -> String {
     let q = binding.q.map(|q| format!(";q={q}")).unwrap_or_default();
-    format!("<{}>{};expires={}{q}", binding.contact, binding.parameters, binding.remaining(now))
+    format!(
+        "<{}>{};expires={}{q}",
+        binding.contact,
+        binding.parameters,
+        binding.remaining(now)
+    )
 }
 
 #[cfg(test)]
@@ -123,7 +163,14 @@ mod tests {
 
     #[test]
     fn rfc3261_25_1_qvalue() {
-        for (text, expected) in [("1", Some(1000)), ("1.000", Some(1000)), ("0.5", Some(500)), ("0", Some(0)), ("0.", Some(0)), ("0.025", Some(25))] {
+        for (text, expected) in [
+            ("1", Some(1000)),
+            ("1.000", Some(1000)),
+            ("0.5", Some(500)),
+            ("0", Some(0)),
+            ("0.", Some(0)),
+            ("0.025", Some(25)),
+        ] {
             assert_eq!(thousandths(text), expected, "{text}");
         }
         for text in ["1.1", "2", "0.1234", "-1", "0.x", ""] {

@@ -12,13 +12,32 @@ fn rfc3261_16_7_provisional_and_successful_responses_go_on_at_once() {
     world.reply(&sent[0], 200);
     world.reply(&sent[0], 200);
     let responses = world.responses();
-    let statuses: Vec<u16> = responses.iter().map(|response| response.status().as_u16()).collect();
-    assert_eq!(statuses, [180, 200, 200], "100 stays here; a repeated 2xx goes on");
-    assert!(responses.iter().all(|response| response.headers().count(HeaderName::Via) == 1), "our Via came off");
+    let statuses: Vec<u16> = responses
+        .iter()
+        .map(|response| response.status().as_u16())
+        .collect();
+    assert_eq!(
+        statuses,
+        [180, 200, 200],
+        "100 stays here; a repeated 2xx goes on"
+    );
+    assert!(
+        responses
+            .iter()
+            .all(|response| response.headers().count(HeaderName::Via) == 1),
+        "our Via came off"
+    );
     assert_eq!(world.proxy.contexts(), 1);
     world.end(&sent[0]);
     assert_eq!(world.proxy.contexts(), 0);
-    assert!(world.input(Event::Terminated { id: TransactionId::Server(id) }).is_some(), "it is not ours any more");
+    assert!(
+        world
+            .input(Event::Terminated {
+                id: TransactionId::Server(id)
+            })
+            .is_some(),
+        "it is not ours any more"
+    );
 }
 
 #[test]
@@ -40,7 +59,10 @@ fn rfc3261_16_6_equal_contacts_ring_together_and_the_others_stop_when_one_answer
         })
         .collect();
     let reason = "SIP;cause=200;text=\"Call completed elsewhere\"".to_owned();
-    assert_eq!(cancelled, [(sent[0].id, reason.clone()), (sent[1].id, reason)]);
+    assert_eq!(
+        cancelled,
+        [(sent[0].id, reason.clone()), (sent[1].id, reason)]
+    );
     world.reply(&sent[0], 487);
     world.reply(&sent[1], 487);
     assert!(world.statuses().is_empty(), "nothing more is said");
@@ -68,10 +90,21 @@ fn rfc3261_16_6_contacts_with_a_lower_q_come_after() {
     world.bind("sip:bob@192.0.2.2", Some(900));
     world.bind("sip:bob@192.0.2.3", Some(300));
     let (_, first) = world.call_bob();
-    assert_eq!(first.iter().map(|sent| sent.request.uri_str()).collect::<Vec<_>>(), ["sip:bob@192.0.2.2"]);
+    assert_eq!(
+        first
+            .iter()
+            .map(|sent| sent.request.uri_str())
+            .collect::<Vec<_>>(),
+        ["sip:bob@192.0.2.2"]
+    );
     world.reply(&first[0], 486);
     let then = world.sent();
-    assert_eq!(then.iter().map(|sent| sent.request.uri_str()).collect::<Vec<_>>(), ["sip:bob@192.0.2.1", "sip:bob@192.0.2.3"]);
+    assert_eq!(
+        then.iter()
+            .map(|sent| sent.request.uri_str())
+            .collect::<Vec<_>>(),
+        ["sip:bob@192.0.2.1", "sip:bob@192.0.2.3"]
+    );
     world.reply(&then[0], 404);
     world.reply(&then[1], 480);
     assert_eq!(world.statuses(), [404]);
@@ -86,7 +119,10 @@ fn rfc3261_16_7_step_5_a_6xx_ends_it_all() {
     let (_, sent) = world.call_bob();
     world.reply(&sent[0], 603);
     let calls = world.layer.take();
-    assert!(matches!(&calls[..], [Call::Cancel { id, .. }] if *id == sent[1].id), "{calls:?}");
+    assert!(
+        matches!(&calls[..], [Call::Cancel { id, .. }] if *id == sent[1].id),
+        "{calls:?}"
+    );
     world.reply(&sent[1], 487);
     assert_eq!(world.statuses(), [603], "and no more targets are tried");
 }
@@ -97,12 +133,32 @@ fn rfc3261_16_7_step_7_challenges_are_collected() {
     world.bind("sip:bob@192.0.2.1", None);
     world.bind("sip:bob@192.0.2.2", None);
     let (_, sent) = world.call_bob();
-    world.reply_with(&sent[0], 407, &[(HeaderName::ProxyAuthenticate, "Digest realm=\"p\", nonce=\"1\"")]);
-    world.reply_with(&sent[1], 401, &[(HeaderName::WwwAuthenticate, "Digest realm=\"u\", nonce=\"2\"")]);
+    world.reply_with(
+        &sent[0],
+        407,
+        &[(
+            HeaderName::ProxyAuthenticate,
+            "Digest realm=\"p\", nonce=\"1\"",
+        )],
+    );
+    world.reply_with(
+        &sent[1],
+        401,
+        &[(
+            HeaderName::WwwAuthenticate,
+            "Digest realm=\"u\", nonce=\"2\"",
+        )],
+    );
     let response = world.responses().pop().unwrap();
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
-    assert_eq!(response.headers().get(HeaderName::ProxyAuthenticate), Some("Digest realm=\"p\", nonce=\"1\""));
-    assert_eq!(response.headers().get(HeaderName::WwwAuthenticate), Some("Digest realm=\"u\", nonce=\"2\""));
+    assert_eq!(
+        response.headers().get(HeaderName::ProxyAuthenticate),
+        Some("Digest realm=\"p\", nonce=\"1\"")
+    );
+    assert_eq!(
+        response.headers().get(HeaderName::WwwAuthenticate),
+        Some("Digest realm=\"u\", nonce=\"2\"")
+    );
 }
 
 #[test]
@@ -157,7 +213,10 @@ fn rfc3261_16_8_timer_c_restarts_with_every_provisional_response_and_cancels() {
     assert_eq!(due, world.now + Duration::from_secs(190));
     world.proxy.handle_timeout(&mut world.layer, due);
     let calls = world.layer.take();
-    assert!(matches!(&calls[..], [Call::Cancel { id, .. }] if *id == sent[0].id), "{calls:?}");
+    assert!(
+        matches!(&calls[..], [Call::Cancel { id, .. }] if *id == sent[0].id),
+        "{calls:?}"
+    );
     world.reply(&sent[0], 487);
     assert_eq!(world.statuses(), [487]);
     assert_eq!(world.proxy.poll_timeout(), None);
@@ -172,12 +231,25 @@ fn rfc3261_16_10_cancel_goes_to_all_branches_with_its_reason() {
     let (id, sent) = world.call_bob();
     world.reply(&sent[0], 180);
     assert_eq!(world.statuses(), [180]);
-    let cancel = parse(&message("CANCEL", "sip:bob@example.com", "Reason: SIP;cause=487\r\n"));
-    let event = Event::Cancel { id: ServerTransactionId::from_parts(99, 0), invite: Some(id), request: cancel, flow: flow(TransportKind::Udp, 0, "198.51.100.7:5060") };
+    let cancel = parse(&message(
+        "CANCEL",
+        "sip:bob@example.com",
+        "Reason: SIP;cause=487\r\n",
+    ));
+    let event = Event::Cancel {
+        id: ServerTransactionId::from_parts(99, 0),
+        invite: Some(id),
+        request: cancel,
+        flow: flow(TransportKind::Udp, 0, "198.51.100.7:5060"),
+    };
     assert!(world.input(event).is_none());
     let calls = world.layer.take();
-    assert!(matches!(&calls[0], Call::Respond { response, .. } if response.status() == StatusCode::OK));
-    assert!(matches!(&calls[1..], [Call::Cancel { headers, .. }, Call::Cancel { .. }] if headers[0].1 == "SIP;cause=487"));
+    assert!(
+        matches!(&calls[0], Call::Respond { response, .. } if response.status() == StatusCode::OK)
+    );
+    assert!(
+        matches!(&calls[1..], [Call::Cancel { headers, .. }, Call::Cancel { .. }] if headers[0].1 == "SIP;cause=487")
+    );
     world.reply(&sent[0], 487);
     world.reply(&sent[1], 487);
     assert_eq!(world.statuses(), [487], "and the third is not tried");
@@ -190,11 +262,21 @@ fn rfc3261_16_10_cancel_before_anything_was_sent() {
     let (id, _) = world.request(&invite("sip:bob@example.com", ""));
     let cancel = parse(&message("CANCEL", "sip:bob@example.com", ""));
     let flow = flow(TransportKind::Udp, 0, "198.51.100.7:5060");
-    world.input(Event::Cancel { id: ServerTransactionId::from_parts(99, 0), invite: Some(id), request: cancel.clone(), flow });
+    world.input(Event::Cancel {
+        id: ServerTransactionId::from_parts(99, 0),
+        invite: Some(id),
+        request: cancel.clone(),
+        flow,
+    });
     assert_eq!(world.statuses(), [200, 487]);
     assert_eq!(world.proxy.contexts(), 0);
     // One for a call that is not ours is somebody else's.
-    let event = Event::Cancel { id: ServerTransactionId::from_parts(98, 0), invite: Some(id), request: cancel, flow };
+    let event = Event::Cancel {
+        id: ServerTransactionId::from_parts(98, 0),
+        invite: Some(id),
+        request: cancel,
+        flow,
+    };
     assert!(world.input(event).is_some());
 }
 
@@ -204,15 +286,30 @@ fn an_ack_to_a_2xx_follows_the_route_and_only_that() {
     world.bind("sip:bob@192.0.2.99", None);
     let (_, sent) = world.call_bob();
     let recorded = values(&sent[0].request, HeaderName::RecordRoute)[0].to_owned();
-    let ack = |route: &str| parse(&message("ACK", "sip:bob@192.0.2.99", &format!("To: <sip:bob@example.com>;tag=2\r\nRoute: {route}\r\n")));
-    let event = |request| Event::Ack { invite: None, request, flow: flow(TransportKind::Udp, 0, "198.51.100.7:5060") };
+    let ack = |route: &str| {
+        parse(&message(
+            "ACK",
+            "sip:bob@192.0.2.99",
+            &format!("To: <sip:bob@example.com>;tag=2\r\nRoute: {route}\r\n"),
+        ))
+    };
+    let event = |request| Event::Ack {
+        invite: None,
+        request,
+        flow: flow(TransportKind::Udp, 0, "198.51.100.7:5060"),
+    };
     assert!(world.input(event(ack(&recorded))).is_none());
     let calls = world.layer.take();
-    let [Call::Ack { ack: sent, .. }] = &calls[..] else { panic!("{calls:?}") };
+    let [Call::Ack { ack: sent, .. }] = &calls[..] else {
+        panic!("{calls:?}")
+    };
     assert_eq!(sent.headers().max_forwards(), Some(69));
     assert!(!sent.headers().contains(HeaderName::Route));
     assert!(world.input(event(ack("<sip:192.0.2.10;lr>"))).is_none());
-    assert!(world.layer.take().is_empty(), "a route without our mark leads nowhere, and an ACK is never answered");
+    assert!(
+        world.layer.take().is_empty(),
+        "a route without our mark leads nowhere, and an ACK is never answered"
+    );
 }
 
 #[test]
@@ -223,7 +320,10 @@ fn a_message_is_forked_and_answered_once() {
     world.request(&message("MESSAGE", "sip:bob@example.com", ""));
     let sent = world.sent();
     assert_eq!(sent.len(), 2);
-    assert!(!sent[0].request.headers().contains(HeaderName::RecordRoute), "it makes no dialog");
+    assert!(
+        !sent[0].request.headers().contains(HeaderName::RecordRoute),
+        "it makes no dialog"
+    );
     assert_eq!(world.proxy.poll_timeout(), None, "Timer C is for INVITE");
     world.reply(&sent[0], 480);
     assert!(world.statuses().is_empty());
@@ -240,7 +340,10 @@ fn rfc5393_5_3_the_breadth_is_shared_and_never_exceeded() {
     world.request(&invite("sip:bob@example.com", "Max-Breadth: 2\r\n"));
     let sent = world.sent();
     assert_eq!(sent.len(), 2);
-    assert!(sent.iter().all(|sent| sent.request.headers().get(HeaderName::MaxBreadth) == Some("1")));
+    assert!(
+        sent.iter()
+            .all(|sent| sent.request.headers().get(HeaderName::MaxBreadth) == Some("1"))
+    );
     world.reply(&sent[0], 486);
     world.reply(&sent[1], 486);
     assert_eq!(world.sent().len(), 2);
@@ -252,5 +355,11 @@ fn strays_are_handed_back() {
     let id = ClientTransactionId::from_parts(7, 7);
     assert!(world.input(Event::TimedOut { id }).is_some());
     assert!(world.input(Event::FlowFailed { id }).is_some());
-    assert!(world.input(Event::Terminated { id: TransactionId::Client(id) }).is_some());
+    assert!(
+        world
+            .input(Event::Terminated {
+                id: TransactionId::Client(id)
+            })
+            .is_some()
+    );
 }

@@ -10,7 +10,10 @@ fn rfc3261_16_3_what_is_not_valid_is_refused() {
         (invite("sip:bob@example.com", "Max-Forwards: 0\r\n"), 483),
         (invite("tel:+4930123456", ""), 416),
         (invite("http://example.com", ""), 416),
-        (invite("sip:bob@example.com", "Proxy-Require: magic\r\n"), 420),
+        (
+            invite("sip:bob@example.com", "Proxy-Require: magic\r\n"),
+            420,
+        ),
         (invite("sip:bob@example.com", "Max-Breadth: 0\r\n"), 440),
         (invite("sip:bob@example.com", "CSeq: 1 BYE\r\n"), 400),
         (invite("sip:bob@example.com", "From: <sip:broken\r\n"), 400),
@@ -18,8 +21,14 @@ fn rfc3261_16_3_what_is_not_valid_is_refused() {
     ] {
         assert_eq!(world.refused(&text).0, expected, "{text}");
     }
-    world.request(&invite("sip:bob@example.com", "Proxy-Require: magic, path\r\n"));
-    assert_eq!(world.responses()[0].headers().get(HeaderName::Unsupported), Some("magic, path"));
+    world.request(&invite(
+        "sip:bob@example.com",
+        "Proxy-Require: magic, path\r\n",
+    ));
+    assert_eq!(
+        world.responses()[0].headers().get(HeaderName::Unsupported),
+        Some("magic, path")
+    );
     assert_eq!(world.proxy.contexts(), 0, "nothing stays of them");
 }
 
@@ -29,7 +38,10 @@ fn rfc3261_16_3_step_4_a_loop_is_seen_and_a_spiral_is_not() {
     world.bind("sip:bob@192.0.2.99", None);
     let (_, sent) = world.call_bob();
     // The branch that the layer below made for it, which comes back.
-    let branch = format!("z9hG4bKw0003qk5zr0x6d1p8v9m2c7h4j3f1na.{:016x}", sent[0].loop_hash);
+    let branch = format!(
+        "z9hG4bKw0003qk5zr0x6d1p8v9m2c7h4j3f1na.{:016x}",
+        sent[0].loop_hash
+    );
     let via = format!("Via: SIP/2.0/UDP 192.0.2.10;branch={branch}\r\n");
     assert_eq!(world.refused(&invite("sip:bob@example.com", &via)).0, 482);
     world.request(&invite("sip:bob@192.0.2.10", &via));
@@ -45,11 +57,19 @@ fn rfc3261_16_6_a_copy_changes_only_what_it_must() {
     let request = &sent[0].request;
     assert_eq!(request.uri_str(), "sip:bob@192.0.2.99:5062;ob");
     assert_eq!(request.headers().max_forwards(), Some(69));
-    assert_eq!(values(request, HeaderName::Via), ["SIP/2.0/UDP 198.51.100.7;branch=z9hG4bKtheirs"], "ours is the layer's");
+    assert_eq!(
+        values(request, HeaderName::Via),
+        ["SIP/2.0/UDP 198.51.100.7;branch=z9hG4bKtheirs"],
+        "ours is the layer's"
+    );
     assert_eq!(values(request, HeaderName::To), ["<sip:bob@example.com>"]);
     let recorded = values(request, HeaderName::RecordRoute);
     assert_eq!(recorded.len(), 1);
-    assert!(recorded[0].starts_with("<sip:192.0.2.10:5060;lr;m="), "{}", recorded[0]);
+    assert!(
+        recorded[0].starts_with("<sip:192.0.2.10:5060;lr;m="),
+        "{}",
+        recorded[0]
+    );
     assert_eq!(world.hops, ["sip:bob@192.0.2.99:5062;ob"]);
 }
 
@@ -70,11 +90,23 @@ fn rfc5658_3_the_route_is_recorded_twice_when_the_transport_changes() {
     let (_, sent) = world.call_bob();
     let recorded = values(&sent[0].request, HeaderName::RecordRoute);
     assert_eq!(recorded.len(), 2);
-    assert!(recorded[0].starts_with("<sip:192.0.2.10:5060;transport=tcp;lr;m="), "the callee's side on top: {}", recorded[0]);
-    assert!(recorded[1].starts_with("<sip:192.0.2.10:5060;lr;m="), "{}", recorded[1]);
+    assert!(
+        recorded[0].starts_with("<sip:192.0.2.10:5060;transport=tcp;lr;m="),
+        "the callee's side on top: {}",
+        recorded[0]
+    );
+    assert!(
+        recorded[1].starts_with("<sip:192.0.2.10:5060;lr;m="),
+        "{}",
+        recorded[1]
+    );
     // A request of the callee brings both back, ours on top, and both come off.
     let routes = recorded.join(", ");
-    let bye = message("BYE", "sip:carol@198.51.100.7", &format!("To: <sip:carol@example.net>;tag=1\r\nRoute: {routes}\r\n"));
+    let bye = message(
+        "BYE",
+        "sip:carol@198.51.100.7",
+        &format!("To: <sip:carol@example.net>;tag=1\r\nRoute: {routes}\r\n"),
+    );
     world.request(&bye);
     let sent = world.sent();
     assert_eq!(sent.len(), 1);
@@ -89,18 +121,31 @@ fn rfc3261_16_4_a_request_in_a_dialog_follows_its_route_without_credentials() {
     let (_, sent) = world.call_bob();
     let recorded = values(&sent[0].request, HeaderName::RecordRoute)[0].to_owned();
     for method in ["BYE", "INVITE", "INFO", "UPDATE"] {
-        let fields = format!("From: <sip:bob@example.com>;tag=2\r\nTo: <sip:carol@example.net>;tag=1\r\nRoute: {recorded}\r\n");
+        let fields = format!(
+            "From: <sip:bob@example.com>;tag=2\r\nTo: <sip:carol@example.net>;tag=1\r\nRoute: {recorded}\r\n"
+        );
         world.request(&message(method, "sip:carol@198.51.100.7:5070", &fields));
         let sent = world.sent();
         assert_eq!(sent.len(), 1, "{method}");
         assert_eq!(sent[0].request.uri_str(), "sip:carol@198.51.100.7:5070");
         assert!(!sent[0].request.headers().contains(HeaderName::Route));
-        assert!(!sent[0].request.headers().contains(HeaderName::RecordRoute), "a dialog is recorded once");
+        assert!(
+            !sent[0].request.headers().contains(HeaderName::RecordRoute),
+            "a dialog is recorded once"
+        );
     }
     // Another Call-ID, or a mark that was made up, is no such dialog.
-    for (call_id, route) in [("other", recorded.clone()), ("call@example.net", "<sip:192.0.2.10:5060;lr;m=00>".into()), ("call@example.net", "<sip:192.0.2.10:5060;lr>".into())] {
-        let fields = format!("Call-ID: {call_id}\r\nTo: <sip:x@example.net>;tag=1\r\nRoute: {route}\r\n");
-        assert_eq!(world.refused(&message("BYE", "sip:victim@203.0.113.1", &fields)), (403, "No Relaying".into()));
+    for (call_id, route) in [
+        ("other", recorded.clone()),
+        ("call@example.net", "<sip:192.0.2.10:5060;lr;m=00>".into()),
+        ("call@example.net", "<sip:192.0.2.10:5060;lr>".into()),
+    ] {
+        let fields =
+            format!("Call-ID: {call_id}\r\nTo: <sip:x@example.net>;tag=1\r\nRoute: {route}\r\n");
+        assert_eq!(
+            world.refused(&message("BYE", "sip:victim@203.0.113.1", &fields)),
+            (403, "No Relaying".into())
+        );
     }
 }
 
@@ -109,12 +154,17 @@ fn rfc3261_16_4_a_strict_router_before_us() {
     let mut world = World::new();
     world.bind("sip:bob@192.0.2.99", None);
     let (_, sent) = world.call_bob();
-    let recorded = values(&sent[0].request, HeaderName::RecordRoute)[0].trim_matches(['<', '>']).to_owned();
+    let recorded = values(&sent[0].request, HeaderName::RecordRoute)[0]
+        .trim_matches(['<', '>'])
+        .to_owned();
     let fields = "To: <sip:bob@example.com>;tag=2\r\nRoute: <sip:next.example.org;lr>, <sip:bob@192.0.2.99>\r\n";
     world.request(&message("BYE", &recorded, fields));
     let sent = world.sent();
     assert_eq!(sent[0].request.uri_str(), "sip:bob@192.0.2.99");
-    assert_eq!(values(&sent[0].request, HeaderName::Route), ["<sip:next.example.org;lr>"]);
+    assert_eq!(
+        values(&sent[0].request, HeaderName::Route),
+        ["<sip:next.example.org;lr>"]
+    );
     assert_eq!(world.hops.last().unwrap(), "sip:next.example.org;lr");
 }
 
@@ -125,7 +175,10 @@ fn rfc3261_16_6_step_6_a_strict_router_after_us() {
     world.request(&invite("sip:dave@example.org", fields));
     let sent = world.sent();
     assert_eq!(sent[0].request.uri_str(), "sip:strict.example.org");
-    assert_eq!(values(&sent[0].request, HeaderName::Route), ["<sip:loose.example.org;lr>", "<sip:dave@example.org>"]);
+    assert_eq!(
+        values(&sent[0].request, HeaderName::Route),
+        ["<sip:loose.example.org;lr>", "<sip:dave@example.org>"]
+    );
     assert_eq!(world.hops, ["sip:strict.example.org"]);
 }
 
@@ -133,7 +186,10 @@ fn rfc3261_16_6_step_6_a_strict_router_after_us() {
 fn rfc3261_16_4_maddr_with_our_address_comes_off() {
     let mut world = World::new();
     world.bind("sip:bob@192.0.2.99", None);
-    world.request(&invite("sip:bob@example.com;maddr=192.0.2.10;transport=udp", ""));
+    world.request(&invite(
+        "sip:bob@example.com;maddr=192.0.2.10;transport=udp",
+        "",
+    ));
     assert_eq!(world.sent()[0].request.uri_str(), "sip:bob@192.0.2.99");
 }
 
@@ -141,18 +197,30 @@ fn rfc3261_16_4_maddr_with_our_address_comes_off() {
 fn rfc3327_5_4_the_path_of_a_binding_is_its_route() {
     let mut world = World::new();
     world.bind("sip:bob@10.0.0.1", None);
-    world.bindings[0].path = vec!["<sip:p2.example.net;lr>".into(), "<sip:p1.example.net;lr>".into()];
+    world.bindings[0].path = vec![
+        "<sip:p2.example.net;lr>".into(),
+        "<sip:p1.example.net;lr>".into(),
+    ];
     let (_, sent) = world.call_bob();
     assert_eq!(sent[0].request.uri_str(), "sip:bob@10.0.0.1");
-    assert_eq!(values(&sent[0].request, HeaderName::Route), ["<sip:p2.example.net;lr>", "<sip:p1.example.net;lr>"]);
+    assert_eq!(
+        values(&sent[0].request, HeaderName::Route),
+        ["<sip:p2.example.net;lr>", "<sip:p1.example.net;lr>"]
+    );
     assert_eq!(world.hops, ["sip:p2.example.net;lr"]);
 }
 
 #[test]
 fn rfc3261_16_5_a_user_who_is_nowhere_and_none_at_all() {
     let mut world = World::new();
-    assert_eq!(world.refused(&invite("sip:bob@example.com", "")), (480, "Temporarily Unavailable".into()));
-    assert_eq!(world.refused(&invite("sip:nobody@example.com", "")), (404, "Not Found".into()));
+    assert_eq!(
+        world.refused(&invite("sip:bob@example.com", "")),
+        (480, "Temporarily Unavailable".into())
+    );
+    assert_eq!(
+        world.refused(&invite("sip:nobody@example.com", "")),
+        (404, "Not Found".into())
+    );
 }
 
 #[test]
@@ -160,19 +228,36 @@ fn rfc3261_22_3_our_users_say_who_they_are() {
     let mut world = World::new();
     world.bind("sip:bob@192.0.2.99", None);
     let from = "From: <sip:alice@example.com>;tag=1\r\n";
-    for (method, uri) in [("INVITE", "sip:bob@example.com"), ("MESSAGE", "sip:bob@example.com"), ("INVITE", "sip:dave@example.org")] {
+    for (method, uri) in [
+        ("INVITE", "sip:bob@example.com"),
+        ("MESSAGE", "sip:bob@example.com"),
+        ("INVITE", "sip:dave@example.org"),
+    ] {
         world.request(&message(method, uri, from));
         let challenge = world.responses().pop().unwrap();
-        assert_eq!(challenge.status(), StatusCode::PROXY_AUTHENTICATION_REQUIRED);
+        assert_eq!(
+            challenge.status(),
+            StatusCode::PROXY_AUTHENTICATION_REQUIRED
+        );
         let right = credentials(&challenge, "alice", "secret", method, uri);
         world.request(&message(method, uri, &format!("{from}CSeq: 2 {method}\r\nProxy-Authorization: Digest realm=\"other\", nonce=\"x\"\r\n{right}")));
         let sent = world.sent();
         assert_eq!(sent.len(), 1, "{method} {uri}");
-        assert_eq!(values(&sent[0].request, HeaderName::ProxyAuthorization), ["Digest realm=\"other\", nonce=\"x\""]);
+        assert_eq!(
+            values(&sent[0].request, HeaderName::ProxyAuthorization),
+            ["Digest realm=\"other\", nonce=\"x\""]
+        );
         world.request(&message(method, uri, from));
         let challenge = world.responses().pop().unwrap();
         let bob = credentials(&challenge, "bob", "hunter2", method, uri);
-        assert_eq!(world.refused(&message(method, uri, &format!("{from}CSeq: 3 {method}\r\n{bob}"))), (403, "Not Your From Address".into()));
+        assert_eq!(
+            world.refused(&message(
+                method,
+                uri,
+                &format!("{from}CSeq: 3 {method}\r\n{bob}")
+            )),
+            (403, "Not Your From Address".into())
+        );
     }
 }
 
@@ -186,7 +271,11 @@ fn guesses_end_in_403_and_an_unknown_user_is_asked_alike() {
             world.request(&invite("sip:bob@example.com", &from));
             let challenge = world.responses().pop().unwrap();
             let wrong = credentials(&challenge, user, "wrong", "INVITE", "sip:bob@example.com");
-            statuses.push(world.refused(&invite("sip:bob@example.com", &format!("{from}{wrong}"))).0);
+            statuses.push(
+                world
+                    .refused(&invite("sip:bob@example.com", &format!("{from}{wrong}")))
+                    .0,
+            );
         }
         assert_eq!(statuses, [407, 407, 407, 407, last], "{user}");
     }
@@ -201,12 +290,24 @@ fn this_is_no_open_relay() {
         message("MESSAGE", "sip:203.0.113.9", ""),
         message("OPTIONS", "sip:dave@example.org", ""),
         // A route behind us leads elsewhere, whatever the Request-URI.
-        invite("sip:bob@example.com", "Route: <sip:192.0.2.10;lr>, <sip:victim.example.org;lr>\r\n"),
+        invite(
+            "sip:bob@example.com",
+            "Route: <sip:192.0.2.10;lr>, <sip:victim.example.org;lr>\r\n",
+        ),
     ] {
         assert_eq!(world.refused(&text), (403, "No Relaying".into()), "{text}");
     }
     // Also not for one who claims to be a user.
-    assert_eq!(world.refused(&message("OPTIONS", "sip:dave@example.org", "From: <sip:alice@example.com>;tag=1\r\n")).0, 407);
+    assert_eq!(
+        world
+            .refused(&message(
+                "OPTIONS",
+                "sip:dave@example.org",
+                "From: <sip:alice@example.com>;tag=1\r\n"
+            ))
+            .0,
+        407
+    );
     assert_eq!(world.proxy.contexts(), 0);
     assert!(world.hops.is_empty());
 }
@@ -219,12 +320,19 @@ fn rfc3261_11_2_options_to_the_server_itself() {
         world.request(&message("OPTIONS", uri, ""));
         let response = world.responses().pop().unwrap();
         assert_eq!(response.status(), StatusCode::OK, "{uri}");
-        assert_eq!(response.headers().get(HeaderName::Allow), Some("OPTIONS, REGISTER, MESSAGE"));
+        assert_eq!(
+            response.headers().get(HeaderName::Allow),
+            Some("OPTIONS, REGISTER, MESSAGE")
+        );
         assert_eq!(response.headers().get(HeaderName::Supported), Some("path"));
         assert!(response.headers().contains(HeaderName::Accept));
     }
     // §11: one that may go no further is answered here, wherever it was going.
-    world.request(&message("OPTIONS", "sip:bob@example.com", "Max-Forwards: 0\r\n"));
+    world.request(&message(
+        "OPTIONS",
+        "sip:bob@example.com",
+        "Max-Forwards: 0\r\n",
+    ));
     assert_eq!(world.statuses(), [200]);
 }
 
@@ -232,9 +340,24 @@ fn rfc3261_11_2_options_to_the_server_itself() {
 fn what_is_for_the_application_or_the_server_is_handed_back() {
     let mut world = World::new();
     world.proxy.config.handled = vec![Method::Message];
-    assert!(world.request(&message("MESSAGE", "sip:bob@example.com", "")).1.is_some());
-    assert!(world.request(&message("INVITE", "sip:example.com", "")).1.is_some());
-    assert!(world.request(&message("MESSAGE", "sip:dave@example.org", "")).1.is_none());
+    assert!(
+        world
+            .request(&message("MESSAGE", "sip:bob@example.com", ""))
+            .1
+            .is_some()
+    );
+    assert!(
+        world
+            .request(&message("INVITE", "sip:example.com", ""))
+            .1
+            .is_some()
+    );
+    assert!(
+        world
+            .request(&message("MESSAGE", "sip:dave@example.org", ""))
+            .1
+            .is_none()
+    );
     assert_eq!(world.statuses(), [403]);
 }
 

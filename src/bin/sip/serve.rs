@@ -1,0 +1,241 @@
+//! `sip serve`: a SIP domain on this machine.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use sip_stack::auth::Algorithm;
+use sip_stack::location::{Embedded, LocationStore as _};
+use sip_stack::server::Server;
+use sip_stack::store::{DataFile, FILE_NAME, data_directory, default_realm};
+use sip_stack::transport::TransportKind;
+use sip_stack::users;
+
+use crate::output::line;
+
+/// Serve a SIP domain: registrar and proxy for its users, who are added by `sip user add`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Directory of the data file with users and bindings [default: the platform's data directory]
+    #[arg(long, value_name = "DIR", env = "SIP_DATA")]
+    data: Option<PathBuf>,
+    /// Where to listen: udp:ADDRESS:PORT or tcp:ADDRESS:PORT, more than once if wanted [default: UDP and TCP port 5060
+    /// of all addresses]
+    #[arg(long, value_name = "PLACE", conflicts_with = "port")]
+    listen: Vec<String>,
+    /// Port on all addresses, UDP and TCP [default: 5060, or a free one when that is taken]
+    #[arg(long, value_name = "N")]
+    port: Option<u16>,
+    /// Name of the domain, more than once if it has several; its addresses are names of it anyway
+    #[arg(long, value_name = "NAME")]
+    domain: Vec<String>,
+    /// Digest algorithms to offer, the most preferred first
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = algorithm, default_value = "MD5")]
+    digest: Vec<Algorithm>,
+}
+
+fn algorithm(name: &str) -> Result<Algorithm, String> {
+    Algorithm::parse(name)
+        .ok_or_else(|| "the algorithms are MD5, SHA-256 and SHA-512-256".to_owned())
+}
+
+/// The directory that `--data` names, or the platform's.
+pub(crate) fn directory(data: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+    match data {
+        Some(directory) => Ok(directory),
+        None => data_directory().context(
+            "there is no home directory to keep the data in (HOME is not set): use --data DIR",
+        ),
+    }
+}
+
+pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
+    for name in &args.domain {
+        if !is_host_name(name) {
+            eprintln!("sip: --domain {name}: a domain is a host name such as example.com");
+            return Ok(2);
+        }
+    }
+    let is_default_place = args.data.is_none();
+    let directory = directory(args.data)?;
+    let path = directory.join(FILE_NAME);
+    let realm = args
+        .domain
+        .first()
+        .map_or_else(default_realm, |name| name.as_str().into());
+    let file = DataFile::open_or_create(&path, &realm)?;
+    let users = users::Embedded::new(file.clone());
+    let bindings = Embedded::new(file.clone());
+
+    let mut builder = Server::builder()
+        .store(bindings.clone())
+        .algorithms(&args.digest);
+    for name in &args.domain {
+        builder = builder.domain(name);
+    }
+    builder = match args.port {
+        Some(port) => {
+            for place in ["udp:0.0.0.0", "tcp:0.0.0.0", "udp:[::]", "tcp:[::]"] {
+                builder = builder.listen(&format!("{place}:{port}"))?;
+            }
+            builder
+        }
+        None if args.listen.is_empty() => builder.or_free_port(),
+        None => {
+            for place in &args.listen {
+                builder = match builder.listen(place) {
+                    Ok(builder) => builder,
+                    Err(error) => {
+                        eprintln!("sip: --listen {error}");
+                        return Ok(2);
+                    }
+                };
+            }
+            builder
+        }
+    };
+    let server = builder.build().await?;
+
+    // While this runs, the file is ours alone: `sip user` asks us.
+    #[cfg(unix)]
+    let control = {
+        let control = users::Control::bind(&directory, users.clone()).with_context(|| {
+            format!(
+                "{}: the socket for `sip user` cannot be made",
+                directory.display()
+            )
+        })?;
+        tokio::spawn(control.serve())
+    };
+
+    let data = if is_default_place {
+        String::new()
+    } else {
+        format!(" --data {}", directory.display())
+    };
+    say(
+        &server,
+        &file,
+        users.names().len(),
+        bindings.len().unwrap_or(0),
+        &data,
+    );
+    server.run().await?;
+    #[cfg(unix)]
+    {
+        control.abort();
+        // The socket is removed when the task is gone.
+        let _ = control.await;
+    }
+    line("Stopped.");
+    Ok(0)
+}
+
+/// Where it is reached, where its data is, and how a first telephone gets in.
+fn say(server: &Server, file: &DataFile, users: usize, bindings: usize, data: &str) {
+    if let Some((from, to)) = server.moved_from() {
+        line(&format!(
+            "Port {from} is taken by another program: using port {to} instead."
+        ));
+    }
+    line(&format!(
+        "Domain {}",
+        server.domains().names().collect::<Vec<_>>().join(", ")
+    ));
+    for (kind, name) in [(TransportKind::Udp, "UDP"), (TransportKind::Tcp, "TCP")] {
+        let addresses: Vec<String> = server
+            .addresses()
+            .iter()
+            .filter(|(other, _)| *other == kind)
+            .map(|(_, address)| address.to_string())
+            .collect();
+        if !addresses.is_empty() {
+            line(&format!("Listening on {name} {}", addresses.join(", ")));
+        }
+    }
+    line(&format!(
+        "Data file {} ({}, {})",
+        file.path().display(),
+        count(users, "user"),
+        count(bindings, "registered address")
+    ));
+    let host = contact(server.addresses().iter().map(|(_, address)| *address));
+    line("To register a first phone:");
+    line(&format!("  sip user add alice{data}"));
+    line(&format!(
+        "  on the phone: user alice, that password, domain (registrar, proxy) {host}"
+    ));
+    line(&format!(
+        "  or with this program: sip register sip:alice@{host}"
+    ));
+    line("Ctrl-C ends it.");
+}
+
+fn count(number: usize, what: &str) -> String {
+    match (number, what.ends_with('s')) {
+        (1, _) => format!("1 {what}"),
+        (_, true) => format!("{number} {what}es"),
+        (_, false) => format!("{number} {what}s"),
+    }
+}
+
+/// The address that other machines most likely reach, as it stands in a URI.
+fn contact(addresses: impl Iterator<Item = SocketAddr>) -> String {
+    let all: BTreeSet<(u8, SocketAddr)> = addresses
+        .map(|address| (remoteness(address.ip()), address))
+        .collect();
+    let Some((_, address)) = all.first() else {
+        return "localhost".to_owned();
+    };
+    if address.port() != 5060 {
+        return address.to_string();
+    }
+    match address.ip() {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    }
+}
+
+fn remoteness(ip: IpAddr) -> u8 {
+    match ip {
+        IpAddr::V4(ip) if !ip.is_loopback() && !ip.is_link_local() => 0,
+        IpAddr::V6(ip) if !ip.is_loopback() && !ip.is_unicast_link_local() => 1,
+        IpAddr::V4(_) => 2,
+        IpAddr::V6(_) => 3,
+    }
+}
+
+fn is_host_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 253
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_that_others_reach_is_the_one_that_is_told() {
+        let contact = |list: &[&str]| contact(list.iter().map(|text| text.parse().unwrap()));
+        assert_eq!(
+            contact(&["127.0.0.1:5060", "192.0.2.1:5060", "[2001:db8::1]:5060"]),
+            "192.0.2.1"
+        );
+        assert_eq!(
+            contact(&["[::1]:5062", "[2001:db8::1]:5062"]),
+            "[2001:db8::1]:5062"
+        );
+        assert_eq!(contact(&["127.0.0.1:5070"]), "127.0.0.1:5070");
+    }
+
+    #[test]
+    fn plurals() {
+        assert_eq!(count(1, "user"), "1 user");
+        assert_eq!(count(0, "user"), "0 users");
+        assert_eq!(count(2, "registered address"), "2 registered addresses");
+    }
+}

@@ -1,0 +1,260 @@
+//! Who waits for what: the worker's side of user agents and of the application's handlers.
+
+use std::collections::HashMap;
+use std::time::{Instant, SystemTime};
+
+use sip_dialog::{AccountKey, Credential, Event, RequestId, SessionId};
+use sip_message::{Request, Response, StatusCode};
+use sip_transaction::ServerTransactionId;
+use sip_transport::{Flow, Rng, SelectError, SelectId, Target};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::stack::{Output, Stack, Traced};
+
+/// Events of one call that may wait for its task; a task that lets more pile up has its call ended.
+const SESSION_EVENTS: usize = 64;
+
+/// The end of a request out of a dialog.
+pub type Answered = Result<Response, sip_dialog::FailureCause>;
+
+/// An INVITE that nobody has taken yet.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Incoming {
+    /// Its session.
+    pub session: SessionId,
+    /// The INVITE.
+    pub request: Request,
+    /// How it arrived.
+    pub flow: Flow,
+    /// What happens to the session from now on.
+    pub events: mpsc::Receiver<Event>,
+}
+
+/// A request for an application's handler.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct IncomingRequest {
+    /// Its transaction.
+    pub id: ServerTransactionId,
+    /// The request.
+    pub request: Request,
+    /// How it arrived.
+    pub flow: Flow,
+}
+
+/// See the [module](self). The maps are keyed by ids that the stack mints.
+pub struct Hub {
+    sessions: HashMap<SessionId, mpsc::Sender<Event>>,
+    requests: HashMap<RequestId, oneshot::Sender<Answered>>,
+    selections: HashMap<SelectId, oneshot::Sender<Result<Vec<Flow>, SelectError>>>,
+    credentials: HashMap<AccountKey, Credential>,
+    incoming: Option<mpsc::Sender<Incoming>>,
+    handlers: Option<mpsc::Sender<IncomingRequest>>,
+    tracer: Option<Box<dyn FnMut(&Traced) + Send>>,
+    rng: Rng,
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hub")
+            .field("sessions", &self.sessions.len())
+            .field("requests", &self.requests.len())
+            .field("selections", &self.selections.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Hub {
+    /// A hub that knows nobody; tags and Call-IDs come from `rng`.
+    #[must_use]
+    pub fn new(rng: Rng) -> Self {
+        Self {
+            sessions: HashMap::new(),
+            requests: HashMap::new(),
+            selections: HashMap::new(),
+            credentials: HashMap::new(),
+            incoming: None,
+            handlers: None,
+            tracer: None,
+            rng,
+        }
+    }
+
+    /// Calls that nobody has taken go to `sender`; without one, or when it is full, they are refused.
+    pub fn take_incoming(&mut self, sender: mpsc::Sender<Incoming>) {
+        self.incoming = Some(sender);
+    }
+
+    /// Requests for handlers go to `sender`; when it is full, they are answered 503.
+    pub fn take_requests(&mut self, sender: mpsc::Sender<IncomingRequest>) {
+        self.handlers = Some(sender);
+    }
+
+    /// Challenges to `account` are answered with `credential`.
+    pub fn add_credential(&mut self, account: AccountKey, credential: Credential) {
+        self.credentials.insert(account, credential);
+    }
+
+    /// Messages that pass are told to `tracer`; see [`Stack::trace`].
+    pub fn take_trace(&mut self, tracer: Box<dyn FnMut(&Traced) + Send>) {
+        self.tracer = Some(tracer);
+    }
+
+    /// The events of a session that was just begun.
+    pub fn watch_session(&mut self, session: SessionId) -> mpsc::Receiver<Event> {
+        let (sender, receiver) = mpsc::channel(SESSION_EVENTS);
+        self.sessions.insert(session, sender);
+        receiver
+    }
+
+    /// The end of a request that was just sent.
+    pub fn watch_request(&mut self, request: RequestId) -> oneshot::Receiver<Answered> {
+        let (sender, receiver) = oneshot::channel();
+        self.requests.insert(request, sender);
+        receiver
+    }
+
+    /// The generator for what a user agent mints.
+    pub const fn rng(&mut self) -> &mut Rng {
+        &mut self.rng
+    }
+
+    /// Starts a selection; its result comes to the receiver.
+    pub fn select(
+        &mut self,
+        stack: &mut Stack,
+        target: &Target,
+        size: usize,
+        wall: SystemTime,
+        now: Instant,
+    ) -> oneshot::Receiver<Result<Vec<Flow>, SelectError>> {
+        let (sender, receiver) = oneshot::channel();
+        // The result is an output, so it is taken after this call at the earliest.
+        let id = stack.select(target, size, wall, now);
+        self.selections.insert(id, sender);
+        receiver
+    }
+
+    /// Hands an output of the stack to whom it is for.
+    pub(super) fn take(
+        &mut self,
+        output: Output,
+        stack: &mut Stack,
+        wall: SystemTime,
+        now: Instant,
+    ) {
+        match output {
+            Output::Dialog(event) => self.dialog(event, stack, wall, now),
+            Output::Authenticate { token, account, .. } => {
+                let credential = self.credentials.get(&account).cloned();
+                stack.credentials(token, credential, wall, now);
+            }
+            Output::Request { id, request, flow } => {
+                self.request(IncomingRequest { id, request, flow }, stack, wall, now)
+            }
+            Output::Selected { id, result } => {
+                if let Some(sender) = self.selections.remove(&id) {
+                    let _ = sender.send(result);
+                }
+            }
+            Output::Role(event) => tracing::debug!(?event, "role"),
+            Output::Traced(traced) => {
+                if let Some(tracer) = &mut self.tracer {
+                    tracer(&traced);
+                }
+            }
+            // The worker executes these two itself.
+            Output::Io(_) | Output::Need { .. } => {}
+        }
+    }
+
+    fn request(
+        &mut self,
+        incoming: IncomingRequest,
+        stack: &mut Stack,
+        wall: SystemTime,
+        now: Instant,
+    ) {
+        let refused = match &self.handlers {
+            Some(handlers) => match handlers.try_send(incoming) {
+                Ok(()) => return,
+                Err(
+                    mpsc::error::TrySendError::Full(refused)
+                    | mpsc::error::TrySendError::Closed(refused),
+                ) => refused,
+            },
+            None => incoming,
+        };
+        // A full channel is overload: RFC 3261 section 21.5.4.
+        let response = Response::to(&refused.request, StatusCode::SERVICE_UNAVAILABLE)
+            .header(sip_message::HeaderName::RetryAfter, "5")
+            .build();
+        if let Ok(response) = response {
+            let _ = stack.respond(refused.id, response, wall, now);
+        }
+    }
+
+    fn dialog(&mut self, event: Event, stack: &mut Stack, wall: SystemTime, now: Instant) {
+        match event {
+            Event::Responded { id, response } => {
+                if let Some(sender) = self.requests.remove(&id) {
+                    let _ = sender.send(Ok(response));
+                }
+            }
+            Event::Failed { id, cause } => {
+                if let Some(sender) = self.requests.remove(&id) {
+                    let _ = sender.send(Err(cause));
+                }
+            }
+            Event::Incoming {
+                session,
+                request,
+                flow,
+            } => {
+                let events = self.watch_session(session);
+                let taken = self.incoming.as_ref().is_some_and(|incoming| {
+                    incoming
+                        .try_send(Incoming {
+                            session,
+                            request,
+                            flow,
+                            events,
+                        })
+                        .is_ok()
+                });
+                if !taken {
+                    self.sessions.remove(&session);
+                    stack.dialogs(wall, now, |dialogs, transactions| {
+                        let _ = dialogs.reject(
+                            session,
+                            StatusCode::TEMPORARILY_UNAVAILABLE,
+                            &[],
+                            transactions,
+                            now,
+                        );
+                    });
+                }
+            }
+            other => {
+                let Some(session) = other.session() else {
+                    return;
+                };
+                let ends = other.is_end();
+                let Some(sender) = self.sessions.get(&session) else {
+                    return;
+                };
+                let delivered = sender.try_send(other).is_ok();
+                if ends {
+                    self.sessions.remove(&session);
+                } else if !delivered {
+                    // Nobody reads any more: the call must not go on without an owner.
+                    self.sessions.remove(&session);
+                    stack.dialogs(wall, now, |dialogs, transactions| {
+                        dialogs.end(session, transactions, now)
+                    });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,669 @@
+//! The composed machine: transport, transactions, dialogs and roles behind the four verbs of every layer.
+//!
+//! [`Stack`] owns one of each layer and moves what comes up and what goes down between them, in one place: its `settle` loop.
+//! It opens no socket and reads no clock; [`crate::runtime`] drives it with both, a test drives it with neither.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant, SystemTime};
+
+use sip_dialog::Dialogs;
+use sip_message::{HeaderName, Message, Method, Request, Response, StatusCode, Uri};
+use sip_transaction::{Gone, ServerTransactionId, TransactionLayer as _, Transactions};
+use sip_transport::{
+    Flow, FlowId, ListenerId, SelectError, SelectId, Target, TransportKind, Transports,
+};
+
+use crate::role::proxy::Proxy;
+use crate::role::registrar::Registrar;
+use crate::role::{self, Answer, Need, Token};
+
+/// What arrives at a stack.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "the boundary to drivers")]
+pub enum Input {
+    /// From the sockets.
+    Io(sip_transport::Input),
+    /// The answer to an [`Output::Need`].
+    Answer {
+        /// Who asked.
+        asker: Asker,
+        /// The answer.
+        answer: Answer,
+    },
+}
+
+/// What a stack wants done, in this order.
+#[derive(Debug)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a driver that ignores a variant must not compile"
+)]
+pub enum Output {
+    /// For the sockets; never [`sip_transport::Output::Event`].
+    Io(sip_transport::Output),
+    /// A question to a store; answered with [`Input::Answer`].
+    Need {
+        /// Whom the answer is for.
+        asker: Asker,
+        /// The question.
+        need: Need,
+    },
+    /// Something that the user agent's application wants to know.
+    Dialog(sip_dialog::Event),
+    /// A user agent is challenged; answered with [`Stack::credentials`].
+    Authenticate {
+        /// Names the question.
+        token: sip_dialog::Token,
+        /// Whose credentials are wanted.
+        account: sip_dialog::AccountKey,
+        /// Who wants them.
+        realm: String,
+    },
+    /// A request for the application's handlers; answered with [`Stack::respond`].
+    Request {
+        /// Its transaction.
+        id: ServerTransactionId,
+        /// The request.
+        request: Request,
+        /// How it arrived.
+        flow: Flow,
+    },
+    /// The answer to [`Stack::select`].
+    Selected {
+        /// Which selection.
+        id: SelectId,
+        /// The flows, best first.
+        result: Result<Vec<Flow>, SelectError>,
+    },
+    /// A role did something that is worth a log line or a counter.
+    Role(role::RoleEvent),
+    /// A message passed, told when [`Stack::trace`] is on.
+    Traced(Traced),
+}
+
+/// Which way a message went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "there are two ways")]
+pub enum Direction {
+    /// We sent it.
+    Sent,
+    /// We received it.
+    Received,
+}
+
+/// A message that passed, as a trace shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a record that tests and tools build too"
+)]
+pub struct Traced {
+    /// When.
+    pub at: Instant,
+    /// Which way.
+    pub direction: Direction,
+    /// The transport, as in a Via.
+    pub transport: &'static str,
+    /// Our address.
+    pub local: SocketAddr,
+    /// The other address.
+    pub remote: SocketAddr,
+    /// The start line without the version.
+    pub summary: String,
+    /// The CSeq.
+    pub detail: String,
+}
+
+/// Which part of the stack asked a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asker(Role, Token);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Registrar,
+    Proxy,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Selecting {
+    Dialogs(sip_dialog::Token),
+    Role(Role, Token),
+    Application,
+}
+
+/// The parts of a stack; what is `None` is not there.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "the caller names every part")]
+pub struct Parts {
+    /// The flows.
+    pub transports: Transports,
+    /// The transactions.
+    pub transactions: Transactions,
+    /// The user agent.
+    pub dialogs: Option<Dialogs>,
+    /// The registrar.
+    pub registrar: Option<Registrar>,
+    /// The proxy, which also answers for the server itself.
+    pub proxy: Option<Proxy>,
+    /// The methods that the application handles when no part takes a request.
+    pub handled: Vec<Method>,
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub struct Stack {
+    transports: Transports,
+    transactions: Transactions,
+    dialogs: Option<Dialogs>,
+    registrar: Option<Registrar>,
+    proxy: Option<Proxy>,
+    handled: Vec<Method>,
+    /// Keyed by ids that we mint, so the default hasher serves; never iterated.
+    selecting: HashMap<SelectId, Selecting>,
+    outputs: VecDeque<Output>,
+    tracing: bool,
+    draining: Option<Duration>,
+    last_now: Option<Instant>,
+}
+
+impl Stack {
+    /// Composes the parts.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            transports: parts.transports,
+            transactions: parts.transactions,
+            dialogs: parts.dialogs,
+            registrar: parts.registrar,
+            proxy: parts.proxy,
+            handled: parts.handled,
+            selecting: HashMap::new(),
+            outputs: VecDeque::new(),
+            tracing: false,
+            draining: None,
+            last_now: None,
+        }
+    }
+
+    /// Something arrived. `wall` is the time of day, for dates and absolute expiry.
+    pub fn handle_input(&mut self, input: Input, wall: SystemTime, now: Instant) {
+        match input {
+            Input::Io(input) => self.transports.handle_input(input, now),
+            Input::Answer { asker, answer } => self.answer(asker, answer, wall, now),
+        }
+        self.settle(wall, now);
+    }
+
+    /// Time passed.
+    pub fn handle_timeout(&mut self, wall: SystemTime, now: Instant) {
+        self.transports.handle_timeout(now);
+        self.transactions.handle_timeout(now);
+        if let Some(dialogs) = &mut self.dialogs {
+            dialogs.handle_timeout(&mut self.transactions, now);
+        }
+        if let Some(registrar) = &mut self.registrar {
+            registrar.handle_timeout(&mut self.transactions, now);
+        }
+        if let Some(proxy) = &mut self.proxy {
+            proxy.handle_timeout(&mut self.transactions, now);
+        }
+        self.settle(wall, now);
+    }
+
+    /// The next output; drain it after every call that takes `&mut self`.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if !self.outputs.is_empty() {
+            return self.last_now;
+        }
+        [
+            self.transports.poll_timeout(),
+            self.transactions.poll_timeout(),
+            self.dialogs.as_ref().and_then(Dialogs::poll_timeout),
+            self.registrar.as_ref().and_then(Registrar::poll_timeout),
+            self.proxy.as_ref().and_then(Proxy::poll_timeout),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Adds a socket that the driver has bound.
+    pub fn add_listener(&mut self, id: ListenerId, kind: TransportKind, local: SocketAddr) {
+        self.transports.add_listener(id, kind, local);
+    }
+
+    /// Looks for the flows to `target`, for a message of about `size` bytes; answered by [`Output::Selected`].
+    pub fn select(
+        &mut self,
+        target: &Target,
+        size: usize,
+        wall: SystemTime,
+        now: Instant,
+    ) -> SelectId {
+        let id = self.transports.select(target, size, now);
+        self.selecting.insert(id, Selecting::Application);
+        self.settle(wall, now);
+        id
+    }
+
+    /// Calls the user agent's machine with the transactions it works on.
+    ///
+    /// Returns `None` when the stack has no user agent.
+    pub fn dialogs<R>(
+        &mut self,
+        wall: SystemTime,
+        now: Instant,
+        call: impl FnOnce(&mut Dialogs, &mut Transactions) -> R,
+    ) -> Option<R> {
+        let result = call(self.dialogs.as_mut()?, &mut self.transactions);
+        self.settle(wall, now);
+        Some(result)
+    }
+
+    /// Answers an [`Output::Authenticate`].
+    pub fn credentials(
+        &mut self,
+        token: sip_dialog::Token,
+        credential: Option<sip_dialog::Credential>,
+        wall: SystemTime,
+        now: Instant,
+    ) {
+        if let Some(dialogs) = &mut self.dialogs {
+            dialogs.credentials(token, credential, &mut self.transactions, now);
+        }
+        self.settle(wall, now);
+    }
+
+    /// Answers an [`Output::Request`].
+    ///
+    /// # Errors
+    /// [`Gone`] when the transaction has ended.
+    pub fn respond(
+        &mut self,
+        id: ServerTransactionId,
+        response: Response,
+        wall: SystemTime,
+        now: Instant,
+    ) -> Result<(), Gone> {
+        let result = self.transactions.respond(id, response, now);
+        self.settle(wall, now);
+        result
+    }
+
+    /// Takes no more requests that begin something: they are answered 503 with this Retry-After.
+    pub fn drain(&mut self, retry_after: Duration) {
+        self.draining = Some(retry_after);
+    }
+
+    /// Whether nothing waits for an answer any more: no transaction is without its final response. Walks over all of them.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.transactions.pending_count() == 0
+    }
+
+    /// Tells every message that passes, or no more.
+    pub fn trace(&mut self, on: bool) {
+        self.tracing = on;
+    }
+
+    /// The transport layer, for its counters and addresses.
+    #[must_use]
+    pub const fn transports(&self) -> &Transports {
+        &self.transports
+    }
+
+    /// The transaction layer, for its counters.
+    #[must_use]
+    pub const fn transactions(&self) -> &Transactions {
+        &self.transactions
+    }
+
+    /// The proxy, when there is one.
+    #[must_use]
+    pub const fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref()
+    }
+
+    fn answer(&mut self, asker: Asker, answer: Answer, wall: SystemTime, now: Instant) {
+        let Asker(role, token) = asker;
+        match role {
+            Role::Registrar => {
+                if let Some(registrar) = &mut self.registrar {
+                    registrar.handle_answer(token, answer, &mut self.transactions, wall, now);
+                }
+            }
+            Role::Proxy => {
+                if let Some(proxy) = &mut self.proxy {
+                    proxy.handle_answer(token, answer, &mut self.transactions, wall, now);
+                }
+            }
+        }
+    }
+
+    /// Moves outputs up and down until every machine is quiet. Each turn of the loop consumes what a machine has queued, and no
+    /// machine queues without being told something, so it ends.
+    fn settle(&mut self, wall: SystemTime, now: Instant) {
+        self.last_now = Some(now);
+        loop {
+            let mut quiet = true;
+            while let Some(output) = self.transports.poll_output() {
+                quiet = false;
+                match output {
+                    sip_transport::Output::Event(event) => self.on_transport(event, wall, now),
+                    io => self.outputs.push_back(Output::Io(io)),
+                }
+            }
+            while let Some(output) = self.transactions.poll_output() {
+                quiet = false;
+                match output {
+                    sip_transaction::Output::Transmit { flow, payload } => {
+                        if self.tracing {
+                            if let Some(flow) = self.transports.flow(flow) {
+                                self.traced(Direction::Sent, flow, &payload, now);
+                            }
+                        }
+                        if self.transports.send(flow, payload, now).is_err() {
+                            self.transactions
+                                .handle_input(sip_transaction::Input::FlowFailed { flow }, now);
+                        }
+                    }
+                    sip_transaction::Output::Event(event) => self.on_transaction(event, wall, now),
+                }
+            }
+            quiet &= !self.drain_dialogs(now);
+            quiet &= !self.drain_roles(now);
+            if quiet {
+                return;
+            }
+        }
+    }
+
+    fn on_transport(&mut self, event: sip_transport::Event, wall: SystemTime, now: Instant) {
+        match event {
+            sip_transport::Event::Message {
+                message,
+                flow,
+                reply,
+            } => {
+                if self.tracing {
+                    self.traced(Direction::Received, flow, &message.to_bytes(), now);
+                }
+                self.transactions.handle_input(
+                    sip_transaction::Input::Message {
+                        message,
+                        flow,
+                        reply,
+                    },
+                    now,
+                );
+            }
+            sip_transport::Event::FlowFailed { flow, cause, .. } => {
+                tracing::debug!(?flow, %cause, "a flow failed");
+                self.transactions
+                    .handle_input(sip_transaction::Input::FlowFailed { flow }, now);
+            }
+            sip_transport::Event::Selected { id, result } => self.selected(id, result, wall, now),
+            sip_transport::Event::Malformed {
+                kind,
+                remote,
+                error,
+                answered,
+                ..
+            } => {
+                tracing::debug!(%kind, %remote, %error, ?answered, "not a message");
+            }
+            other => tracing::trace!(?other, "transport"),
+        }
+    }
+
+    fn selected(
+        &mut self,
+        id: SelectId,
+        result: Result<Vec<Flow>, SelectError>,
+        wall: SystemTime,
+        now: Instant,
+    ) {
+        match self.selecting.remove(&id) {
+            Some(Selecting::Dialogs(token)) => {
+                if let Some(dialogs) = &mut self.dialogs {
+                    dialogs.flow_selected(token, result, &mut self.transactions, now);
+                }
+            }
+            Some(Selecting::Role(role, token)) => {
+                self.answer(Asker(role, token), Answer::Flows(result), wall, now)
+            }
+            Some(Selecting::Application) | None => {
+                self.outputs.push_back(Output::Selected { id, result })
+            }
+        }
+    }
+
+    /// Offers a transaction event to the parts in order; each hands back what is not its own.
+    fn on_transaction(&mut self, event: sip_transaction::Event, wall: SystemTime, now: Instant) {
+        let mut event = event;
+        if let (Some(retry_after), sip_transaction::Event::Request { id, request, .. }) =
+            (self.draining, &event)
+        {
+            // A request within a dialog belongs to what is running; all others begin something.
+            if request.headers().to_tag().is_none() {
+                let response = Response::to(request, StatusCode::SERVICE_UNAVAILABLE)
+                    .header(
+                        HeaderName::RetryAfter,
+                        retry_after.as_secs().max(1).to_string(),
+                    )
+                    .build();
+                self.reply(*id, response, now);
+                return;
+            }
+        }
+        if let Some(dialogs) = &mut self.dialogs {
+            match dialogs.handle_input(event, &mut self.transactions, now) {
+                Some(back) => event = back,
+                None => return,
+            }
+        }
+        if let Some(registrar) = &mut self.registrar {
+            match registrar.handle_input(event, &mut self.transactions, wall, now) {
+                Some(back) => event = back,
+                None => return,
+            }
+        }
+        if let Some(proxy) = &mut self.proxy {
+            match proxy.handle_input(event, &mut self.transactions, wall, now) {
+                Some(back) => event = back,
+                None => return,
+            }
+        }
+        self.unclaimed(event, now);
+    }
+
+    /// What no part took: the application's, or refused.
+    fn unclaimed(&mut self, event: sip_transaction::Event, now: Instant) {
+        match event {
+            sip_transaction::Event::Request {
+                id, request, flow, ..
+            } => {
+                if self.handled.contains(request.method()) {
+                    self.outputs
+                        .push_back(Output::Request { id, request, flow });
+                    return;
+                }
+                // RFC 3261 section 12.2.2: within a dialog that does not exist; section 8.2.1: a method that is not supported here.
+                let status = if request.headers().to_tag().is_some() {
+                    StatusCode::CALL_DOES_NOT_EXIST
+                } else {
+                    StatusCode::METHOD_NOT_ALLOWED
+                };
+                let mut response = Response::to(&request, status);
+                if status == StatusCode::METHOD_NOT_ALLOWED {
+                    let allowed: Vec<&str> = self.handled.iter().map(Method::as_str).collect();
+                    response = response.header(HeaderName::Allow, allowed.join(", "));
+                }
+                self.reply(id, response.build(), now);
+            }
+            sip_transaction::Event::Cancel {
+                id,
+                invite,
+                request,
+                ..
+            } => {
+                // RFC 3261 section 9.2; an INVITE that is the application's is left to it, the CANCEL is answered.
+                let _ = self
+                    .transactions
+                    .answer_cancel(id, &request, invite, "", now);
+            }
+            other => tracing::trace!(?other, "an event of no part"),
+        }
+    }
+
+    fn reply(
+        &mut self,
+        id: ServerTransactionId,
+        response: Result<Response, sip_message::BuildError>,
+        now: Instant,
+    ) {
+        match response {
+            // A transaction that has ended meanwhile needs no answer.
+            Ok(response) => drop(self.transactions.respond(id, response, now)),
+            Err(error) => tracing::debug!(%error, "a response could not be built"),
+        }
+    }
+
+    fn drain_dialogs(&mut self, now: Instant) -> bool {
+        let mut moved = false;
+        while let Some(output) = self.dialogs.as_mut().and_then(Dialogs::poll_output) {
+            moved = true;
+            match output {
+                sip_dialog::Output::SelectFlow {
+                    token,
+                    next_hop,
+                    size,
+                } => {
+                    self.start_selecting(Selecting::Dialogs(token), &next_hop, size, now);
+                }
+                sip_dialog::Output::Authenticate {
+                    token,
+                    account,
+                    realm,
+                    ..
+                } => {
+                    self.outputs.push_back(Output::Authenticate {
+                        token,
+                        account,
+                        realm: realm.to_string(),
+                    });
+                }
+                sip_dialog::Output::Event(event) => self.outputs.push_back(Output::Dialog(event)),
+            }
+        }
+        moved
+    }
+
+    fn drain_roles(&mut self, now: Instant) -> bool {
+        let mut moved = false;
+        while let Some(output) = self.registrar.as_mut().and_then(Registrar::poll_output) {
+            moved = true;
+            self.on_role(Role::Registrar, output, now);
+        }
+        while let Some(output) = self.proxy.as_mut().and_then(Proxy::poll_output) {
+            moved = true;
+            self.on_role(Role::Proxy, output, now);
+        }
+        moved
+    }
+
+    fn on_role(&mut self, role: Role, output: role::RoleOutput, now: Instant) {
+        match output {
+            role::RoleOutput::Need {
+                token,
+                need: Need::SelectFlow { next_hop, size },
+            } => {
+                self.start_selecting(Selecting::Role(role, token), &next_hop, size, now);
+            }
+            role::RoleOutput::Need { token, need } => {
+                self.outputs.push_back(Output::Need {
+                    asker: Asker(role, token),
+                    need,
+                });
+            }
+            role::RoleOutput::Event(event) => self.outputs.push_back(Output::Role(event)),
+        }
+    }
+
+    fn start_selecting(&mut self, selecting: Selecting, next_hop: &Uri, size: usize, now: Instant) {
+        match Target::from_uri(next_hop.as_ref()) {
+            Ok(target) => {
+                let id = self.transports.select(&target, size, now);
+                self.selecting.insert(id, selecting);
+            }
+            Err(error) => {
+                tracing::debug!(%next_hop, %error, "no target");
+                self.selected_nothing(selecting, now);
+            }
+        }
+    }
+
+    fn selected_nothing(&mut self, selecting: Selecting, now: Instant) {
+        let result = Err(SelectError::NoRoute);
+        match selecting {
+            Selecting::Dialogs(token) => {
+                if let Some(dialogs) = &mut self.dialogs {
+                    dialogs.flow_selected(token, result, &mut self.transactions, now);
+                }
+            }
+            Selecting::Role(role, token) => self.answer(
+                Asker(role, token),
+                Answer::Flows(result),
+                SystemTime::UNIX_EPOCH,
+                now,
+            ),
+            Selecting::Application => {}
+        }
+    }
+
+    fn traced(&mut self, direction: Direction, flow: Flow, payload: &[u8], now: Instant) {
+        let line = payload
+            .split(|byte| *byte == b'\r')
+            .next()
+            .unwrap_or_default();
+        let line = String::from_utf8_lossy(line);
+        let summary = line
+            .strip_prefix("SIP/2.0 ")
+            .or_else(|| line.strip_suffix(" SIP/2.0"))
+            .unwrap_or(&line)
+            .to_owned();
+        let message = Message::parse(
+            bytes::Bytes::copy_from_slice(payload),
+            &sip_message::ParserConfig::default(),
+        );
+        let detail = message
+            .ok()
+            .and_then(|message| message.headers().get(HeaderName::CSeq).map(str::to_owned))
+            .unwrap_or_default();
+        self.outputs.push_back(Output::Traced(Traced {
+            at: now,
+            direction,
+            transport: flow.kind.via_token(),
+            local: flow.local,
+            remote: flow.remote,
+            summary,
+            detail,
+        }));
+    }
+}
+
+/// The flow of an id, for those above who only have the id.
+impl Stack {
+    /// The flow with this id, while it lives.
+    #[must_use]
+    pub fn flow(&self, id: FlowId) -> Option<Flow> {
+        self.transports.flow(id)
+    }
+}
