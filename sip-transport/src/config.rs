@@ -6,7 +6,7 @@ use sip_message::ParserConfig;
 
 use crate::kind::TransportKind;
 
-/// How [`Transports`](crate::Transports) behaves.
+/// How [`Transports`](crate::Transports) behaves. A time of `Duration::MAX` means never.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TransportConfig {
@@ -66,6 +66,29 @@ impl Default for TransportConfig {
             failing_time: Duration::from_secs(60),
             reopen_time: Duration::from_secs(40),
         }
+    }
+}
+
+/// The longest time that means anything: a clock has room for it, so that adding it never overflows.
+pub(crate) const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+impl TransportConfig {
+    /// Without times that are longer than a clock has room for: `Duration::MAX` means never.
+    pub(crate) fn clamped(mut self) -> Self {
+        for time in [
+            &mut self.datagram_idle,
+            &mut self.stream_idle,
+            &mut self.first_message,
+            &mut self.message_time,
+            &mut self.write_time,
+            &mut self.connect_time,
+            &mut self.resolve_time,
+            &mut self.failing_time,
+            &mut self.reopen_time,
+        ] {
+            *time = (*time).min(FOR_EVER);
+        }
+        self
     }
 }
 

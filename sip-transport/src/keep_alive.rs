@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::config::FOR_EVER;
 use crate::seed::Rng;
 
 /// How a flow is kept alive.
@@ -56,6 +57,10 @@ pub(crate) enum Due {
 
 impl Pinger {
     pub(crate) fn new(keep_alive: KeepAlive, rng: &mut Rng, now: Instant) -> Self {
+        let keep_alive = KeepAlive {
+            every: keep_alive.every.clamp(Duration::from_secs(1), FOR_EVER),
+            pong_within: keep_alive.pong_within.map(|within| within.min(FOR_EVER)),
+        };
         let mut pinger = Self {
             keep_alive,
             next: now,
@@ -96,8 +101,7 @@ impl Pinger {
     /// RFC 5626 §4.4.1: "a random number between 80 and 100 percent" of the upper bound, so that clients that came
     /// back together do not ping together.
     fn schedule(&mut self, rng: &mut Rng, now: Instant) {
-        let every = self.keep_alive.every.max(Duration::from_secs(1));
-        let millis = u64::try_from(every.as_millis()).unwrap_or(u64::MAX);
+        let millis = u64::try_from(self.keep_alive.every.as_millis()).unwrap_or(u64::MAX);
         self.next = now + Duration::from_millis(millis - rng.below(millis / 5 + 1));
     }
 }

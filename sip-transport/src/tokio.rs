@@ -148,12 +148,16 @@ impl Driver {
             let _more_later = listener.poll_flush(cx, &mut self.stats);
             listener.poll_recv(cx, &mut self.buffers, out, &mut self.stats);
         }
-        for _ in 0..INBOX_BATCH {
-            let Poll::Ready(Some(item)) = self.inbox.poll_recv(cx) else {
-                break;
-            };
+        let mut taken = 0;
+        while let Poll::Ready(Some(item)) = self.inbox.poll_recv(cx) {
             if let Some(input) = self.register(item) {
                 out.push(input);
+            }
+            taken += 1;
+            if taken == INBOX_BATCH {
+                // There may be more, and what was taken may all be about connections that are gone.
+                cx.waker().wake_by_ref();
+                break;
             }
         }
         if out.len() > before {

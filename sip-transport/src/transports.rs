@@ -133,7 +133,7 @@ impl Transports {
     #[must_use]
     pub fn new(config: TransportConfig, seed: Seed) -> Self {
         Self {
-            config,
+            config: config.clamped(),
             listeners: Vec::new(),
             flows: Slab::new(),
             datagram_flows: HashMap::with_hasher(seed.derive("datagram flows").hasher()),

@@ -164,3 +164,42 @@ fn a_peer_that_closes_is_reported() {
         }
     });
 }
+
+#[test]
+fn what_closed_connections_left_behind_does_not_hide_the_rest() {
+    within(async {
+        let mut worker = Worker::start("127.0.0.1");
+        let addr = worker.addr();
+        let mut peers = Vec::new();
+        let mut inputs = Vec::new();
+        for _ in 0..301 {
+            peers.push(TcpStream::connect(addr).await.unwrap());
+            worker.driver.recv(&mut inputs).await;
+        }
+        while inputs.len() < 301 {
+            worker.driver.recv(&mut inputs).await;
+        }
+        let ids: Vec<_> = inputs
+            .drain(..)
+            .map(|input| match input {
+                Input::Accepted { connection, .. } => connection,
+                input => panic!("{input:?}"),
+            })
+            .collect();
+        // More than one batch of bytes waits before those of the last connection.
+        for peer in &mut peers {
+            peer.write_all(b"x").await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        for connection in &ids[..300] {
+            worker.driver.execute(Output::Close {
+                connection: *connection,
+            });
+        }
+        worker.driver.recv(&mut inputs).await;
+        assert!(
+            matches!(inputs[..], [Input::Stream { connection, .. }] if connection == ids[300]),
+            "{inputs:?}"
+        );
+    });
+}

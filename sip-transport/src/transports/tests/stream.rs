@@ -360,3 +360,21 @@ fn a_connection_that_owes_nothing_is_gone_when_closed() {
     assert_eq!(bench.transports.stats().stream_flows, 0);
     assert_eq!(bench.transports.stats().connections, 0);
 }
+
+#[test]
+fn a_time_of_never_is_never() {
+    let mut bench = Bench::with(|config| {
+        config.stream_idle = Duration::MAX;
+        config.first_message = Duration::MAX;
+        config.message_time = Duration::MAX;
+    });
+    let (connection, _) = bench.accept(1, PEER);
+    bench.stream(connection, "OPTIONS");
+    assert!(bench.pass(Duration::from_secs(86_400)).is_empty());
+    let flow = bench.select("sip:192.0.2.9", 500).unwrap()[0];
+    let keep_alive = Some(KeepAlive::ping(Duration::MAX));
+    bench
+        .transports
+        .keep_alive(flow.id, keep_alive, bench.now)
+        .unwrap();
+}
