@@ -73,6 +73,16 @@ impl RequestIdentity {
         })
     }
 
+    /// A To tag that is the same for each copy of the request, and tells nothing about the hash.
+    pub(crate) fn stateless_tag(&self, key: HashKey) -> String {
+        let [low, high] = self.hash;
+        let mut hash = SipHash::new(key);
+        hash.field(b"stateless tag");
+        hash.field(&low.to_be_bytes());
+        hash.field(&high.to_be_bytes());
+        format!("{:016x}", hash.finish()[0])
+    }
+
     pub(crate) fn with_method(&self, method: &Method) -> MatchKey {
         MatchKey::new(self.hash, method.as_str().as_bytes())
     }

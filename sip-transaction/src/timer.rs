@@ -60,6 +60,53 @@ pub enum Timer {
     Expiry,
 }
 
+impl Timer {
+    /// The timers in the order of the table above.
+    pub const ALL: [Self; 15] = [
+        Self::A,
+        Self::B,
+        Self::D,
+        Self::E,
+        Self::F,
+        Self::G,
+        Self::H,
+        Self::I,
+        Self::J,
+        Self::K,
+        Self::L,
+        Self::M,
+        Self::Cancelled,
+        Self::Trying,
+        Self::Expiry,
+    ];
+
+    /// The value that the timer starts with; `None` if it does not run over such a transport. That of
+    /// [`Trying`](Self::Trying) is the one for INVITE.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sip_transaction::{Timer, TransactionConfig};
+    ///
+    /// let config = TransactionConfig::default();
+    /// assert_eq!(Timer::B.initial(&config, true), Some(Duration::from_secs(32)));
+    /// assert_eq!(Timer::A.initial(&config, true), None); // reliable transports retransmit by themselves
+    /// ```
+    #[must_use]
+    pub fn initial(self, config: &TransactionConfig, reliable: bool) -> Option<Duration> {
+        let timing = Timing { config, reliable };
+        match self {
+            Self::A | Self::E | Self::G => (!reliable).then(|| timing.t1()),
+            Self::B | Self::F | Self::H | Self::L | Self::M | Self::Cancelled | Self::Expiry => {
+                Some(timing.t1_64())
+            }
+            Self::D => Some(timing.d()),
+            Self::I | Self::K => Some(timing.t4()),
+            Self::J => Some(timing.j()),
+            Self::Trying => Some(timing.trying_invite()),
+        }
+    }
+}
+
 /// The timer values that one transaction uses: the layer's configuration and whether its flow is reliable.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timing<'a> {
@@ -143,7 +190,9 @@ impl Retransmit {
     pub(crate) fn next(self, cap: Duration, now: Instant) -> Self {
         let mut next = self;
         while next.at <= now {
-            next.interval = next.interval.saturating_mul(2).min(cap);
+            // Never zero, whatever is configured: this loop must end.
+            let doubled = next.interval.saturating_mul(2).min(cap);
+            next.interval = doubled.max(Duration::from_millis(1));
             next.at += next.interval;
         }
         next
@@ -155,5 +204,72 @@ impl Retransmit {
             at: self.at,
             interval,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 3261 Appendix A, RFC 6026 §8.11 and what is added here: default in milliseconds, and over reliable transports.
+    #[test]
+    fn rfc3261_appendix_a_defaults() {
+        let table = [
+            (Timer::A, Some(500), None),
+            (Timer::B, Some(32_000), Some(32_000)),
+            (Timer::D, Some(32_000), Some(0)),
+            (Timer::E, Some(500), None),
+            (Timer::F, Some(32_000), Some(32_000)),
+            (Timer::G, Some(500), None),
+            (Timer::H, Some(32_000), Some(32_000)),
+            (Timer::I, Some(5000), Some(0)),
+            (Timer::J, Some(32_000), Some(0)),
+            (Timer::K, Some(5000), Some(0)),
+            (Timer::L, Some(32_000), Some(32_000)),
+            (Timer::M, Some(32_000), Some(32_000)),
+            (Timer::Cancelled, Some(32_000), Some(32_000)),
+            (Timer::Trying, Some(200), Some(200)),
+            (Timer::Expiry, Some(32_000), Some(32_000)),
+        ];
+        let config = TransactionConfig::default();
+        for (timer, unreliable, reliable) in table {
+            let millis = |reliable| {
+                timer
+                    .initial(&config, reliable)
+                    .map(|value| value.as_millis())
+            };
+            assert_eq!(
+                (millis(false), millis(true)),
+                (unreliable, reliable),
+                "{timer:?}"
+            );
+        }
+        assert_eq!(table.map(|(timer, ..)| timer), Timer::ALL);
+    }
+
+    #[test]
+    fn rfc4320_4_1_the_time_after_which_timer_e_is_t2() {
+        let mut config = TransactionConfig::default();
+        let after = |config: &TransactionConfig| {
+            Timing {
+                config,
+                reliable: false,
+            }
+            .trying_non_invite()
+            .as_millis()
+        };
+        assert_eq!(after(&config), 3500);
+        config.t1 = Duration::from_secs(1);
+        assert_eq!(after(&config), 3000);
+        config.t1 = Duration::ZERO;
+        assert_eq!(after(&config), 0, "no endless loop");
+    }
+
+    #[test]
+    fn a_retransmission_timer_advances_whatever_is_configured() {
+        let start = crate::table::at(0);
+        let timer = Retransmit::start(start, Duration::from_millis(500)).unwrap();
+        assert!(timer.next(Duration::ZERO, crate::table::at(600)).at > crate::table::at(600));
+        assert_eq!(Retransmit::start(start, Duration::ZERO), None);
     }
 }

@@ -183,7 +183,8 @@ impl Transactions {
         } else {
             return false;
         }
-        let tag = self.rng.token(16);
+        // RFC 3261 §8.2.7: who keeps no state gives the copies of one request the same tag.
+        let tag = identity.stateless_tag(self.hash_key);
         self.scratch.clear();
         compose::overloaded(
             request,

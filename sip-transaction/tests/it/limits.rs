@@ -34,6 +34,11 @@ fn rfc3261_21_5_4_a_full_layer_answers_503_with_retry_after_by_itself() {
         Some("5")
     );
     assert!(response.headers().to_tag().is_some(), "RFC 3261 §8.2.6.2");
+    rig.receive(request_text("OPTIONS", "z9hG4bK3"));
+    assert_eq!(
+        rig.sent[0], rig.sent[2],
+        "RFC 3261 §8.2.7: the same tag for a copy"
+    );
     assert!(refusal.validate().is_ok());
     assert_eq!(
         rig.receive(request_text("ACK", "z9hG4bK4")),
@@ -42,7 +47,7 @@ fn rfc3261_21_5_4_a_full_layer_answers_503_with_retry_after_by_itself() {
     );
     assert_eq!(
         (rig.layer.server_count(), rig.layer.stats().refused_by_total),
-        (2, 2)
+        (2, 3)
     );
     rig.respond(1, 200);
     rig.wait(32_000);
