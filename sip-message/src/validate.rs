@@ -3,6 +3,7 @@
 use crate::error::{HeaderError, ParseError, ParseErrorKind as Kind};
 use crate::header::{self, TypedHeader};
 use crate::headers::{Headers, TypedAll};
+use crate::name::NameId;
 
 /// The first value of a known field that does not have its form.
 pub(crate) fn all_fields(headers: &Headers, request: bool) -> Result<(), ParseError> {
@@ -22,7 +23,7 @@ pub(crate) fn all_fields(headers: &Headers, request: bool) -> Result<(), ParseEr
 macro_rules! decode_by_name {
     ($headers:expr, $at:expr, [$($header:ty),* $(,)?]) => {
         match $headers.name_at($at) {
-            $(id if id == <$header as TypedHeader<'_>>::NAME.id() => each::<$header>($headers, $at),)*
+            $(id if id == const { id_of::<$header>() } => each::<$header>($headers, $at),)*
             _ => Ok(()),
         }
     };
@@ -159,6 +160,15 @@ fn field(headers: &Headers, at: usize) -> Result<(), HeaderError> {
             header::WwwAuthenticate<'_>,
         ]
     )
+}
+
+/// The id of a type's name, as a constant.
+const fn id_of<'a, H: TypedHeader<'a>>() -> NameId {
+    let name = H::NAME;
+    let id = name.id();
+    // A name with a destructor cannot be dropped in a constant; those of types here own nothing.
+    core::mem::forget(name);
+    id
 }
 
 /// Decodes all values of one field.
