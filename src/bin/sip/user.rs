@@ -10,7 +10,7 @@ use sip_stack::store::{DataFile, FILE_NAME, OpenError, default_realm};
 use sip_stack::transport::Seed;
 use sip_stack::users::{self, Reply, Request, check_name};
 
-pub(crate) use self::password::ask_known as ask_password;
+pub(crate) use self::password::ask_once as ask_password;
 use crate::output::line;
 use crate::serve::directory;
 

@@ -9,6 +9,14 @@ pub(crate) fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 
+/// Asks on the terminal, once.
+pub(crate) fn ask_once(prompt: &str) -> anyhow::Result<String> {
+    if !io::stdin().is_terminal() {
+        bail!("there is no terminal to ask for a password on");
+    }
+    read(prompt)
+}
+
 /// Asks on the terminal for a new password.
 pub(crate) fn ask(name: &str) -> anyhow::Result<String> {
     if !io::stdin().is_terminal() {
