@@ -10,7 +10,7 @@ use super::stream::{Security, Stream};
 use super::write::{FormatPlan, LinePlan, StreamPlan, describe};
 use super::{LineState, NegotiationError, Negotiator, settle};
 use crate::attribute::{
-    BundleOnly, Crypto, ExtMap, Group, GroupSemantics, Ptime, RtcpMux, RtcpMuxOnly,
+    Attribute as _, BundleOnly, Crypto, ExtMap, Group, GroupSemantics, Ptime, RtcpMux, RtcpMuxOnly,
     RtcpReducedSize, Setup,
 };
 use crate::description::SessionDescription;
@@ -156,16 +156,15 @@ fn answer_line<'l>(
     }
     // A bundled line tells nothing about the transport (RFC 8843 §7.1.3): the line that carries it does.
     let carrier = carrier(local, offer, media);
-    let offers_mux = carrier
-        .attribute::<RtcpMux>()
-        .is_ok_and(|mux| mux.is_some());
+    let offers_mux = media.has_attribute(RtcpMux::NAME) || carrier.has_attribute(RtcpMux::NAME);
     let mux_only = carrier
         .attribute::<RtcpMuxOnly>()
         .is_ok_and(|only| only.is_some());
     let can_mux = matches!(own.rtcp, LocalRtcp::Mux | LocalRtcp::MuxOnly);
-    let is_rtp = media.protocol().to_ascii_uppercase().contains("RTP/");
     // RFC 8858 §4: neither side of a multiplex-only stream may fall back.
-    if is_rtp && (mux_only && !can_mux || own.rtcp == LocalRtcp::MuxOnly && !offers_mux) {
+    if is_rtp(media.protocol())
+        && (mux_only && !can_mux || own.rtcp == LocalRtcp::MuxOnly && !offers_mux)
+    {
         return Ok(None);
     }
     let Some(keys) = keys(offer, media, &carrier, own, previous) else {
@@ -262,13 +261,20 @@ fn answer_line<'l>(
     }))
 }
 
+/// Whether a protocol carries RTP, and so RTCP.
+pub(super) fn is_rtp(protocol: &str) -> bool {
+    protocol
+        .split('/')
+        .any(|part| part.eq_ignore_ascii_case("RTP"))
+}
+
 /// The line that tells the transport of a line: itself, or the first of its BUNDLE group when it says nothing of its own.
 fn carrier<'a>(
     local: &LocalSession,
     offer: &'a SessionDescription,
     media: &Media<'a>,
 ) -> Media<'a> {
-    let tells = ["fingerprint", "ice-ufrag", "crypto", "rtcp-mux"]
+    let tells = ["fingerprint", "ice-ufrag", "crypto"]
         .into_iter()
         .any(|name| media.has_attribute(name));
     if local.bundle == Bundle::Off || tells {
@@ -478,6 +484,9 @@ fn bundle_lines(offer: &SessionDescription, plans: &mut [LinePlan<'_>]) -> Vec<S
             Some(LinePlan::Stream(stream)) => (stream.port, stream.connection.clone()),
             Some(LinePlan::Rejected { .. }) | None => continue,
         };
+        let offers_mux = offer
+            .media_at(tagged)
+            .is_some_and(|media| media.has_attribute(RtcpMux::NAME));
         let mut mids = Vec::new();
         for index in core::iter::once(tagged).chain(
             group
@@ -489,6 +498,8 @@ fn bundle_lines(offer: &SessionDescription, plans: &mut [LinePlan<'_>]) -> Vec<S
                 continue;
             };
             mids.extend(stream.mid.clone());
+            // §9.3: bundled RTP is multiplexed with RTCP, whatever is done without a bundle.
+            stream.rtcp_mux |= is_rtp(&stream.protocol) && offers_mux;
             if index != tagged {
                 // RFC 9143 §7.3 (and RFC 8829 §5.3.1): the address of the tagged line, where RFC 8843 wanted port zero and
                 // bundle-only, which browsers do not send; no attributes of the transport (§7.1.3).

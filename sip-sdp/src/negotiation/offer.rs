@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use super::answer::is_rtp;
 use super::codec::{Codec, Meaning, dynamic_payload_types};
 use super::local::{Bundle, LocalMedia, LocalRtcp, LocalSession};
 use super::write::{FormatPlan, LinePlan, StreamPlan, connection_text, describe};
@@ -78,8 +79,13 @@ pub(super) fn plan(
             mid,
             bundle_only,
             transport: !bundle_only && !shares,
-            // RFC 8843 §9.3: bundled RTP is multiplexed with RTCP.
-            rtcp_mux: matches!(media.rtcp, LocalRtcp::Mux | LocalRtcp::MuxOnly),
+            // RFC 8843 §9.3: bundled RTP is multiplexed with RTCP, whatever is done without a bundle.
+            rtcp_mux: matches!(media.rtcp, LocalRtcp::Mux | LocalRtcp::MuxOnly)
+                || in_bundle
+                    && media
+                        .protocols
+                        .first()
+                        .is_some_and(|protocol| is_rtp(protocol)),
             crypto: (1..)
                 .zip(&media.crypto)
                 .map(|(tag, key)| (tag, key.suite.clone(), key.keys.clone()))

@@ -120,6 +120,10 @@ impl StreamPlan<'_> {
         if self.reduced_size_rtcp {
             out.push_str("a=rtcp-rsize\r\n");
         }
+        // RFC 8843 §9.3 and RFC 8829 §5.2.1: in every bundled line, too; browsers insist.
+        if self.rtcp_mux {
+            out.push_str("a=rtcp-mux\r\n");
+        }
         if self.transport {
             self.write_transport(out);
         }
@@ -130,9 +134,6 @@ impl StreamPlan<'_> {
 
     fn write_transport(&self, out: &mut String) {
         let media = self.media;
-        if self.rtcp_mux {
-            out.push_str("a=rtcp-mux\r\n");
-        }
         match media.rtcp {
             LocalRtcp::Port(port) => {
                 let _ = write!(out, "a=rtcp:{port}\r\n");

@@ -448,6 +448,24 @@ fn rfc8843_7_3_1_the_tag_moves_when_the_first_line_is_rejected() {
 }
 
 #[test]
+fn rfc8843_9_3_bundled_rtp_is_multiplexed_with_rtcp_in_every_line() {
+    let mut alice_can = browser(1, &["audio", "video"]);
+    let mut bob_can = browser(2, &["audio", "video"]);
+    for media in alice_can.media.iter_mut().chain(&mut bob_can.media) {
+        media.rtcp = LocalRtcp::NextPort;
+    }
+    let mut alice = Negotiator::new();
+    let offer = alice.offer(&alice_can).expect("an offer");
+    assert_eq!(lines(&offer, "a=rtcp-mux").len(), 2);
+    let answer = Negotiator::new()
+        .answer(&bob_can, &offer)
+        .expect("an answer");
+    assert_eq!(lines(&answer.description, "a=rtcp-mux").len(), 2);
+    let session = alice.accept(&answer.description).expect("accepted");
+    assert!(session.streams.iter().all(|stream| stream.rtcp_mux));
+}
+
+#[test]
 fn rfc8843_7_3_an_answer_with_port_zero_and_bundle_only_is_taken() {
     let mut alice = Negotiator::new();
     alice
