@@ -131,7 +131,7 @@ impl Domains {
         let Some(host) = uri.host() else { return false };
         let port = uri
             .port()
-            .unwrap_or(if uri.is_secure() { 5061 } else { 5060 });
+            .unwrap_or_else(|| if uri.is_secure() { 5061 } else { 5060 });
         match host.ip() {
             Some(ip) => self.addresses.contains(&SocketAddr::new(ip, port)),
             None => self.is_name(&host) && (uri.port().is_none() || self.is_port(port)),

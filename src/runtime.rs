@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 use sip_transport::tokio::{Bound, Driver, Listen};
 use tokio::sync::{mpsc, oneshot};
 
-pub use hub::{Answered, Hub, Incoming, IncomingRequest};
+pub use hub::{Answered, Hub, Incoming, IncomingRequest, Tracer};
 
 use crate::auth::CredentialStore;
 use crate::location::LocationStore;
@@ -27,6 +27,7 @@ const LOOKUPS: usize = 16_384;
 
 /// The stores that a worker asks.
 #[derive(Clone, Default)]
+#[expect(clippy::exhaustive_structs, reason = "the caller names every store")]
 pub struct Services {
     /// Where bindings are kept.
     pub location: Option<Arc<dyn LocationStore>>,
@@ -125,10 +126,9 @@ pub struct Worker {
     driver: Driver,
     services: Services,
     commands: mpsc::Receiver<Command>,
-    answers: (
-        mpsc::Sender<(Asker, Answer)>,
-        mpsc::Receiver<(Asker, Answer)>,
-    ),
+    answers: mpsc::Receiver<(Asker, Answer)>,
+    /// For the tasks that ask the stores.
+    answer: mpsc::Sender<(Asker, Answer)>,
 }
 
 impl Worker {
@@ -148,6 +148,7 @@ impl Worker {
             stack.add_listener(socket.listener, socket.kind, socket.local);
         }
         let (sender, commands) = mpsc::channel(COMMANDS);
+        let (answer, answers) = mpsc::channel(LOOKUPS);
         let state = State {
             stack,
             hub,
@@ -160,7 +161,8 @@ impl Worker {
             driver,
             services,
             commands,
-            answers: mpsc::channel(LOOKUPS),
+            answers,
+            answer,
         };
         Ok((worker, Handle { commands: sender }))
     }
@@ -191,7 +193,7 @@ impl Worker {
                         self.state.stack.handle_input(Input::Io(input), wall, now);
                     }
                 }
-                Some((asker, answer)) = self.answers.1.recv() => {
+                Some((asker, answer)) = self.answers.recv() => {
                     self.state.stack.handle_input(Input::Answer { asker, answer }, SystemTime::now(), Instant::now());
                 }
                 command = self.commands.recv() => match command {
@@ -225,7 +227,7 @@ impl Worker {
 
     fn look_up(&mut self, asker: Asker, need: Need) {
         // The permit bounds how many look-ups run: without one the store is too slow, which is an answer.
-        let Ok(permit) = self.answers.0.clone().try_reserve_owned() else {
+        let Ok(permit) = self.answer.clone().try_reserve_owned() else {
             tracing::warn!("{LOOKUPS} look-ups are waiting for the store");
             let input = Input::Answer {
                 asker,
@@ -248,10 +250,10 @@ impl Worker {
             return;
         };
         let drained = self.state.stack.is_drained();
-        if drained || Instant::now() >= *until {
-            if let Some((_, sender)) = self.state.watch.take() {
-                let _ = sender.send(drained);
-            }
+        if (drained || Instant::now() >= *until)
+            && let Some((_, sender)) = self.state.watch.take()
+        {
+            let _ = sender.send(drained);
         }
     }
 }

@@ -364,10 +364,10 @@ impl Stack {
                 quiet = false;
                 match output {
                     sip_transaction::Output::Transmit { flow, payload } => {
-                        if self.tracing {
-                            if let Some(flow) = self.transports.flow(flow) {
-                                self.traced(Direction::Sent, flow, &payload, now);
-                            }
+                        if self.tracing
+                            && let Some(flow) = self.transports.flow(flow)
+                        {
+                            self.traced(Direction::Sent, flow, &payload, now);
                         }
                         if self.transports.send(flow, payload, now).is_err() {
                             self.transactions

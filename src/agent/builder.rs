@@ -12,7 +12,7 @@ use sip_transport::{Seed, TransportConfig, TransportKind, Transports};
 use tokio::sync::{Mutex, mpsc, watch};
 
 use super::{Account, AgentError, Codec, Inner, Traced, UserAgent};
-use crate::runtime::{Hub, Services, Worker};
+use crate::runtime::{Hub, Services, Tracer, Worker};
 use crate::stack::Parts;
 
 /// Calls that may wait for [`UserAgent::incoming`]; further ones are refused with 480.
@@ -25,7 +25,7 @@ pub struct UserAgentBuilder {
     listen: Vec<Listen>,
     codecs: Vec<Codec>,
     request_timeout: Duration,
-    tracer: Option<Box<dyn FnMut(&Traced) + Send>>,
+    tracer: Option<Tracer>,
 }
 
 impl std::fmt::Debug for UserAgentBuilder {
@@ -100,10 +100,6 @@ impl UserAgentBuilder {
     ///
     /// # Errors
     /// A socket cannot be bound, or the system gives no randomness.
-    #[expect(
-        clippy::unused_async,
-        reason = "it needs a runtime, and may come to wait for one"
-    )]
     pub async fn build(self) -> Result<UserAgent, AgentError> {
         let seed = Seed::from_system().map_err(AgentError::Socket)?;
         let listen = if self.listen.is_empty() {

@@ -52,6 +52,10 @@ impl Default for CallOptions {
 /// What happens to a call until it is answered.
 #[derive(Debug)]
 #[non_exhaustive]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "moved once, when the call is answered"
+)]
 pub enum DialEvent {
     /// A provisional response other than 100.
     Progress {
@@ -604,7 +608,7 @@ impl Call {
 
     fn end(&mut self, by: Party) {
         self.leg.over = true;
-        self.ended.get_or_insert((by, Instant::now()));
+        self.ended.get_or_insert_with(|| (by, Instant::now()));
     }
 
     fn configure(&mut self, config: MediaConfig) {

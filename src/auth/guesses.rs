@@ -62,10 +62,10 @@ impl Guesses {
         });
         count.wrong = count.wrong.saturating_add(1);
         let is_refused = count.wrong >= self.tries;
-        if self.counts.len() > self.limit {
-            if let Some((oldest, since)) = self.order.pop_front() {
-                self.remove(oldest, since);
-            }
+        if self.counts.len() > self.limit
+            && let Some((oldest, since)) = self.order.pop_front()
+        {
+            self.remove(oldest, since);
         }
         is_refused
     }

@@ -382,12 +382,12 @@ impl Task {
             self.audio.write_nothing(FRAME, tick);
         }
         self.audio.read(&mut frame, tick);
-        if self.recording_error.is_none() {
-            if let Err(error) = self.sink.write(&frame) {
-                let told = io::Error::new(error.kind(), error.to_string());
-                let _ = self.events.try_send(MediaEvent::RecordingFailed(told));
-                self.recording_error = Some(error);
-            }
+        if self.recording_error.is_none()
+            && let Err(error) = self.sink.write(&frame)
+        {
+            let told = io::Error::new(error.kind(), error.to_string());
+            let _ = self.events.try_send(MediaEvent::RecordingFailed(told));
+            self.recording_error = Some(error);
         }
     }
 
@@ -418,13 +418,13 @@ impl Task {
 
     fn received(&mut self, received: io::Result<(usize, SocketAddr)>, buffer: &[u8]) {
         // An error here is an ICMP answer to something we sent: the other side is not there (yet), which the counters show.
-        if let Ok((length, source)) = received {
-            if self.config.receives {
-                self.audio.handle_input(
-                    Input::datagram(buffer[..length].to_vec(), source),
-                    Instant::now(),
-                );
-            }
+        if let Ok((length, source)) = received
+            && self.config.receives
+        {
+            self.audio.handle_input(
+                Input::datagram(buffer[..length].to_vec(), source),
+                Instant::now(),
+            );
         }
     }
 

@@ -17,6 +17,9 @@ const SESSION_EVENTS: usize = 64;
 /// The end of a request out of a dialog.
 pub type Answered = Result<Response, sip_dialog::FailureCause>;
 
+/// Who is told of messages that pass.
+pub type Tracer = Box<dyn FnMut(&Traced) + Send>;
+
 /// An INVITE that nobody has taken yet.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -51,7 +54,7 @@ pub struct Hub {
     credentials: HashMap<AccountKey, Credential>,
     incoming: Option<mpsc::Sender<Incoming>>,
     handlers: Option<mpsc::Sender<IncomingRequest>>,
-    tracer: Option<Box<dyn FnMut(&Traced) + Send>>,
+    tracer: Option<Tracer>,
     rng: Rng,
 }
 
@@ -97,7 +100,7 @@ impl Hub {
     }
 
     /// Messages that pass are told to `tracer`; see [`Stack::trace`].
-    pub fn take_trace(&mut self, tracer: Box<dyn FnMut(&Traced) + Send>) {
+    pub fn take_trace(&mut self, tracer: Tracer) {
         self.tracer = Some(tracer);
     }
 

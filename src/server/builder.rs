@@ -293,11 +293,14 @@ impl ServerBuilder {
     }
 }
 
+/// Which port had to give way to which.
+type PortChange = Option<(u16, u16)>;
+
 /// The concrete addresses, free at this moment, and which port had to give way to which.
 fn find_places(
     asked: &[Place],
     or_free_port: bool,
-) -> Result<(Vec<Place>, Option<(u16, u16)>), BuildError> {
+) -> Result<(Vec<Place>, PortChange), BuildError> {
     const DEFAULT: [&str; 4] = [
         "udp:0.0.0.0:5060",
         "tcp:0.0.0.0:5060",
@@ -328,12 +331,13 @@ fn find_places(
         return Ok((places, None));
     };
     let (kind, address) = (place.kind, place.addr);
-    if or_free_port && error.kind() == io::ErrorKind::AddrInUse {
-        if let Some(port) = listen::free_port(&places, address.port()) {
-            let there = listen::moved(&places, address.port(), port);
-            if listen::occupied(&there).is_none() {
-                return Ok((there, Some((address.port(), port))));
-            }
+    if or_free_port
+        && error.kind() == io::ErrorKind::AddrInUse
+        && let Some(port) = listen::free_port(&places, address.port())
+    {
+        let there = listen::moved(&places, address.port(), port);
+        if listen::occupied(&there).is_none() {
+            return Ok((there, Some((address.port(), port))));
         }
     }
     Err(BuildError::Bind {

@@ -3,6 +3,10 @@
 //! `sip help` lists the commands, `sip help COMMAND` explains one. What a command's exit code means is said by
 //! `sip help` and in `docs/sip.md`.
 #![forbid(unsafe_code)]
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "the enums of the library are non-exhaustive"
+)]
 
 mod answer;
 mod call;

@@ -136,7 +136,7 @@ fn rfc3261_16_4_a_request_in_a_dialog_follows_its_route_without_credentials() {
     }
     // Another Call-ID, or a mark that was made up, is no such dialog.
     for (call_id, route) in [
-        ("other", recorded.clone()),
+        ("other", recorded),
         ("call@example.net", "<sip:192.0.2.10:5060;lr;m=00>".into()),
         ("call@example.net", "<sip:192.0.2.10:5060;lr>".into()),
     ] {
