@@ -200,6 +200,7 @@ fn answer_line<'l>(
         .map(|ptime| ptime.0);
     Ok(Some(StreamPlan {
         media: own,
+        kind: media.kind().to_string(),
         // RFC 3264 §6.2: a multicast stream is answered as offered, or not at all.
         port: if multicast.is_some() {
             media.port()

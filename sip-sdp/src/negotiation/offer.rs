@@ -66,6 +66,7 @@ pub(super) fn plan(
         };
         plans.push(LinePlan::Stream(StreamPlan {
             media,
+            kind: media.kind.to_string(),
             port,
             protocol: media
                 .protocols

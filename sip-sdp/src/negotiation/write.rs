@@ -40,6 +40,8 @@ pub(super) enum LinePlan<'l> {
 #[derive(Debug, Clone)]
 pub(super) struct StreamPlan<'l> {
     pub(super) media: &'l LocalMedia,
+    /// As offered, letter by letter.
+    pub(super) kind: String,
     pub(super) port: u16,
     pub(super) protocol: String,
     /// When it is not the session's: multicast, or an address of its own.
@@ -67,7 +69,7 @@ impl StreamPlan<'_> {
     fn write(&self, out: &mut String) {
         let media = self.media;
         // Writing to a String cannot fail.
-        let _ = write!(out, "m={} {} {}", media.kind, self.port, self.protocol);
+        let _ = write!(out, "m={} {} {}", self.kind, self.port, self.protocol);
         for format in &self.formats {
             let _ = write!(out, " {}", format.payload_type);
         }

@@ -784,6 +784,15 @@ fn rfc3264_8_an_offer_may_not_drop_lines() {
     );
 }
 
+/// Found by fuzzing: `m=vIdeo` was answered by `m=video`.
+#[test]
+fn rfc3264_6_the_answered_line_repeats_the_offered_kind_and_protocol() {
+    let answer =
+        Negotiator::new().answer(&phone(1, [Codec::PCMU]), &remote("m=Audio 5000 rtp/AVP 0"));
+    let description = answer.expect("an answer").description;
+    assert_eq!(lines(&description, "m="), ["m=Audio 4000 rtp/AVP 0"]);
+}
+
 #[test]
 fn rfc3264_6_2_multicast_is_answered_as_offered() {
     let local = phone(1, [Codec::PCMU]);
