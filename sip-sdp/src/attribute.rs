@@ -172,11 +172,13 @@ impl<'a> Iterator for Attributes<'a> {
             if line.letter != b'a' {
                 continue;
             }
-            let value = self.description.value(line);
+            let text = self.description.value(line);
             let length = usize::from(line.name);
+            // The name is ASCII, and so is the colon after it.
+            let (name, rest) = text.split_at_checked(length).unwrap_or((text, ""));
             return Some(Attr {
-                name: value.get(..length).unwrap_or_default(),
-                value: value.get(length + 1..),
+                name,
+                value: rest.get(1..),
                 line: index + 1,
                 raw: self
                     .description

@@ -28,6 +28,33 @@ pub struct Origin<'a> {
 
 impl<'a> Origin<'a> {
     pub(crate) fn decode(value: &'a str) -> Result<Self, ValueError> {
+        // Single spaces are the rule, and need no cursor.
+        if let Some(
+            [
+                username,
+                session_id,
+                session_version,
+                net_type,
+                addr_type,
+                address,
+            ],
+        ) = fields(value)
+            && session_id.bytes().all(|byte| byte.is_ascii_digit())
+            && session_version.bytes().all(|byte| byte.is_ascii_digit())
+        {
+            return Ok(Self {
+                username,
+                session_id,
+                session_version,
+                net_type,
+                addr_type,
+                address,
+            });
+        }
+        Self::decode_any(value)
+    }
+
+    fn decode_any(value: &'a str) -> Result<Self, ValueError> {
         let mut scan = Scan::new(value);
         scan.spaces();
         let username = scan.word("the username is missing")?;
@@ -80,6 +107,29 @@ impl<'a> Origin<'a> {
     }
 }
 
+/// Exactly this many fields with exactly one space between.
+#[inline]
+fn fields<const N: usize>(value: &str) -> Option<[&str; N]> {
+    let mut fields = [""; N];
+    let mut start = 0;
+    let mut at = 0;
+    for (offset, byte) in value.bytes().enumerate() {
+        if byte == b' ' {
+            if offset == start {
+                return None;
+            }
+            *fields.get_mut(at)? = value.get(start..offset)?;
+            at += 1;
+            start = offset + 1;
+        }
+    }
+    if at + 1 != N || start == value.len() {
+        return None;
+    }
+    *fields.get_mut(at)? = value.get(start..)?;
+    Some(fields)
+}
+
 fn digits<'a>(scan: &mut Scan<'a>, reason: &'static str) -> Result<&'a str, ValueError> {
     if !scan.spaces() {
         return Err(scan.error(reason));
@@ -123,6 +173,25 @@ impl<'a> Connection<'a> {
     }
 
     pub(crate) fn decode(value: &'a str) -> Result<Self, ValueError> {
+        // Nearly every one is a plain IPv4 address: nothing after the address, no slash.
+        if let Some(address) = value.strip_prefix("IN IP4 ")
+            && !address.is_empty()
+            && address
+                .bytes()
+                .all(|byte| !matches!(byte, b' ' | b'/' | b':'))
+        {
+            return Ok(Self {
+                net_type: "IN",
+                addr_type: "IP4",
+                address,
+                ttl: None,
+                count: None,
+            });
+        }
+        Self::decode_any(value)
+    }
+
+    fn decode_any(value: &'a str) -> Result<Self, ValueError> {
         let mut scan = Scan::new(value);
         scan.spaces();
         let net_type = scan.word("the network type is missing")?;
