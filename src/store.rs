@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::SystemTime;
 
+use sip_transport::Seed;
 use tokio::sync::oneshot;
 
 pub use self::directory::{FILE_NAME, data_directory, default_realm};
@@ -112,6 +113,7 @@ pub struct DataFile {
 struct Inner {
     path: PathBuf,
     realm: Box<str>,
+    secret: [u8; 32],
     index: Arc<Index>,
     jobs: Option<SyncSender<Job>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -135,7 +137,7 @@ impl DataFile {
             bindings: RwLock::new(contents.bindings),
             users: RwLock::new(contents.users),
         };
-        Self::start(path, contents.realm, database, index)
+        Self::start(path, (contents.realm, contents.secret), database, index)
     }
 
     /// Creates the file with the realm for which its users' passwords will be hashed.
@@ -163,7 +165,7 @@ impl DataFile {
 
     fn start(
         path: &Path,
-        realm: Box<str>,
+        (realm, secret): (Box<str>, [u8; 32]),
         database: redb::Database,
         index: Index,
     ) -> Result<Self, OpenError> {
@@ -180,6 +182,7 @@ impl DataFile {
         let inner = Inner {
             path: path.to_owned(),
             realm,
+            secret,
             index,
             jobs: Some(jobs),
             thread: Mutex::new(Some(thread)),
@@ -199,6 +202,11 @@ impl DataFile {
     #[must_use]
     pub fn realm(&self) -> &str {
         &self.inner.realm
+    }
+
+    /// A seed that stays the same as long as the file lives: for what has to be recognised after a restart.
+    pub(crate) fn seed(&self) -> Seed {
+        Seed::from_bytes(self.inner.secret)
     }
 
     pub(crate) fn index(&self) -> &Index {

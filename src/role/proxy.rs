@@ -53,6 +53,9 @@ pub struct ProxyConfig {
     pub need_timeout: Duration,
     /// The Retry-After of a 503, in seconds.
     pub retry_after: u32,
+    /// Where the key of the mark in Record-Route comes from. One that outlives the process lets calls go on after a
+    /// restart; `None` takes the proxy's own seed.
+    pub mark: Option<Seed>,
 }
 
 impl ProxyConfig {
@@ -68,6 +71,7 @@ impl ProxyConfig {
             max_breadth: 60,
             need_timeout: Duration::from_secs(10),
             retry_after: 10,
+            mark: None,
         }
     }
 }
@@ -120,10 +124,11 @@ impl Proxy {
     #[must_use]
     pub fn new(config: ProxyConfig, authenticator: Option<Authenticator>, seed: &Seed) -> Self {
         let seed = seed.derive("proxy");
+        let mark = Mark::new(&config.mark.as_ref().unwrap_or(&seed).derive("mark"));
         Self {
             config,
             authenticator,
-            mark: Mark::new(&seed.derive("mark")),
+            mark,
             loops: seed.derive("loops").hasher(),
             contexts: HashMap::new(),
             branches: HashMap::new(),

@@ -80,6 +80,7 @@ pub struct ServerBuilder {
     location: Option<Arc<dyn LocationStore>>,
     credentials: Option<Arc<dyn CredentialStore>>,
     realm: Option<Box<str>>,
+    mark: Option<Seed>,
     without_authentication: bool,
     algorithms: Option<Vec<Algorithm>>,
     handlers: Vec<(Method, Handler)>,
@@ -105,6 +106,7 @@ impl ServerBuilder {
             location: None,
             credentials: None,
             realm: None,
+            mark: None,
             without_authentication: false,
             algorithms: None,
             handlers: Vec::new(),
@@ -157,6 +159,7 @@ impl ServerBuilder {
     pub fn store(mut self, store: location::Embedded) -> Self {
         let file = store.file().clone();
         self.realm = Some(file.realm().into());
+        self.mark = Some(file.seed());
         self.credentials = Some(Arc::new(users::Embedded::new(file)));
         self.location = Some(Arc::new(store));
         self
@@ -250,6 +253,7 @@ impl ServerBuilder {
         );
         let mut config = ProxyConfig::new(domains.clone());
         config.handled.clone_from(&handled);
+        config.mark = self.mark;
         let proxy = Proxy::new(config, authenticator("proxy"), &seed);
         let parts = Parts {
             transports: Transports::new(TransportConfig::default(), seed.derive("transport")),

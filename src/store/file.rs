@@ -10,8 +10,10 @@ use redb::{
     Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageError,
     TableDefinition,
 };
+use sip_transport::Seed;
 
 use super::OpenError;
+use crate::auth::{hex, unhex};
 use crate::domain::Aor;
 use crate::location::Binding;
 use crate::users::Ha1s;
@@ -19,7 +21,7 @@ use crate::users::Ha1s;
 /// The format that this program writes, in the table `meta`.
 pub(super) const FORMAT: u64 = 1;
 
-/// `program`, `format`, `realm`.
+/// `program`, `format`, `realm`, `secret`.
 pub(super) const META: TableDefinition<'_, &str, &str> = TableDefinition::new("meta");
 /// Name of the user; hashes as JSON.
 pub(super) const USERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("users");
@@ -35,6 +37,8 @@ const MAGIC: &[u8] = b"redb";
 /// What the file holds.
 pub(super) struct Contents {
     pub(super) realm: Box<str>,
+    /// Random bytes that were drawn when the file was created.
+    pub(super) secret: [u8; 32],
     pub(super) bindings: HashMap<Aor, Vec<Binding>>,
     pub(super) users: BTreeMap<Box<str>, Ha1s>,
 }
@@ -151,6 +155,8 @@ fn read(path: &Path, database: &Database) -> Result<Contents, OpenError> {
         reason,
     };
     let realm = value("realm")?.ok_or_else(|| bad("it has no realm".to_owned()))?;
+    let secret = value("secret")?.and_then(|digits| unhex(&digits)?.try_into().ok());
+    let secret = secret.ok_or_else(|| bad("it has no secret".to_owned()))?;
     let mut users = BTreeMap::new();
     let table = transaction
         .open_table(USERS)
@@ -173,6 +179,7 @@ fn read(path: &Path, database: &Database) -> Result<Contents, OpenError> {
     }
     Ok(Contents {
         realm,
+        secret,
         bindings,
         users,
     })
@@ -229,6 +236,12 @@ fn write_empty(path: &Path, realm: &str) -> Result<(), OpenError> {
             reason: other.to_string(),
         },
     };
+    let seed = Seed::from_system().map_err(|error| OpenError::Io {
+        path: path.to_owned(),
+        error,
+    })?;
+    let mut secret = [0; 32];
+    seed.rng().fill(&mut secret);
     let write = || -> Result<(), redb::Error> {
         let database = Database::builder().set_cache_size(CACHE).create(path)?;
         let transaction = database.begin_write()?;
@@ -237,6 +250,7 @@ fn write_empty(path: &Path, realm: &str) -> Result<(), OpenError> {
             meta.insert("program", PROGRAM)?;
             meta.insert("format", FORMAT.to_string().as_str())?;
             meta.insert("realm", realm)?;
+            meta.insert("secret", hex(&secret).as_str())?;
             transaction.open_table(USERS)?;
             transaction.open_table(BINDINGS)?;
         }

@@ -315,7 +315,100 @@ fn answer_error(job: Job, error: &StoreError) {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use redb::StorageBackend;
+    use redb::backends::InMemoryBackend;
+
     use super::*;
+    use crate::location::{Change, ContactUpdate};
+
+    /// A disk that is full when it is told so.
+    #[derive(Debug)]
+    struct Disk(InMemoryBackend, Arc<AtomicBool>);
+
+    impl Disk {
+        fn room(&self) -> io::Result<()> {
+            if self.1.load(Ordering::Relaxed) {
+                Err(io::ErrorKind::StorageFull.into())
+            } else {
+                Ok(())
+            }
+        }
+    }
+
+    impl StorageBackend for Disk {
+        fn len(&self) -> io::Result<u64> {
+            self.0.len()
+        }
+        fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+            self.0.read(offset, out)
+        }
+        fn set_len(&self, len: u64) -> io::Result<()> {
+            self.room()?;
+            self.0.set_len(len)
+        }
+        fn sync_data(&self) -> io::Result<()> {
+            self.room()?;
+            self.0.sync_data()
+        }
+        fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+            self.room()?;
+            self.0.write(offset, data)
+        }
+    }
+
+    fn update(writer: &mut Writer, user: &str, cseq: u32) -> Result<UpdateOutcome, StoreError> {
+        let (reply, mut answer) = oneshot::channel();
+        let change = Change::Contacts(vec![ContactUpdate::new("sip:a@192.0.2.1", 60)]);
+        let update = BindingUpdate::new("c", cseq, change);
+        let aor = Aor::new(user, "h");
+        writer.batch(vec![Job::Update {
+            aor,
+            update,
+            now: SystemTime::UNIX_EPOCH,
+            reply,
+        }]);
+        answer.try_recv().unwrap()
+    }
+
+    #[test]
+    fn a_full_disk_refuses_shows_nothing_and_is_written_again_when_there_is_room() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sip.redb");
+        file::create(&path, "h").unwrap();
+        let full = Arc::new(AtomicBool::new(false));
+        let disk = Disk(InMemoryBackend::new(), Arc::clone(&full));
+        let database = Database::builder().create_with_backend(disk).unwrap();
+        let index = Arc::new(Index::default());
+        let mut writer = Writer::new(&path, database, Arc::clone(&index));
+        assert!(matches!(
+            update(&mut writer, "alice", 1),
+            Ok(UpdateOutcome::Stored(_))
+        ));
+        full.store(true, Ordering::Relaxed);
+        assert!(matches!(
+            update(&mut writer, "bob", 1),
+            Err(StoreError::Failed(_))
+        ));
+        let known = || {
+            index
+                .bindings
+                .read()
+                .unwrap()
+                .keys()
+                .map(|aor| aor.user().to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(known(), ["alice"], "what was refused is not shown");
+        // It is opened again; here that is another file, which shows that what is in the file counts.
+        assert!(matches!(
+            update(&mut writer, "carol", 1),
+            Ok(UpdateOutcome::Stored(_))
+        ));
+        assert_eq!(known(), ["carol"]);
+    }
 
     #[test]
     fn a_sweep_keeps_what_is_live() {

@@ -30,7 +30,8 @@ pub(crate) struct Args {
     /// Name of the domain, more than once if it has several; its addresses are names of it anyway
     #[arg(long, value_name = "NAME")]
     domain: Vec<String>,
-    /// Digest algorithms to offer, the most preferred first
+    /// Digest algorithms to offer, the most preferred first: SHA-512-256,SHA-256,MD5 for telephones that follow RFC 8760.
+    /// Those that know no other than MD5 fail when more is offered (baresip 1.0) or another comes first (SIPp 3.6)
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = algorithm, default_value = "MD5")]
     digest: Vec<Algorithm>,
 }

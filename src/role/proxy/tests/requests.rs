@@ -150,6 +150,28 @@ fn rfc3261_16_4_a_request_in_a_dialog_follows_its_route_without_credentials() {
 }
 
 #[test]
+fn calls_go_on_after_a_restart_when_the_mark_has_a_lasting_key() {
+    let mut before = World::new();
+    let config = before.proxy.config.clone();
+    let lasting = |number| {
+        let config = ProxyConfig {
+            mark: Some(Seed::from_bytes([9; 32])),
+            ..config.clone()
+        };
+        Proxy::new(config, None, &Seed::from_bytes([number; 32]))
+    };
+    before.proxy = lasting(1);
+    before.bind("sip:bob@192.0.2.99", None);
+    let (_, sent) = before.call_bob();
+    let recorded = values(&sent[0].request, HeaderName::RecordRoute)[0].to_owned();
+    let mut after = World::new();
+    after.proxy = lasting(2);
+    let fields = format!("To: <sip:bob@example.com>;tag=2\r\nRoute: {recorded}\r\n");
+    after.request(&message("BYE", "sip:bob@192.0.2.99", &fields));
+    assert_eq!(after.sent().len(), 1);
+}
+
+#[test]
 fn rfc3261_16_4_a_strict_router_before_us() {
     let mut world = World::new();
     world.bind("sip:bob@192.0.2.99", None);
