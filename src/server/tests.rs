@@ -1,8 +1,10 @@
 use std::net::UdpSocket;
 
-use sip_message::{Method, StatusCode};
+use bytes::Bytes;
+use sip_message::{HeaderName, Message, Method, ParserConfig, Response, StatusCode};
 
 use super::*;
+use crate::auth::{Algorithm, hex};
 use crate::users;
 
 fn builder() -> ServerBuilder {
@@ -131,4 +133,167 @@ async fn a_server_without_users_is_not_built_by_mistake() {
         .await
         .unwrap_err();
     assert!(matches!(error, BuildError::NoCredentials));
+}
+
+/// A telephone that speaks as the test says.
+struct Phone {
+    socket: tokio::net::UdpSocket,
+    server: SocketAddr,
+    port: u16,
+}
+
+impl Phone {
+    async fn new(server: SocketAddr) -> Self {
+        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let port = socket.local_addr().unwrap().port();
+        Self {
+            socket,
+            server,
+            port,
+        }
+    }
+
+    async fn send(&self, line: &str, fields: &str) {
+        let port = self.port;
+        let branch = line.split(' ').next().unwrap();
+        let text = format!(
+            "{line} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bK{branch}{};rport\r\nMax-Forwards: 70\r\n{fields}Content-Length: 0\r\n\r\n",
+            fields.len()
+        );
+        self.socket
+            .send_to(text.as_bytes(), self.server)
+            .await
+            .unwrap();
+    }
+
+    /// The next message that begins with this.
+    async fn receive(&self, start: &str) -> Message {
+        let mut buffer = vec![0; 65536];
+        loop {
+            let (len, _) = self.socket.recv_from(&mut buffer).await.unwrap();
+            let bytes = Bytes::copy_from_slice(&buffer[..len]);
+            if bytes.starts_with(start.as_bytes()) {
+                return Message::parse(bytes, &ParserConfig::default()).unwrap();
+            }
+        }
+    }
+
+    /// Answers a request, with its Record-Route.
+    async fn answer(&self, request: &Message, status: StatusCode) {
+        let response = Response::to(request.as_request().unwrap(), status)
+            .to_tag("bob")
+            .copy(request.as_request().unwrap(), HeaderName::RecordRoute)
+            .header(
+                HeaderName::Contact,
+                format!("<sip:bob@127.0.0.1:{}>", self.port),
+            )
+            .build()
+            .unwrap();
+        self.socket
+            .send_to(&response.to_bytes(), self.server)
+            .await
+            .unwrap();
+    }
+}
+
+/// The Authorization for a challenge.
+fn authorization(challenge: &Message, method: &str, uri: &str) -> String {
+    let value = challenge
+        .headers()
+        .values(HeaderName::WwwAuthenticate)
+        .next()
+        .unwrap()
+        .to_owned();
+    let nonce = value
+        .split("nonce=\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap()
+        .to_owned();
+    let algorithm = Algorithm::Sha512_256;
+    let ha1 = hex(algorithm.ha1("alice", "example.com", "secret").as_bytes());
+    let middle = format!("{nonce}:00000001:c:auth");
+    let response = hex(algorithm
+        .response(&ha1, &middle, &algorithm.ha2(method, uri))
+        .as_bytes());
+    format!(
+        "Authorization: Digest username=\"alice\", realm=\"example.com\", nonce=\"{nonce}\", uri=\"{uri}\", \
+         response=\"{response}\", algorithm=SHA-512-256, qop=auth, nc=00000001, cnonce=\"c\"\r\n"
+    )
+}
+
+#[tokio::test]
+async fn a_telephone_registers_and_is_called_from_outside() {
+    let server = builder().build().await.unwrap();
+    let address = server.addresses()[0].1;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let running = tokio::spawn(server.run_until(async { drop(stopped.await) }));
+    let (alice, carol) = (Phone::new(address).await, Phone::new(address).await);
+
+    let uri = format!("sip:{address}");
+    let register = |cseq: u32| {
+        format!(
+            "From: <sip:alice@{address}>;tag=1\r\nTo: <sip:alice@{address}>\r\nCall-ID: r\r\nCSeq: {cseq} REGISTER\r\n\
+             Contact: <sip:alice@127.0.0.1:{}>;expires=300\r\n",
+            alice.port
+        )
+    };
+    alice.send(&format!("REGISTER {uri}"), &register(1)).await;
+    let challenge = alice.receive("SIP/2.0 401").await;
+    let credentials = authorization(&challenge, "REGISTER", &uri);
+    alice
+        .send(
+            &format!("REGISTER {uri}"),
+            &format!("{}{credentials}", register(2)),
+        )
+        .await;
+    let ok = alice.receive("SIP/2.0 200").await;
+    assert!(
+        ok.headers()
+            .get(HeaderName::Contact)
+            .unwrap()
+            .ends_with(";expires=300")
+    );
+
+    let dialog = |cseq: &str, tag: &str| {
+        format!(
+            "From: <sip:carol@example.net>;tag=2\r\nTo: <sip:alice@{address}>{tag}\r\nCall-ID: c\r\nCSeq: {cseq}\r\n"
+        )
+    };
+    carol
+        .send(
+            &format!("INVITE sip:alice@{address}"),
+            &dialog("1 INVITE", ""),
+        )
+        .await;
+    let invite = alice.receive("INVITE sip:alice@127.0.0.1").await;
+    assert_eq!(invite.headers().count(HeaderName::Via), 2);
+    alice.answer(&invite, StatusCode::RINGING).await;
+    carol.receive("SIP/2.0 180").await;
+    alice.answer(&invite, StatusCode::OK).await;
+    let ok = carol.receive("SIP/2.0 200").await;
+    assert_eq!(ok.headers().count(HeaderName::Via), 1);
+    let route = ok.headers().get(HeaderName::RecordRoute).unwrap();
+    let target = format!("sip:bob@127.0.0.1:{}", alice.port);
+    carol
+        .send(
+            &format!("ACK {target}"),
+            &format!("{}Route: {route}\r\n", dialog("1 ACK", ";tag=bob")),
+        )
+        .await;
+    let ack = alice.receive("ACK sip:bob@").await;
+    assert!(!ack.headers().contains(HeaderName::Route));
+    carol
+        .send(
+            &format!("BYE {target}"),
+            &format!("{}Route: {route}\r\n", dialog("2 BYE", ";tag=bob")),
+        )
+        .await;
+    let bye = alice.receive("BYE sip:bob@").await;
+    alice.answer(&bye, StatusCode::OK).await;
+    carol.receive("SIP/2.0 200").await;
+    stop.send(()).unwrap();
+    assert_eq!(running.await.unwrap(), Ok(()));
 }
