@@ -15,15 +15,32 @@ use crate::shell;
 /// `PI_ERROR` of Wireshark's expert information.
 const ERROR: &str = "8388608";
 
-/// What a case's capture has to satisfy.
-#[derive(Clone, Debug)]
-pub(crate) enum Judge {
-    /// No malformed packet, no error, no retransmission, whoever sent it.
-    Everything,
-    /// The same, but only of what left this port: the other side misbehaves on purpose.
-    SentFrom(u16),
-    /// No malformed packet of ours; retransmissions are part of the case.
-    RetransmissionsAllowed,
+/// What a case's capture has to satisfy: no malformed packet, no error, no retransmission, whoever sent it, unless
+/// the case misbehaves on purpose.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Judge {
+    /// Only what left this port is judged.
+    pub(crate) sent_from: Option<u16>,
+    /// Messages may be sent again: the case makes one side wait in vain.
+    pub(crate) resends: bool,
+}
+
+impl Judge {
+    /// The other side sends what is not SIP.
+    pub(crate) const fn sent_from(port: u16) -> Self {
+        Self {
+            sent_from: Some(port),
+            resends: false,
+        }
+    }
+
+    /// One side waits in vain.
+    pub(crate) const fn with_resends(self) -> Self {
+        Self {
+            resends: true,
+            ..self
+        }
+    }
 }
 
 /// A running capture of the loopback device: traffic to any address of this machine passes there.
@@ -64,7 +81,7 @@ pub(crate) struct Verdict {
 }
 
 /// Read a capture and fail on what must not be in it.
-pub(crate) fn judge(file: &Path, judge: &Judge) -> Result<Verdict> {
+pub(crate) fn judge(file: &Path, judge: Judge) -> Result<Verdict> {
     // SIP outside port 5060 is recognised by its first line, and RTP by the session descriptions in it.
     let all = fields(
         file,
@@ -80,17 +97,16 @@ pub(crate) fn judge(file: &Path, judge: &Judge) -> Result<Verdict> {
         sip: count("sip"),
         rtp: count("rtp"),
     };
-    let from = match judge {
-        Judge::Everything | Judge::RetransmissionsAllowed => String::new(),
-        Judge::SentFrom(port) => format!(" and (udp.srcport == {port} or tcp.srcport == {port})"),
-    };
+    let from = judge.sent_from.map_or_else(String::new, |port| {
+        format!(" and (udp.srcport == {port} or tcp.srcport == {port})")
+    });
     let mut wrong = findings(file, "malformed", &format!("_ws.malformed{from}"))?;
     wrong.extend(findings(
         file,
         "error",
         &format!("_ws.expert.severity == {ERROR} and not _ws.malformed{from}"),
     )?);
-    if !matches!(judge, Judge::RetransmissionsAllowed) {
+    if !judge.resends {
         wrong.extend(findings(
             file,
             "retransmission",

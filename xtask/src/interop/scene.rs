@@ -38,7 +38,7 @@ impl Scene {
         Ok(Self {
             dir: dir.to_path_buf(),
             program: program.to_path_buf(),
-            judge: Judge::Everything,
+            judge: Judge::default(),
             capture: Some(capture),
         })
     }

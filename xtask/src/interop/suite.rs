@@ -132,7 +132,7 @@ fn run_case(case: &Case, dir: &Path, program: &Path) -> Result<String> {
     // The capture is complete on disk whether the case passed or not; it is judged only when it did.
     let packets = scene.packets();
     let mut details = result?;
-    let verdict = capture::judge(&packets?, &scene.judge)?;
+    let verdict = capture::judge(&packets?, scene.judge)?;
     if verdict.sip == 0 {
         bail!("the capture has no SIP packet: nothing was tested");
     }

@@ -44,9 +44,9 @@ fn aor(user: (&str, &str)) -> String {
 
 fn baresip_calls(scene: &mut Scene, tcp: bool) -> Result<String> {
     let mut server = Server::start(scene, &[ALICE, BOB])?;
-    let (voice, said) = scene.speech("ours.wav", 11, 30)?;
+    // The call ends when the file does.
+    let (voice, said) = scene.speech("ours.wav", 11, SECONDS)?;
     let recording = scene.path("heard.wav");
-    let seconds = SECONDS.to_string();
     let arguments = [
         "answer",
         &aor(BOB),
@@ -54,8 +54,6 @@ fn baresip_calls(scene: &mut Scene, tcp: bool) -> Result<String> {
         text(&voice)?,
         "--record",
         text(&recording)?,
-        "--duration",
-        &seconds,
         "--calls",
         "1",
         "--json",

@@ -216,6 +216,6 @@ fn exit_codes(scene: &mut Scene) -> Result<String> {
     refuses.wait(PATIENCE)?;
     server.process.stop(PATIENCE)?;
     // An OPTIONS to a port where nobody is, is sent again until it times out.
-    scene.judge = crate::interop::capture::Judge::RetransmissionsAllowed;
+    scene.judge = crate::interop::capture::Judge::default().with_resends();
     Ok("busy 5, not found 7, not authorised 6, no answer 3, usage 2".to_owned())
 }

@@ -1,6 +1,6 @@
 //! The server's ends: killed, interrupted, and not started on a store that it cannot read.
 
-use std::{fs, process::Command, time::Duration};
+use std::{fs, io::Write as _, path::PathBuf, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -8,6 +8,8 @@ use super::{
     Case,
     register::{answered, borrowed, crowd},
 };
+use crate::shell;
+
 use crate::interop::{
     capture::{self, Judge},
     scene::{Scene, text},
@@ -20,6 +22,7 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("restart", "interrupt-drains", interrupted),
     Case::new("restart", "broken-store", broken_store),
     Case::new("restart", "full-disk", full_disk),
+    Case::new("restart", "disk-fills-up", disk_fills_up),
     Case::new("restart", "port-taken", port_taken),
 ];
 
@@ -69,7 +72,7 @@ fn killed(scene: &mut Scene) -> Result<String> {
         .context("a binding answered 200 is lost")?;
     server.process.stop(STOP)?;
     // The storm's requests to the dead server are sent again.
-    scene.judge = Judge::RetransmissionsAllowed;
+    scene.judge = Judge::default().with_resends();
     Ok(format!(
         "killed after {count} of 1000 answers; all {count} bindings there after the restart"
     ))
@@ -121,7 +124,7 @@ fn interrupted(scene: &mut Scene) -> Result<String> {
         );
     }
     // The ACKs and BYEs after the end have nobody to forward them.
-    scene.judge = Judge::RetransmissionsAllowed;
+    scene.judge = Judge::default().with_resends();
     Ok("5 calls being set up were answered, new requests refused, exit code 0".to_owned())
 }
 
@@ -170,23 +173,95 @@ fn broken_store(scene: &mut Scene) -> Result<String> {
     Ok("garbage, truncated and empty stores are refused by name and left as they are".to_owned())
 }
 
-/// A file system with a few KiB left.
+/// A file system of its own, unmounted in the end.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(path: PathBuf, size: &str) -> Result<Self> {
+        fs::create_dir(&path)?;
+        let size = format!("size={size}");
+        shell::capture(
+            Command::new("mount")
+                .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
+                .arg(&path),
+        )?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // A process that still has a file open keeps it; then the namespace's end unmounts it.
+        let _ = shell::capture(Command::new("umount").arg("--lazy").arg(&self.0));
+    }
+}
+
+/// The disk fills up while the server runs: a registration is kept, or it is not answered 200.
+fn disk_fills_up(scene: &mut Scene) -> Result<String> {
+    let users = crowd(300);
+    let users = borrowed(&users);
+    let disk = SmallDisk::mount(scene.path("data"), "3m")?;
+    let mut server = Server::start(scene, &users)?;
+    let mut filler = fs::File::create(disk.0.join("filler"))?;
+    while filler.write_all(&[1; 4_096]).is_ok() {}
+    drop(filler);
+    let generator = |label: &str, file| {
+        Sipp::file(label, file, 5070)
+            .to(Server::address())
+            .key("contact_port", "5070")
+    };
+    // Each call fails or not; all of them end.
+    generator("register", "register.xml")
+        .users(scene, &users)?
+        .calls(300)
+        .rate(100)
+        .start(scene)?
+        .wait(Duration::from_secs(90))?;
+    server.answers().context("on a full disk")?;
+    server.process.kill();
+    let packets = scene.packets()?;
+    let refusals = capture::fields(&packets, "sip.Status-Code >= 500", &["sip.Status-Code"])?;
+    let safe = answered(&packets)?;
+    fs::remove_file(disk.0.join("filler"))?;
+    let mut server = server.restarted(scene)?;
+    let some: Vec<(&str, &str)> = users
+        .iter()
+        .copied()
+        .filter(|(name, _)| safe.iter().any(|safe| safe == name))
+        .collect();
+    if !some.is_empty() {
+        generator("query", "query.xml")
+            .users(scene, &some)?
+            .calls(u32::try_from(some.len())?)
+            .rate(200)
+            .run(scene)
+            .context("a binding answered 200 is lost")?;
+    }
+    server.process.stop(STOP)?;
+    if refusals.is_empty() {
+        bail!(
+            "the disk was full, and {} of 300 registrations were answered 200 and none 5xx",
+            safe.len()
+        );
+    }
+    scene.judge = Judge::default().with_resends();
+    Ok(format!(
+        "{} registrations answered 200 are there after the restart, {} were refused",
+        safe.len(),
+        refusals.len()
+    ))
+}
+
+/// A file system with no room for a store.
 fn full_disk(scene: &mut Scene) -> Result<String> {
     // Something has to be in the capture.
     let mut server = Server::start(scene, &[])?;
     server.process.stop(STOP)?;
-    let mount = scene.path("small");
-    fs::create_dir(&mount)?;
-    crate::shell::capture(
-        Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=16k", "tmpfs"])
-            .arg(&mount),
-    )?;
-    let mut serve = scene.sip("serve-full", &["serve", "--data", text(&mount)?])?;
+    let disk = SmallDisk::mount(scene.path("small"), "4k")?;
+    let mut serve = scene.sip("serve-full", &["serve", "--data", text(&disk.0)?])?;
     let result = serve.wait(STOP);
     drop(serve);
     let said = fs::read_to_string(scene.path("serve-full.err"))?;
-    crate::shell::capture(Command::new("umount").arg(&mount))?;
     let status = result.context("the server started on a full disk")?;
     if status.success() || said.contains("panicked") || !said.contains("small") {
         bail!(
