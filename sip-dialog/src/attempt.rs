@@ -26,8 +26,24 @@ pub(crate) enum Owner {
     Invite(crate::SessionId),
     /// A BYE.
     Bye(crate::SessionId),
+    /// A re-INVITE or an UPDATE.
+    Change(crate::SessionId),
+    /// A PRACK.
+    Prack(crate::SessionId),
+    /// Another request within the dialog.
+    Within(crate::SessionId, crate::RequestId),
     /// Nobody waits for it: the BYE of a dialog that was not wanted.
     Nobody,
+}
+
+impl Owner {
+    /// The session in whose dialog the request is sent.
+    pub(crate) const fn in_dialog_of(self) -> Option<crate::SessionId> {
+        match self {
+            Self::Bye(id) | Self::Change(id) | Self::Prack(id) | Self::Within(id, _) => Some(id),
+            Self::Request(_) | Self::Invite(_) | Self::Nobody => None,
+        }
+    }
 }
 
 /// What happened to an attempt.
@@ -53,9 +69,11 @@ struct Attempt {
     flows: Vec<Flow>,
     flow: Option<Flow>,
     transaction: Option<ClientTransactionId>,
-    /// Whether a challenge was answered.
-    answered: bool,
+    /// The challenges that were answered: whose (proxy or not, realm), and the nonce.
+    answered: Vec<(bool, String, String)>,
     rounds: u8,
+    /// Whether a challenge of the last response was answered.
+    learned: bool,
     /// The response whose challenges wait for credentials, and those that are still to be asked for.
     challenged: Option<(Response, Vec<Demand>)>,
     cancelled: bool,
@@ -113,13 +131,20 @@ impl Attempts {
             flows: Vec::new(),
             flow: None,
             transaction: None,
-            answered: false,
+            answered: Vec::new(),
             rounds: 0,
+            learned: false,
             challenged: None,
             cancelled: false,
         };
         self.attempts.insert(id, attempt);
         id
+    }
+
+    /// Whose request it is, and the number in its CSeq.
+    pub(crate) fn of(&self, number: u64) -> Option<(Owner, u32)> {
+        let attempt = self.attempts.get(&AttemptId(number))?;
+        Some((attempt.owner, attempt.request.headers().cseq()?.0))
     }
 
     /// Cancels an INVITE. Returns false when nothing was sent yet: the attempt is then gone.
@@ -238,9 +263,10 @@ impl Attempts {
             || status == StatusCode::PROXY_AUTHENTICATION_REQUIRED;
         if challenged && !attempt.cancelled {
             let mut demands = Demand::all(&response);
-            demands.retain(|demand| Authenticator::is_new(demand, attempt.answered));
+            demands.retain(|demand| demand.is_new(&attempt.answered));
             if !demands.is_empty() && attempt.rounds < ROUNDS {
                 attempt.rounds += 1;
+                attempt.learned = false;
                 attempt.challenged = Some((response, demands));
                 return self.ask(id, out);
             }
@@ -279,6 +305,7 @@ impl Attempts {
         &mut self,
         number: u64,
         credential: Option<Credential>,
+        next_cseq: Option<u32>,
         t: &mut dyn TransactionLayer,
         now: Instant,
         out: &mut impl Extend<Output>,
@@ -287,16 +314,17 @@ impl Attempts {
         let attempt = self.attempts.get_mut(&id)?;
         let (response, mut demands) = attempt.challenged.take()?;
         if let (Some(credential), Some(demand)) = (credential, demands.pop()) {
+            demand.note(&mut attempt.answered);
+            attempt.learned = true;
             self.authenticator.learn(
                 attempt.account,
                 attempt.next_hop.as_str(),
                 demand,
                 credential,
             );
-            attempt.answered = true;
         } else {
             demands.clear();
-            if !attempt.answered {
+            if !attempt.learned {
                 let (owner, request) = (attempt.owner, attempt.request.clone());
                 self.remove(id);
                 return Some(Progress::Response(owner, request, response));
@@ -311,9 +339,10 @@ impl Attempts {
             self.remove(id);
             return Some(Progress::Failed(owner, FailureCause::Cancelled));
         }
-        // Section 22.2: the same request with a higher CSeq.
+        // Section 22.2: the same request with a higher CSeq, the next one of its dialog when it has one.
         let (number, method) = attempt.request.headers().cseq()?;
-        set_cseq(&mut attempt.request, number.saturating_add(1), method);
+        let next = number.saturating_add(1).max(next_cseq.unwrap_or_default());
+        set_cseq(&mut attempt.request, next, method);
         let (account, next_hop) = (attempt.account, attempt.next_hop.as_str().to_owned());
         self.authenticator
             .authorize(account, &next_hop, &mut attempt.request);

@@ -90,6 +90,21 @@ impl Demand {
         demands
     }
 
+    /// Whether answering makes sense: not when this request has answered the same realm already, and the server does not say that only the
+    /// nonce was too old, with a fresh one (section 22.1: no retry with credentials that were refused).
+    pub(crate) fn is_new(&self, answered: &[(bool, String, String)]) -> bool {
+        let known = answered
+            .iter()
+            .rfind(|(proxy, realm, _)| *proxy == self.proxy && *realm == self.realm);
+        known.is_none_or(|(.., nonce)| self.stale && *nonce != self.nonce)
+    }
+
+    /// Notes that it was answered.
+    pub(crate) fn note(&self, answered: &mut Vec<(bool, String, String)>) {
+        answered.retain(|(proxy, realm, _)| *proxy != self.proxy || *realm != self.realm);
+        answered.push((self.proxy, self.realm.clone(), self.nonce.clone()));
+    }
+
     fn of(challenge: &Challenge<'_>, proxy: bool) -> Option<Self> {
         if !challenge.scheme().eq_ignore_ascii_case("Digest") {
             return None;
@@ -153,12 +168,6 @@ impl Authenticator {
             remembered: HashMap::with_hasher(seed.hasher()),
             rng: seed.rng(),
         }
-    }
-
-    /// Whether answering `demand` makes sense: not when this attempt has answered a challenge already and the server does not say that
-    /// only the nonce was too old (section 22.1: no retry with credentials that were refused).
-    pub(crate) const fn is_new(demand: &Demand, answered: bool) -> bool {
-        !answered || demand.stale
     }
 
     /// Remembers a challenge of `next_hop` with what answers it.

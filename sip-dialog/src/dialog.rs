@@ -8,8 +8,7 @@ use sip_message::{HeaderName, Method, Request, RequestBuilder, Response, Uri};
 /// Everything in it is copied out of the messages that made it, so that a dialog that lasts for hours keeps no datagram alive.
 #[derive(Debug, Clone)]
 pub(crate) struct Dialog {
-    pub(crate) call_id: String,
-    pub(crate) local_tag: String,
+    call_id: String,
     pub(crate) remote_tag: String,
     /// The From of our requests, with its tag.
     local: String,
@@ -26,9 +25,9 @@ pub(crate) struct Dialog {
 
 impl Dialog {
     /// The dialog that a response to our request creates (section 12.1.2); `None` when the response lacks what a dialog is made of.
-    pub(crate) fn of_uac(request: &Request, response: &Response, contact: &Uri) -> Option<Self> {
+    pub(crate) fn of_uac(response: &Response, contact: &Uri) -> Option<Self> {
         let headers = response.headers();
-        let (local_cseq, _) = request.headers().cseq()?;
+        let (local_cseq, _) = headers.cseq()?;
         // The route set is taken in reverse order, and may be empty.
         let mut route_set: Vec<String> = headers
             .values(HeaderName::RecordRoute)
@@ -37,7 +36,6 @@ impl Dialog {
         route_set.reverse();
         Some(Self {
             call_id: headers.call_id()?.to_owned(),
-            local_tag: headers.from_tag()?.to_owned(),
             // Section 12.1.2: a peer of RFC 2543 may send no tag; it then is empty.
             remote_tag: headers.to_tag().unwrap_or_default().to_owned(),
             local: headers.get(HeaderName::From)?.to_owned(),
@@ -59,7 +57,6 @@ impl Dialog {
             .with_tag(local_tag);
         Some(Self {
             call_id: headers.call_id()?.to_owned(),
-            local_tag: local_tag.to_owned(),
             remote_tag: headers.from_tag().unwrap_or_default().to_owned(),
             local: to.to_string(),
             remote: headers.get(HeaderName::From)?.to_owned(),
@@ -84,17 +81,25 @@ impl Dialog {
         });
         let (uri, routes) = self.path();
         let cseq = CSeq::new(number, method.clone());
+        // Only what refreshes the target has a Contact (RFC 3261 table 2, and those of its extensions).
+        let refreshes = matches!(
+            method,
+            Method::Invite | Method::Update | Method::Subscribe | Method::Notify | Method::Refer
+        );
         let mut builder = Request::builder(method, uri);
         for route in routes {
             builder = builder.header(HeaderName::Route, route);
         }
-        builder
+        builder = builder
             .header(HeaderName::MaxForwards, "70")
             .header(HeaderName::From, &self.local)
             .header(HeaderName::To, &self.remote)
             .header(HeaderName::CallId, &self.call_id)
-            .typed(&cseq)
-            .header(HeaderName::Contact, format!("<{}>", self.contact))
+            .typed(&cseq);
+        if refreshes {
+            builder = builder.header(HeaderName::Contact, format!("<{}>", self.contact));
+        }
+        builder
     }
 
     /// The Request-URI and the Route values (section 12.2.1.1).
@@ -136,11 +141,6 @@ impl Dialog {
         }
         self.remote_cseq = Some(number);
         true
-    }
-
-    /// Whether a message with these tags belongs to it.
-    pub(crate) fn matches(&self, call_id: &str, local_tag: &str, remote_tag: &str) -> bool {
-        self.call_id == call_id && self.local_tag == local_tag && self.remote_tag == remote_tag
     }
 }
 

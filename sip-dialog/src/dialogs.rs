@@ -1,184 +1,50 @@
 //! [`Dialogs`]: the machine.
 
+mod change;
+mod reliable;
+mod timer;
 mod uac;
 mod uas;
+mod within;
 
 use std::collections::{HashMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::Bytes;
 use sip_message::{
-    BuildError, HeaderName, Method, Request, Response, ResponseBuilder, StatusCode, Uri,
+    BuildError, HeaderName, Method, Request, RequestBuilder, Response, ResponseBuilder, StatusCode,
+    Uri,
 };
 use sip_transaction::{Event as TransactionEvent, ServerTransactionId, TransactionLayer};
-use sip_transport::{DeadlineQueue, Flow, FlowId, KeyedHash, Rng, Seed, SelectError};
+use sip_transport::{DeadlineQueue, Flow, KeyedHash, Rng, Seed, SelectError};
 
-use crate::attempt::{AttemptId, Attempts, Owner, Progress};
+use crate::attempt::{Attempts, Owner, Progress};
 use crate::authentication::{AccountKey, Credential};
-use crate::dialog::Dialog;
+use crate::config::{DialogConfig, OutgoingRequest, RequestId, SessionId};
 use crate::io::{Body, EndCause, Event, FailureCause, Output, RejectCause, Token};
-
-/// Names a request out of a dialog.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RequestId(u64);
-
-/// Names a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SessionId(u64);
-
-/// The session has ended, or is not in a state in which the call makes sense.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Gone;
-
-impl std::fmt::Display for Gone {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the session has ended, or is not in a state for this")
-    }
-}
-
-impl std::error::Error for Gone {}
-
-/// Timers and limits. All have defaults.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct DialogConfig {
-    /// The estimate of the round-trip time (RFC 3261 table 4): 500 ms.
-    pub t1: Duration,
-    /// The longest interval between retransmissions of a 2xx: 4 s.
-    pub t2: Duration,
-    /// Sessions at a time; an INVITE beyond is answered 503, so that a flood of calls makes nothing grow: 10,000.
-    pub sessions: usize,
-    /// What responses and requests call this program, if anything.
-    pub agent: Option<String>,
-    /// The extensions that are supported, for Supported and for checking Require.
-    pub supported: Vec<String>,
-}
-
-impl Default for DialogConfig {
-    fn default() -> Self {
-        Self {
-            t1: Duration::from_millis(500),
-            t2: Duration::from_secs(4),
-            sessions: 10_000,
-            agent: None,
-            supported: Vec::new(),
-        }
-    }
-}
-
-/// The methods that a user agent on this layer takes.
-const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS";
-
-/// A request out of a dialog: complete but for its Via.
-#[derive(Debug, Clone)]
-#[expect(clippy::exhaustive_structs, reason = "the caller states every part")]
-pub struct OutgoingRequest {
-    /// The request.
-    pub request: Request,
-    /// Where it goes first.
-    pub next_hop: Uri,
-    /// Who answers challenges.
-    pub account: AccountKey,
-}
-
-/// An INVITE to be sent.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct InviteRequest {
-    /// The Request-URI.
-    pub target: Uri,
-    /// The From.
-    pub from: Uri,
-    /// The name in the From.
-    pub from_display_name: Option<String>,
-    /// The To.
-    pub to: Uri,
-    /// Our Contact.
-    pub contact: Uri,
-    /// Preloaded routes; the first is the next hop.
-    pub route: Vec<Uri>,
-    /// The offer.
-    pub body: Option<Body>,
-    /// Further fields.
-    pub headers: Vec<(HeaderName, String)>,
-    /// Who answers challenges.
-    pub account: AccountKey,
-}
-
-impl InviteRequest {
-    /// A call from `from` to `to` at `target`, reachable at `contact`.
-    #[must_use]
-    pub const fn new(target: Uri, from: Uri, to: Uri, contact: Uri) -> Self {
-        Self {
-            target,
-            from,
-            from_display_name: None,
-            to,
-            contact,
-            route: Vec::new(),
-            body: None,
-            headers: Vec::new(),
-            account: AccountKey(0),
-        }
-    }
-}
-
-/// A 2xx that waits for its ACK (section 13.3.1.4).
-#[derive(Debug)]
-struct Unacknowledged {
-    transaction: ServerTransactionId,
-    response: Response,
-    interval: Duration,
-    gives_up: Instant,
-}
-
-#[derive(Debug)]
-enum State {
-    /// We called.
-    Calling { attempt: AttemptId, cancelled: bool },
-    /// We are called.
-    Ringing {
-        transaction: ServerTransactionId,
-        request: Box<Request>,
-    },
-    /// It is up.
-    Up,
-    /// Our BYE is on its way.
-    Ending,
-}
-
-#[derive(Debug)]
-struct Session {
-    state: State,
-    account: AccountKey,
-    contact: Uri,
-    local_tag: String,
-    call_id: String,
-    dialog: Option<Dialog>,
-    /// Our 2xx without ACK, of the INVITE or of a re-INVITE.
-    unacknowledged: Option<Unacknowledged>,
-    /// The ACK that answers each retransmission of the peer's 2xx, by the number of its CSeq.
-    ack: Option<Ack>,
-    /// A re-INVITE of the peer that the application has not answered.
-    reinvite: Option<(ServerTransactionId, Box<Request>)>,
-    /// Hang up once the ACK is here (section 15: a callee must not send BYE before it).
-    ends_after_ack: bool,
-}
-
-#[derive(Debug)]
-struct Ack {
-    number: u32,
-    request: Request,
-    sent: Option<(Bytes, FlowId)>,
-    waiting: bool,
-}
+use crate::session::{Session, State};
 
 /// Which deadline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum Deadline {
     /// A 2xx is to be sent again.
-    Retransmit(SessionId),
+    Success(SessionId),
+    /// A reliable provisional response is to be sent again (RFC 3262).
+    Provisional(SessionId),
+    /// The wait after a 491 is over.
+    Glare(SessionId),
+    /// A session is to be refreshed, or has expired (RFC 4028).
+    Timer(SessionId),
+    /// No 2xx can come any more to an INVITE of ours that was given up.
+    Forget(Box<(String, String)>),
+}
+
+/// An INVITE of ours that came to nothing: a 2xx may still be on its way.
+#[derive(Debug)]
+struct Lingering {
+    account: AccountKey,
+    contact: Uri,
+    /// The tags of branches that have their ACK and BYE.
+    abandoned: Vec<String>,
 }
 
 /// Dialogs, sessions and requests of one user agent.
@@ -196,6 +62,11 @@ pub struct Dialogs {
     /// Sessions by Call-ID and local tag: the peer chooses the Call-ID, so the hash is keyed. Never iterated.
     by_call: HashMap<(String, String), SessionId, KeyedHash>,
     by_server_transaction: HashMap<ServerTransactionId, SessionId>,
+    /// Keyed like `by_call`, and of at most `sessions` entries. Never iterated.
+    lingering: HashMap<(String, String), Lingering, KeyedHash>,
+    /// The value of Allow, and the option tags of Supported.
+    allow: String,
+    supported: Vec<String>,
     deadlines: DeadlineQueue<Deadline>,
     outputs: VecDeque<Output>,
     last_now: Option<Instant>,
@@ -206,6 +77,8 @@ impl Dialogs {
     #[must_use]
     pub fn new(config: DialogConfig, seed: Seed) -> Self {
         Self {
+            allow: config.allow(),
+            supported: config.option_tags(),
             config,
             rng: seed.derive("tags").rng(),
             attempts: Attempts::new(&seed),
@@ -213,6 +86,7 @@ impl Dialogs {
             sessions: HashMap::new(),
             by_call: HashMap::with_hasher(seed.hasher()),
             by_server_transaction: HashMap::new(),
+            lingering: HashMap::with_hasher(seed.hasher()),
             deadlines: DeadlineQueue::new(),
             outputs: VecDeque::new(),
             last_now: None,
@@ -269,9 +143,9 @@ impl Dialogs {
                     session.ends_after_ack = true;
                     return;
                 }
-                self.bye(id);
+                self.bye(id, EndCause::Local);
             }
-            State::Ending => {}
+            State::Ending { .. } => {}
         }
     }
 
@@ -370,12 +244,28 @@ impl Dialogs {
         now: Instant,
     ) {
         self.last_now = Some(now);
-        if let Token::Attempt(number) = token {
-            let progress = self
-                .attempts
-                .credentials(number, credential, t, now, &mut self.outputs);
-            self.progress(progress, t, now);
+        let Token::Attempt(number) = token else {
+            return;
+        };
+        let session = self
+            .attempts
+            .of(number)
+            .and_then(|(owner, _)| owner.in_dialog_of());
+        let next = session
+            .and_then(|id| self.sessions.get_mut(&id)?.current())
+            .map(|dialog| dialog.local_cseq.saturating_add(1));
+        let progress =
+            self.attempts
+                .credentials(number, credential, next, t, now, &mut self.outputs);
+        if let Some((owner, number)) = self.attempts.of(number)
+            && let Some(dialog) = owner
+                .in_dialog_of()
+                .and_then(|id| self.sessions.get_mut(&id)?.current())
+        {
+            // The repeated request has used a number of the dialog.
+            dialog.local_cseq = dialog.local_cseq.max(number);
         }
+        self.progress(progress, t, now);
     }
 
     /// Time passed.
@@ -383,7 +273,13 @@ impl Dialogs {
         self.last_now = Some(now);
         while let Some((due, deadline)) = self.deadlines.pop_due(now) {
             match deadline {
-                Deadline::Retransmit(session) => self.retransmit(session, due, t, now),
+                Deadline::Success(session) => self.on_success_due(session, due, t, now),
+                Deadline::Provisional(session) => self.on_provisional_due(session, due, t, now),
+                Deadline::Glare(session) => self.on_glare_over(session),
+                Deadline::Timer(session) => self.on_session_timer(session),
+                Deadline::Forget(key) => {
+                    self.lingering.remove(&*key);
+                }
             }
         }
     }
@@ -440,28 +336,62 @@ impl Dialogs {
     fn progress(&mut self, progress: Option<Progress>, t: &mut dyn TransactionLayer, now: Instant) {
         match progress {
             None => {}
-            // A provisional response to anything but an INVITE tells nothing.
-            Some(Progress::Response(Owner::Request(_) | Owner::Bye(_), _, response))
-                if !response.status().is_final() => {}
+            // A provisional response to anything but the first INVITE tells nothing.
+            Some(Progress::Response(owner, _, response))
+                if !response.status().is_final() && !matches!(owner, Owner::Invite(_)) => {}
             Some(Progress::Response(Owner::Request(id), _, response)) => {
                 self.tell(Event::Responded { id, response });
             }
             Some(Progress::Failed(Owner::Request(id), cause)) => {
-                self.tell(Event::Failed { id, cause })
+                self.tell(Event::Failed { id, cause });
             }
             Some(Progress::Response(Owner::Invite(id), request, response)) => {
-                self.on_invite_response(id, &request, response, t, now)
+                self.on_invite_response(id, request, response, t, now);
             }
             Some(Progress::Failed(Owner::Invite(id), cause)) => {
-                self.remove(id);
+                self.remove_lingering(id, now);
                 self.tell(Event::Rejected {
                     session: id,
                     cause: RejectCause::Failed(cause),
                 });
             }
-            Some(Progress::Response(Owner::Bye(id), ..)) => self.ended(id, EndCause::Local),
-            Some(Progress::Failed(Owner::Bye(id), _)) => self.ended(id, EndCause::Local),
-            Some(Progress::Response(Owner::Nobody, ..) | Progress::Failed(Owner::Nobody, _)) => {}
+            Some(Progress::Response(Owner::Bye(id), ..) | Progress::Failed(Owner::Bye(id), _)) => {
+                self.on_bye_answered(id);
+            }
+            Some(Progress::Response(Owner::Change(id), request, response)) => {
+                self.on_change_response(id, request, response, now);
+            }
+            Some(Progress::Failed(Owner::Change(id), cause)) => self.on_change_failed(id, cause),
+            Some(Progress::Response(Owner::Within(id, number), _, response)) => {
+                let lost = is_loss(response.status());
+                self.tell(Event::Responded {
+                    id: number,
+                    response,
+                });
+                if lost {
+                    self.bye(id, EndCause::Lost);
+                }
+            }
+            Some(Progress::Failed(Owner::Within(id, number), cause)) => {
+                self.tell(Event::Failed { id: number, cause });
+                // Section 12.2.1.2: no response at all is a 408.
+                if cause == FailureCause::TimedOut {
+                    self.bye(id, EndCause::Lost);
+                }
+            }
+            // RFC 3262 section 4 leaves a refused PRACK without consequence: the final response decides.
+            Some(
+                Progress::Response(Owner::Prack(_) | Owner::Nobody, ..)
+                | Progress::Failed(Owner::Prack(_) | Owner::Nobody, _),
+            ) => {}
+        }
+    }
+
+    fn on_bye_answered(&mut self, id: SessionId) {
+        if let Some(State::Ending { cause }) = self.sessions.get(&id).map(|session| &session.state)
+        {
+            let cause = *cause;
+            self.ended(id, cause);
         }
     }
 
@@ -471,49 +401,103 @@ impl Dialogs {
         }
     }
 
+    /// Takes a session out of everything that knows it.
     fn remove(&mut self, id: SessionId) -> Option<Session> {
         let session = self.sessions.remove(&id)?;
         self.by_call
             .remove(&(session.call_id.clone(), session.local_tag.clone()));
-        if let State::Ringing { transaction, .. } = session.state {
+        let transactions = [
+            if let State::Ringing { transaction, .. } = session.state {
+                Some(transaction)
+            } else {
+                None
+            },
+            session
+                .unacknowledged
+                .as_ref()
+                .map(|waits| waits.transaction),
+            session.reinvite.as_ref().map(|(id, _)| *id),
+        ];
+        for transaction in transactions.into_iter().flatten() {
             self.by_server_transaction.remove(&transaction);
         }
-        if let Some(unacknowledged) = &session.unacknowledged {
-            self.by_server_transaction
-                .remove(&unacknowledged.transaction);
-        }
-        if let Some((transaction, _)) = &session.reinvite {
-            self.by_server_transaction.remove(transaction);
+        let deadlines = [
+            session.unacknowledged.as_ref().map(|waits| waits.deadline),
+            session
+                .reliable
+                .as_ref()
+                .and_then(|reliable| Some(reliable.waiting.as_ref()?.deadline)),
+            session.change.as_ref().and_then(|change| change.waits),
+            session.timer.as_ref().map(|timer| timer.deadline),
+        ];
+        for deadline in deadlines.into_iter().flatten() {
+            self.deadlines.cancel(deadline);
         }
         Some(session)
     }
 
+    /// Takes out a session whose INVITE came to nothing. A 2xx of another branch, or one that crossed our CANCEL, may still come for as
+    /// long as it is repeated (section 13.2.2.4).
+    fn remove_lingering(&mut self, id: SessionId, now: Instant) {
+        let Some(session) = self.remove(id) else {
+            return;
+        };
+        if self.lingering.len() >= self.config.sessions {
+            return;
+        }
+        let key = (session.call_id, session.local_tag);
+        self.deadlines.insert(
+            now + self.config.t1 * 64,
+            Deadline::Forget(Box::new(key.clone())),
+        );
+        self.lingering.insert(
+            key,
+            Lingering {
+                account: session.account,
+                contact: session.contact,
+                abandoned: session.abandoned,
+            },
+        );
+    }
+
     /// Sends BYE; the session ends with its answer (section 15.1.1).
-    fn bye(&mut self, id: SessionId) {
+    fn bye(&mut self, id: SessionId, cause: EndCause) {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
-        let account = session.account;
-        let Some(dialog) = &mut session.dialog else {
+        if !matches!(session.state, State::Up) {
             return;
-        };
-        session.state = State::Ending;
-        let request = agent(&self.config, dialog.request(Method::Bye, None)).build_partial();
-        let next_hop = dialog.next_hop();
-        match request {
-            Ok(mut request) => {
-                // RFC 3261 table 2: a BYE has no Contact.
-                request.headers_mut().remove_all(HeaderName::Contact);
-                self.attempts.start(
-                    Owner::Bye(id),
-                    request,
-                    next_hop,
-                    account,
-                    &mut self.outputs,
-                );
-            }
-            Err(_) => self.ended(id, EndCause::Local),
         }
+        session.state = State::Ending { cause };
+        if let Some(timer) = session.timer.take() {
+            self.deadlines.cancel(timer.deadline);
+        }
+        if self
+            .send_within(id, Method::Bye, Owner::Bye(id), |builder| builder)
+            .is_none()
+        {
+            self.ended(id, cause);
+        }
+    }
+
+    /// Sends a request in the dialog of a session, finished by `fill`.
+    fn send_within(
+        &mut self,
+        id: SessionId,
+        method: Method,
+        owner: Owner,
+        fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Option<()> {
+        let session = self.sessions.get_mut(&id)?;
+        let account = session.account;
+        let dialog = session.current()?;
+        let request = fill(agent(&self.config, dialog.request(method, None)))
+            .build_partial()
+            .ok()?;
+        let next_hop = dialog.next_hop();
+        self.attempts
+            .start(owner, request, next_hop, account, &mut self.outputs);
+        Some(())
     }
 
     fn respond(
@@ -537,10 +521,26 @@ impl Dialogs {
     }
 }
 
-fn agent(
-    config: &DialogConfig,
-    builder: sip_message::RequestBuilder,
-) -> sip_message::RequestBuilder {
+/// Whether a response to a request within a dialog means that the peer has lost it (section 12.2.1.2).
+fn is_loss(status: StatusCode) -> bool {
+    status == StatusCode::CALL_DOES_NOT_EXIST || status == StatusCode::REQUEST_TIMEOUT
+}
+
+fn with_body(builder: RequestBuilder, body: Option<Body>) -> RequestBuilder {
+    match body {
+        Some(body) => builder.body(&body.content_type, body.content),
+        None => builder,
+    }
+}
+
+fn answered_with(builder: ResponseBuilder, body: Option<Body>) -> ResponseBuilder {
+    match body {
+        Some(body) => builder.body(&body.content_type, body.content),
+        None => builder,
+    }
+}
+
+fn agent(config: &DialogConfig, builder: RequestBuilder) -> RequestBuilder {
     match &config.agent {
         Some(agent) => builder.header(HeaderName::UserAgent, agent),
         None => builder,

@@ -93,14 +93,14 @@ impl Body {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// The final response to a request out of a dialog.
+    /// The final response to a request out of a dialog, or of [`Dialogs::request_within`](crate::Dialogs::request_within).
     Responded {
         /// Which request.
         id: RequestId,
         /// The response.
         response: Response,
     },
-    /// A request out of a dialog had no response.
+    /// Such a request had no response.
     Failed {
         /// Which request.
         id: RequestId,
@@ -116,7 +116,8 @@ pub enum Event {
         /// How it arrived.
         flow: Flow,
     },
-    /// A provisional response other than 100.
+    /// A provisional response other than 100. A reliable one (RFC 3262) is acknowledged by then, unless the INVITE had no body and the
+    /// response has one: then its PRACK waits for [`Dialogs::acknowledge`](crate::Dialogs::acknowledge).
     Progress {
         /// Which session.
         session: SessionId,
@@ -125,7 +126,8 @@ pub enum Event {
         /// Its body.
         body: Option<Body>,
     },
-    /// Our INVITE was accepted; the ACK is on its way.
+    /// Our INVITE was accepted; the ACK is on its way, unless the INVITE had no body and the 2xx has one: then it waits for
+    /// [`Dialogs::acknowledge`](crate::Dialogs::acknowledge).
     Accepted {
         /// Which session.
         session: SessionId,
@@ -154,6 +156,50 @@ pub enum Event {
         /// Which session.
         session: SessionId,
         /// The offer; without one, the 2xx has to make one.
+        body: Option<Body>,
+    },
+    /// The other side has accepted our [`Dialogs::reinvite`](crate::Dialogs::reinvite); as with [`Event::Accepted`], the ACK waits if
+    /// only the 2xx had a body.
+    ReInviteAnswered {
+        /// Which session.
+        session: SessionId,
+        /// The body of the 2xx.
+        body: Option<Body>,
+    },
+    /// The other side has not: the session is what it was before (RFC 3261 section 14.1).
+    ReInviteRefused {
+        /// Which session.
+        session: SessionId,
+        /// Why.
+        cause: RejectCause,
+    },
+    /// The other side wants to change the session by UPDATE (RFC 3311); answered by
+    /// [`Dialogs::accept_update`](crate::Dialogs::accept_update) or [`Dialogs::reject_update`](crate::Dialogs::reject_update).
+    Update {
+        /// Which session.
+        session: SessionId,
+        /// The offer.
+        body: Body,
+    },
+    /// The other side has accepted our [`Dialogs::update`](crate::Dialogs::update).
+    UpdateAnswered {
+        /// Which session.
+        session: SessionId,
+        /// The body of the 2xx.
+        body: Option<Body>,
+    },
+    /// The other side has not: the session is what it was before.
+    UpdateRefused {
+        /// Which session.
+        session: SessionId,
+        /// Why.
+        cause: RejectCause,
+    },
+    /// The caller has acknowledged our reliable provisional response (RFC 3262).
+    ProvisionalAcknowledged {
+        /// Which session.
+        session: SessionId,
+        /// The body of the PRACK: the answer to an offer in the response.
         body: Option<Body>,
     },
     /// A request within the dialog that the application may know: answered by [`Dialogs::respond_within`](crate::Dialogs::respond_within).
@@ -186,6 +232,12 @@ impl Event {
             | Self::Rejected { session, .. }
             | Self::Confirmed { session, .. }
             | Self::ReInvite { session, .. }
+            | Self::ReInviteAnswered { session, .. }
+            | Self::ReInviteRefused { session, .. }
+            | Self::Update { session, .. }
+            | Self::UpdateAnswered { session, .. }
+            | Self::UpdateRefused { session, .. }
+            | Self::ProvisionalAcknowledged { session, .. }
             | Self::Within { session, .. }
             | Self::Ended { session, .. } => Some(*session),
         }
@@ -257,6 +309,10 @@ pub enum EndCause {
     Cancelled,
     /// The ACK to our 2xx never came (RFC 3261 section 13.3.1.4).
     NoAck,
-    /// The other side does not know the dialog any more (section 12.2.1.2).
+    /// The other side does not know the dialog any more, or does not answer (section 12.2.1.2).
     Lost,
+    /// Nobody refreshed the session in time (RFC 4028 section 10).
+    Expired,
+    /// Another session took its place (RFC 3891).
+    Replaced,
 }

@@ -3,13 +3,14 @@
 
 mod attempt;
 mod authentication;
+mod config;
 mod dialog;
 mod dialogs;
 pub mod digest;
 mod io;
+mod session;
 
 pub use authentication::{AccountKey, Credential};
-pub use dialogs::{
-    DialogConfig, Dialogs, Gone, InviteRequest, OutgoingRequest, RequestId, SessionId,
-};
+pub use config::{DialogConfig, Gone, InviteRequest, OutgoingRequest, RequestId, SessionId};
+pub use dialogs::Dialogs;
 pub use io::{Body, EndCause, Event, FailureCause, Output, RejectCause, Token};

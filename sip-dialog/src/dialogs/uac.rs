@@ -2,15 +2,24 @@
 
 use std::time::Instant;
 
-use sip_message::header::NameAddr;
-use sip_message::{HeaderName, Method, Request, Response};
+use sip_message::header::{Allow, MinSe, NameAddr};
+use sip_message::{HeaderName, Headers, Method, Request, Response, StatusCode, Uri};
 use sip_transaction::TransactionLayer;
 use sip_transport::{Flow, SelectError};
 
-use super::{ALLOW, Ack, Dialogs, InviteRequest, Session, SessionId, State, agent};
+use super::{Dialogs, agent, with_body};
 use crate::attempt::Owner;
+use crate::authentication::AccountKey;
+use crate::config::{Gone, InviteRequest, SessionId};
 use crate::dialog::Dialog;
 use crate::io::{Body, EndCause, Event, FailureCause, Output, RejectCause, Token};
+use crate::session::{Ack, Held, Session, State};
+
+/// Branches of a fork that are remembered as ended; one beyond gets a BYE for each of its 2xx.
+const ABANDONED: usize = 16;
+
+/// The CSeq up to which a 422 is obeyed: a server that asks for more each time is given up.
+const ROUNDS: u32 = 10;
 
 impl Dialogs {
     /// Calls. [`Event::Progress`], then [`Event::Accepted`] or [`Event::Rejected`] follow.
@@ -40,16 +49,21 @@ impl Dialogs {
             .call_id(&call_id)
             .cseq(1)
             .header(HeaderName::Contact, format!("<{}>", invite.contact))
-            .header(HeaderName::Allow, ALLOW);
-        if !self.config.supported.is_empty() {
-            builder = builder.header(HeaderName::Supported, self.config.supported.join(", "));
+            .header(HeaderName::Allow, &self.allow);
+        if !self.supported.is_empty() {
+            builder = builder.header(HeaderName::Supported, self.supported.join(", "));
+        }
+        if let Some(interval) = self.config.session_interval {
+            builder = builder.header(HeaderName::SessionExpires, interval.as_secs().to_string());
         }
         for (name, value) in invite.headers {
             builder = builder.header(name, value);
         }
-        if let Some(body) = invite.body {
-            builder = builder.body(&body.content_type, body.content);
-        }
+        let description = invite
+            .body
+            .clone()
+            .filter(|_| self.config.session_interval.is_some());
+        builder = with_body(builder, invite.body);
         let next_hop = invite.route.first().unwrap_or(&invite.target).clone();
         match agent(&self.config, builder).build_partial() {
             Ok(request) => {
@@ -60,21 +74,19 @@ impl Dialogs {
                     invite.account,
                     &mut self.outputs,
                 );
-                let session = Session {
-                    state: State::Calling {
-                        attempt,
-                        cancelled: false,
-                    },
-                    account: invite.account,
-                    contact: invite.contact,
-                    local_tag: local_tag.clone(),
-                    call_id: call_id.clone(),
-                    dialog: None,
-                    unacknowledged: None,
-                    ack: None,
-                    reinvite: None,
-                    ends_after_ack: false,
+                let state = State::Calling {
+                    attempt,
+                    cancelled: false,
                 };
+                let mut session = Session::new(
+                    state,
+                    invite.account,
+                    invite.contact,
+                    call_id.clone(),
+                    local_tag.clone(),
+                    None,
+                );
+                session.description = description;
                 self.by_call.insert((call_id, local_tag), id);
                 self.sessions.insert(id, session);
             }
@@ -89,29 +101,71 @@ impl Dialogs {
     pub(super) fn on_invite_response(
         &mut self,
         id: SessionId,
-        request: &Request,
+        request: Request,
         response: Response,
         t: &mut dyn TransactionLayer,
         now: Instant,
     ) {
         let status = response.status();
+        if status == StatusCode::TRYING {
+            return;
+        }
         if status.is_provisional() {
-            let body = Body::of(response.headers(), response.body_bytes());
-            if status.as_u16() != 100 {
-                self.tell(Event::Progress {
-                    session: id,
-                    status,
-                    body,
-                });
-            }
+            self.on_provisional(id, &request, &response);
         } else if status.is_success() {
-            self.on_success(id, request, &response, t, now);
-        } else if self.remove(id).is_some() {
+            self.on_success(id, &request, &response, t, now);
+        } else if !self.retry_longer(id, request, &response) {
+            self.remove_lingering(id, now);
             self.tell(Event::Rejected {
                 session: id,
                 cause: RejectCause::Response(response),
             });
         }
+    }
+
+    /// RFC 4028 section 7.3: a 422 names the shortest interval that will do, and the INVITE is sent again with it.
+    fn retry_longer(&mut self, id: SessionId, mut request: Request, response: &Response) -> bool {
+        if response.status() != StatusCode::SESSION_INTERVAL_TOO_SMALL
+            || self.config.session_interval.is_none()
+        {
+            return false;
+        }
+        let Ok(Some(least)) = response.headers().typed::<MinSe<'_>>() else {
+            return false;
+        };
+        let least = least.seconds().to_string();
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return false;
+        };
+        let State::Calling {
+            attempt,
+            cancelled: false,
+        } = &mut session.state
+        else {
+            return false;
+        };
+        let Some((number, _)) = request
+            .headers()
+            .cseq()
+            .filter(|(number, _)| *number < ROUNDS)
+        else {
+            return false;
+        };
+        let headers = request.headers_mut();
+        headers.replace(HeaderName::CSeq, format!("{} INVITE", number + 1));
+        headers.replace(HeaderName::SessionExpires, &least);
+        headers.replace(HeaderName::MinSe, &least);
+        let Some(next_hop) = next_hop(&request) else {
+            return false;
+        };
+        *attempt = self.attempts.start(
+            Owner::Invite(id),
+            request,
+            next_hop,
+            session.account,
+            &mut self.outputs,
+        );
+        true
     }
 
     /// Section 13.2.2.4: the first 2xx makes the session; the ACK needs a flow of its own.
@@ -133,25 +187,49 @@ impl Dialogs {
                 ..
             }
         );
-        let Some(dialog) = Dialog::of_uac(request, response, &session.contact) else {
-            // A 2xx without a Contact makes no dialog: there is nowhere to send ACK or BYE to.
-            self.remove(id);
-            self.tell(Event::Rejected {
-                session: id,
-                cause: RejectCause::Failed(FailureCause::Unreachable),
-            });
-            return;
+        let tag = response.headers().to_tag().unwrap_or_default();
+        let early = session
+            .early
+            .iter()
+            .position(|early| early.dialog.remote_tag == tag)
+            .map(|index| session.early.swap_remove(index).dialog);
+        let dialog = match (Dialog::of_uac(response, &session.contact), early) {
+            // The route set and the target are those of the 2xx; the sequence numbers go on.
+            (Some(mut dialog), Some(early)) => {
+                dialog.local_cseq = dialog.local_cseq.max(early.local_cseq);
+                dialog.remote_cseq = early.remote_cseq;
+                dialog
+            }
+            (Some(dialog), None) => dialog,
+            (None, Some(early)) => early,
+            (None, None) => {
+                // A 2xx without a Contact makes no dialog: there is nowhere to send ACK or BYE to.
+                self.remove(id);
+                self.tell(Event::Rejected {
+                    session: id,
+                    cause: RejectCause::Failed(FailureCause::Unreachable),
+                });
+                return;
+            }
         };
         let remote_target = dialog.remote_target.to_string();
         session.dialog = Some(dialog);
+        session.early = Vec::new();
         session.state = State::Up;
-        self.acknowledge(id, request);
+        session.peer_updates = allows_update(response.headers());
+        let body = Body::of(response.headers(), response.body_bytes());
+        let offered = request.body().is_empty() && body.is_some() && !session.answered;
+        if offered && !cancelled {
+            session.held = Some(Held::Ack(Box::new(request.clone())));
+        } else {
+            self.prepare_ack(id, request, None);
+        }
         if cancelled {
             // Section 9.1: the answer crossed the CANCEL; the session is ended at once.
             self.end(id, t, now);
             return;
         }
-        let body = Body::of(response.headers(), response.body_bytes());
+        self.agree_as_uac(id, response.headers(), now);
         self.tell(Event::Accepted {
             session: id,
             body,
@@ -159,8 +237,42 @@ impl Dialogs {
         });
     }
 
+    /// Answers an offer that came in a response: in the ACK to a 2xx, or in the PRACK to a reliable provisional response.
+    ///
+    /// # Errors
+    /// [`Gone`] when no offer waits.
+    pub fn acknowledge(
+        &mut self,
+        id: SessionId,
+        body: Option<Body>,
+        _t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> Result<(), Gone> {
+        self.last_now = Some(now);
+        let session = self.sessions.get_mut(&id).ok_or(Gone)?;
+        match session.held.take().ok_or(Gone)? {
+            Held::Ack(invite) => {
+                self.keep_description(id, body.as_ref());
+                self.prepare_ack(id, &invite, body);
+            }
+            Held::Prack { tag, rseq, cseq } => {
+                session.answered = true;
+                let index = session
+                    .early
+                    .iter()
+                    .position(|early| early.dialog.remote_tag == tag)
+                    .ok_or(Gone)?;
+                let early = session.early.remove(index);
+                session.early.push(early);
+                self.keep_description(id, body.as_ref());
+                self.send_prack(id, rseq, cseq, body);
+            }
+        }
+        Ok(())
+    }
+
     /// Asks for the flow of an ACK, which has the credentials of its INVITE (section 22.1).
-    fn acknowledge(&mut self, id: SessionId, invite: &Request) {
+    pub(super) fn prepare_ack(&mut self, id: SessionId, invite: &Request, body: Option<Body>) {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
@@ -180,7 +292,7 @@ impl Dialogs {
             }
         }
         let next_hop = dialog.next_hop();
-        let Ok(request) = agent(&self.config, builder).build_partial() else {
+        let Ok(request) = with_body(agent(&self.config, builder), body).build_partial() else {
             return;
         };
         let size = request.to_bytes().len();
@@ -188,7 +300,6 @@ impl Dialogs {
             number,
             request,
             sent: None,
-            waiting: true,
         });
         self.outputs.push_back(Output::SelectFlow {
             token: Token::Ack(id, u64::from(number)),
@@ -212,10 +323,9 @@ impl Dialogs {
         else {
             return;
         };
-        if u64::from(ack.number) != number {
+        if u64::from(ack.number) != number || ack.sent.is_some() {
             return;
         }
-        ack.waiting = false;
         match result.ok().and_then(|flows| flows.first().copied()) {
             Some(flow) => {
                 let payload = t.send_ack(ack.request.clone(), flow, now);
@@ -226,19 +336,24 @@ impl Dialogs {
         }
     }
 
-    /// Whether it is a 2xx to an INVITE of ours that was answered before.
+    /// Whether it is a 2xx to an INVITE of ours that was answered, or given up, before.
     pub(super) fn is_repeated_success(&self, response: &Response) -> bool {
         let headers = response.headers();
-        response.status().is_success()
-            && headers
-                .cseq()
-                .is_some_and(|(_, method)| method == Method::Invite)
-            && self
-                .session_of(headers.call_id(), headers.from_tag())
-                .is_some()
+        let is_invite = headers
+            .cseq()
+            .is_some_and(|(_, method)| method == Method::Invite);
+        if !response.status().is_success() || !is_invite {
+            return false;
+        }
+        let (Some(call_id), Some(tag)) = (headers.call_id(), headers.from_tag()) else {
+            return false;
+        };
+        let key = (call_id.to_owned(), tag.to_owned());
+        self.by_call.contains_key(&key) || self.lingering.contains_key(&key)
     }
 
-    /// Section 13.2.2.4: each retransmission of a 2xx gets the same ACK; a 2xx of another branch gets an ACK and a BYE.
+    /// Section 13.2.2.4: each retransmission of a 2xx gets the same ACK; a 2xx of another branch, or to an INVITE that was given up, gets
+    /// an ACK and a BYE.
     pub(super) fn on_success_again(
         &mut self,
         response: &Response,
@@ -247,42 +362,76 @@ impl Dialogs {
         now: Instant,
     ) {
         let headers = response.headers();
-        let Some(id) = self.session_of(headers.call_id(), headers.from_tag()) else {
+        let (Some(call_id), Some(local_tag), Some((number, _))) =
+            (headers.call_id(), headers.from_tag(), headers.cseq())
+        else {
             return;
         };
-        let Some(session) = self.sessions.get_mut(&id) else {
-            return;
-        };
-        let Some(dialog) = &session.dialog else {
-            return;
-        };
-        let Some((number, _)) = headers.cseq() else {
-            return;
-        };
-        if headers.to_tag().unwrap_or_default() == dialog.remote_tag {
-            if let Some(Ack {
-                number: acknowledged,
-                sent: Some((payload, flow)),
-                ..
-            }) = &session.ack
-                && *acknowledged == number
-            {
-                t.retransmit(payload.clone(), *flow, now);
+        let tag = headers.to_tag().unwrap_or_default();
+        let key = (call_id.to_owned(), local_tag.to_owned());
+        let (contact, account, abandoned) = if let Some(session) = self
+            .by_call
+            .get(&key)
+            .and_then(|id| self.sessions.get_mut(id))
+        {
+            let Some(dialog) = &session.dialog else {
+                return;
+            };
+            if tag == dialog.remote_tag {
+                if let Some(ack) = &session.ack
+                    && ack.number == number
+                    && let Some((payload, flow)) = &ack.sent
+                {
+                    t.retransmit(payload.clone(), *flow, now);
+                }
+                return;
             }
-            return;
-        }
-        let Some(ack) = &session.ack else { return };
-        let Some(mut other) = Dialog::of_uac(&ack.request, response, &session.contact) else {
+            (
+                session.contact.clone(),
+                session.account,
+                &mut session.abandoned,
+            )
+        } else if let Some(lingering) = self.lingering.get_mut(&key) {
+            (
+                lingering.contact.clone(),
+                lingering.account,
+                &mut lingering.abandoned,
+            )
+        } else {
             return;
         };
-        let account = session.account;
-        other.local_cseq = number;
-        if let Ok(request) = other.request(Method::Ack, Some(number)).build_partial() {
+        let ended = abandoned.iter().any(|known| known == tag);
+        if !ended && abandoned.len() < ABANDONED {
+            abandoned.push(tag.to_owned());
+        }
+        self.abandon(response, &contact, account, ended, flow, t, now);
+    }
+
+    /// Acknowledges a 2xx that nobody wants, and ends its dialog.
+    #[expect(clippy::too_many_arguments, reason = "split off one call")]
+    fn abandon(
+        &mut self,
+        response: &Response,
+        contact: &Uri,
+        account: AccountKey,
+        ended: bool,
+        flow: Flow,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let Some(mut dialog) = Dialog::of_uac(response, contact) else {
+            return;
+        };
+        let ack = dialog.request(Method::Ack, Some(dialog.local_cseq));
+        if let Ok(request) = ack.build_partial() {
             t.send_ack(request, flow, now);
         }
-        if let Ok(mut request) = other.request(Method::Bye, None).build_partial() {
-            request.headers_mut().remove_all(HeaderName::Contact);
-            let next_hop = other.next_hop();
+        if ended {
+            return;
+        }
+        let bye = agent(&self.config, dialog.request(Method::Bye, None));
+        if let Ok(request) = bye.build_partial() {
+            let next_hop = dialog.next_hop();
             self.attempts
                 .start(Owner::Nobody, request, next_hop, account, &mut self.outputs);
         }
@@ -297,4 +446,21 @@ impl Dialogs {
             .get(&(call_id?.to_owned(), local_tag?.to_owned()))
             .copied()
     }
+}
+
+/// Where a request goes: its first route, or its target.
+fn next_hop(request: &Request) -> Option<Uri> {
+    match request.headers().values(HeaderName::Route).next() {
+        Some(route) => Some(NameAddr::parse(route).ok()?.uri().to_uri()),
+        None => Some(request.uri().ok()?.to_uri()),
+    }
+}
+
+/// Whether the sender takes UPDATE (RFC 3311 section 5.1).
+pub(super) fn allows_update(headers: &Headers) -> bool {
+    headers
+        .typed::<Allow<'_>>()
+        .ok()
+        .flatten()
+        .is_some_and(|allow| allow.contains(&Method::Update))
 }

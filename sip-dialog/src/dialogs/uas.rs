@@ -1,18 +1,23 @@
-//! The called side (RFC 3261 sections 12.2.2, 13.3 and 14.2), and what happens in a dialog that is up.
+//! The called side (RFC 3261 sections 8.2 and 13.3), and its 2xx until the ACK.
 
 use std::time::Instant;
 
+use sip_message::header::Replaces;
 use sip_message::{HeaderName, Method, Request, ResponseBuilder, StatusCode};
 use sip_transaction::{Event as TransactionEvent, ServerTransactionId, TransactionLayer};
 use sip_transport::Flow;
 
-use super::{ALLOW, Deadline, Dialogs, Gone, Session, SessionId, State, Unacknowledged};
+use super::uac::allows_update;
+use super::{Deadline, Dialogs, answered_with};
 use crate::authentication::AccountKey;
+use crate::config::{Gone, SessionId};
 use crate::dialog::Dialog;
 use crate::io::{Body, EndCause, Event};
+use crate::session::{Session, State, Unacknowledged};
 
 impl Dialogs {
-    /// Tells the caller of an [`Event::Incoming`] how far it is: 180 rings, 183 progresses.
+    /// Tells the caller of an [`Event::Incoming`] how far it is: 180 rings, 183 progresses. Where both sides know `100rel` it is sent
+    /// reliably, after the one before is acknowledged (RFC 3262).
     ///
     /// # Errors
     /// [`Gone`] when the caller has given up, or the call was answered.
@@ -25,26 +30,7 @@ impl Dialogs {
         now: Instant,
     ) -> Result<(), Gone> {
         self.last_now = Some(now);
-        let session = self.sessions.get(&id).ok_or(Gone)?;
-        let State::Ringing {
-            transaction,
-            request,
-        } = &session.state
-        else {
-            return Err(Gone);
-        };
-        let mut response = self.in_dialog(
-            self.answer(request, status, &session.local_tag),
-            request,
-            session,
-        );
-        if let Some(body) = body {
-            response = response.body(&body.content_type, body.content);
-        }
-        let (transaction, response) = (*transaction, response.build());
-        self.respond(transaction, response, t, now)
-            .map(|_| ())
-            .ok_or(Gone)
+        self.send_provisional(id, status, body, t, now)
     }
 
     /// Answers the call (200). The 2xx is repeated until its ACK comes (section 13.3.1.4), which [`Event::Confirmed`] tells.
@@ -68,7 +54,50 @@ impl Dialogs {
             return Err(Gone);
         };
         let (transaction, request) = (*transaction, request.clone());
-        self.accept_invite(id, transaction, &request, body, t, now)
+        if let Some(session) = self.sessions.get_mut(&id)
+            && let Some(reliable) = &mut session.reliable
+        {
+            if reliable.accept.is_some() {
+                return Err(Gone);
+            }
+            // RFC 3262 section 3: not before the PRACK of a description that was sent.
+            if reliable
+                .waiting
+                .as_ref()
+                .is_some_and(|waiting| waiting.described)
+            {
+                reliable.queue.clear();
+                reliable.accept = Some(body);
+                return Ok(());
+            }
+        }
+        self.accept_invite(id, transaction, &request, body, t, now)?;
+        // RFC 3891 section 3: the session whose place this one takes ends now.
+        let replaced = self
+            .sessions
+            .get_mut(&id)
+            .and_then(|session| session.replaces.take());
+        if let Some(replaced) = replaced {
+            self.replace(replaced, t, now);
+        }
+        Ok(())
+    }
+
+    /// The session whose place `id` takes when it is accepted (RFC 3891), if any.
+    #[must_use]
+    pub fn replaces(&self, id: SessionId) -> Option<SessionId> {
+        self.sessions.get(&id)?.replaces
+    }
+
+    fn replace(&mut self, id: SessionId, t: &mut dyn TransactionLayer, now: Instant) {
+        let Some(session) = self.sessions.get(&id) else {
+            return;
+        };
+        if matches!(session.state, State::Up) && session.unacknowledged.is_none() {
+            self.bye(id, EndCause::Replaced);
+        } else {
+            self.end(id, t, now);
+        }
     }
 
     /// Accepts an [`Event::ReInvite`].
@@ -85,6 +114,10 @@ impl Dialogs {
         self.last_now = Some(now);
         let session = self.sessions.get_mut(&id).ok_or(Gone)?;
         let (transaction, request) = session.reinvite.take().ok_or(Gone)?;
+        // RFC 6141 section 4.4: the target moves when the re-INVITE is accepted.
+        if let Some(dialog) = &mut session.dialog {
+            dialog.refresh(request.headers());
+        }
         self.accept_invite(id, transaction, &request, body, t, now)
     }
 
@@ -140,28 +173,6 @@ impl Dialogs {
         sent.map(|_| ()).ok_or(Gone)
     }
 
-    /// Answers an [`Event::Within`].
-    ///
-    /// # Errors
-    /// [`Gone`] when the transaction has ended.
-    pub fn respond_within(
-        &mut self,
-        id: ServerTransactionId,
-        request: &Request,
-        status: StatusCode,
-        body: Option<Body>,
-        t: &mut dyn TransactionLayer,
-        now: Instant,
-    ) -> Result<(), Gone> {
-        self.last_now = Some(now);
-        let mut response = self.answer(request, status, "");
-        if let Some(body) = body {
-            response = response.body(&body.content_type, body.content);
-        }
-        let response = response.build();
-        self.respond(id, response, t, now).map(|_| ()).ok_or(Gone)
-    }
-
     fn accept_invite(
         &mut self,
         id: SessionId,
@@ -171,37 +182,41 @@ impl Dialogs {
         t: &mut dyn TransactionLayer,
         now: Instant,
     ) -> Result<(), Gone> {
+        let agreed = self.agree_as_uas(request);
         let session = self.sessions.get(&id).ok_or(Gone)?;
-        let mut response = self.in_dialog(
-            self.answer(request, StatusCode::OK, &session.local_tag),
-            request,
-            session,
-        );
-        response = response.header(HeaderName::Allow, ALLOW);
-        if !self.config.supported.is_empty() {
-            response = response.header(HeaderName::Supported, self.config.supported.join(", "));
+        let mut response = self
+            .in_dialog(
+                self.answer(request, StatusCode::OK, &session.local_tag),
+                request,
+                session,
+            )
+            .header(HeaderName::Allow, &self.allow);
+        if !self.supported.is_empty() {
+            response = response.header(HeaderName::Supported, self.supported.join(", "));
         }
-        if let Some(body) = body {
-            response = response.body(&body.content_type, body.content);
-        }
-        let response = self
-            .respond(transaction, response.build(), t, now)
-            .ok_or(Gone)?;
+        self.keep_description(id, body.as_ref());
+        let offered = request.body().is_empty() && body.is_some();
+        let response = answered_with(Self::agreed(response, agreed), body).build();
+        let response = self.respond(transaction, response, t, now).ok_or(Gone)?;
+        let (interval, gives_up) = (self.config.t1, now + self.config.t1 * 64);
+        let deadline = self.deadlines.insert(now + interval, Deadline::Success(id));
         let session = self.sessions.get_mut(&id).ok_or(Gone)?;
         session.state = State::Up;
-        let (t1, gives_up) = (self.config.t1, now + self.config.t1 * 64);
+        session.peer_updates |= allows_update(request.headers());
         session.unacknowledged = Some(Unacknowledged {
             transaction,
             response,
-            interval: t1,
+            offered,
+            interval,
             gives_up,
+            deadline,
         });
-        self.deadlines.insert(now + t1, Deadline::Retransmit(id));
+        self.start_as_uas(id, agreed, now);
         Ok(())
     }
 
     /// Section 12.1.1: a response that makes a dialog copies the Record-Route and has a Contact.
-    fn in_dialog(
+    pub(super) fn in_dialog(
         &self,
         response: ResponseBuilder,
         request: &Request,
@@ -213,7 +228,7 @@ impl Dialogs {
     }
 
     /// Section 13.3.1.4: a 2xx is repeated with doubling intervals, over any transport, until its ACK or for 64 times T1.
-    pub(super) fn retransmit(
+    pub(super) fn on_success_due(
         &mut self,
         id: SessionId,
         due: Instant,
@@ -231,7 +246,7 @@ impl Dialogs {
             session.unacknowledged = None;
             self.by_server_transaction.remove(&transaction);
             // The dialog is confirmed, but the session is ended: with a BYE, whose answer ends it here.
-            self.bye(id);
+            self.bye(id, EndCause::NoAck);
             return;
         }
         // A transaction that has ended (its Timer L) keeps the 2xx from being sent; the give-up time still stands.
@@ -242,7 +257,7 @@ impl Dialogs {
         );
         unacknowledged.interval = (unacknowledged.interval * 2).min(self.config.t2);
         let next = (due + unacknowledged.interval).min(unacknowledged.gives_up);
-        self.deadlines.insert(next, Deadline::Retransmit(id));
+        unacknowledged.deadline = self.deadlines.insert(next, Deadline::Success(id));
     }
 
     pub(super) fn on_ack(
@@ -277,17 +292,32 @@ impl Dialogs {
             // The ACK to a 2xx that was acknowledged before.
             return None;
         }
+        let body = Body::of(headers, request.body_bytes());
+        self.confirm(id, body, t, now);
+        None
+    }
+
+    /// The 2xx has arrived: its ACK is here, or cannot be missing.
+    pub(super) fn confirm(
+        &mut self,
+        id: SessionId,
+        body: Option<Body>,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        let ends = session.ends_after_ack;
         if let Some(unacknowledged) = session.unacknowledged.take() {
             self.by_server_transaction
                 .remove(&unacknowledged.transaction);
+            self.deadlines.cancel(unacknowledged.deadline);
         }
-        let ends = session.ends_after_ack;
-        let body = Body::of(headers, request.body_bytes());
         self.tell(Event::Confirmed { session: id, body });
         if ends {
             self.end(id, t, now);
         }
-        None
     }
 
     /// Section 9.2: the INVITE is answered 487, unless it has its final response.
@@ -309,6 +339,7 @@ impl Dialogs {
             transaction,
             request,
         } = &session.state
+            && *transaction == invite
         {
             let (transaction, request) = (*transaction, request.clone());
             let response = self
@@ -316,7 +347,9 @@ impl Dialogs {
                 .build();
             self.respond(transaction, response, t, now);
             self.ended(id, EndCause::Cancelled);
-        } else if let Some((transaction, request)) = session.reinvite.take() {
+        } else if let Some((transaction, request)) =
+            session.reinvite.take_if(|(id, _)| *id == invite)
+        {
             self.by_server_transaction.remove(&transaction);
             let response = self
                 .answer(&request, StatusCode::REQUEST_TERMINATED, "")
@@ -356,16 +389,8 @@ impl Dialogs {
         match request.method() {
             Method::Invite => self.on_invite(id, request, flow, merged, t, now),
             Method::Options => {
-                // Section 11.2: what an INVITE would be told.
                 let tag = self.rng.token(12);
-                let mut response = self
-                    .answer(&request, StatusCode::OK, &tag)
-                    .header(HeaderName::Allow, ALLOW);
-                response = response
-                    .header(HeaderName::Accept, "application/sdp")
-                    .header(HeaderName::Supported, self.config.supported.join(", "));
-                let response = response.build();
-                self.respond(id, response, t, now);
+                self.on_options(id, &request, &tag, t, now);
             }
             _ => {
                 return Some(TransactionEvent::Request {
@@ -389,6 +414,7 @@ impl Dialogs {
         now: Instant,
     ) {
         let tag = self.rng.token(12);
+        let mut replaced = None;
         let refusal = if merged {
             // Section 8.2.2.2: the same request by another way.
             Some(self.answer(&request, StatusCode::LOOP_DETECTED, &tag))
@@ -397,23 +423,21 @@ impl Dialogs {
                 self.answer(&request, StatusCode::SERVICE_UNAVAILABLE, &tag)
                     .header(HeaderName::RetryAfter, "10"),
             )
+        } else if let Some(refusal) = self.unsupported(&request, &tag) {
+            Some(refusal)
+        } else if let Some(least) = self.refused_interval(&request) {
+            Some(
+                self.answer(&request, StatusCode::SESSION_INTERVAL_TOO_SMALL, &tag)
+                    .header(HeaderName::MinSe, least),
+            )
         } else {
-            // Section 8.2.2.3: extensions that are required and not understood.
-            let unknown: Vec<&str> = request
-                .headers()
-                .values(HeaderName::Require)
-                .filter(|option| {
-                    !self
-                        .config
-                        .supported
-                        .iter()
-                        .any(|known| known.eq_ignore_ascii_case(option))
-                })
-                .collect();
-            (!unknown.is_empty()).then(|| {
-                self.answer(&request, StatusCode::BAD_EXTENSION, &tag)
-                    .header(HeaderName::Unsupported, unknown.join(", "))
-            })
+            match self.replaced(&request) {
+                Ok(session) => {
+                    replaced = session;
+                    None
+                }
+                Err(status) => Some(self.answer(&request, status, &tag)),
+            }
         };
         if let Some(response) = refusal {
             self.respond(id, response.build(), t, now);
@@ -430,27 +454,17 @@ impl Dialogs {
             return;
         };
         let session = SessionId(self.mint());
-        let call_id = dialog.call_id.clone();
+        let call_id = request.headers().call_id().unwrap_or_default().to_owned();
         self.by_call.insert((call_id.clone(), tag.clone()), session);
         self.by_server_transaction.insert(id, session);
-        self.sessions.insert(
-            session,
-            Session {
-                state: State::Ringing {
-                    transaction: id,
-                    request: Box::new(request.clone()),
-                },
-                account: AccountKey(0),
-                contact,
-                local_tag: tag,
-                call_id,
-                dialog: Some(dialog),
-                unacknowledged: None,
-                ack: None,
-                reinvite: None,
-                ends_after_ack: false,
-            },
-        );
+        let state = State::Ringing {
+            transaction: id,
+            request: Box::new(request.clone()),
+        };
+        let mut new = Session::new(state, AccountKey(0), contact, call_id, tag, Some(dialog));
+        new.peer_updates = allows_update(request.headers());
+        new.replaces = replaced;
+        self.sessions.insert(session, new);
         self.tell(Event::Incoming {
             session,
             request,
@@ -458,123 +472,56 @@ impl Dialogs {
         });
     }
 
-    fn is_in_dialog(&self, id: SessionId, request: &Request) -> bool {
+    /// Section 8.2.2.3: extensions that are required and not understood.
+    pub(super) fn unsupported(&self, request: &Request, tag: &str) -> Option<ResponseBuilder> {
+        let unknown: Vec<&str> = request
+            .headers()
+            .values(HeaderName::Require)
+            .filter(|option| !self.config.supports(option))
+            .collect();
+        (!unknown.is_empty()).then(|| {
+            self.answer(request, StatusCode::BAD_EXTENSION, tag)
+                .header(HeaderName::Unsupported, unknown.join(", "))
+        })
+    }
+
+    /// RFC 3891 section 3: the session that an INVITE wants to replace, or why it cannot.
+    fn replaced(&self, request: &Request) -> Result<Option<SessionId>, StatusCode> {
         let headers = request.headers();
-        self.sessions
+        if !self.config.supports("replaces") || !headers.contains(HeaderName::Replaces) {
+            return Ok(None);
+        }
+        if headers.count(HeaderName::Replaces) > 1 {
+            return Err(StatusCode::BAD_REQUEST);
+        }
+        let Ok(Some(replaces)) = headers.typed::<Replaces<'_>>() else {
+            return Err(StatusCode::BAD_REQUEST);
+        };
+        let (Some(to), Some(from)) = (replaces.to_tag(), replaces.from_tag()) else {
+            return Err(StatusCode::BAD_REQUEST);
+        };
+        let id = self
+            .find(replaces.call_id(), to, from)
+            .ok_or(StatusCode::CALL_DOES_NOT_EXIST)?;
+        let session = self
+            .sessions
             .get(&id)
-            .and_then(|session| session.dialog.as_ref())
-            .is_some_and(|dialog| {
-                dialog.matches(
-                    headers.call_id().unwrap_or_default(),
-                    headers.to_tag().unwrap_or_default(),
-                    headers.from_tag().unwrap_or_default(),
-                )
-            })
-    }
-
-    /// A request in a dialog of ours (section 12.2.2).
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "any other method is refused"
-    )]
-    fn within(
-        &mut self,
-        id: SessionId,
-        transaction: ServerTransactionId,
-        request: Request,
-        t: &mut dyn TransactionLayer,
-        now: Instant,
-    ) {
-        let Some(session) = self.sessions.get_mut(&id) else {
-            return;
-        };
-        let Some(dialog) = &mut session.dialog else {
-            return;
-        };
-        let number = request.headers().cseq().map_or(0, |(number, _)| number);
-        if !dialog.accept_cseq(number) {
-            // Out of order: 500.
-            let response = self
-                .answer(&request, StatusCode::SERVER_INTERNAL_ERROR, "")
-                .reason("CSeq Out of Order")
-                .build();
-            self.respond(transaction, response, t, now);
-            return;
-        }
-        match request.method() {
-            Method::Bye => {
-                let response = self.answer(&request, StatusCode::OK, "").build();
-                self.respond(transaction, response, t, now);
-                // Section 15.1.2: requests that still wait are answered 487.
-                if let Some((pending, reinvite)) = session_reinvite(self, id) {
-                    let response = self
-                        .answer(&reinvite, StatusCode::REQUEST_TERMINATED, "")
-                        .build();
-                    self.respond(pending, response, t, now);
-                }
-                self.ended(id, EndCause::Remote);
-            }
-            Method::Invite => self.on_reinvite(id, transaction, request, t, now),
-            Method::Options => {
-                let response = self
-                    .answer(&request, StatusCode::OK, "")
-                    .header(HeaderName::Allow, ALLOW)
-                    .header(HeaderName::Accept, "application/sdp");
-                let response = response.build();
-                self.respond(transaction, response, t, now);
-            }
-            _ => {
-                // Section 8.2.1.
-                let response = self
-                    .answer(&request, StatusCode::METHOD_NOT_ALLOWED, "")
-                    .header(HeaderName::Allow, ALLOW)
-                    .build();
-                self.respond(transaction, response, t, now);
-            }
+            .ok_or(StatusCode::CALL_DOES_NOT_EXIST)?;
+        match session.state {
+            State::Up if replaces.is_early_only() => Err(StatusCode::BUSY_HERE),
+            State::Up | State::Calling { .. } => Ok(Some(id)),
+            // An early dialog that we did not begin is not ours to take over.
+            State::Ringing { .. } => Err(StatusCode::CALL_DOES_NOT_EXIST),
+            State::Ending { .. } => Err(StatusCode::DECLINE),
         }
     }
 
-    fn on_reinvite(
-        &mut self,
-        id: SessionId,
-        transaction: ServerTransactionId,
-        request: Request,
-        t: &mut dyn TransactionLayer,
-        now: Instant,
-    ) {
-        let Some(session) = self.sessions.get_mut(&id) else {
-            return;
-        };
-        if !matches!(session.state, State::Up)
-            || session.reinvite.is_some()
-            || session.unacknowledged.is_some()
-        {
-            // Section 14.2: another INVITE of theirs is not finished: 500 with a Retry-After of 0 to 10 seconds.
-            let wait = self.rng.below(11).to_string();
-            let response = self
-                .answer(&request, StatusCode::SERVER_INTERNAL_ERROR, "")
-                .header(HeaderName::RetryAfter, wait)
-                .build();
-            self.respond(transaction, response, t, now);
-            return;
-        }
-        if let Some(dialog) = &mut session.dialog {
-            dialog.refresh(request.headers());
-        }
-        let body = Body::of(request.headers(), request.body_bytes());
-        session.reinvite = Some((transaction, Box::new(request)));
-        self.by_server_transaction.insert(transaction, id);
-        self.tell(Event::ReInvite { session: id, body });
+    fn is_in_dialog(&mut self, id: SessionId, request: &Request) -> bool {
+        let tag = request.headers().from_tag().unwrap_or_default();
+        self.sessions
+            .get_mut(&id)
+            .is_some_and(|session| session.dialog_with(tag).is_some())
     }
-}
-
-fn session_reinvite(
-    dialogs: &mut Dialogs,
-    id: SessionId,
-) -> Option<(ServerTransactionId, Box<Request>)> {
-    let (transaction, request) = dialogs.sessions.get_mut(&id)?.reinvite.take()?;
-    dialogs.by_server_transaction.remove(&transaction);
-    Some((transaction, request))
 }
 
 /// Our Contact in a call that arrived over `flow`: the user that was called, at the address where it arrived (section 12.1.1).

@@ -1,0 +1,160 @@
+//! What [`Dialogs`](crate::Dialogs) is configured with, and what its calls are given.
+
+use std::fmt;
+use std::time::Duration;
+
+use sip_message::{HeaderName, Method, Request, Uri};
+
+use crate::authentication::AccountKey;
+use crate::io::Body;
+
+/// Names a request, out of a dialog or within one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(pub(crate) u64);
+
+/// Names a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub(crate) u64);
+
+/// The session has ended, or is not in a state in which the call makes sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Gone;
+
+impl fmt::Display for Gone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the session has ended, or is not in a state for this")
+    }
+}
+
+impl std::error::Error for Gone {}
+
+/// Timers, limits and extensions. All have defaults.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct DialogConfig {
+    /// The estimate of the round-trip time (RFC 3261 table 4): 500 ms.
+    pub t1: Duration,
+    /// The longest interval between retransmissions of a 2xx: 4 s.
+    pub t2: Duration,
+    /// Sessions at a time; an INVITE beyond is answered 503, so that a flood of calls makes nothing grow: 10,000.
+    pub sessions: usize,
+    /// What responses and requests call this program, if anything.
+    pub agent: Option<String>,
+    /// The extensions that are supported, for Supported and for checking Require. Two of them change what this layer does: with
+    /// `100rel`, provisional responses are sent reliably to a caller that supports it, and acknowledged (RFC 3262); with `replaces`,
+    /// an INVITE may take the place of a session (RFC 3891).
+    pub supported: Vec<String>,
+    /// The methods that the application wants to see within dialogs, as [`Event::Within`](crate::Event::Within), each of which it
+    /// answers; `UPDATE` stands for [`Event::Update`](crate::Event::Update). What is not here is answered 405.
+    pub methods: Vec<Method>,
+    /// How long a session lives without a refresh (RFC 4028), in whole seconds; `None` means that session timers are not supported.
+    pub session_interval: Option<Duration>,
+    /// The shortest interval that is agreed to; RFC 4028 section 5 allows none below its 90 s.
+    pub min_session_interval: Duration,
+}
+
+impl Default for DialogConfig {
+    fn default() -> Self {
+        Self {
+            t1: Duration::from_millis(500),
+            t2: Duration::from_secs(4),
+            sessions: 10_000,
+            agent: None,
+            supported: Vec::new(),
+            methods: Vec::new(),
+            session_interval: None,
+            min_session_interval: Duration::from_secs(90),
+        }
+    }
+}
+
+impl DialogConfig {
+    /// The option tags of Supported.
+    pub(crate) fn option_tags(&self) -> Vec<String> {
+        let mut tags = self.supported.clone();
+        if self.session_interval.is_some() && !self.supports("timer") {
+            tags.push("timer".to_owned());
+        }
+        tags
+    }
+
+    pub(crate) fn supports(&self, tag: &str) -> bool {
+        self.supported
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(tag))
+            || (tag.eq_ignore_ascii_case("timer") && self.session_interval.is_some())
+    }
+
+    /// The value of Allow.
+    pub(crate) fn allow(&self) -> String {
+        let mut methods = vec!["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS"];
+        if self.supports("100rel") {
+            methods.push("PRACK");
+        }
+        if self.session_interval.is_some() {
+            // RFC 4028 section 8.2: an UPDATE without a body is the better refresh.
+            methods.push("UPDATE");
+        }
+        for method in &self.methods {
+            if !methods.contains(&method.as_str()) {
+                methods.push(method.as_str());
+            }
+        }
+        methods.join(", ")
+    }
+}
+
+/// A request out of a dialog: complete but for its Via.
+#[derive(Debug, Clone)]
+#[expect(clippy::exhaustive_structs, reason = "the caller states every part")]
+pub struct OutgoingRequest {
+    /// The request.
+    pub request: Request,
+    /// Where it goes first.
+    pub next_hop: Uri,
+    /// Who answers challenges.
+    pub account: AccountKey,
+}
+
+/// An INVITE to be sent.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct InviteRequest {
+    /// The Request-URI.
+    pub target: Uri,
+    /// The From.
+    pub from: Uri,
+    /// The name in the From.
+    pub from_display_name: Option<String>,
+    /// The To.
+    pub to: Uri,
+    /// Our Contact.
+    pub contact: Uri,
+    /// Preloaded routes; the first is the next hop.
+    pub route: Vec<Uri>,
+    /// The offer; without one, the 2xx makes it, and [`Dialogs::acknowledge`](crate::Dialogs::acknowledge) answers.
+    pub body: Option<Body>,
+    /// Further fields.
+    pub headers: Vec<(HeaderName, String)>,
+    /// Who answers challenges.
+    pub account: AccountKey,
+}
+
+impl InviteRequest {
+    /// A call from `from` to `to` at `target`, reachable at `contact`.
+    #[must_use]
+    pub const fn new(target: Uri, from: Uri, to: Uri, contact: Uri) -> Self {
+        Self {
+            target,
+            from,
+            from_display_name: None,
+            to,
+            contact,
+            route: Vec::new(),
+            body: None,
+            headers: Vec::new(),
+            account: AccountKey(0),
+        }
+    }
+}

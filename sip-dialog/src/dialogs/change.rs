@@ -1,0 +1,244 @@
+//! Changing a session that is up: our re-INVITE (RFC 3261 section 14.1) and UPDATE (RFC 3311).
+
+use std::time::{Duration, Instant};
+
+use sip_message::header::MinSe;
+use sip_message::{HeaderName, Method, Request, Response, StatusCode};
+use sip_transaction::TransactionLayer;
+
+use super::uac::allows_update;
+use super::{Deadline, Dialogs, is_loss, with_body};
+use crate::attempt::Owner;
+use crate::config::{Gone, SessionId};
+use crate::io::{Body, EndCause, Event, FailureCause, RejectCause};
+use crate::session::{Change, Held, Kind, State};
+
+/// How often a change is tried in the face of 491 and 422.
+const ROUNDS: u8 = 8;
+
+impl Dialogs {
+    /// Offers a change of the session; without a body, the other side makes the offer. [`Event::ReInviteAnswered`] or
+    /// [`Event::ReInviteRefused`] follows; two sides that change at once wait and try again (section 14.1).
+    ///
+    /// # Errors
+    /// [`Gone`] when the session is not up, or an INVITE of either side is not finished.
+    pub fn reinvite(
+        &mut self,
+        id: SessionId,
+        body: Option<Body>,
+        _t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> Result<(), Gone> {
+        self.last_now = Some(now);
+        let session = self.sessions.get(&id).ok_or(Gone)?;
+        if !matches!(session.state, State::Up)
+            || session.has_invite_pending()
+            || session.change.is_some()
+        {
+            return Err(Gone);
+        }
+        self.keep_description(id, body.as_ref());
+        self.change(id, Kind::ReInvite, body, false);
+        Ok(())
+    }
+
+    /// Offers a change by UPDATE, which is answered at once: [`Event::UpdateAnswered`] or [`Event::UpdateRefused`] follows.
+    ///
+    /// In a session that is not up yet it may only be used once the first offer was answered in reliable provisional responses (RFC 3311
+    /// section 5.1).
+    ///
+    /// # Errors
+    /// [`Gone`] when there is no dialog, the peer does not take UPDATE, or an offer of either side is not answered.
+    pub fn update(
+        &mut self,
+        id: SessionId,
+        body: Option<Body>,
+        _t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> Result<(), Gone> {
+        self.last_now = Some(now);
+        let session = self.sessions.get_mut(&id).ok_or(Gone)?;
+        if matches!(session.state, State::Ending { .. })
+            || !session.peer_updates
+            || session.change.is_some()
+            || session.update.is_some()
+            || (body.is_some() && (session.reinvite.is_some() || session.held.is_some()))
+            || session.current().is_none()
+        {
+            return Err(Gone);
+        }
+        self.keep_description(id, body.as_ref());
+        self.change(id, Kind::Update, body, false);
+        Ok(())
+    }
+
+    pub(super) fn change(&mut self, id: SessionId, kind: Kind, body: Option<Body>, refresh: bool) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.change = Some(Change {
+                kind,
+                body,
+                refresh,
+                waits: None,
+                rounds: 0,
+            });
+            self.send_change(id);
+        }
+    }
+
+    fn send_change(&mut self, id: SessionId) {
+        let Some(change) = self
+            .sessions
+            .get(&id)
+            .and_then(|session| session.change.as_ref())
+        else {
+            return;
+        };
+        let (kind, body) = (change.kind, change.body.clone());
+        let method = match kind {
+            Kind::ReInvite => Method::Invite,
+            Kind::Update => Method::Update,
+        };
+        let (allow, supported) = (self.allow.clone(), self.supported.join(", "));
+        let timer = self.refreshing(id);
+        self.send_within(id, method, Owner::Change(id), |mut builder| {
+            builder = builder.header(HeaderName::Allow, allow);
+            if !supported.is_empty() {
+                builder = builder.header(HeaderName::Supported, supported);
+            }
+            for (name, value) in timer {
+                builder = builder.header(name, value);
+            }
+            with_body(builder, body)
+        });
+    }
+
+    pub(super) fn on_change_response(
+        &mut self,
+        id: SessionId,
+        request: Request,
+        response: Response,
+        now: Instant,
+    ) {
+        let status = response.status();
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        let Some(change) = &mut session.change else {
+            return;
+        };
+        if status == StatusCode::REQUEST_PENDING && change.rounds < ROUNDS {
+            // Section 14.1: who made the Call-ID waits 2.1 to 4 seconds, the other side up to 2, in units of 10 ms.
+            change.rounds += 1;
+            let units = if session.caller {
+                210 + self.rng.below(191)
+            } else {
+                self.rng.below(201)
+            };
+            let at = now + Duration::from_millis(units * 10);
+            change.waits = Some(self.deadlines.insert(at, Deadline::Glare(id)));
+            return;
+        }
+        if status == StatusCode::SESSION_INTERVAL_TOO_SMALL
+            && change.rounds < ROUNDS
+            && let Ok(Some(least)) = response.headers().typed::<MinSe<'_>>()
+        {
+            change.rounds += 1;
+            self.lengthen(id, least.seconds());
+            self.send_change(id);
+            return;
+        }
+        let (kind, refresh) = (change.kind, change.refresh);
+        session.change = None;
+        let ending = matches!(session.state, State::Ending { .. });
+        if !status.is_success() {
+            if !refresh && !ending {
+                self.refused(id, kind, RejectCause::Response(response));
+            }
+            if is_loss(status) {
+                self.bye(id, EndCause::Lost);
+            }
+            return;
+        }
+        // Section 12.2.1.2: a 2xx to a target refresh moves the target.
+        if let Some(dialog) = session.current() {
+            dialog.refresh(response.headers());
+        }
+        if response.headers().contains(HeaderName::Allow) {
+            session.peer_updates = allows_update(response.headers());
+        }
+        let body = Body::of(response.headers(), response.body_bytes());
+        if kind == Kind::ReInvite {
+            if request.body().is_empty() && body.is_some() && !ending {
+                session.held = Some(Held::Ack(Box::new(request)));
+            } else {
+                self.prepare_ack(id, &request, None);
+            }
+        }
+        if ending {
+            return;
+        }
+        self.agree_as_uac(id, response.headers(), now);
+        match kind {
+            Kind::ReInvite => self.tell(Event::ReInviteAnswered { session: id, body }),
+            Kind::Update if refresh => {}
+            Kind::Update => self.tell(Event::UpdateAnswered { session: id, body }),
+        }
+    }
+
+    pub(super) fn on_change_failed(&mut self, id: SessionId, cause: FailureCause) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        let Some(change) = session.change.take() else {
+            return;
+        };
+        if !change.refresh && !matches!(session.state, State::Ending { .. }) {
+            self.refused(id, change.kind, RejectCause::Failed(cause));
+        }
+        // Section 12.2.1.2: no response at all is a 408, and the dialog is ended.
+        if cause == FailureCause::TimedOut {
+            self.bye(id, EndCause::Lost);
+        }
+    }
+
+    fn refused(&mut self, session: SessionId, kind: Kind, cause: RejectCause) {
+        self.tell(match kind {
+            Kind::ReInvite => Event::ReInviteRefused { session, cause },
+            Kind::Update => Event::UpdateRefused { session, cause },
+        });
+    }
+
+    pub(super) fn on_glare_over(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        let other_pending = session.reinvite.is_some()
+            || session.update.is_some()
+            || session.unacknowledged.is_some();
+        let ending = matches!(session.state, State::Ending { .. });
+        let Some(change) = &mut session.change else {
+            return;
+        };
+        change.waits = None;
+        if ending {
+            session.change = None;
+        } else if other_pending {
+            // The other side was first, and is not finished: wait once more.
+            change.rounds += 1;
+            if change.rounds >= ROUNDS {
+                let (kind, refresh) = (change.kind, change.refresh);
+                session.change = None;
+                if !refresh {
+                    self.refused(id, kind, RejectCause::Failed(FailureCause::Cancelled));
+                }
+                return;
+            }
+            if let Some(now) = self.last_now {
+                let at = now + Duration::from_millis(self.rng.below(201) * 10 + 10);
+                change.waits = Some(self.deadlines.insert(at, Deadline::Glare(id)));
+            }
+        } else {
+            self.send_change(id);
+        }
+    }
+}

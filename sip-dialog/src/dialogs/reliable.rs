@@ -1,0 +1,289 @@
+//! Provisional responses that are acknowledged (RFC 3262), both sides.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use sip_message::header::{RAck, RSeq};
+use sip_message::{HeaderName, Headers, Method, Request, Response, StatusCode};
+use sip_transaction::{ServerTransactionId, TransactionLayer};
+
+use super::{Deadline, Dialogs, answered_with, with_body};
+use crate::attempt::Owner;
+use crate::config::{Gone, SessionId};
+use crate::io::{Body, EndCause, Event};
+use crate::session::{Held, Reliable, State, Waiting};
+
+/// Provisional responses that wait for the PRACK of the one before; a further one is refused.
+const QUEUED: usize = 8;
+
+impl Dialogs {
+    /// A provisional response to our INVITE, other than 100.
+    pub(super) fn on_provisional(&mut self, id: SessionId, invite: &Request, response: &Response) {
+        let understood = self.config.supports("100rel");
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        let headers = response.headers();
+        let body = Body::of(headers, response.body_bytes());
+        let offered = invite.body().is_empty() && body.is_some() && !session.answered;
+        let mut prack = None;
+        if let Some(early) = session.early(response)
+            && understood
+            && has_tag(headers, HeaderName::Require, "100rel")
+            && let Ok(Some(RSeq(rseq))) = headers.typed::<RSeq>()
+            && let Some((cseq, _)) = headers.cseq()
+        {
+            // RFC 3262 section 4: in order, each once; what is not the next one is not acknowledged.
+            if early
+                .rseq
+                .is_some_and(|last| last.checked_add(1) != Some(rseq))
+            {
+                return;
+            }
+            early.rseq = Some(rseq);
+            if offered {
+                let tag = early.dialog.remote_tag.clone();
+                session.held = Some(Held::Prack { tag, rseq, cseq });
+            } else {
+                prack = Some((rseq, cseq));
+            }
+        }
+        if let Some((rseq, cseq)) = prack {
+            self.send_prack(id, rseq, cseq, None);
+        }
+        self.tell(Event::Progress {
+            session: id,
+            status: response.status(),
+            body,
+        });
+    }
+
+    /// Acknowledges a provisional response in the early dialog that was heard of last.
+    pub(super) fn send_prack(&mut self, id: SessionId, rseq: u32, cseq: u32, body: Option<Body>) {
+        let rack = RAck::new(rseq, cseq, Method::Invite);
+        self.send_within(id, Method::Prack, Owner::Prack(id), |builder| {
+            with_body(builder.typed(&rack), body)
+        });
+    }
+
+    /// Sends a provisional response: reliably where both sides can.
+    pub(super) fn send_provisional(
+        &mut self,
+        id: SessionId,
+        status: StatusCode,
+        body: Option<Body>,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> Result<(), Gone> {
+        let understood = self.config.supports("100rel");
+        let session = self.sessions.get_mut(&id).ok_or(Gone)?;
+        let State::Ringing {
+            transaction,
+            request,
+        } = &session.state
+        else {
+            return Err(Gone);
+        };
+        let (transaction, request) = (*transaction, request.clone());
+        let headers = request.headers();
+        let reliably = understood
+            && status != StatusCode::TRYING
+            && [HeaderName::Supported, HeaderName::Require]
+                .into_iter()
+                .any(|name| has_tag(headers, name, "100rel"));
+        if reliably && let Some(reliable) = &mut session.reliable {
+            if reliable.accept.is_some() {
+                return Err(Gone);
+            }
+            if reliable.waiting.is_some() {
+                // Section 3: not before the one before is acknowledged.
+                if reliable.queue.len() >= QUEUED {
+                    return Err(Gone);
+                }
+                reliable.queue.push_back((status, body));
+                return Ok(());
+            }
+        }
+        let described = body.is_some();
+        let session = self.sessions.get(&id).ok_or(Gone)?;
+        let response = self.in_dialog(
+            self.answer(&request, status, &session.local_tag),
+            &request,
+            session,
+        );
+        let mut response = answered_with(response, body);
+        if !reliably {
+            let response = response.build();
+            return self
+                .respond(transaction, response, t, now)
+                .map(|_| ())
+                .ok_or(Gone);
+        }
+        let rseq = match &session.reliable {
+            Some(reliable) => reliable.next,
+            // Section 3: the first number is drawn from 1 to 2^31 - 1; small enough that counting never wraps.
+            None => u32::try_from(self.rng.below(0x3fff_ffff)).unwrap_or(0) + 1,
+        };
+        response = response
+            .header(HeaderName::Require, "100rel")
+            .typed(&RSeq(rseq));
+        let response = self
+            .respond(transaction, response.build(), t, now)
+            .ok_or(Gone)?;
+        let (interval, gives_up) = (self.config.t1, now + self.config.t1 * 64);
+        let deadline = self
+            .deadlines
+            .insert(now + interval, Deadline::Provisional(id));
+        let session = self.sessions.get_mut(&id).ok_or(Gone)?;
+        let reliable = session.reliable.get_or_insert_with(|| {
+            Box::new(Reliable {
+                next: rseq,
+                acknowledged: None,
+                waiting: None,
+                queue: VecDeque::new(),
+                accept: None,
+            })
+        });
+        reliable.next = rseq + 1;
+        reliable.waiting = Some(Waiting {
+            rseq,
+            response,
+            described,
+            interval,
+            gives_up,
+            deadline,
+        });
+        Ok(())
+    }
+
+    /// Section 3: repeated with doubling intervals; without a PRACK after 64 times T1 the INVITE is refused.
+    pub(super) fn on_provisional_due(
+        &mut self,
+        id: SessionId,
+        due: Instant,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        let State::Ringing {
+            transaction,
+            request,
+        } = &session.state
+        else {
+            return;
+        };
+        let Some(waiting) = session
+            .reliable
+            .as_mut()
+            .and_then(|reliable| reliable.waiting.as_mut())
+        else {
+            return;
+        };
+        if now >= waiting.gives_up {
+            let (transaction, request) = (*transaction, request.clone());
+            let tag = session.local_tag.clone();
+            let response = self
+                .answer(&request, StatusCode::SERVER_TIMEOUT, &tag)
+                .build();
+            self.respond(transaction, response, t, now);
+            self.ended(id, EndCause::NoAck);
+            return;
+        }
+        let _ = t.respond(*transaction, waiting.response.clone(), now);
+        waiting.interval *= 2;
+        let next = (due + waiting.interval).min(waiting.gives_up);
+        waiting.deadline = self.deadlines.insert(next, Deadline::Provisional(id));
+    }
+
+    pub(super) fn on_prack(
+        &mut self,
+        id: SessionId,
+        transaction: ServerTransactionId,
+        request: Request,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let rack = request.headers().typed::<RAck>().ok().flatten();
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        let invite = match &session.state {
+            State::Ringing { request, .. } => request.headers().cseq().map(|(number, _)| number),
+            State::Up => session
+                .unacknowledged
+                .as_ref()
+                .and_then(|waits| waits.response.headers().cseq())
+                .map(|(number, _)| number),
+            State::Calling { .. } | State::Ending { .. } => None,
+        };
+        let matching = rack.filter(|rack| {
+            rack.method == Method::Invite && invite.is_none_or(|number| number == rack.cseq)
+        });
+        let waiting = session.reliable.as_mut().and_then(|reliable| {
+            let rseq = matching.as_ref()?.response;
+            if reliable
+                .waiting
+                .as_ref()
+                .is_some_and(|waiting| waiting.rseq == rseq)
+            {
+                reliable.acknowledged = Some(rseq);
+                reliable.waiting.take()
+            } else {
+                None
+            }
+        });
+        let Some(waiting) = waiting else {
+            // Section 3: one that matches nothing that is not acknowledged: 481.
+            let response = self
+                .answer(&request, StatusCode::CALL_DOES_NOT_EXIST, "")
+                .build();
+            self.respond(transaction, response, t, now);
+            return;
+        };
+        self.deadlines.cancel(waiting.deadline);
+        let body = Body::of(request.headers(), request.body_bytes());
+        let offers_again = body.is_some() && !self.offered_by_us(id, &waiting);
+        if offers_again {
+            // Section 5: a PRACK may make an offer of its own, which its 200 answers.
+            self.tell(Event::Within {
+                session: id,
+                id: transaction,
+                request,
+            });
+        } else {
+            let response = self.answer(&request, StatusCode::OK, "").build();
+            self.respond(transaction, response, t, now);
+            self.tell(Event::ProvisionalAcknowledged { session: id, body });
+        }
+        let Some(reliable) = self
+            .sessions
+            .get_mut(&id)
+            .and_then(|session| session.reliable.as_mut())
+        else {
+            return;
+        };
+        if let Some(body) = reliable.accept.take() {
+            let _ = self.accept(id, body, t, now);
+        } else if let Some((status, body)) = reliable.queue.pop_front() {
+            let _ = self.send_provisional(id, status, body, t, now);
+        }
+    }
+
+    /// Whether the response that is acknowledged made the offer: the INVITE had none.
+    fn offered_by_us(&self, id: SessionId, waiting: &Waiting) -> bool {
+        let invited = match self.sessions.get(&id).map(|session| &session.state) {
+            Some(State::Ringing { request, .. }) => !request.body().is_empty(),
+            _ => true,
+        };
+        waiting.described && !invited
+    }
+}
+
+/// Whether a list of option tags has one.
+pub(super) fn has_tag(headers: &Headers, name: HeaderName, tag: &str) -> bool {
+    headers
+        .values(name)
+        .any(|value| value.trim().eq_ignore_ascii_case(tag))
+}

@@ -1,0 +1,454 @@
+//! Requests within a dialog (RFC 3261 section 12.2): those that come, and those that the application sends.
+
+use std::time::Instant;
+
+use sip_message::{HeaderName, Method, Request, StatusCode};
+use sip_transaction::{ServerTransactionId, TransactionLayer};
+
+use super::uac::allows_update;
+use super::{Dialogs, answered_with, with_body};
+use crate::attempt::Owner;
+use crate::config::{Gone, RequestId, SessionId};
+use crate::io::{Body, EndCause, Event};
+use crate::session::{Kind, State};
+
+impl Dialogs {
+    /// Sends a request within the dialog of a session (INFO, MESSAGE, REFER, NOTIFY, ...); [`Event::Responded`] or [`Event::Failed`]
+    /// follows. When the other side does not know the dialog any more, or does not answer, the session ends (section 12.2.1.2).
+    ///
+    /// # Errors
+    /// [`Gone`] when there is no dialog, or the method is one that has a verb of its own.
+    pub fn request_within(
+        &mut self,
+        id: SessionId,
+        method: Method,
+        headers: &[(HeaderName, String)],
+        body: Option<Body>,
+        _t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> Result<RequestId, Gone> {
+        self.last_now = Some(now);
+        let has_verb = matches!(
+            method,
+            Method::Invite
+                | Method::Ack
+                | Method::Cancel
+                | Method::Bye
+                | Method::Prack
+                | Method::Update
+        );
+        let session = self.sessions.get(&id).ok_or(Gone)?;
+        if has_verb || matches!(session.state, State::Ending { .. }) {
+            return Err(Gone);
+        }
+        let number = RequestId(self.mint());
+        self.send_within(id, method, Owner::Within(id, number), |mut builder| {
+            for (name, value) in headers {
+                builder = builder.header(name.clone(), value);
+            }
+            with_body(builder, body)
+        })
+        .ok_or(Gone)?;
+        Ok(number)
+    }
+
+    /// Answers an [`Event::Within`].
+    ///
+    /// # Errors
+    /// [`Gone`] when the transaction has ended.
+    pub fn respond_within(
+        &mut self,
+        id: ServerTransactionId,
+        request: &Request,
+        status: StatusCode,
+        body: Option<Body>,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> Result<(), Gone> {
+        self.last_now = Some(now);
+        let response = answered_with(self.answer(request, status, ""), body).build();
+        self.respond(id, response, t, now).map(|_| ()).ok_or(Gone)
+    }
+
+    /// Accepts an [`Event::Update`].
+    ///
+    /// # Errors
+    /// [`Gone`] when there is none.
+    pub fn accept_update(
+        &mut self,
+        id: SessionId,
+        body: Option<Body>,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> Result<(), Gone> {
+        self.last_now = Some(now);
+        let session = self.sessions.get_mut(&id).ok_or(Gone)?;
+        let (transaction, request) = session.update.take().ok_or(Gone)?;
+        self.keep_description(id, body.as_ref());
+        self.accept_change(id, transaction, &request, body, t, now)
+    }
+
+    /// Refuses an [`Event::Update`]: the session stays as it is.
+    ///
+    /// # Errors
+    /// [`Gone`] when there is none.
+    pub fn reject_update(
+        &mut self,
+        id: SessionId,
+        status: StatusCode,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> Result<(), Gone> {
+        self.last_now = Some(now);
+        let session = self.sessions.get_mut(&id).ok_or(Gone)?;
+        let (transaction, request) = session.update.take().ok_or(Gone)?;
+        let response = self.answer(&request, status, "").build();
+        self.respond(transaction, response, t, now)
+            .map(|_| ())
+            .ok_or(Gone)
+    }
+
+    /// The session whose dialog has this Call-ID and these tags, seen from here (section 12): for what names a dialog in a header field,
+    /// as Replaces, Join and Target-Dialog do.
+    #[must_use]
+    pub fn find(&self, call_id: &str, local_tag: &str, remote_tag: &str) -> Option<SessionId> {
+        let id = self.session_of(Some(call_id), Some(local_tag))?;
+        let session = self.sessions.get(&id)?;
+        let known = match &session.dialog {
+            Some(dialog) => dialog.remote_tag == remote_tag,
+            None => session
+                .early
+                .iter()
+                .any(|early| early.dialog.remote_tag == remote_tag),
+        };
+        known.then_some(id)
+    }
+
+    /// A request in a dialog of ours (section 12.2.2).
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "any other method is refused"
+    )]
+    pub(super) fn within(
+        &mut self,
+        id: SessionId,
+        transaction: ServerTransactionId,
+        request: Request,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let headers = request.headers();
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        let Some(dialog) = session.dialog_with(headers.from_tag().unwrap_or_default()) else {
+            return;
+        };
+        let number = headers.cseq().map_or(0, |(number, _)| number);
+        let in_order = dialog.accept_cseq(number);
+        let ending = matches!(session.state, State::Ending { .. });
+        let refusal = if !in_order {
+            // Out of order: 500.
+            let response = self.answer(&request, StatusCode::SERVER_INTERNAL_ERROR, "");
+            Some(response.reason("CSeq Out of Order"))
+        } else if ending && *request.method() != Method::Bye {
+            // RFC 5407 section 3.1.3 and 3.3.3: our BYE has ended the session.
+            Some(self.answer(&request, StatusCode::CALL_DOES_NOT_EXIST, ""))
+        } else {
+            self.unsupported(&request, "")
+        };
+        if let Some(response) = refusal {
+            self.respond(transaction, response.build(), t, now);
+            return;
+        }
+        let surfaced = self.config.methods.contains(request.method());
+        match request.method() {
+            Method::Bye => self.on_bye(id, transaction, &request, t, now),
+            Method::Invite => self.on_reinvite(id, transaction, request, t, now),
+            Method::Prack if self.config.supports("100rel") => {
+                self.on_prack(id, transaction, request, t, now);
+            }
+            Method::Update if surfaced || self.config.session_interval.is_some() => {
+                self.on_update(id, transaction, request, t, now);
+            }
+            _ if surfaced => self.tell(Event::Within {
+                session: id,
+                id: transaction,
+                request,
+            }),
+            Method::Options => self.on_options(transaction, &request, "", t, now),
+            _ => {
+                // Section 8.2.1.
+                let response = self
+                    .answer(&request, StatusCode::METHOD_NOT_ALLOWED, "")
+                    .header(HeaderName::Allow, &self.allow)
+                    .build();
+                self.respond(transaction, response, t, now);
+            }
+        }
+    }
+
+    fn on_bye(
+        &mut self,
+        id: SessionId,
+        transaction: ServerTransactionId,
+        request: &Request,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let response = self.answer(request, StatusCode::OK, "").build();
+        self.respond(transaction, response, t, now);
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        // Section 15.1.2: requests that still wait are answered 487.
+        let mut pending = Vec::new();
+        let mut tag = String::new();
+        match &session.state {
+            State::Ringing {
+                transaction,
+                request,
+            } => {
+                pending.push((*transaction, request.clone()));
+                tag.clone_from(&session.local_tag);
+            }
+            State::Calling { .. } => {
+                // Section 15: a callee cancels nothing by BYE; its branch is gone, and the INVITE goes on.
+                let gone = request.headers().from_tag().unwrap_or_default();
+                session
+                    .early
+                    .retain(|early| early.dialog.remote_tag != gone);
+                return;
+            }
+            State::Up | State::Ending { .. } => {}
+        }
+        pending.extend(session.reinvite.clone());
+        pending.extend(session.update.clone());
+        for (transaction, request) in pending {
+            let response = self
+                .answer(&request, StatusCode::REQUEST_TERMINATED, &tag)
+                .build();
+            self.respond(transaction, response, t, now);
+        }
+        self.ended(id, EndCause::Remote);
+    }
+
+    fn on_reinvite(
+        &mut self,
+        id: SessionId,
+        transaction: ServerTransactionId,
+        request: Request,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        if !matches!(session.state, State::Up) || session.reinvite.is_some() {
+            // Section 14.2: another INVITE of theirs is not finished: 500 with a Retry-After of 0 to 10 seconds.
+            self.answer_later(transaction, &request, t, now);
+            return;
+        }
+        let crossing = session
+            .change
+            .as_ref()
+            .is_some_and(|change| change.waits.is_none() && change.kind == Kind::ReInvite)
+            || session.held.is_some();
+        let unanswered = session
+            .unacknowledged
+            .as_ref()
+            .is_some_and(|unacknowledged| unacknowledged.offered);
+        if crossing || unanswered {
+            // Section 14.2: our own INVITE is not finished. The same when the ACK with the answer to our offer is missing (RFC 5407
+            // section 3.1.5).
+            let response = self
+                .answer(&request, StatusCode::REQUEST_PENDING, "")
+                .build();
+            self.respond(transaction, response, t, now);
+            return;
+        }
+        if let Some(least) = self.refused_interval(&request) {
+            self.too_small(transaction, &request, &least, t, now);
+            return;
+        }
+        // RFC 5407 section 3.1.4: who sends the next INVITE has got the 2xx to the last; its ACK was lost or is late.
+        if let Some(session) = self.sessions.get(&id)
+            && session.unacknowledged.is_some()
+        {
+            self.confirm(id, None, t, now);
+        }
+        let body = Body::of(request.headers(), request.body_bytes());
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        if !matches!(session.state, State::Up) {
+            let response = self
+                .answer(&request, StatusCode::CALL_DOES_NOT_EXIST, "")
+                .build();
+            self.respond(transaction, response, t, now);
+            return;
+        }
+        session.reinvite = Some((transaction, Box::new(request)));
+        self.by_server_transaction.insert(transaction, id);
+        self.tell(Event::ReInvite { session: id, body });
+    }
+
+    /// RFC 3311 section 5.2.
+    fn on_update(
+        &mut self,
+        id: SessionId,
+        transaction: ServerTransactionId,
+        request: Request,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        if session.update.is_some() {
+            self.answer_later(transaction, &request, t, now);
+            return;
+        }
+        let body = Body::of(request.headers(), request.body_bytes());
+        let offering = session
+            .change
+            .as_ref()
+            .is_some_and(|change| change.waits.is_none() && change.body.is_some())
+            || session.held.is_some();
+        if body.is_some() && offering {
+            // An offer of ours is not answered.
+            let response = self
+                .answer(&request, StatusCode::REQUEST_PENDING, "")
+                .build();
+            self.respond(transaction, response, t, now);
+            return;
+        }
+        if body.is_some() && (session.reinvite.is_some() || !self.may_offer(id)) {
+            // An offer of theirs is not answered.
+            self.answer_later(transaction, &request, t, now);
+            return;
+        }
+        if let Some(least) = self.refused_interval(&request) {
+            self.too_small(transaction, &request, &least, t, now);
+            return;
+        }
+        match body {
+            None => {
+                let _ = self.accept_change(id, transaction, &request, None, t, now);
+            }
+            Some(body) if self.config.methods.contains(&Method::Update) => {
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.update = Some((transaction, Box::new(request)));
+                }
+                self.tell(Event::Update { session: id, body });
+            }
+            Some(_) => {
+                let response = self
+                    .answer(&request, StatusCode::NOT_ACCEPTABLE_HERE, "")
+                    .build();
+                self.respond(transaction, response, t, now);
+            }
+        }
+    }
+
+    /// Whether the first offer of the session has its answer.
+    fn may_offer(&self, id: SessionId) -> bool {
+        self.sessions
+            .get(&id)
+            .is_some_and(|session| match &session.state {
+                State::Ringing { .. } => session
+                    .reliable
+                    .as_ref()
+                    .is_some_and(|reliable| reliable.acknowledged.is_some()),
+                State::Calling { .. } => session.early.iter().any(|early| early.rseq.is_some()),
+                State::Up | State::Ending { .. } => !session
+                    .unacknowledged
+                    .as_ref()
+                    .is_some_and(|unacknowledged| unacknowledged.offered),
+            })
+    }
+
+    /// The 200 to an UPDATE.
+    fn accept_change(
+        &mut self,
+        id: SessionId,
+        transaction: ServerTransactionId,
+        request: &Request,
+        body: Option<Body>,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> Result<(), Gone> {
+        let agreed = self.agree_as_uas(request);
+        let session = self.sessions.get_mut(&id).ok_or(Gone)?;
+        if request.headers().contains(HeaderName::Allow) {
+            session.peer_updates = allows_update(request.headers());
+        }
+        let tag = request.headers().from_tag().unwrap_or_default();
+        if let Some(dialog) = session.dialog_with(tag) {
+            dialog.refresh(request.headers());
+        }
+        let up = matches!(session.state, State::Up);
+        let contact = format!("<{}>", session.contact);
+        let mut response = self
+            .answer(request, StatusCode::OK, "")
+            .header(HeaderName::Contact, contact)
+            .header(HeaderName::Allow, &self.allow);
+        if !self.supported.is_empty() {
+            response = response.header(HeaderName::Supported, self.supported.join(", "));
+        }
+        let response = answered_with(Self::agreed(response, agreed), body).build();
+        self.respond(transaction, response, t, now).ok_or(Gone)?;
+        if up {
+            self.start_as_uas(id, agreed, now);
+        }
+        Ok(())
+    }
+
+    /// Section 11.2: what an INVITE would be told.
+    pub(super) fn on_options(
+        &mut self,
+        transaction: ServerTransactionId,
+        request: &Request,
+        tag: &str,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let response = self
+            .answer(request, StatusCode::OK, tag)
+            .header(HeaderName::Allow, &self.allow)
+            .header(HeaderName::Accept, "application/sdp")
+            .header(HeaderName::Supported, self.supported.join(", "))
+            .build();
+        self.respond(transaction, response, t, now);
+    }
+
+    fn answer_later(
+        &mut self,
+        transaction: ServerTransactionId,
+        request: &Request,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let wait = self.rng.below(11).to_string();
+        let response = self
+            .answer(request, StatusCode::SERVER_INTERNAL_ERROR, "")
+            .header(HeaderName::RetryAfter, wait)
+            .build();
+        self.respond(transaction, response, t, now);
+    }
+
+    fn too_small(
+        &mut self,
+        transaction: ServerTransactionId,
+        request: &Request,
+        least: &str,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let response = self
+            .answer(request, StatusCode::SESSION_INTERVAL_TOO_SMALL, "")
+            .header(HeaderName::MinSe, least)
+            .build();
+        self.respond(transaction, response, t, now);
+    }
+}

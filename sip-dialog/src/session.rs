@@ -1,0 +1,253 @@
+//! [`Session`]: the INVITE usage of a dialog, and of the early dialogs before it.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use sip_message::{Request, Response, StatusCode, Uri};
+use sip_transaction::ServerTransactionId;
+use sip_transport::{DeadlineId, FlowId};
+
+use crate::attempt::AttemptId;
+use crate::authentication::AccountKey;
+use crate::config::SessionId;
+use crate::dialog::Dialog;
+use crate::io::{Body, EndCause};
+
+/// Branches of a forked INVITE that are kept apart; a fork beyond still can answer, but not ring reliably.
+const BRANCHES: usize = 16;
+
+/// In protocol order: calling or ringing, up, ending.
+#[derive(Debug)]
+pub(crate) enum State {
+    /// We called.
+    Calling { attempt: AttemptId, cancelled: bool },
+    /// We are called.
+    Ringing {
+        transaction: ServerTransactionId,
+        request: Box<Request>,
+    },
+    /// It is up.
+    Up,
+    /// Our BYE is on its way.
+    Ending { cause: EndCause },
+}
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) state: State,
+    pub(crate) account: AccountKey,
+    pub(crate) contact: Uri,
+    pub(crate) local_tag: String,
+    pub(crate) call_id: String,
+    /// Whether we sent the INVITE that made the Call-ID: who waits longer after a 491 (section 14.1).
+    pub(crate) caller: bool,
+    pub(crate) dialog: Option<Dialog>,
+    /// The early dialogs of our INVITE, one for each branch that told its tag (section 12.1).
+    pub(crate) early: Vec<Early>,
+    /// Our 2xx without ACK, of the INVITE or of a re-INVITE.
+    pub(crate) unacknowledged: Option<Unacknowledged>,
+    /// The ACK that answers each retransmission of the peer's 2xx, by the number of its CSeq.
+    pub(crate) ack: Option<Ack>,
+    /// What waits for [`Dialogs::acknowledge`](crate::Dialogs::acknowledge) with an answer.
+    pub(crate) held: Option<Held>,
+    /// Whether an offer in a reliable provisional response was answered: a later body then is no new offer.
+    pub(crate) answered: bool,
+    /// The tags of branches that answered too late: they have their ACK and BYE.
+    pub(crate) abandoned: Vec<String>,
+    /// A re-INVITE of the peer that the application has not answered.
+    pub(crate) reinvite: Option<(ServerTransactionId, Box<Request>)>,
+    /// An UPDATE of the peer that the application has not answered.
+    pub(crate) update: Option<(ServerTransactionId, Box<Request>)>,
+    /// Our re-INVITE or UPDATE.
+    pub(crate) change: Option<Change>,
+    /// Reliable provisional responses of ours (RFC 3262).
+    pub(crate) reliable: Option<Box<Reliable>>,
+    pub(crate) timer: Option<SessionTimer>,
+    /// The last description of ours, to refresh with where UPDATE is not known; kept only with a session timer.
+    pub(crate) description: Option<Body>,
+    /// Whether the peer's Allow has UPDATE.
+    pub(crate) peer_updates: bool,
+    /// Hang up once the ACK is here (section 15: a callee must not send BYE before it).
+    pub(crate) ends_after_ack: bool,
+    /// The session that this one takes the place of when it is accepted (RFC 3891).
+    pub(crate) replaces: Option<SessionId>,
+}
+
+impl Session {
+    pub(crate) const fn new(
+        state: State,
+        account: AccountKey,
+        contact: Uri,
+        call_id: String,
+        local_tag: String,
+        dialog: Option<Dialog>,
+    ) -> Self {
+        let caller = matches!(state, State::Calling { .. });
+        Self {
+            state,
+            account,
+            contact,
+            local_tag,
+            call_id,
+            caller,
+            dialog,
+            early: Vec::new(),
+            unacknowledged: None,
+            ack: None,
+            held: None,
+            answered: false,
+            abandoned: Vec::new(),
+            reinvite: None,
+            update: None,
+            change: None,
+            reliable: None,
+            timer: None,
+            description: None,
+            peer_updates: false,
+            ends_after_ack: false,
+            replaces: None,
+        }
+    }
+
+    /// The dialog with that remote tag: the confirmed one, or an early one.
+    pub(crate) fn dialog_with(&mut self, remote_tag: &str) -> Option<&mut Dialog> {
+        if let Some(dialog) = &mut self.dialog {
+            return (dialog.remote_tag == remote_tag).then_some(dialog);
+        }
+        self.early
+            .iter_mut()
+            .map(|early| &mut early.dialog)
+            .find(|dialog| dialog.remote_tag == remote_tag)
+    }
+
+    /// The dialog in which a request of ours goes: the confirmed one, or the early one that was heard of last.
+    pub(crate) fn current(&mut self) -> Option<&mut Dialog> {
+        if self.dialog.is_some() {
+            return self.dialog.as_mut();
+        }
+        self.early.last_mut().map(|early| &mut early.dialog)
+    }
+
+    /// The early dialog of a provisional response, which comes last from now on.
+    pub(crate) fn early(&mut self, response: &Response) -> Option<&mut Early> {
+        let tag = response.headers().to_tag()?;
+        if let Some(index) = self
+            .early
+            .iter()
+            .position(|early| early.dialog.remote_tag == tag)
+        {
+            let early = self.early.remove(index);
+            self.early.push(early);
+        } else {
+            if self.early.len() >= BRANCHES {
+                return None;
+            }
+            let dialog = Dialog::of_uac(response, &self.contact)?;
+            self.early.push(Early { dialog, rseq: None });
+        }
+        self.early.last_mut()
+    }
+
+    /// Whether an INVITE of either side is not finished (section 14.1).
+    pub(crate) fn has_invite_pending(&self) -> bool {
+        self.reinvite.is_some()
+            || self.unacknowledged.is_some()
+            || self.held.is_some()
+            || self
+                .change
+                .as_ref()
+                .is_some_and(|change| change.kind == Kind::ReInvite)
+    }
+}
+
+/// An early dialog of ours.
+#[derive(Debug)]
+pub(crate) struct Early {
+    pub(crate) dialog: Dialog,
+    /// The RSeq of its last reliable response (RFC 3262 section 4).
+    pub(crate) rseq: Option<u32>,
+}
+
+/// A 2xx that waits for its ACK (section 13.3.1.4).
+#[derive(Debug)]
+pub(crate) struct Unacknowledged {
+    pub(crate) transaction: ServerTransactionId,
+    pub(crate) response: Response,
+    /// Whether the 2xx has an offer, whose answer only the ACK can have.
+    pub(crate) offered: bool,
+    pub(crate) interval: Duration,
+    pub(crate) gives_up: Instant,
+    pub(crate) deadline: DeadlineId,
+}
+
+#[derive(Debug)]
+pub(crate) struct Ack {
+    pub(crate) number: u32,
+    pub(crate) request: Request,
+    pub(crate) sent: Option<(Bytes, FlowId)>,
+}
+
+/// An offer of the peer in a response, which the application has not answered.
+#[derive(Debug)]
+pub(crate) enum Held {
+    /// In a 2xx: the ACK to this INVITE waits.
+    Ack(Box<Request>),
+    /// In a reliable provisional response: its PRACK waits.
+    Prack { tag: String, rseq: u32, cseq: u32 },
+}
+
+/// What changes a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    ReInvite,
+    Update,
+}
+
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) kind: Kind,
+    pub(crate) body: Option<Body>,
+    /// Only a refresh of the session timer, of which the application hears nothing.
+    pub(crate) refresh: bool,
+    /// Set while a 491 is waited out (section 14.1).
+    pub(crate) waits: Option<DeadlineId>,
+    /// Responses 422 and 491 that were obeyed.
+    pub(crate) rounds: u8,
+}
+
+/// Provisional responses that are sent reliably (RFC 3262 section 3).
+#[derive(Debug)]
+pub(crate) struct Reliable {
+    pub(crate) next: u32,
+    /// The highest number that was acknowledged.
+    pub(crate) acknowledged: Option<u32>,
+    pub(crate) waiting: Option<Waiting>,
+    /// At most one waits for its PRACK at a time.
+    pub(crate) queue: VecDeque<(StatusCode, Option<Body>)>,
+    /// The 2xx that waits for the PRACK of a description.
+    pub(crate) accept: Option<Option<Body>>,
+}
+
+/// A reliable provisional response without its PRACK.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) rseq: u32,
+    pub(crate) response: Response,
+    pub(crate) described: bool,
+    pub(crate) interval: Duration,
+    pub(crate) gives_up: Instant,
+    pub(crate) deadline: DeadlineId,
+}
+
+/// RFC 4028.
+#[derive(Debug)]
+pub(crate) struct SessionTimer {
+    /// In seconds.
+    pub(crate) interval: u32,
+    pub(crate) we_refresh: bool,
+    /// Whether the refresh was sent; then the deadline is the end of the session.
+    pub(crate) refreshed: bool,
+    pub(crate) expires: Instant,
+    pub(crate) deadline: DeadlineId,
+}
