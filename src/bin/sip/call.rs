@@ -33,7 +33,7 @@ pub(crate) struct Args {
 /// What is played, recorded and sent in a call.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct AudioArgs {
-    /// Play this WAV file, then hang up (unless --duration is longer).
+    /// Play this WAV file, then hang up (unless --duration says when).
     #[arg(long, value_name = "WAV", conflicts_with = "tone")]
     play: Option<PathBuf>,
     /// Play a tone of this many hertz instead.
@@ -45,7 +45,7 @@ pub(crate) struct AudioArgs {
     /// Send these digits once the call is answered (0-9, *, #, A-D; a comma waits half a second).
     #[arg(long, value_name = "DIGITS", value_parser = digits)]
     dtmf: Option<String>,
-    /// Hang up after this long. Default: when the file has been played, or when the other side does.
+    /// Hang up after this long, whether the file has been played or not. Default: when the file has been played, or when the other side does.
     #[arg(long, value_name = "SECONDS")]
     duration: Option<f64>,
     /// The codecs to offer, in order of preference: PCMU, PCMA.
@@ -228,15 +228,10 @@ pub(crate) async fn talk(
         call.send_digits(digits);
     }
     let duration = audio.duration()?;
-    // A file that is played sets the length of the call, unless a length was asked for.
+    // A length that was asked for goes before the length of the file that is played.
     let ends_with_audio = audio.play.is_some();
     let finished = async {
         match duration {
-            Some(duration) if ends_with_audio => {
-                tokio::join!(tokio::time::sleep(duration), async {
-                    let _ = played.await;
-                });
-            }
             Some(duration) => tokio::time::sleep(duration).await,
             None if ends_with_audio => {
                 let _ = played.await;
