@@ -58,20 +58,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
             return Ok(2);
         }
     }
-    let is_default_place = args.data.is_none();
-    let directory = directory(args.data)?;
-    let path = directory.join(FILE_NAME);
-    let realm = args
-        .domain
-        .first()
-        .map_or_else(default_realm, |name| name.as_str().into());
-    let file = DataFile::open_or_create(&path, &realm)?;
-    let users = users::Embedded::new(file.clone());
-    let bindings = Embedded::new(file.clone());
-
-    let mut builder = Server::builder()
-        .store(bindings.clone())
-        .algorithms(&args.digest);
+    // What is wrong with the options is said before anything is opened.
+    let mut builder = Server::builder().algorithms(&args.digest);
     for name in &args.domain {
         builder = builder.domain(name);
     }
@@ -96,7 +84,19 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
             builder
         }
     };
-    let server = builder.build().await?;
+
+    let is_default_place = args.data.is_none();
+    let directory = directory(args.data)?;
+    let path = directory.join(FILE_NAME);
+    let realm = args
+        .domain
+        .first()
+        .map_or_else(default_realm, |name| name.as_str().into());
+    let file = DataFile::open_or_create(&path, &realm)?;
+    let users = users::Embedded::new(file.clone());
+    let bindings = Embedded::new(file.clone());
+
+    let server = builder.store(bindings.clone()).build().await?;
 
     // While this runs, the file is ours alone: `sip user` asks us.
     #[cfg(unix)]
