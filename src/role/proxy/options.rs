@@ -6,6 +6,7 @@ use sip_message::{HeaderName, Method, Request, Response, StatusCode};
 use sip_transaction::{ServerTransactionId, TransactionLayer};
 
 use super::Proxy;
+use crate::role::unknown_options;
 
 impl Proxy {
     /// 200, with what the server itself can do: no body, as it has no session.
@@ -16,6 +17,16 @@ impl Proxy {
         t: &mut dyn TransactionLayer,
         now: Instant,
     ) {
+        // §8.2.2.3: here the server is a user agent server, and has to understand what is required of one.
+        if let Some(unsupported) = unknown_options(request, HeaderName::Require, &[]) {
+            let response = Response::to(request, StatusCode::BAD_EXTENSION)
+                .to_tag(&self.rng.token(16))
+                .header(HeaderName::Unsupported, unsupported);
+            if let Ok(response) = response.build() {
+                let _ = t.respond(id, response, now);
+            }
+            return;
+        }
         let mut methods = vec![Method::Options.as_str()];
         if self.config.registers {
             methods.push(Method::Register.as_str());

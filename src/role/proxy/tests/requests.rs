@@ -359,6 +359,18 @@ fn rfc3261_11_2_options_to_the_server_itself() {
 }
 
 #[test]
+fn rfc3261_8_2_2_3_options_that_requires_what_the_server_does_not_know() {
+    let mut world = World::new();
+    world.request(&message("OPTIONS", "sip:example.com", "Require: magic\r\n"));
+    let response = world.responses().pop().unwrap();
+    assert_eq!(response.status(), StatusCode::BAD_EXTENSION);
+    assert_eq!(
+        response.headers().get(HeaderName::Unsupported),
+        Some("magic")
+    );
+}
+
+#[test]
 fn what_is_for_the_application_or_the_server_is_handed_back() {
     let mut world = World::new();
     world.proxy.config.handled = vec![Method::Message];
