@@ -46,7 +46,7 @@ pub struct IncomingRequest {
     pub flow: Flow,
 }
 
-/// See the [module](self). The maps are keyed by ids that the stack mints.
+/// The maps are keyed by ids that the stack mints.
 pub struct Hub {
     sessions: HashMap<SessionId, mpsc::Sender<Event>>,
     requests: HashMap<RequestId, oneshot::Sender<Answered>>,
