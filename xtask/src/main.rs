@@ -1,6 +1,6 @@
 //! The automation of the SIP workspace: `cargo xtask help`.
 //!
-//! One file per command: [`ci`], [`tidy`], [`interop`], [`bench`], [`fuzz`]. What they share is in [`shell`].
+//! One file per command: [`ci`], [`tidy`], [`interop`], [`mod@bench`], [`fuzz`]. What they share is in [`shell`].
 #![forbid(unsafe_code)]
 #![expect(
     clippy::print_stdout,
