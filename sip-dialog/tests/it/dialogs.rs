@@ -192,8 +192,8 @@ fn statuses(calls: &[Call]) -> Vec<u16> {
 
 fn requests(calls: &[Call]) -> Vec<(&Request, &'static str)> {
     let sent = |call| match call {
-        &Call::Request { ref request, .. } => Some((request, "request")),
-        &Call::Ack { ref ack, .. } => Some((ack, "ack")),
+        Call::Request { request, .. } => Some((request, "request")),
+        Call::Ack { ack, .. } => Some((ack, "ack")),
         _other => None,
     };
     calls.iter().filter_map(sent).collect()
