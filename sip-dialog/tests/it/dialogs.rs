@@ -191,12 +191,15 @@ fn statuses(calls: &[Call]) -> Vec<u16> {
 }
 
 fn requests(calls: &[Call]) -> Vec<(&Request, &'static str)> {
-    let sent = |call| match call {
-        Call::Request { request, .. } => Some((request, "request")),
-        Call::Ack { ack, .. } => Some((ack, "ack")),
-        _other => None,
-    };
-    calls.iter().filter_map(sent).collect()
+    let mut sent = Vec::new();
+    for call in calls {
+        match call {
+            Call::Request { request, .. } => sent.push((request, "request")),
+            Call::Ack { ack, .. } => sent.push((ack, "ack")),
+            _ => {}
+        }
+    }
+    sent
 }
 
 #[test]
