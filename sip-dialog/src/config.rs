@@ -73,7 +73,9 @@ impl DialogConfig {
     /// The option tags of Supported.
     pub(crate) fn option_tags(&self) -> Vec<String> {
         let mut tags = self.supported.clone();
-        if self.session_interval.is_some() && !self.supports("timer") {
+        if self.session_interval.is_some()
+            && !tags.iter().any(|tag| tag.eq_ignore_ascii_case("timer"))
+        {
             tags.push("timer".to_owned());
         }
         tags

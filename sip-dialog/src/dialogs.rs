@@ -21,7 +21,7 @@ use crate::attempt::{Attempts, Owner, Progress};
 use crate::authentication::{AccountKey, Credential};
 use crate::config::{DialogConfig, OutgoingRequest, RequestId, SessionId};
 use crate::io::{Body, EndCause, Event, FailureCause, Output, RejectCause, Token};
-use crate::session::{Session, State};
+use crate::session::{Held, Kind, Session, State};
 
 /// Which deadline.
 #[derive(Debug)]
@@ -138,6 +138,13 @@ impl Dialogs {
                 let _ = self.reject(id, StatusCode::TEMPORARILY_UNAVAILABLE, &[], t, now);
             }
             State::Up => {
+                // A 2xx that waits for our answer still has its ACK.
+                if let Some(Held::Ack(invite)) = session.held.take() {
+                    self.prepare_ack(id, &invite, None);
+                }
+                let Some(session) = self.sessions.get_mut(&id) else {
+                    return;
+                };
                 // Section 15: not before the ACK, or the time for it is over.
                 if session.unacknowledged.is_some() {
                     session.ends_after_ack = true;
@@ -388,9 +395,32 @@ impl Dialogs {
     }
 
     fn on_bye_answered(&mut self, id: SessionId) {
-        if let Some(State::Ending { cause }) = self.sessions.get(&id).map(|session| &session.state)
+        if let Some(session) = self.sessions.get_mut(&id)
+            && let State::Ending { answered, .. } = &mut session.state
         {
-            let cause = *cause;
+            *answered = true;
+            self.end_if_done(id);
+        }
+    }
+
+    /// The end, once neither our BYE nor a re-INVITE of ours is under way.
+    fn end_if_done(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else {
+            return;
+        };
+        let State::Ending {
+            cause,
+            answered: true,
+        } = session.state
+        else {
+            return;
+        };
+        let waits = session
+            .change
+            .as_ref()
+            .is_some_and(|change| change.kind == Kind::ReInvite && change.waits.is_none())
+            || session.ack.as_ref().is_some_and(|ack| ack.sent.is_none());
+        if !waits {
             self.ended(id, cause);
         }
     }
@@ -468,7 +498,10 @@ impl Dialogs {
         if !matches!(session.state, State::Up) {
             return;
         }
-        session.state = State::Ending { cause };
+        session.state = State::Ending {
+            cause,
+            answered: false,
+        };
         if let Some(timer) = session.timer.take() {
             self.deadlines.cancel(timer.deadline);
         }

@@ -29,8 +29,8 @@ pub(crate) enum State {
     },
     /// It is up.
     Up,
-    /// Our BYE is on its way.
-    Ending { cause: EndCause },
+    /// Our BYE is on its way, or answered while a re-INVITE of ours is not: its 2xx would still get an ACK (RFC 5407 section 3.2.3).
+    Ending { cause: EndCause, answered: bool },
 }
 
 #[derive(Debug)]

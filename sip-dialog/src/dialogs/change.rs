@@ -123,10 +123,11 @@ impl Dialogs {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
+        let ending = matches!(session.state, State::Ending { .. });
         let Some(change) = &mut session.change else {
             return;
         };
-        if status == StatusCode::REQUEST_PENDING && change.rounds < ROUNDS {
+        if status == StatusCode::REQUEST_PENDING && change.rounds < ROUNDS && !ending {
             // Section 14.1: who made the Call-ID waits 2.1 to 4 seconds, the other side up to 2, in units of 10 ms.
             change.rounds += 1;
             let units = if session.caller {
@@ -140,6 +141,7 @@ impl Dialogs {
         }
         if status == StatusCode::SESSION_INTERVAL_TOO_SMALL
             && change.rounds < ROUNDS
+            && !ending
             && let Ok(Some(least)) = response.headers().typed::<MinSe<'_>>()
         {
             change.rounds += 1;
@@ -149,7 +151,6 @@ impl Dialogs {
         }
         let (kind, refresh) = (change.kind, change.refresh);
         session.change = None;
-        let ending = matches!(session.state, State::Ending { .. });
         if !status.is_success() {
             if !refresh && !ending {
                 self.refused(id, kind, RejectCause::Response(response));
@@ -157,6 +158,7 @@ impl Dialogs {
             if is_loss(status) {
                 self.bye(id, EndCause::Lost);
             }
+            self.end_if_done(id);
             return;
         }
         // Section 12.2.1.2: a 2xx to a target refresh moves the target.
@@ -175,6 +177,7 @@ impl Dialogs {
             }
         }
         if ending {
+            self.end_if_done(id);
             return;
         }
         self.agree_as_uac(id, response.headers(), now);
@@ -199,6 +202,7 @@ impl Dialogs {
         if cause == FailureCause::TimedOut {
             self.bye(id, EndCause::Lost);
         }
+        self.end_if_done(id);
     }
 
     fn refused(&mut self, session: SessionId, kind: Kind, cause: RejectCause) {

@@ -330,6 +330,7 @@ impl Dialogs {
             Some(flow) => {
                 let payload = t.send_ack(ack.request.clone(), flow, now);
                 ack.sent = Some((payload, flow.id));
+                self.end_if_done(id);
             }
             // The remote target cannot be reached: neither can a BYE.
             None => self.ended(id, EndCause::Lost),

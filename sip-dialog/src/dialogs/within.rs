@@ -249,17 +249,15 @@ impl Dialogs {
             self.answer_later(transaction, &request, t, now);
             return;
         }
-        let crossing = session
-            .change
-            .as_ref()
-            .is_some_and(|change| change.waits.is_none() && change.kind == Kind::ReInvite)
-            || session.held.is_some();
+        let crossing = session.change.as_ref().is_some_and(|change| {
+            change.waits.is_none() && (change.kind == Kind::ReInvite || change.body.is_some())
+        }) || session.held.is_some();
         let unanswered = session
             .unacknowledged
             .as_ref()
             .is_some_and(|unacknowledged| unacknowledged.offered);
         if crossing || unanswered {
-            // Section 14.2: our own INVITE is not finished. The same when the ACK with the answer to our offer is missing (RFC 5407
+            // Section 14.2: our own INVITE, or offer in an UPDATE, is not finished. The same when the ACK with the answer to our offer is missing (RFC 5407
             // section 3.1.5).
             let response = self
                 .answer(&request, StatusCode::REQUEST_PENDING, "")

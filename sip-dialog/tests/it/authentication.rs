@@ -7,7 +7,7 @@ use sip_dialog::{
 };
 use sip_message::header::{Authorization, NameAddr};
 use sip_message::{HeaderName, Method, Request, Response, StatusCode, Uri};
-use sip_testkit::{Call, RecordingTransactions, seed_of};
+use sip_testkit::{Call, Clock, RecordingTransactions, seed_of};
 use sip_transaction::{ClientTransactionId, Event as TransactionEvent};
 use sip_transport::{Flow, FlowId, SelectError, TransportKind};
 
@@ -21,6 +21,7 @@ struct Agent {
 
 /// What the agent did last.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one value at a time, in a test")]
 enum Did {
     Sent(ClientTransactionId, Box<Request>),
     Told(Event),
@@ -31,7 +32,7 @@ impl Agent {
         Self {
             dialogs: Dialogs::new(DialogConfig::default(), seed_of(1, "dialogs")),
             layer: RecordingTransactions::default(),
-            now: Instant::now(),
+            now: Clock::new().now(),
             password: "secret",
             flows: 1,
         }

@@ -1,212 +1,17 @@
 //! Rules of dialogs that need no second telephone, over the recording double.
 
-use std::time::Instant;
+use sip_dialog::{Body, EndCause, Event};
+use sip_message::{HeaderName, Method};
+use sip_testkit::Call;
+use sip_transaction::{Event as TransactionEvent, ServerTransactionId};
 
-use bytes::Bytes;
-use sip_dialog::{Body, DialogConfig, Dialogs, EndCause, Event, InviteRequest, Output, SessionId};
-use sip_message::{HeaderName, Message, Method, ParserConfig, Request, Response, StatusCode, Uri};
-use sip_testkit::{Call, RecordingTransactions, seed_of};
-use sip_transaction::{ClientTransactionId, Event as TransactionEvent, ServerTransactionId};
-use sip_transport::{Flow, FlowId, TransportKind};
-
-struct Agent {
-    dialogs: Dialogs,
-    layer: RecordingTransactions,
-    now: Instant,
-    next: u32,
-    events: Vec<Event>,
-}
-
-fn flow() -> Flow {
-    Flow::new(
-        FlowId::from_parts(0, 0),
-        TransportKind::Udp,
-        "192.0.2.1:5060".parse().unwrap(),
-        "192.0.2.9:5060".parse().unwrap(),
-    )
-}
-
-impl Agent {
-    fn new() -> Self {
-        let dialogs = Dialogs::new(DialogConfig::default(), seed_of(1, "dialogs"));
-        Self {
-            dialogs,
-            layer: RecordingTransactions::default(),
-            now: Instant::now(),
-            next: 100,
-            events: Vec::new(),
-        }
-    }
-
-    /// Lets everything take effect; returns what was handed to the transaction layer.
-    fn run(&mut self) -> Vec<Call> {
-        while let Some(output) = self.dialogs.poll_output() {
-            match output {
-                Output::SelectFlow { token, .. } => {
-                    self.dialogs
-                        .flow_selected(token, Ok(vec![flow()]), &mut self.layer, self.now)
-                }
-                Output::Authenticate { token, .. } => {
-                    self.dialogs
-                        .credentials(token, None, &mut self.layer, self.now)
-                }
-                Output::Event(event) => self.events.push(event),
-            }
-        }
-        self.layer.take()
-    }
-
-    fn input(&mut self, event: TransactionEvent) -> Option<TransactionEvent> {
-        self.dialogs.handle_input(event, &mut self.layer, self.now)
-    }
-
-    fn request(
-        &mut self,
-        method: &str,
-        number: u32,
-        to_tag: &str,
-        fields: &str,
-    ) -> (ServerTransactionId, Option<TransactionEvent>) {
-        self.next += 1;
-        let id = ServerTransactionId::from_parts(self.next, 0);
-        let request = request(method, number, to_tag, fields);
-        let back = self.input(TransactionEvent::Request {
-            id,
-            request,
-            flow: flow(),
-            merged: false,
-        });
-        (id, back)
-    }
-
-    /// Takes a call: returns its session and the tag of the 2xx.
-    fn answered(&mut self, fields: &str) -> (SessionId, String) {
-        self.request("INVITE", 5, "", fields);
-        self.run();
-        let Some(Event::Incoming { session, .. }) = self.events.pop() else {
-            panic!("{:?}", self.events)
-        };
-        self.dialogs
-            .accept(
-                session,
-                Some(Body::sdp("answer")),
-                &mut self.layer,
-                self.now,
-            )
-            .unwrap();
-        let calls = self.run();
-        let Some(Call::Respond { response, .. }) = calls.last() else {
-            panic!("{calls:?}")
-        };
-        assert_eq!(response.status(), StatusCode::OK);
-        let tag = response.headers().to_tag().unwrap().to_owned();
-        let ack = request("ACK", 5, &tag, "");
-        assert!(
-            self.input(TransactionEvent::Ack {
-                invite: None,
-                request: ack,
-                flow: flow()
-            })
-            .is_none()
-        );
-        self.run();
-        (session, tag)
-    }
-
-    /// Calls, and has it answered by `response_fields`.
-    fn calling(
-        &mut self,
-        response_fields: &str,
-    ) -> (SessionId, ClientTransactionId, Box<Request>, Vec<Call>) {
-        let uri = |text: &str| Uri::parse(text).unwrap();
-        let mut invite = InviteRequest::new(
-            uri("sip:bob@example.com"),
-            uri("sip:alice@example.com"),
-            uri("sip:bob@example.com"),
-            uri("sip:alice@192.0.2.1"),
-        );
-        invite.body = Some(Body::sdp("offer"));
-        let session = self.dialogs.invite(invite, &mut self.layer, self.now);
-        let Some(Call::Request { id, request, .. }) = self.run().pop() else {
-            panic!("no INVITE")
-        };
-        let response = success(&request, "b1", response_fields);
-        self.input(TransactionEvent::Response {
-            id,
-            response,
-            flow: flow(),
-        });
-        let calls = self.run();
-        (session, id, Box::new(request), calls)
-    }
-}
-
-fn request(method: &str, number: u32, to_tag: &str, fields: &str) -> Request {
-    let tag = if to_tag.is_empty() {
-        String::new()
-    } else {
-        format!(";tag={to_tag}")
-    };
-    let text = format!(
-        "{method} sip:alice@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK{number}{method}\r\nMax-Forwards: 70\r\n\
-         From: <sip:bob@example.com>;tag=peer\r\nTo: <sip:alice@example.com>{tag}\r\nCall-ID: one\r\nCSeq: {number} {method}\r\n\
-         Contact: <sip:bob@192.0.2.9>\r\n{fields}Content-Length: 0\r\n\r\n"
-    );
-    match Message::parse(Bytes::from(text), &ParserConfig::default()).unwrap() {
-        Message::Request(request) => request,
-        Message::Response(_) => panic!("a request"),
-    }
-}
-
-fn success(invite: &Request, tag: &str, fields: &str) -> Response {
-    let mut invite = invite.clone();
-    invite
-        .headers_mut()
-        .push_front(HeaderName::Via, "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1");
-    let text = Response::to(&invite, StatusCode::OK)
-        .to_tag(tag)
-        .build()
-        .unwrap()
-        .to_bytes();
-    let text = String::from_utf8(text.to_vec()).unwrap().replacen(
-        "\r\nVia",
-        &format!("\r\n{fields}Via"),
-        1,
-    );
-    match Message::parse(Bytes::from(text), &ParserConfig::default()).unwrap() {
-        Message::Response(response) => response,
-        Message::Request(_) => panic!("a response"),
-    }
-}
-
-fn statuses(calls: &[Call]) -> Vec<u16> {
-    let status = |call: &Call| {
-        if let Call::Respond { response, .. } = call {
-            Some(response.status().as_u16())
-        } else {
-            None
-        }
-    };
-    calls.iter().filter_map(status).collect()
-}
-
-fn requests(calls: &[Call]) -> Vec<(&Request, &'static str)> {
-    let mut sent = Vec::new();
-    for call in calls {
-        match call {
-            Call::Request { request, .. } => sent.push((request, "request")),
-            Call::Ack { ack, .. } => sent.push((ack, "ack")),
-            _ => {}
-        }
-    }
-    sent
-}
+use crate::agent::{Agent, flow, methods, request, requests, statuses};
 
 #[test]
 fn rfc3261_12_1_2_a_uac_takes_the_route_set_in_reverse() {
     let mut agent = Agent::new();
     let fields = "Contact: <sip:bob@192.0.2.7>\r\nRecord-Route: <sip:p2.example.com;lr>, <sip:p1.example.com;lr>\r\n";
-    let (session, _, _, calls) = agent.calling(fields);
+    let (session, _, calls) = agent.calling(fields);
     let sent = requests(&calls);
     let (ack, _) = sent[0];
     assert_eq!(
@@ -232,7 +37,7 @@ fn rfc3261_12_1_2_a_uac_takes_the_route_set_in_reverse() {
 fn rfc3261_12_2_1_1_a_strict_router_gets_its_own_uri() {
     let mut agent = Agent::new();
     let fields = "Contact: <sip:bob@192.0.2.7>\r\nRecord-Route: <sip:last.example.com;lr>, <sip:strict.example.com>\r\n";
-    let (_, _, _, calls) = agent.calling(fields);
+    let (_, _, calls) = agent.calling(fields);
     let (ack, _) = requests(&calls)[0];
     assert_eq!(ack.uri_str(), "sip:strict.example.com");
     let routes: Vec<&str> = ack.headers().values(HeaderName::Route).collect();
@@ -242,14 +47,9 @@ fn rfc3261_12_2_1_1_a_strict_router_gets_its_own_uri() {
 #[test]
 fn rfc3261_13_2_2_4_a_2xx_of_another_branch_gets_ack_and_bye() {
     let mut agent = Agent::new();
-    let (_, id, invite, _) = agent.calling("Contact: <sip:bob@192.0.2.7>\r\n");
-    let other = success(&invite, "b2", "Contact: <sip:bob@192.0.2.8>\r\n");
-    agent.input(TransactionEvent::Response {
-        id,
-        response: other,
-        flow: flow(),
-    });
-    let calls = agent.run();
+    let (_, invite, _) = agent.calling("Contact: <sip:bob@192.0.2.7>\r\n");
+    let other = "Contact: <sip:bob@192.0.2.8>\r\n";
+    let calls = agent.reply(&invite, 200, "b2", other, "");
     let sent: Vec<(String, String)> = requests(&calls)
         .iter()
         .map(|(request, _)| (request.method().to_string(), request.uri_str().to_owned()))
@@ -257,6 +57,9 @@ fn rfc3261_13_2_2_4_a_2xx_of_another_branch_gets_ack_and_bye() {
     let to = |method: &str| (method.to_owned(), "sip:bob@192.0.2.8".to_owned());
     assert_eq!(sent, [to("ACK"), to("BYE")]);
     assert_eq!(agent.dialogs.session_count(), 1);
+    // Its retransmission gets another ACK, and no second BYE.
+    let calls = agent.reply(&invite, 200, "b2", other, "");
+    assert_eq!(methods(&calls), ["ACK"]);
 }
 
 #[test]

@@ -5,17 +5,14 @@
     clippy::wildcard_enum_match_arm,
     reason = "events that a test does not expect make it fail"
 )]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "a test's time has to begin somewhere"
-)]
-#![allow(
-    clippy::large_enum_variant,
-    reason = "a test keeps one of them at a time"
-)]
 
+mod agent;
 mod authentication;
 mod calls;
+mod changes;
 mod dialogs;
 mod digest;
 mod phone;
+mod races;
+mod reliable;
+mod timers;

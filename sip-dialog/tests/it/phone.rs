@@ -37,6 +37,17 @@ pub(crate) struct Phone {
 
 impl Phone {
     pub(crate) fn new(addr: &str, manner: Manner, seed: u64) -> Self {
+        Self::with(addr, manner, seed, |_| {})
+    }
+
+    pub(crate) fn with(
+        addr: &str,
+        manner: Manner,
+        seed: u64,
+        configure: impl FnOnce(&mut DialogConfig),
+    ) -> Self {
+        let mut config = DialogConfig::default();
+        configure(&mut config);
         let addr: SocketAddr = addr.parse().unwrap();
         Self {
             addr,
@@ -44,10 +55,7 @@ impl Phone {
                 TransactionConfig::default(),
                 seed_of(seed, addr.to_string().as_str()),
             ),
-            dialogs: Dialogs::new(
-                DialogConfig::default(),
-                seed_of(seed, &format!("dialogs {addr}")),
-            ),
+            dialogs: Dialogs::new(config, seed_of(seed, &format!("dialogs {addr}"))),
             flows: Vec::new(),
             packets: VecDeque::new(),
             manner,
