@@ -10,7 +10,7 @@ pub(crate) struct Options {
     #[arg(long)]
     no_interop: bool,
     /// How long each fuzz target runs, in seconds
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 5)]
     fuzz_seconds: u32,
 }
 
