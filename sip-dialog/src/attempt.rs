@@ -30,6 +30,10 @@ pub(crate) enum Owner {
     Change(crate::SessionId),
     /// A PRACK.
     Prack(crate::SessionId),
+    /// A SUBSCRIBE.
+    Subscribe(crate::SubscriptionId),
+    /// A NOTIFY.
+    Notify(crate::SubscriptionId),
     /// Another request within the dialog.
     Within(crate::SessionId, crate::RequestId),
     /// Nobody waits for it: the BYE of a dialog that was not wanted.
@@ -41,7 +45,11 @@ impl Owner {
     pub(crate) const fn in_dialog_of(self) -> Option<crate::SessionId> {
         match self {
             Self::Bye(id) | Self::Change(id) | Self::Prack(id) | Self::Within(id, _) => Some(id),
-            Self::Request(_) | Self::Invite(_) | Self::Nobody => None,
+            Self::Request(_)
+            | Self::Invite(_)
+            | Self::Subscribe(_)
+            | Self::Notify(_)
+            | Self::Nobody => None,
         }
     }
 }
@@ -139,6 +147,11 @@ impl Attempts {
         };
         self.attempts.insert(id, attempt);
         id
+    }
+
+    /// Whether a request of that owner is on its way.
+    pub(crate) fn has(&self, owner: Owner) -> bool {
+        self.attempts.values().any(|attempt| attempt.owner == owner)
     }
 
     /// Whose request it is, and the number in its CSeq.

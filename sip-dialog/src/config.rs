@@ -52,6 +52,14 @@ pub struct DialogConfig {
     pub session_interval: Option<Duration>,
     /// The shortest interval that is agreed to; RFC 4028 section 5 allows none below its 90 s.
     pub min_session_interval: Duration,
+    /// The event packages that may be subscribed to here (RFC 6665). Without any, a SUBSCRIBE is handed back.
+    pub event_packages: Vec<String>,
+    /// Subscriptions at a time; a SUBSCRIBE beyond is answered 503: 10,000.
+    pub subscriptions: usize,
+    /// The shortest subscription that is granted, unless an hour or nothing is asked for: one minute.
+    pub min_subscription: Duration,
+    /// The longest subscription that is granted: one hour.
+    pub max_subscription: Duration,
 }
 
 impl Default for DialogConfig {
@@ -65,6 +73,10 @@ impl Default for DialogConfig {
             methods: Vec::new(),
             session_interval: None,
             min_session_interval: Duration::from_secs(90),
+            event_packages: Vec::new(),
+            subscriptions: 10_000,
+            min_subscription: Duration::from_secs(60),
+            max_subscription: Duration::from_secs(3600),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! [`Dialogs`]: the machine.
 
 mod change;
+mod notifier;
 mod reliable;
+mod subscriber;
 mod timer;
 mod uac;
 mod uas;
@@ -20,8 +22,10 @@ use sip_transport::{DeadlineQueue, Flow, KeyedHash, Rng, Seed, SelectError};
 use crate::attempt::{Attempts, Owner, Progress};
 use crate::authentication::{AccountKey, Credential};
 use crate::config::{DialogConfig, OutgoingRequest, RequestId, SessionId};
+use crate::dialog::Dialog;
 use crate::io::{Body, EndCause, Event, FailureCause, Output, RejectCause, Token};
 use crate::session::{Held, Kind, Session, State};
+use crate::subscription::{Subscription, SubscriptionId};
 
 /// Which deadline.
 #[derive(Debug)]
@@ -34,6 +38,12 @@ enum Deadline {
     Glare(SessionId),
     /// A session is to be refreshed, or has expired (RFC 4028).
     Timer(SessionId),
+    /// A NOTIFY has not come (RFC 6665, Timer N).
+    Notify(SubscriptionId),
+    /// A subscription of ours is to be refreshed.
+    Resubscribe(SubscriptionId),
+    /// A subscription has expired.
+    Subscription(SubscriptionId),
     /// No 2xx can come any more to an INVITE of ours that was given up.
     Forget(Box<(String, String)>),
 }
@@ -64,6 +74,12 @@ pub struct Dialogs {
     by_server_transaction: HashMap<ServerTransactionId, SessionId>,
     /// Keyed like `by_call`, and of at most `sessions` entries. Never iterated.
     lingering: HashMap<(String, String), Lingering, KeyedHash>,
+    /// Keyed by numbers that we mint.
+    subscriptions: HashMap<SubscriptionId, Subscription>,
+    /// Keyed like `by_call`. Never iterated.
+    by_subscription: HashMap<(String, String), SubscriptionId, KeyedHash>,
+    /// Requests of sessions that have ended under them: they are answered 487 before the call returns.
+    orphans: Vec<(ServerTransactionId, Box<Request>)>,
     /// The value of Allow, and the option tags of Supported.
     allow: String,
     supported: Vec<String>,
@@ -87,6 +103,9 @@ impl Dialogs {
             by_call: HashMap::with_hasher(seed.hasher()),
             by_server_transaction: HashMap::new(),
             lingering: HashMap::with_hasher(seed.hasher()),
+            subscriptions: HashMap::new(),
+            orphans: Vec::new(),
+            by_subscription: HashMap::with_hasher(seed.hasher()),
             deadlines: DeadlineQueue::new(),
             outputs: VecDeque::new(),
             last_now: None,
@@ -116,6 +135,11 @@ impl Dialogs {
     /// The session's last event follows.
     pub fn end(&mut self, id: SessionId, t: &mut dyn TransactionLayer, now: Instant) {
         self.last_now = Some(now);
+        self.end_session(id, t, now);
+        self.answer_orphans(t, now);
+    }
+
+    fn end_session(&mut self, id: SessionId, t: &mut dyn TransactionLayer, now: Instant) {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
@@ -157,10 +181,6 @@ impl Dialogs {
     }
 
     /// A transaction event arrived; those that are not ours come back.
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "what is not ours goes back, whatever it is"
-    )]
     pub fn handle_input(
         &mut self,
         event: TransactionEvent,
@@ -168,6 +188,21 @@ impl Dialogs {
         now: Instant,
     ) -> Option<TransactionEvent> {
         self.last_now = Some(now);
+        let back = self.on_event(event, t, now);
+        self.answer_orphans(t, now);
+        back
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "what is not ours goes back, whatever it is"
+    )]
+    fn on_event(
+        &mut self,
+        event: TransactionEvent,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> Option<TransactionEvent> {
         match event {
             TransactionEvent::Response { id, response, .. } if self.attempts.owns(id) => {
                 let progress = self
@@ -240,6 +275,7 @@ impl Dialogs {
             }
             Token::Ack(session, number) => self.send_ack(session, number, result, t, now),
         }
+        self.answer_orphans(t, now);
     }
 
     /// The answer to [`Output::Authenticate`].
@@ -254,25 +290,21 @@ impl Dialogs {
         let Token::Attempt(number) = token else {
             return;
         };
-        let session = self
-            .attempts
-            .of(number)
-            .and_then(|(owner, _)| owner.in_dialog_of());
-        let next = session
-            .and_then(|id| self.sessions.get_mut(&id)?.current())
+        let owner = self.attempts.of(number).map(|(owner, _)| owner);
+        let next = owner
+            .and_then(|owner| self.dialog_of(owner))
             .map(|dialog| dialog.local_cseq.saturating_add(1));
         let progress =
             self.attempts
                 .credentials(number, credential, next, t, now, &mut self.outputs);
         if let Some((owner, number)) = self.attempts.of(number)
-            && let Some(dialog) = owner
-                .in_dialog_of()
-                .and_then(|id| self.sessions.get_mut(&id)?.current())
+            && let Some(dialog) = self.dialog_of(owner)
         {
             // The repeated request has used a number of the dialog.
             dialog.local_cseq = dialog.local_cseq.max(number);
         }
         self.progress(progress, t, now);
+        self.answer_orphans(t, now);
     }
 
     /// Time passed.
@@ -284,11 +316,15 @@ impl Dialogs {
                 Deadline::Provisional(session) => self.on_provisional_due(session, due, t, now),
                 Deadline::Glare(session) => self.on_glare_over(session),
                 Deadline::Timer(session) => self.on_session_timer(session),
+                Deadline::Notify(subscription) => self.on_notify_missing(subscription),
+                Deadline::Resubscribe(subscription) => self.resubscribe(subscription, now),
+                Deadline::Subscription(subscription) => self.on_subscription_due(subscription),
                 Deadline::Forget(key) => {
                     self.lingering.remove(&*key);
                 }
             }
         }
+        self.answer_orphans(t, now);
     }
 
     /// The next output; drain it after every call that takes `&mut self`.
@@ -312,10 +348,32 @@ impl Dialogs {
         self.sessions.len()
     }
 
+    /// How many subscriptions there are, of both roles.
+    #[must_use]
+    pub fn subscription_count(&self) -> usize {
+        self.subscriptions.len()
+    }
+
     /// How many requests are on their way.
     #[must_use]
     pub fn request_count(&self) -> usize {
         self.attempts.len()
+    }
+
+    /// The dialog in which the request of an owner is sent.
+    fn dialog_of(&mut self, owner: Owner) -> Option<&mut Dialog> {
+        match owner {
+            Owner::Subscribe(id) | Owner::Notify(id) => {
+                self.subscriptions.get_mut(&id)?.dialog.as_mut()
+            }
+            Owner::Request(_)
+            | Owner::Invite(_)
+            | Owner::Bye(_)
+            | Owner::Change(_)
+            | Owner::Prack(_)
+            | Owner::Within(..)
+            | Owner::Nobody => self.sessions.get_mut(&owner.in_dialog_of()?)?.current(),
+        }
     }
 
     const fn mint(&mut self) -> u64 {
@@ -386,6 +444,16 @@ impl Dialogs {
                     self.bye(id, EndCause::Lost);
                 }
             }
+            Some(Progress::Response(Owner::Subscribe(id), request, response)) => {
+                self.on_subscribe_response(id, request, response, now);
+            }
+            Some(Progress::Failed(Owner::Subscribe(id), cause)) => {
+                self.on_subscribe_failed(id, cause);
+            }
+            Some(Progress::Response(Owner::Notify(id), _, response)) => {
+                self.on_notify_answered(id, response.status());
+            }
+            Some(Progress::Failed(Owner::Notify(id), cause)) => self.on_notify_failed(id, cause),
             // RFC 3262 section 4 leaves a refused PRACK without consequence: the final response decides.
             Some(
                 Progress::Response(Owner::Prack(_) | Owner::Nobody, ..)
@@ -433,6 +501,7 @@ impl Dialogs {
 
     /// Takes a session out of everything that knows it.
     fn remove(&mut self, id: SessionId) -> Option<Session> {
+        self.orphan(id);
         let session = self.sessions.remove(&id)?;
         self.by_call
             .remove(&(session.call_id.clone(), session.local_tag.clone()));
@@ -446,7 +515,6 @@ impl Dialogs {
                 .unacknowledged
                 .as_ref()
                 .map(|waits| waits.transaction),
-            session.reinvite.as_ref().map(|(id, _)| *id),
         ];
         for transaction in transactions.into_iter().flatten() {
             self.by_server_transaction.remove(&transaction);
@@ -464,6 +532,27 @@ impl Dialogs {
             self.deadlines.cancel(deadline);
         }
         Some(session)
+    }
+
+    /// Section 15.1.2: what the peer still waits for in a session that ends is answered 487.
+    fn orphan(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        if let Some(reinvite) = session.reinvite.take() {
+            self.by_server_transaction.remove(&reinvite.0);
+            self.orphans.push(reinvite);
+        }
+        self.orphans.extend(session.update.take());
+    }
+
+    fn answer_orphans(&mut self, t: &mut dyn TransactionLayer, now: Instant) {
+        for (transaction, request) in std::mem::take(&mut self.orphans) {
+            let response = self
+                .answer(&request, StatusCode::REQUEST_TERMINATED, "")
+                .build();
+            self.respond(transaction, response, t, now);
+        }
     }
 
     /// Takes out a session whose INVITE came to nothing. A 2xx of another branch, or one that crossed our CANCEL, may still come for as
@@ -505,6 +594,7 @@ impl Dialogs {
         if let Some(timer) = session.timer.take() {
             self.deadlines.cancel(timer.deadline);
         }
+        self.orphan(id);
         if self
             .send_within(id, Method::Bye, Owner::Bye(id), |builder| builder)
             .is_none()

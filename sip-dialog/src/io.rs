@@ -7,7 +7,9 @@ use sip_message::{Request, Response, StatusCode, Uri};
 use sip_transaction::ServerTransactionId;
 use sip_transport::{Flow, SelectError};
 
-use crate::{AccountKey, RequestId, SessionId};
+use crate::{
+    AccountKey, RequestId, SessionId, SubscriptionEnd, SubscriptionId, SubscriptionStatus,
+};
 
 /// Names a question; its answer has the same token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -211,6 +213,32 @@ pub enum Event {
         /// The request.
         request: Request,
     },
+    /// Someone subscribes; answered at once, without asking a person (RFC 6665 section 4.2.1.1), by
+    /// [`Dialogs::grant`](crate::Dialogs::grant) or [`Dialogs::refuse`](crate::Dialogs::refuse).
+    Subscribing {
+        /// The new subscription.
+        subscription: SubscriptionId,
+        /// The SUBSCRIBE.
+        request: Request,
+        /// How it arrived.
+        flow: Flow,
+    },
+    /// A NOTIFY of a subscription of ours; it is answered already.
+    Notified {
+        /// Which subscription.
+        subscription: SubscriptionId,
+        /// Where it stands.
+        status: SubscriptionStatus,
+        /// The state of what was subscribed to.
+        body: Option<Body>,
+    },
+    /// A subscription is over, ours or one to us.
+    SubscriptionEnded {
+        /// Which subscription.
+        subscription: SubscriptionId,
+        /// Why.
+        cause: SubscriptionEnd,
+    },
     /// The session is over.
     Ended {
         /// Which session.
@@ -225,7 +253,11 @@ impl Event {
     #[must_use]
     pub const fn session(&self) -> Option<SessionId> {
         match self {
-            Self::Responded { .. } | Self::Failed { .. } => None,
+            Self::Responded { .. }
+            | Self::Failed { .. }
+            | Self::Subscribing { .. }
+            | Self::Notified { .. }
+            | Self::SubscriptionEnded { .. } => None,
             Self::Incoming { session, .. }
             | Self::Progress { session, .. }
             | Self::Accepted { session, .. }

@@ -9,8 +9,10 @@ mod dialogs;
 pub mod digest;
 mod io;
 mod session;
+mod subscription;
 
 pub use authentication::{AccountKey, Credential};
 pub use config::{DialogConfig, Gone, InviteRequest, OutgoingRequest, RequestId, SessionId};
 pub use dialogs::Dialogs;
 pub use io::{Body, EndCause, Event, FailureCause, Output, RejectCause, Token};
+pub use subscription::{SubscribeRequest, SubscriptionEnd, SubscriptionId, SubscriptionStatus};

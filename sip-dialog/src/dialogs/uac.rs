@@ -450,7 +450,7 @@ impl Dialogs {
 }
 
 /// Where a request goes: its first route, or its target.
-fn next_hop(request: &Request) -> Option<Uri> {
+pub(super) fn next_hop(request: &Request) -> Option<Uri> {
     match request.headers().values(HeaderName::Route).next() {
         Some(route) => Some(NameAddr::parse(route).ok()?.uri().to_uri()),
         None => Some(request.uri().ok()?.to_uri()),

@@ -79,6 +79,7 @@ impl Dialogs {
             .and_then(|session| session.replaces.take());
         if let Some(replaced) = replaced {
             self.replace(replaced, t, now);
+            self.answer_orphans(t, now);
         }
         Ok(())
     }
@@ -372,25 +373,39 @@ impl Dialogs {
         now: Instant,
     ) -> Option<TransactionEvent> {
         if let Some(local_tag) = request.headers().to_tag() {
-            return match self.session_of(request.headers().call_id(), Some(local_tag)) {
-                Some(session) if self.is_in_dialog(session, &request) => {
-                    self.within(session, id, request, t, now);
-                    None
-                }
-                // Section 12.2.2: 481; another part of the stack may know the dialog.
-                _ => Some(TransactionEvent::Request {
-                    id,
-                    request,
-                    flow,
-                    merged,
-                }),
+            if let Some(session) = self.session_of(request.headers().call_id(), Some(local_tag))
+                && self.is_in_dialog(session, &request)
+            {
+                self.within(session, id, request, t, now);
+                return None;
+            }
+            let request = match request.method() {
+                Method::Notify => self.on_notify(id, request, t, now)?,
+                Method::Subscribe => self.on_resubscribe(id, request, t, now)?,
+                _ => request,
             };
+            // Section 12.2.2: 481; another part of the stack may know the dialog.
+            return Some(TransactionEvent::Request {
+                id,
+                request,
+                flow,
+                merged,
+            });
         }
         match request.method() {
             Method::Invite => self.on_invite(id, request, flow, merged, t, now),
             Method::Options => {
                 let tag = self.rng.token(12);
                 self.on_options(id, &request, &tag, t, now);
+            }
+            Method::Subscribe => {
+                let (request, flow) = self.on_subscribe(id, request, flow, t, now)?;
+                return Some(TransactionEvent::Request {
+                    id,
+                    request,
+                    flow,
+                    merged,
+                });
             }
             _ => {
                 return Some(TransactionEvent::Request {
@@ -525,7 +540,7 @@ impl Dialogs {
 }
 
 /// Our Contact in a call that arrived over `flow`: the user that was called, at the address where it arrived (section 12.1.1).
-fn contact(request: &Request, flow: &Flow) -> sip_message::Uri {
+pub(super) fn contact(request: &Request, flow: &Flow) -> sip_message::Uri {
     let user = request
         .uri()
         .ok()

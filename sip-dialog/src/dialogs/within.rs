@@ -201,16 +201,18 @@ impl Dialogs {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
-        // Section 15.1.2: requests that still wait are answered 487.
-        let mut pending = Vec::new();
-        let mut tag = String::new();
         match &session.state {
             State::Ringing {
                 transaction,
                 request,
             } => {
-                pending.push((*transaction, request.clone()));
-                tag.clone_from(&session.local_tag);
+                // Section 15.1.2: requests that still wait are answered 487.
+                let (transaction, request) = (*transaction, request.clone());
+                let tag = session.local_tag.clone();
+                let response = self
+                    .answer(&request, StatusCode::REQUEST_TERMINATED, &tag)
+                    .build();
+                self.respond(transaction, response, t, now);
             }
             State::Calling { .. } => {
                 // Section 15: a callee cancels nothing by BYE; its branch is gone, and the INVITE goes on.
@@ -221,14 +223,6 @@ impl Dialogs {
                 return;
             }
             State::Up | State::Ending { .. } => {}
-        }
-        pending.extend(session.reinvite.clone());
-        pending.extend(session.update.clone());
-        for (transaction, request) in pending {
-            let response = self
-                .answer(&request, StatusCode::REQUEST_TERMINATED, &tag)
-                .build();
-            self.respond(transaction, response, t, now);
         }
         self.ended(id, EndCause::Remote);
     }

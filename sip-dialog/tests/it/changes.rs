@@ -391,6 +391,22 @@ fn rfc3261_8_2_1_methods_are_405_unless_the_application_wants_them() {
     assert_eq!(statuses(&agent.run()), [420]);
 }
 
+/// The fuzzer found it: an UPDATE that the application had not answered when the session ended was never answered.
+#[test]
+fn rfc3261_15_1_2_what_waits_is_answered_when_we_end_the_session() {
+    let mut agent = Agent::with(|config| config.methods = vec![Method::Update]);
+    let (session, tag) = agent.answered("");
+    agent.offer("UPDATE", 6, &tag, "");
+    agent.offer("INVITE", 7, &tag, "");
+    agent.run();
+    agent.dialogs.end(session, &mut agent.layer, agent.now);
+    let calls = agent.run();
+    assert_eq!(
+        (statuses(&calls), methods(&calls)),
+        (vec![487, 487], vec!["BYE"])
+    );
+}
+
 #[test]
 fn rfc3261_15_1_2_a_caller_may_end_an_early_dialog_by_bye() {
     let mut agent = Agent::new();

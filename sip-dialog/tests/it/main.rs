@@ -15,4 +15,5 @@ mod digest;
 mod phone;
 mod races;
 mod reliable;
+mod subscriptions;
 mod timers;

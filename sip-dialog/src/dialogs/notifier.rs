@@ -1,0 +1,486 @@
+//! The notifier (RFC 6665 section 4.2), and what ends subscriptions of both roles.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use sip_message::header::{Event as EventHeader, Expires};
+use sip_message::{HeaderName, Method, Request, StatusCode};
+use sip_transaction::{ServerTransactionId, TransactionLayer};
+use sip_transport::Flow;
+
+use super::subscriber::{ends_usage, same_event};
+use super::{Deadline, Dialogs, agent, with_body};
+use crate::attempt::Owner;
+use crate::authentication::AccountKey;
+use crate::config::Gone;
+use crate::dialog::Dialog;
+use crate::io::{Body, Event, FailureCause};
+use crate::subscription::{
+    Notifier, Over, Role, Subscription, SubscriptionEnd, SubscriptionId, SubscriptionStatus,
+};
+
+/// Seconds when a SUBSCRIBE names none (RFC 3856 and others).
+const USUAL: u32 = 3600;
+
+/// Notifications that wait for the answer to the one before; beyond, the oldest gives way, as its state is history.
+const QUEUED: usize = 16;
+
+impl Dialogs {
+    /// Grants an [`Event::Subscribing`]: 200, and the first NOTIFY with the state as it is (RFC 6665 section 4.2.1.2). With
+    /// [`SubscriptionStatus::Terminated`] the subscriber gets the state once.
+    ///
+    /// # Errors
+    /// [`Gone`] when it was answered, or is over.
+    pub fn grant(
+        &mut self,
+        id: SubscriptionId,
+        status: SubscriptionStatus,
+        body: Option<Body>,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> Result<(), Gone> {
+        self.last_now = Some(now);
+        let subscription = self.subscriptions.get_mut(&id).ok_or(Gone)?;
+        let Role::Notifier(notifier) = &mut subscription.role else {
+            return Err(Gone);
+        };
+        let (transaction, request) = notifier.asked.take().ok_or(Gone)?;
+        self.grant_time(id, transaction, &request, t, now)?;
+        let polled = self
+            .subscriptions
+            .get(&id)
+            .is_some_and(|subscription| subscription.expires.is_none());
+        if polled {
+            // Section 4.4.3: no time was asked for, only the state.
+            self.push_notify(id, SubscriptionStatus::Terminated, body, "timeout");
+            self.mark_over(id, Over::Remote);
+            return Ok(());
+        }
+        self.notify(id, status, body, t, now)
+    }
+
+    /// Refuses an [`Event::Subscribing`].
+    ///
+    /// # Errors
+    /// [`Gone`] when it was answered, or is over.
+    pub fn refuse(
+        &mut self,
+        id: SubscriptionId,
+        status: StatusCode,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> Result<(), Gone> {
+        self.last_now = Some(now);
+        let subscription = self.subscriptions.get_mut(&id).ok_or(Gone)?;
+        let tag = subscription.local_tag.clone();
+        let Role::Notifier(notifier) = &mut subscription.role else {
+            return Err(Gone);
+        };
+        let (transaction, request) = notifier.asked.take().ok_or(Gone)?;
+        let response = self.answer(&request, status, &tag).build();
+        self.respond(transaction, response, t, now);
+        self.subscription_over(id, SubscriptionEnd::Local);
+        Ok(())
+    }
+
+    /// Tells a subscriber the state; [`SubscriptionStatus::Terminated`] ends the subscription. It is told again at each refresh.
+    ///
+    /// # Errors
+    /// [`Gone`] when the subscription is over, or was not granted.
+    pub fn notify(
+        &mut self,
+        id: SubscriptionId,
+        status: SubscriptionStatus,
+        body: Option<Body>,
+        _t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> Result<(), Gone> {
+        self.last_now = Some(now);
+        let subscription = self.subscriptions.get(&id).ok_or(Gone)?;
+        match &subscription.role {
+            Role::Notifier(notifier) if notifier.over.is_none() && notifier.asked.is_none() => {}
+            Role::Notifier(_) | Role::Subscriber(_) => return Err(Gone),
+        }
+        self.push_notify(id, status, body, "noresource");
+        if status == SubscriptionStatus::Terminated {
+            self.mark_over(id, Over::Local);
+        }
+        Ok(())
+    }
+
+    /// A SUBSCRIBE out of a dialog; hands it back when there is no package here.
+    pub(super) fn on_subscribe(
+        &mut self,
+        transaction: ServerTransactionId,
+        request: Request,
+        flow: Flow,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> Option<(Request, Flow)> {
+        if self.config.event_packages.is_empty() {
+            return Some((request, flow));
+        }
+        let tag = self.rng.token(12);
+        let event = request.headers().get(HeaderName::Event).unwrap_or_default();
+        let known = EventHeader::parse(event).is_ok_and(|event| {
+            self.config
+                .event_packages
+                .iter()
+                .any(|package| package == event.package())
+        });
+        let refusal = if !known {
+            let response = self.answer(&request, StatusCode::BAD_EVENT, &tag);
+            let packages = self.config.event_packages.join(", ");
+            Some(response.header(HeaderName::AllowEvents, packages))
+        } else if self.subscriptions.len() >= self.config.subscriptions {
+            let response = self.answer(&request, StatusCode::SERVICE_UNAVAILABLE, &tag);
+            Some(response.header(HeaderName::RetryAfter, "10"))
+        } else if let Some(refusal) = self.unsupported(&request, &tag) {
+            Some(refusal)
+        } else {
+            self.too_brief(&request).map(|least| {
+                self.answer(&request, StatusCode::INTERVAL_TOO_BRIEF, &tag)
+                    .header(HeaderName::MinExpires, least)
+            })
+        };
+        if let Some(response) = refusal {
+            self.respond(transaction, response.build(), t, now);
+            return None;
+        }
+        let contact = super::uas::contact(&request, &flow);
+        let Some(dialog) = Dialog::of_uas(&request, &tag, &contact) else {
+            let response = self
+                .answer(&request, StatusCode::BAD_REQUEST, &tag)
+                .reason("Missing or Invalid Contact")
+                .build();
+            self.respond(transaction, response, t, now);
+            return None;
+        };
+        let id = SubscriptionId(self.mint());
+        let call_id = request.headers().call_id().unwrap_or_default().to_owned();
+        let event = event.to_owned();
+        self.by_subscription
+            .insert((call_id.clone(), tag.clone()), id);
+        self.subscriptions.insert(
+            id,
+            Subscription {
+                role: Role::Notifier(Notifier {
+                    asked: Some((transaction, Box::new(request.clone()))),
+                    last: (SubscriptionStatus::Pending, None),
+                    notifying: false,
+                    queue: VecDeque::new(),
+                    over: None,
+                }),
+                call_id,
+                local_tag: tag,
+                account: AccountKey(0),
+                contact,
+                event,
+                dialog: Some(dialog),
+                expires: None,
+            },
+        );
+        self.tell(Event::Subscribing {
+            subscription: id,
+            request,
+            flow,
+        });
+        None
+    }
+
+    /// A SUBSCRIBE in the dialog of a subscription: a refresh, or the end (section 4.2.1.4). Hands back one that is not.
+    pub(super) fn on_resubscribe(
+        &mut self,
+        transaction: ServerTransactionId,
+        request: Request,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> Option<Request> {
+        let headers = request.headers();
+        let (Some(call_id), Some(tag)) = (headers.call_id(), headers.to_tag()) else {
+            return Some(request);
+        };
+        let key = (call_id.to_owned(), tag.to_owned());
+        let Some(id) = self.by_subscription.get(&key).copied() else {
+            return Some(request);
+        };
+        let Some(subscription) = self.subscriptions.get_mut(&id) else {
+            return Some(request);
+        };
+        let Some(dialog) = &mut subscription.dialog else {
+            return Some(request);
+        };
+        let Role::Notifier(notifier) = &mut subscription.role else {
+            return Some(request);
+        };
+        if dialog.remote_tag != headers.from_tag().unwrap_or_default() {
+            return Some(request);
+        }
+        let number = headers.cseq().map_or(0, |(number, _)| number);
+        let event = headers.get(HeaderName::Event).unwrap_or_default();
+        let in_order = dialog.accept_cseq(number);
+        let live = notifier.over.is_none()
+            && notifier.asked.is_none()
+            && same_event(event, &subscription.event);
+        let last = notifier.last.clone();
+        let refusal = if !in_order {
+            Some(self.answer(&request, StatusCode::SERVER_INTERNAL_ERROR, ""))
+        } else if !live {
+            Some(self.answer(&request, StatusCode::CALL_DOES_NOT_EXIST, ""))
+        } else {
+            self.too_brief(&request).map(|least| {
+                self.answer(&request, StatusCode::INTERVAL_TOO_BRIEF, "")
+                    .header(HeaderName::MinExpires, least)
+            })
+        };
+        if let Some(response) = refusal {
+            self.respond(transaction, response.build(), t, now);
+            return None;
+        }
+        if let Some(dialog) = self
+            .subscriptions
+            .get_mut(&id)
+            .and_then(|subscription| subscription.dialog.as_mut())
+        {
+            dialog.refresh(request.headers());
+        }
+        let _ = self.grant_time(id, transaction, &request, t, now);
+        let (status, body) = last;
+        if self
+            .subscriptions
+            .get(&id)
+            .is_some_and(|subscription| subscription.expires.is_none())
+        {
+            self.push_notify(id, SubscriptionStatus::Terminated, body, "timeout");
+            self.mark_over(id, Over::Remote);
+        } else {
+            self.push_notify(id, status, body, "");
+        }
+        None
+    }
+
+    /// Section 4.2.1.1: an interval that may be refused is not zero, under an hour, and under our least.
+    fn too_brief(&self, request: &Request) -> Option<String> {
+        let seconds = wanted(request);
+        let least = u32::try_from(self.config.min_subscription.as_secs()).unwrap_or(u32::MAX);
+        (seconds > 0 && seconds < 3600 && seconds < least).then(|| least.to_string())
+    }
+
+    /// The 200, and the time until it expires.
+    fn grant_time(
+        &mut self,
+        id: SubscriptionId,
+        transaction: ServerTransactionId,
+        request: &Request,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> Result<(), Gone> {
+        // The interval may be shortened, never lengthened.
+        let most = u32::try_from(self.config.max_subscription.as_secs()).unwrap_or(u32::MAX);
+        let seconds = wanted(request).min(most);
+        let subscription = self.subscriptions.get_mut(&id).ok_or(Gone)?;
+        if let Some((_, timer)) = subscription.expires.take() {
+            self.deadlines.cancel(timer);
+        }
+        if seconds > 0 {
+            let at = now + Duration::from_secs(seconds.into());
+            let timer = self.deadlines.insert(at, Deadline::Subscription(id));
+            subscription.expires = Some((at, timer));
+        }
+        let (tag, contact) = (
+            subscription.local_tag.clone(),
+            format!("<{}>", subscription.contact),
+        );
+        let response = self
+            .answer(request, StatusCode::OK, &tag)
+            .copy(request, HeaderName::RecordRoute)
+            .header(HeaderName::Contact, contact)
+            .header(HeaderName::Expires, seconds.to_string())
+            .build();
+        if self.respond(transaction, response, t, now).is_none() {
+            self.subscription_over(id, SubscriptionEnd::Lost);
+            return Err(Gone);
+        }
+        Ok(())
+    }
+
+    fn push_notify(
+        &mut self,
+        id: SubscriptionId,
+        status: SubscriptionStatus,
+        body: Option<Body>,
+        reason: &'static str,
+    ) {
+        let Some(subscription) = self.subscriptions.get_mut(&id) else {
+            return;
+        };
+        let Role::Notifier(notifier) = &mut subscription.role else {
+            return;
+        };
+        if status != SubscriptionStatus::Terminated {
+            notifier.last = (status, body.clone());
+        }
+        if notifier.queue.len() >= QUEUED {
+            notifier.queue.pop_front();
+        }
+        notifier.queue.push_back((status, body, reason));
+        self.next_notify(id);
+    }
+
+    fn next_notify(&mut self, id: SubscriptionId) {
+        let now = self.last_now;
+        let Some(subscription) = self.subscriptions.get_mut(&id) else {
+            return;
+        };
+        let left = subscription.expires.zip(now).map_or(0, |((at, _), now)| {
+            at.saturating_duration_since(now).as_secs()
+        });
+        let (Role::Notifier(notifier), Some(dialog)) =
+            (&mut subscription.role, &mut subscription.dialog)
+        else {
+            return;
+        };
+        if notifier.notifying {
+            return;
+        }
+        let Some((status, body, reason)) = notifier.queue.pop_front() else {
+            if let Some(over) = notifier.over {
+                let cause = match over {
+                    Over::Local => SubscriptionEnd::Local,
+                    Over::Remote => SubscriptionEnd::Remote,
+                    Over::Expired => SubscriptionEnd::Expired,
+                };
+                self.subscription_over(id, cause);
+            }
+            return;
+        };
+        // Section 4.2.2: the time that is left, or the reason for the end.
+        let state = match status {
+            SubscriptionStatus::Terminated => format!("terminated;reason={reason}"),
+            SubscriptionStatus::Active | SubscriptionStatus::Pending => {
+                format!("{};expires={left}", status.as_str())
+            }
+        };
+        notifier.notifying = true;
+        let builder = dialog
+            .request(Method::Notify, None)
+            .header(HeaderName::Event, &subscription.event)
+            .header(HeaderName::SubscriptionState, state);
+        let next_hop = dialog.next_hop();
+        let account = subscription.account;
+        match with_body(agent(&self.config, builder), body).build_partial() {
+            Ok(request) => {
+                self.attempts.start(
+                    Owner::Notify(id),
+                    request,
+                    next_hop,
+                    account,
+                    &mut self.outputs,
+                );
+            }
+            Err(_) => self.subscription_over(id, SubscriptionEnd::Lost),
+        }
+    }
+
+    fn mark_over(&mut self, id: SubscriptionId, over: Over) {
+        let Some(subscription) = self.subscriptions.get_mut(&id) else {
+            return;
+        };
+        if let Some((_, timer)) = subscription.expires.take() {
+            self.deadlines.cancel(timer);
+        }
+        if let Role::Notifier(notifier) = &mut subscription.role {
+            notifier.over.get_or_insert(over);
+        }
+    }
+
+    pub(super) fn on_notify_answered(&mut self, id: SubscriptionId, status: StatusCode) {
+        let Some(subscription) = self.subscriptions.get_mut(&id) else {
+            return;
+        };
+        let Role::Notifier(notifier) = &mut subscription.role else {
+            return;
+        };
+        notifier.notifying = false;
+        if ends_usage(status) && notifier.over.is_none() {
+            // Section 4.2.2: the subscriber does not know it.
+            self.subscription_over(id, SubscriptionEnd::Lost);
+        } else {
+            self.next_notify(id);
+        }
+    }
+
+    pub(super) fn on_notify_failed(&mut self, id: SubscriptionId, cause: FailureCause) {
+        let Some(subscription) = self.subscriptions.get_mut(&id) else {
+            return;
+        };
+        let Role::Notifier(notifier) = &mut subscription.role else {
+            return;
+        };
+        notifier.notifying = false;
+        // Section 4.2.2: a subscriber that does not answer is removed. A limit of our own is not its fault.
+        if cause == FailureCause::Limit || notifier.over.is_some() {
+            self.next_notify(id);
+        } else {
+            self.subscription_over(id, SubscriptionEnd::Lost);
+        }
+    }
+
+    /// It has expired (section 4.2.1.4), or nobody confirmed it.
+    pub(super) fn on_subscription_due(&mut self, id: SubscriptionId) {
+        let Some(subscription) = self.subscriptions.get_mut(&id) else {
+            return;
+        };
+        subscription.expires = None;
+        match &subscription.role {
+            Role::Notifier(_) => {
+                self.push_notify(id, SubscriptionStatus::Terminated, None, "timeout");
+                self.mark_over(id, Over::Expired);
+            }
+            Role::Subscriber(_) => self.subscription_over(id, SubscriptionEnd::Expired),
+        }
+    }
+
+    /// Timer N (section 4.1.2.4).
+    pub(super) fn on_notify_missing(&mut self, id: SubscriptionId) {
+        let Some(subscription) = self.subscriptions.get(&id) else {
+            return;
+        };
+        let cause = match &subscription.role {
+            Role::Subscriber(subscriber) if subscriber.leaving && subscription.dialog.is_some() => {
+                SubscriptionEnd::Local
+            }
+            Role::Subscriber(_) | Role::Notifier(_) => {
+                SubscriptionEnd::Failed(FailureCause::TimedOut)
+            }
+        };
+        self.subscription_over(id, cause);
+    }
+
+    pub(super) fn subscription_over(&mut self, id: SubscriptionId, cause: SubscriptionEnd) {
+        let Some(subscription) = self.subscriptions.remove(&id) else {
+            return;
+        };
+        self.by_subscription
+            .remove(&(subscription.call_id, subscription.local_tag));
+        let mut timers = vec![subscription.expires.map(|(_, timer)| timer)];
+        if let Role::Subscriber(subscriber) = &subscription.role {
+            timers.extend([subscriber.refresh, subscriber.wait]);
+        }
+        for timer in timers.into_iter().flatten() {
+            self.deadlines.cancel(timer);
+        }
+        self.tell(Event::SubscriptionEnded {
+            subscription: id,
+            cause,
+        });
+    }
+}
+
+/// The seconds that a SUBSCRIBE asks for.
+fn wanted(request: &Request) -> u32 {
+    match request.headers().typed::<Expires>() {
+        Ok(Some(Expires(seconds))) => seconds,
+        Ok(None) | Err(_) => USUAL,
+    }
+}
