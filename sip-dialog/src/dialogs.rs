@@ -34,6 +34,8 @@ enum Deadline {
     Success(SessionId),
     /// A reliable provisional response is to be sent again (RFC 3262).
     Provisional(SessionId),
+    /// The peer repeats its 2xx no longer.
+    Acknowledged(SessionId, u32),
     /// The wait after a 491 is over.
     Glare(SessionId),
     /// A session is to be refreshed, or has expired (RFC 4028).
@@ -314,6 +316,7 @@ impl Dialogs {
             match deadline {
                 Deadline::Success(session) => self.on_success_due(session, due, t, now),
                 Deadline::Provisional(session) => self.on_provisional_due(session, due, t, now),
+                Deadline::Acknowledged(session, number) => self.forget_ack(session, number),
                 Deadline::Glare(session) => self.on_glare_over(session),
                 Deadline::Timer(session) => self.on_session_timer(session),
                 Deadline::Notify(subscription) => self.on_notify_missing(subscription),

@@ -46,7 +46,7 @@ pub(crate) struct Session {
     /// The early dialogs of our INVITE, one for each branch that told its tag (section 12.1).
     pub(crate) early: Vec<Early>,
     /// Our 2xx without ACK, of the INVITE or of a re-INVITE.
-    pub(crate) unacknowledged: Option<Unacknowledged>,
+    pub(crate) unacknowledged: Option<Box<Unacknowledged>>,
     /// The ACK that answers each retransmission of the peer's 2xx, by the number of its CSeq.
     pub(crate) ack: Option<Ack>,
     /// What waits for [`Dialogs::acknowledge`](crate::Dialogs::acknowledge) with an answer.
@@ -60,7 +60,7 @@ pub(crate) struct Session {
     /// An UPDATE of the peer that the application has not answered.
     pub(crate) update: Option<(ServerTransactionId, Box<Request>)>,
     /// Our re-INVITE or UPDATE.
-    pub(crate) change: Option<Change>,
+    pub(crate) change: Option<Box<Change>>,
     /// Reliable provisional responses of ours (RFC 3262).
     pub(crate) reliable: Option<Box<Reliable>>,
     pub(crate) timer: Option<SessionTimer>,
@@ -184,7 +184,8 @@ pub(crate) struct Unacknowledged {
 #[derive(Debug)]
 pub(crate) struct Ack {
     pub(crate) number: u32,
-    pub(crate) request: Request,
+    /// Until it is sent.
+    pub(crate) request: Option<Box<Request>>,
     pub(crate) sent: Option<(Bytes, FlowId)>,
 }
 
@@ -250,4 +251,15 @@ pub(crate) struct SessionTimer {
     pub(crate) refreshed: bool,
     pub(crate) expires: Instant,
     pub(crate) deadline: DeadlineId,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_stay_small() {
+        // What a session holds while it is up and nothing happens; the cold halves are boxed.
+        assert!(size_of::<Session>() <= 640, "{}", size_of::<Session>());
+    }
 }

@@ -74,13 +74,13 @@ impl Dialogs {
 
     pub(super) fn change(&mut self, id: SessionId, kind: Kind, body: Option<Body>, refresh: bool) {
         if let Some(session) = self.sessions.get_mut(&id) {
-            session.change = Some(Change {
+            session.change = Some(Box::new(Change {
                 kind,
                 body,
                 refresh,
                 waits: None,
                 rounds: 0,
-            });
+            }));
             self.send_change(id);
         }
     }

@@ -7,7 +7,7 @@ use sip_message::{HeaderName, Headers, Method, Request, Response, StatusCode, Ur
 use sip_transaction::TransactionLayer;
 use sip_transport::{Flow, SelectError};
 
-use super::{Dialogs, agent, with_body};
+use super::{Deadline, Dialogs, agent, with_body};
 use crate::attempt::Owner;
 use crate::authentication::AccountKey;
 use crate::config::{Gone, InviteRequest, SessionId};
@@ -298,7 +298,7 @@ impl Dialogs {
         let size = request.to_bytes().len();
         session.ack = Some(Ack {
             number,
-            request,
+            request: Some(Box::new(request)),
             sent: None,
         });
         self.outputs.push_back(Output::SelectFlow {
@@ -328,12 +328,29 @@ impl Dialogs {
         }
         match result.ok().and_then(|flows| flows.first().copied()) {
             Some(flow) => {
-                let payload = t.send_ack(ack.request.clone(), flow, now);
+                let Some(request) = ack.request.take() else {
+                    return;
+                };
+                let payload = t.send_ack(*request, flow, now);
                 ack.sent = Some((payload, flow.id));
+                // Section 13.2.2.4: no 2xx is repeated after 64 times T1, and none needs this ACK.
+                self.deadlines.insert(
+                    now + self.config.t1 * 64,
+                    Deadline::Acknowledged(id, ack.number),
+                );
                 self.end_if_done(id);
             }
             // The remote target cannot be reached: neither can a BYE.
             None => self.ended(id, EndCause::Lost),
+        }
+    }
+
+    /// The copy of an ACK is kept for as long as its 2xx may come again.
+    pub(super) fn forget_ack(&mut self, id: SessionId, number: u32) {
+        if let Some(session) = self.sessions.get_mut(&id)
+            && session.ack.take_if(|ack| ack.number == number).is_some()
+        {
+            session.abandoned = Vec::new();
         }
     }
 

@@ -204,14 +204,14 @@ impl Dialogs {
         let session = self.sessions.get_mut(&id).ok_or(Gone)?;
         session.state = State::Up;
         session.peer_updates |= allows_update(request.headers());
-        session.unacknowledged = Some(Unacknowledged {
+        session.unacknowledged = Some(Box::new(Unacknowledged {
             transaction,
             response,
             offered,
             interval,
             gives_up,
             deadline,
-        });
+        }));
         self.start_as_uas(id, agreed, now);
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sip_dialog::Body;
 use sip_testkit::{Loss, NodeId, Path, Simulation, for_each_seed};
 
 use crate::phone::{Manner, Phone};
@@ -66,6 +67,100 @@ fn rfc3665_3_1_a_call_is_set_up_and_ended() {
         assert_eq!(simulation.node(phone).dialogs.session_count(), 0);
         assert_eq!(simulation.node(phone).dialogs.request_count(), 0);
     }
+}
+
+#[test]
+fn rfc3665_3_7_a_callee_changes_its_address_by_reinvite() {
+    let (mut simulation, alice, bob) = two(Manner::Answers, delay(), 1);
+    simulation.with(alice, |phone, now| phone.call("sip:bob@192.0.2.2", now));
+    simulation.run_for(Duration::from_millis(100));
+    // What has been drawn so far is not of interest.
+    let _ = simulation.ladder();
+    simulation.with(bob, |phone, now| {
+        phone.act(now, |dialogs, session, t| {
+            let moved = Some(Body::sdp("moved"));
+            dialogs.reinvite(session, moved, t, now).unwrap();
+        })
+    });
+    simulation.run_for(Duration::from_millis(100));
+    simulation.with(bob, |phone, now| {
+        phone.act(now, |dialogs, session, t| dialogs.end(session, t, now))
+    });
+    simulation.run();
+    check(
+        &simulation.ladder(),
+        "           alice                bob
+    100 ms   |<------INVITE------|
+    110 ms   |---200 (INVITE)--->|
+    120 ms   |<-------ACK--------|
+    200 ms   |<-------BYE--------|
+    210 ms   |----200 (BYE)----->|",
+    );
+    assert_eq!(
+        simulation.node(alice).log,
+        [
+            "progress 180",
+            "accepted answer",
+            "re-invite moved",
+            "confirmed",
+            "ended: Remote"
+        ]
+    );
+}
+
+#[test]
+fn rfc3261_14_1_two_reinvites_that_meet_are_both_carried_out_in_the_end() {
+    for_each_seed(30, |seed| {
+        let path = delay().with_loss(Loss::Random(if seed % 2 == 0 { 0.0 } else { 0.15 }));
+        let (mut simulation, alice, bob) = two(Manner::Answers, path, seed);
+        simulation.with(alice, |phone, now| phone.call("sip:bob@192.0.2.2", now));
+        simulation.run_for(Duration::from_secs(40));
+        let nodes = [alice, bob];
+        if nodes
+            .iter()
+            .any(|node| simulation.node(*node).dialogs.session_count() == 0)
+        {
+            // The call itself was lost.
+            return;
+        }
+        for node in nodes {
+            simulation.with(node, |phone, now| {
+                phone.act(now, |dialogs, session, t| {
+                    let offer = Some(Body::sdp("mine"));
+                    dialogs.reinvite(session, offer, t, now).unwrap();
+                })
+            });
+        }
+        simulation.run_for(Duration::from_secs(60));
+        if seed % 2 == 0 {
+            for node in nodes {
+                let log = &simulation.node(node).log;
+                let count = |word: &str| log.iter().filter(|line| line.contains(word)).count();
+                assert_eq!(
+                    (count("ReInviteAnswered"), count("re-invite mine")),
+                    (1, 1),
+                    "{log:?}"
+                );
+            }
+        }
+        for node in nodes {
+            simulation.with(node, |phone, now| {
+                if phone.dialogs.session_count() > 0 {
+                    phone.act(now, |dialogs, session, t| dialogs.end(session, t, now));
+                }
+            });
+        }
+        simulation.run();
+        for node in nodes {
+            let phone = simulation.node(node);
+            assert_eq!(
+                (phone.dialogs.session_count(), phone.dialogs.request_count()),
+                (0, 0),
+                "{:?}",
+                phone.log
+            );
+        }
+    });
 }
 
 #[test]
