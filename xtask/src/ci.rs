@@ -42,12 +42,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     })?;
     steps.step("tidy", || tidy::run(&tidy::Options::all()))?;
     if !options.no_interop {
-        // `cargo test` has just built the program as a binary of the root package: nothing is built twice.
-        steps.step("interop", || {
-            interop::run(&interop::Options::with_program(
-                shell::target_dir().join("debug/sip"),
-            ))
-        })?;
+        // Built in the development profile, so that little is left to build after the tests.
+        steps.step("interop", || interop::run(&interop::Options::all()))?;
     }
     steps.step("benchmarks", || bench::run(&bench::Options::quick()))?;
     steps.step("fuzzing", || {

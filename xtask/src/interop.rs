@@ -43,10 +43,10 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    pub(crate) fn with_program(program: PathBuf) -> Self {
+    pub(crate) fn all() -> Self {
         Self {
             only: Vec::new(),
-            program: Some(program),
+            program: None,
             list: false,
             keep: false,
             repeat: 1,

@@ -1,0 +1,101 @@
+//! The program `sip` as a script sees it: exit codes, one line of error, JSON.
+
+use std::process::{Command, Output, Stdio};
+
+fn sip(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_sip"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .env_remove("SIP_PASSWORD")
+        .output()
+        .unwrap()
+}
+
+/// Runs it and checks the exit code, and that standard error is one line that contains `said`.
+fn check(arguments: &[&str], code: i32, said: &str) {
+    let output = sip(arguments);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {error}");
+    assert!(error.contains(said), "{arguments:?}: {error}");
+    assert!(!error.contains("panicked"), "{error}");
+}
+
+#[test]
+fn a_command_line_without_sense_is_explained() {
+    check(&["call"], 2, "<TARGET>");
+    check(
+        &["call", "bob@", "--listen", "udp:127.0.0.1:0"],
+        2,
+        "not a SIP address",
+    );
+    check(
+        &["ping", "sip:127.0.0.1", "--listen", "ip:1"],
+        2,
+        "no transport",
+    );
+    check(
+        &["call", "sip:127.0.0.1", "--play", "missing.wav"],
+        2,
+        "missing.wav",
+    );
+    check(
+        &["call", "sip:127.0.0.1", "--codec", "MP3"],
+        2,
+        "PCMU and PCMA",
+    );
+    check(&["call", "sip:127.0.0.1", "--dtmf", "12x"], 2, "no key");
+    check(
+        &["--log", "a=b=c", "ping", "sip:127.0.0.1"],
+        2,
+        "not a filter",
+    );
+}
+
+#[test]
+fn nobody_there_is_no_answer() {
+    // Port 9 of the loopback address: discard, which nothing listens on.
+    let arguments = [
+        "ping",
+        "sip:127.0.0.1:9",
+        "--listen",
+        "udp:127.0.0.1:0",
+        "--timeout",
+        "2",
+        "--json",
+    ];
+    let output = sip(&arguments);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    let last: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (last["event"].as_str(), last["exit"].as_u64()),
+        (Some("error"), Some(3))
+    );
+}
+
+#[test]
+fn users_are_kept_without_their_passwords() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().to_str().unwrap();
+    let added = sip(&["user", "add", "alice", "--generate", "--data", data]);
+    assert!(added.status.success());
+    let said = String::from_utf8(added.stdout).unwrap();
+    let password = said
+        .lines()
+        .find_map(|line| line.strip_prefix("Password: "))
+        .unwrap();
+    let file = std::fs::read(directory.path().join("sip.redb")).unwrap();
+    assert!(
+        !file
+            .windows(password.len())
+            .any(|window| window == password.as_bytes())
+    );
+    let listed = sip(&["user", "list", "--data", data]);
+    assert_eq!(String::from_utf8(listed.stdout).unwrap().trim(), "alice");
+    check(
+        &["user", "add", "alice", "--generate", "--data", data],
+        1,
+        "alice",
+    );
+    check(&["user", "remove", "bob", "--data", data], 1, "bob");
+}
