@@ -11,7 +11,7 @@ use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use sip_dialog::{
     AccountKey, Body, DialogConfig, Dialogs, Event, InviteRequest, OutgoingRequest, Output,
-    SessionId,
+    SessionId, SubscribeRequest, SubscriptionId, SubscriptionStatus,
 };
 use sip_message::{
     Message, Method, ParserConfig, Request, Response, StatusCode, Uri, header::NameAddr,
@@ -29,19 +29,35 @@ struct Agent {
     number: u8,
     sessions: Vec<SessionId>,
     reinvited: Vec<SessionId>,
+    subscriptions: Vec<SubscriptionId>,
 }
 
 /// Datagrams under way: for whom, and what.
 type Network = Vec<(usize, Bytes)>;
 
 impl Agent {
-    fn new(number: u8) -> Self {
+    /// With the extensions that the bits of `extensions` name.
+    fn new(number: u8, extensions: u8) -> Self {
+        let mut config = DialogConfig::default();
+        if extensions & 1 != 0 {
+            config.supported = vec!["100rel".to_owned(), "replaces".to_owned()];
+        }
+        if extensions & 2 != 0 {
+            config.methods = vec![Method::Update, Method::Info];
+        }
+        if extensions & 4 != 0 {
+            config.session_interval = Some(Duration::from_secs(90));
+        }
+        if extensions & 8 != 0 {
+            config.event_packages = vec!["presence".to_owned()];
+        }
         Self {
             layer: Transactions::new(TransactionConfig::default(), Seed::from_bytes([number; 32])),
-            dialogs: Dialogs::new(DialogConfig::default(), Seed::from_bytes([number + 10; 32])),
+            dialogs: Dialogs::new(config, Seed::from_bytes([number + 10; 32])),
             number,
             sessions: Vec::new(),
             reinvited: Vec::new(),
+            subscriptions: Vec::new(),
         }
     }
 
@@ -136,6 +152,19 @@ impl Agent {
                     now,
                 );
             }
+            Event::Subscribing { subscription, .. } => {
+                let _ = self.dialogs.grant(
+                    subscription,
+                    SubscriptionStatus::Active,
+                    None,
+                    &mut self.layer,
+                    now,
+                );
+                self.subscriptions.push(subscription);
+            }
+            Event::SubscriptionEnded { subscription, .. } => {
+                self.subscriptions.retain(|known| *known != subscription);
+            }
             _ => {}
         }
     }
@@ -190,10 +219,15 @@ fn options(from: u8, to: u8) -> Request {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let mut agents = [Agent::new(1), Agent::new(2)];
+    let Some((&extensions, mut rest)) = data.split_first() else {
+        return;
+    };
+    let mut agents = [
+        Agent::new(1, extensions & 15),
+        Agent::new(2, extensions >> 4),
+    ];
     let mut network = Network::new();
     let mut now = Instant::now();
-    let mut rest = data;
     while let Some((&[step, value], after)) = rest.split_first_chunk::<2>() {
         rest = after;
         let side = usize::from(step >> 7);
@@ -202,7 +236,7 @@ fuzz_target!(|data: &[u8]| {
             .sessions
             .get(usize::from(value) % agent.sessions.len().max(1))
             .copied();
-        match (step % 14, session) {
+        match (step % 21, session) {
             (0, _) if agent.sessions.len() < 8 => {
                 let (own, other) = (Agent::uri(agent.number), Agent::uri(3 - agent.number));
                 let mut invite = InviteRequest::new(other.clone(), own.clone(), other, own);
@@ -276,6 +310,63 @@ fuzz_target!(|data: &[u8]| {
                 };
                 agents[to].arrive(Bytes::from(changed), &mut network, now);
             }
+            (13, Some(id)) => {
+                let offer = (value & 1 == 0).then(|| Body::sdp("v=0\r\n"));
+                let _ = agent.dialogs.reinvite(id, offer, &mut agent.layer, now);
+            }
+            (14, Some(id)) => {
+                let offer = (value & 1 == 0).then(|| Body::sdp("v=0\r\n"));
+                let _ = agent.dialogs.update(id, offer, &mut agent.layer, now);
+            }
+            (15, Some(id)) => {
+                let answer = Some(Body::sdp("v=0\r\n"));
+                let _ = if value & 1 == 0 {
+                    agent
+                        .dialogs
+                        .accept_update(id, answer, &mut agent.layer, now)
+                } else {
+                    agent.dialogs.acknowledge(id, answer, &mut agent.layer, now)
+                };
+            }
+            (16, Some(id)) => {
+                let body = Some(Body::sdp("v=0\r\n"));
+                let progress = StatusCode::SESSION_PROGRESS;
+                let _ = agent
+                    .dialogs
+                    .ring(id, progress, body, &mut agent.layer, now);
+            }
+            (17, Some(id)) => {
+                let _ = agent.dialogs.request_within(
+                    id,
+                    Method::Info,
+                    &[],
+                    None,
+                    &mut agent.layer,
+                    now,
+                );
+            }
+            (18, _) if agent.subscriptions.len() < 8 => {
+                let (own, other) = (Agent::uri(agent.number), Agent::uri(3 - agent.number));
+                let mut subscribe =
+                    SubscribeRequest::new(other.clone(), own.clone(), other, own, "presence");
+                subscribe.expires = Duration::from_secs(u64::from(value) * 2);
+                let id = agent.dialogs.subscribe(subscribe, &mut agent.layer, now);
+                agent.subscriptions.push(id);
+            }
+            (19, _) => {
+                let known = agent.subscriptions.len();
+                if let Some(id) = agent.subscriptions.get(usize::from(value) % known.max(1)) {
+                    let status = if value & 1 == 0 {
+                        SubscriptionStatus::Active
+                    } else {
+                        SubscriptionStatus::Terminated
+                    };
+                    let _ = agent.dialogs.unsubscribe(*id, &mut agent.layer, now);
+                    let _ = agent
+                        .dialogs
+                        .notify(*id, status, None, &mut agent.layer, now);
+                }
+            }
             _ => {
                 if !network.is_empty() {
                     let (to, payload) = network.remove(0);
@@ -296,6 +387,9 @@ fn finish(agents: &mut [Agent; 2], network: &mut Network, mut now: Instant) {
         for agent in agents.iter_mut() {
             for id in agent.sessions.clone() {
                 agent.dialogs.end(id, &mut agent.layer, now);
+            }
+            for id in agent.subscriptions.clone() {
+                let _ = agent.dialogs.unsubscribe(id, &mut agent.layer, now);
             }
             agent.settle(network, now);
         }
@@ -322,6 +416,14 @@ fn finish(agents: &mut [Agent; 2], network: &mut Network, mut now: Instant) {
             (agent.dialogs.session_count(), agent.dialogs.request_count()),
             (0, 0),
             "no session or request is left over"
+        );
+        assert_eq!(
+            (
+                agent.dialogs.subscription_count(),
+                agent.subscriptions.len()
+            ),
+            (0, 0),
+            "no subscription is left over"
         );
         assert_eq!(
             (agent.layer.client_count(), agent.layer.server_count()),
