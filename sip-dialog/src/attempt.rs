@@ -164,6 +164,7 @@ impl Attempts {
     pub(crate) fn cancel(
         &mut self,
         id: AttemptId,
+        reason: Option<&str>,
         t: &mut dyn TransactionLayer,
         now: Instant,
     ) -> bool {
@@ -171,8 +172,9 @@ impl Attempts {
             return false;
         };
         attempt.cancelled = true;
+        let reason = reason.map(|reason| (HeaderName::Reason, reason));
         if let Some(transaction) = attempt.transaction
-            && t.cancel(transaction, &[], now).is_ok()
+            && t.cancel(transaction, reason.as_slice(), now).is_ok()
         {
             return true;
         }

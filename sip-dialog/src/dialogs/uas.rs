@@ -1,8 +1,8 @@
 //! The called side (RFC 3261 sections 8.2 and 13.3), and its 2xx until the ACK.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use sip_message::header::Replaces;
+use sip_message::header::{Expires, Replaces};
 use sip_message::{HeaderName, Method, Request, ResponseBuilder, StatusCode};
 use sip_transaction::{Event as TransactionEvent, ServerTransactionId, TransactionLayer};
 use sip_transport::Flow;
@@ -203,6 +203,9 @@ impl Dialogs {
         let deadline = self.deadlines.insert(now + interval, Deadline::Success(id));
         let session = self.sessions.get_mut(&id).ok_or(Gone)?;
         session.state = State::Up;
+        if let Some(timer) = session.unanswered.take() {
+            self.deadlines.cancel(timer);
+        }
         session.peer_updates |= allows_update(request.headers());
         session.unacknowledged = Some(Box::new(Unacknowledged {
             transaction,
@@ -472,6 +475,7 @@ impl Dialogs {
         let call_id = request.headers().call_id().unwrap_or_default().to_owned();
         self.by_call.insert((call_id.clone(), tag.clone()), session);
         self.by_server_transaction.insert(id, session);
+        let expires = request.headers().typed::<Expires>().ok().flatten();
         let state = State::Ringing {
             transaction: id,
             request: Box::new(request.clone()),
@@ -479,6 +483,10 @@ impl Dialogs {
         let mut new = Session::new(state, AccountKey(0), contact, call_id, tag, Some(dialog));
         new.peer_updates = allows_update(request.headers());
         new.replaces = replaced;
+        new.unanswered = expires.map(|Expires(seconds)| {
+            let at = now + Duration::from_secs(seconds.into());
+            self.deadlines.insert(at, Deadline::Unanswered(session))
+        });
         self.sessions.insert(session, new);
         self.tell(Event::Incoming {
             session,
@@ -498,6 +506,31 @@ impl Dialogs {
             self.answer(request, StatusCode::BAD_EXTENSION, tag)
                 .header(HeaderName::Unsupported, unknown.join(", "))
         })
+    }
+
+    /// Section 13.3.1: an INVITE that has expired before it was answered is answered 487.
+    pub(super) fn on_unanswered(
+        &mut self,
+        id: SessionId,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let Some(session) = self.sessions.get(&id) else {
+            return;
+        };
+        let State::Ringing {
+            transaction,
+            request,
+        } = &session.state
+        else {
+            return;
+        };
+        let transaction = *transaction;
+        let response = self
+            .answer(request, StatusCode::REQUEST_TERMINATED, &session.local_tag)
+            .build();
+        self.respond(transaction, response, t, now);
+        self.ended(id, EndCause::Cancelled);
     }
 
     /// RFC 3891 section 3: the session that an INVITE wants to replace, or why it cannot.

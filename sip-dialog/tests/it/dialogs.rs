@@ -1,5 +1,7 @@
 //! Rules of dialogs that need no second telephone, over the recording double.
 
+use std::time::Duration;
+
 use sip_dialog::{Body, EndCause, Event};
 use sip_message::{HeaderName, Method};
 use sip_testkit::Call;
@@ -233,4 +235,63 @@ fn rfc3261_11_2_options_are_answered_and_unknown_methods_handed_back() {
     );
     let (_, back) = agent.request("PUBLISH", 6, "", "");
     assert!(back.is_some());
+}
+
+#[test]
+fn rfc3261_13_3_1_an_invite_expires_before_it_is_answered() {
+    let mut agent = Agent::new();
+    agent.request("INVITE", 5, "", "Expires: 60\r\n");
+    agent.run();
+    agent.incoming();
+    let (waited, calls) = agent.wait(Duration::from_secs(100));
+    assert_eq!(
+        (waited, statuses(&calls)),
+        (Duration::from_secs(60), vec![487])
+    );
+    assert!(matches!(
+        agent.events.last(),
+        Some(Event::Ended {
+            cause: EndCause::Cancelled,
+            ..
+        })
+    ));
+    // One that was answered in time goes on.
+    let mut agent = Agent::new();
+    agent.answered("Expires: 60\r\n");
+    assert_eq!(agent.dialogs.poll_timeout(), None);
+    assert_eq!(agent.dialogs.session_count(), 1);
+    // And one that ends before leaves no timer behind: nothing grows with what a caller asks for.
+    let mut agent = Agent::new();
+    agent.request("INVITE", 5, "", "Expires: 4294967295\r\n");
+    agent.run();
+    let session = agent.incoming();
+    agent.dialogs.end(session, &mut agent.layer, agent.now);
+    agent.run();
+    assert_eq!(agent.dialogs.poll_timeout(), None);
+}
+
+#[test]
+fn rfc3326_2_the_reason_goes_with_cancel_and_bye() {
+    let mut agent = Agent::new();
+    let (session, sent) = agent.invite(Some("offer"));
+    agent.reply(&sent, 180, "b1", "", "");
+    let reason = "SIP;cause=200;text=\"Call completed elsewhere\"";
+    agent
+        .dialogs
+        .end_because(session, reason, &mut agent.layer, agent.now);
+    let calls = agent.run();
+    let [Call::Cancel { headers, .. }] = calls.as_slice() else {
+        panic!("{calls:?}")
+    };
+    assert_eq!(
+        headers.as_slice(),
+        [(HeaderName::Reason, reason.to_owned())]
+    );
+
+    let mut agent = Agent::new();
+    let (session, _) = agent.answered("");
+    agent
+        .dialogs
+        .end_because(session, "Q.850;cause=16", &mut agent.layer, agent.now);
+    assert_eq!(agent.sent().field(HeaderName::Reason), "Q.850;cause=16");
 }
