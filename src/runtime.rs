@@ -205,7 +205,7 @@ impl Worker {
             self.execute();
             self.watch();
         }
-        self.commands.close();
+        // The handles learn of the end when the commands' receiver is dropped: after the last word has been written.
         self.driver.shutdown().await;
     }
 
