@@ -103,6 +103,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// The program as `cargo test` builds it: the development profile, because nothing here measures speed.
 fn build() -> Result<PathBuf> {
     let mut command: Command = shell::cargo();
-    shell::run(command.args(["build", "--package", "sip-stack", "--bin", "sip"]))?;
+    shell::run(command.args(["build", "--workspace", "--bin", "sip"]))?;
     Ok(shell::target_dir().join("debug/sip"))
 }
