@@ -270,8 +270,18 @@ pub(crate) fn remove_body(headers: &mut Headers) -> Body {
 /// Decodes the fields that requests and responses share. CSeq is the answer.
 pub(crate) fn validate(headers: &Headers, request: bool) -> Result<header::CSeq, ParseError> {
     check::<header::Via<'_>>(headers, Kind::Via, Kind::ViaMissing, request)?;
-    check::<header::From<'_>>(headers, Kind::From, Kind::FromMissing, request)?;
-    check::<header::To<'_>>(headers, Kind::To, Kind::ToMissing, request)?;
+    let from = check::<header::From<'_>>(headers, Kind::From, Kind::FromMissing, request)?;
+    let to = check::<header::To<'_>>(headers, Kind::To, Kind::ToMissing, request)?;
+    // RFC 3261 §25.1: tag-param = "tag" EQUAL token. A tag without a value would take the place of the one that the
+    // answer needs.
+    for (party, kind, name) in [
+        (&*from, Kind::From, HeaderName::From),
+        (&*to, Kind::To, HeaderName::To),
+    ] {
+        if party.tag().is_none() && party.params().contains("tag") {
+            return Err(ParseError::new(kind, headers.offset_of(&name), request));
+        }
+    }
     check::<header::CallId<'_>>(headers, Kind::CallId, Kind::CallIdMissing, request)?;
     check(headers, Kind::CSeq, Kind::CSeqMissing, request)
 }

@@ -9,9 +9,9 @@ pub(crate) struct Options {
     /// Leave out what needs the peers of the interoperability suite
     #[arg(long)]
     no_interop: bool,
-    /// How long each fuzz target runs, in seconds
-    #[arg(long, default_value_t = 5)]
-    fuzz_seconds: u32,
+    /// How many inputs each fuzz target runs
+    #[arg(long, default_value_t = 20_000)]
+    fuzz_runs: u64,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -47,7 +47,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     steps.step("benchmarks", || bench::run(&bench::Options::quick()))?;
     steps.step("fuzzing", || {
-        fuzz::run(&fuzz::Options::each(options.fuzz_seconds))
+        fuzz::run(&fuzz::Options::reproducible(options.fuzz_runs))
     })?;
     steps.summary();
     Ok(())

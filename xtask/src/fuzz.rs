@@ -17,11 +17,17 @@ const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-leve
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Options {
-    /// The targets to run; all of them when none is named
+    /// The targets to run, or layers (message, sdp, ...) for all targets of one; all of them when none is named
     targets: Vec<String>,
-    /// How long each target runs
+    /// How long each target runs at most
     #[arg(long, default_value_t = 30)]
     seconds: u32,
+    /// How many inputs each target runs at most
+    #[arg(long)]
+    runs: Option<u64>,
+    /// What the random choices start from: the same number gives the same inputs on the same corpus
+    #[arg(long)]
+    seed: Option<u32>,
     /// The longest input, in bytes
     #[arg(long, default_value_t = 4096)]
     max_len: u32,
@@ -31,10 +37,14 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    pub(crate) fn each(seconds: u32) -> Self {
+    /// The same inputs on every machine, so that a change fails for what it changed and not for its luck. Searching is
+    /// for longer runs without a seed.
+    pub(crate) fn reproducible(runs: u64) -> Self {
         Self {
             targets: Vec::new(),
-            seconds,
+            seconds: 120,
+            runs: Some(runs),
+            seed: Some(1),
             max_len: 4096,
             list: false,
         }
@@ -58,6 +68,57 @@ pub(crate) fn targets() -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// The layers and their targets, from the manifest.
+pub(crate) fn layers() -> Result<Vec<(String, Vec<String>)>> {
+    let path = shell::root().join("fuzz/Cargo.toml");
+    let manifest: toml::Table = fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}", path.display()))?
+        .parse()?;
+    let layers = manifest
+        .get("package")
+        .and_then(|package| package.get("metadata")?.get("layers")?.as_table())
+        .context("fuzz/Cargo.toml has no [package.metadata.layers]")?;
+    Ok(layers
+        .iter()
+        .map(|(layer, targets)| {
+            let targets = targets.as_array().into_iter().flatten();
+            (
+                layer.clone(),
+                targets
+                    .filter_map(|target| target.as_str().map(str::to_owned))
+                    .collect(),
+            )
+        })
+        .collect())
+}
+
+/// The targets that are meant: a layer stands for all of its own.
+fn choose(named: &[String], known: Vec<String>) -> Result<Vec<String>> {
+    if named.is_empty() {
+        return Ok(known);
+    }
+    let layers = layers()?;
+    let mut chosen = Vec::new();
+    for name in named {
+        if known.contains(name) {
+            chosen.push(name.clone());
+        } else if let Some((_, targets)) = layers.iter().find(|(layer, _)| layer == name) {
+            chosen.extend(targets.iter().cloned());
+        } else {
+            bail!(
+                "there is no fuzz target and no layer '{name}'; there are the targets {} and the layers {}",
+                known.join(", "),
+                layers
+                    .iter()
+                    .map(|(layer, _)| layer.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            );
+        }
+    }
+    Ok(chosen)
+}
+
 pub(crate) fn run(options: &Options) -> Result<()> {
     let known = targets()?;
     if options.list {
@@ -66,19 +127,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         }
         return Ok(());
     }
-    for name in &options.targets {
-        if !known.contains(name) {
-            bail!(
-                "there is no fuzz target '{name}'; there are: {}",
-                known.join(", ")
-            );
-        }
-    }
-    let chosen = if options.targets.is_empty() {
-        known
-    } else {
-        options.targets.clone()
-    };
+    let chosen = choose(&options.targets, known)?;
     tools::install(tools::FUZZ)?;
     let built = build(&chosen)?;
     let mut broken = Vec::new();
@@ -136,7 +185,16 @@ fn build(targets: &[String]) -> Result<Vec<PathBuf>> {
 fn fuzz(name: &str, binary: &PathBuf, options: &Options) -> Result<()> {
     let fuzz = shell::root().join("fuzz");
     // What a run finds goes to a directory that is not tracked; the tracked corpus is only read.
-    let found = fuzz.join("corpus-new").join(name);
+    // With a seed it starts empty, for what earlier runs found would change the inputs.
+    let found = if options.seed.is_some() {
+        let fresh = fuzz.join("target/seeded").join(name);
+        if fresh.is_dir() {
+            fs::remove_dir_all(&fresh)?;
+        }
+        fresh
+    } else {
+        fuzz.join("corpus-new").join(name)
+    };
     let artifacts = fuzz.join("artifacts").join(name);
     fs::create_dir_all(&found)?;
     fs::create_dir_all(&artifacts)?;
@@ -154,12 +212,17 @@ fn fuzz(name: &str, binary: &PathBuf, options: &Options) -> Result<()> {
             "-print_final_stats=1",
             "-verbosity=0",
         ])
+        .args(options.runs.map(|runs| format!("-runs={runs}")))
+        .args(options.seed.map(|seed| format!("-seed={seed}")))
         .args(
             Some(fuzz.join("sip.dict"))
                 .filter(|dict| dict.is_file())
                 .map(|dict| format!("-dict={}", dict.display())),
         );
-    println!("\n--- {name}: {} s", options.seconds);
+    match options.runs {
+        Some(runs) => println!("\n--- {name}: {runs} inputs, at most {} s", options.seconds),
+        None => println!("\n--- {name}: {} s", options.seconds),
+    }
     let output = command
         .output()
         .with_context(|| format!("cannot start {}", binary.display()))?;

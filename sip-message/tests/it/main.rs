@@ -11,3 +11,4 @@ mod oracle;
 mod properties;
 mod rfc4475;
 mod rfc5118;
+mod validity;

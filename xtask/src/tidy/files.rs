@@ -95,8 +95,18 @@ pub(crate) fn fuzz_targets() -> Result<Vec<String>> {
         })
         .unwrap_or_default();
     let files = fuzz::targets()?;
+    let layers = fuzz::layers()?;
     let mut found = Vec::new();
     for name in &files {
+        let of = layers
+            .iter()
+            .filter(|(_, targets)| targets.contains(name))
+            .count();
+        if of != 1 {
+            found.push(format!(
+                "fuzz/Cargo.toml: '{name}' is in {of} lists of [package.metadata.layers]; one is right"
+            ));
+        }
         if !registered.contains(&name.as_str()) {
             found.push(format!(
                 "fuzz/fuzz_targets/{name}.rs is not a [[bin]] of fuzz/Cargo.toml"
