@@ -1,5 +1,8 @@
 //! `cargo xtask bench [layer]`: criterion groups of the package `sip-bench`, one bench target per layer, and
-//! instruction counts under valgrind where that is installed.
+//! instruction counts under valgrind where that is installed: of our own cases, and of ours beside other crates
+//! ([`peers`]).
+
+mod peers;
 
 use std::{fs, process::Command};
 
@@ -17,6 +20,9 @@ pub(crate) struct Options {
     /// Leave out the instruction counts
     #[arg(long)]
     no_instructions: bool,
+    /// Only the instruction counts beside other crates (xtask/peers)
+    #[arg(long, conflicts_with_all = ["quick", "no_instructions"])]
+    only_peers: bool,
 }
 
 impl Options {
@@ -25,6 +31,7 @@ impl Options {
             layers: Vec::new(),
             quick: true,
             no_instructions: false,
+            only_peers: false,
         }
     }
 }
@@ -44,6 +51,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     } else {
         options.layers.clone()
     };
+    if options.only_peers {
+        return peers::compare(&chosen);
+    }
     let mut command = shell::cargo();
     command.args(["bench", "--package", "sip-bench"]);
     for layer in &chosen {
@@ -74,7 +84,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         println!("no valgrind on this machine, so no instruction counts (Debian package valgrind)");
         return Ok(());
     }
-    instructions(&chosen, options.quick)
+    instructions(&chosen, options.quick)?;
+    if options.quick {
+        return Ok(());
+    }
+    peers::compare(&chosen)
 }
 
 fn fast_build(command: &mut Command) {
@@ -131,19 +145,21 @@ fn instructions(layers: &[String], quick: bool) -> Result<()> {
             .any(|layer| case.starts_with(&format!("{layer}/")))
     }) {
         let (short, long) = if quick { (10, 60) } else { (100, 1_100) };
-        let counted = count(&binary, case, long)?.saturating_sub(count(&binary, case, short)?)
-            / (long - short);
+        let counted =
+            count(&binary, &[case], long)?.saturating_sub(count(&binary, &[case], short)?)
+                / (long - short);
         println!("{case:<44} {counted:>14}");
     }
     Ok(())
 }
 
-fn count(binary: &std::path::Path, case: &str, times: u64) -> Result<u64> {
+fn count(binary: &std::path::Path, case: &[&str], times: u64) -> Result<u64> {
     let mut command = Command::new("valgrind");
     command
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(binary)
-        .args([case, &times.to_string()]);
+        .args(case)
+        .arg(times.to_string());
     let output = command.output().context("cannot start valgrind")?;
     let text = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {

@@ -1,16 +1,16 @@
-//! Parses one description many times with one of several crates, or counts instructions and allocations of them all.
-//!
-//! `sdp-peers <crate> <file> <times>` parses; `sdp-peers measure` runs itself under callgrind (see README.md).
+//! Parses one description many times with one of several crates. `cargo xtask bench sdp` runs it; what the arguments
+//! mean is written in `xtask/src/bench/peers.rs`.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::error::Error;
+use std::fmt::Debug;
 use std::hint::black_box;
-use std::process::Command;
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sip_sdp::attribute::{
-    Candidate, Crypto, ExtMap, Fingerprint, Fmtp, Group, IceOptions, IcePassword, IceUfrag, MaxPtime, Mid, Msid, Ptime, Rtcp,
-    RtcpFeedback, Rtpmap, Setup, Ssrc, SsrcGroup,
+    Candidate, Crypto, ExtMap, Fingerprint, Fmtp, Group, IceOptions, IcePassword, IceUfrag,
+    MaxPtime, Mid, Msid, Ptime, Rtcp, RtcpFeedback, Rtpmap, Setup, Ssrc, SsrcGroup,
 };
 
 struct Counting;
@@ -37,124 +37,145 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+const CASES: [(&str, &[u8]); 2] = [
+    (
+        "telephone, 294 bytes",
+        include_bytes!("../data/telephone.sdp"),
+    ),
+    ("browser, 5781 bytes", include_bytes!("../data/browser.sdp")),
+];
+
 /// Ours twice: as parsed, and with every attribute decoded to its type as well.
-const CRATES: [&str; 7] =
-    ["sip-sdp", "sip-sdp-typed", "ezk-sdp-types", "sdp-types", "webrtc-sdp", "sdp (webrtc-rs)", "sdp-rs"];
+const CRATES: [&str; 7] = [
+    "sip-sdp",
+    "sip-sdp, typed",
+    "ezk-sdp-types",
+    "sdp-types",
+    "webrtc-sdp",
+    "sdp (webrtc-rs)",
+    "sdp-rs",
+];
 
-type Parser = Box<dyn Fn()>;
+type Refused = Box<dyn Error>;
+type Parser = Box<dyn Fn() -> Result<(), Refused>>;
 
-fn parser(name: &str, bytes: &'static [u8]) -> Result<Parser, Box<dyn Error>> {
+/// Keep the result until it was seen, then drop it: that is part of the cost.
+fn seen<T, E: Debug>(result: Result<T, E>) -> Result<(), Refused> {
+    let parsed = result.map_err(|error| format!("{error:?}"))?;
+    drop(black_box(parsed));
+    Ok(())
+}
+
+fn parser(name: &str, bytes: &'static [u8]) -> Result<Parser, Refused> {
     let text = std::str::from_utf8(bytes)?;
     Ok(match name {
-        "sip-sdp" => Box::new(move || {
-            black_box(sip_sdp::SessionDescription::parse(black_box(bytes))).expect("parses");
-        }),
-        "sip-sdp-typed" => Box::new(move || {
-            let description = sip_sdp::SessionDescription::parse(black_box(bytes)).expect("parses");
-            typed(&description);
-            black_box(description);
+        "sip-sdp" => Box::new(move || seen(sip_sdp::SessionDescription::parse(black_box(bytes)))),
+        "sip-sdp, typed" => Box::new(move || {
+            let description = sip_sdp::SessionDescription::parse(black_box(bytes))?;
+            typed(&description)?;
+            drop(black_box(description));
+            Ok(())
         }),
         "ezk-sdp-types" => {
             let source = bytesstr::BytesStr::from_static(text);
-            Box::new(move || {
-                black_box(ezk_sdp_types::SessionDescription::parse(black_box(&source))).expect("parses");
-            })
+            Box::new(move || seen(ezk_sdp_types::SessionDescription::parse(black_box(&source))))
         }
-        "sdp-types" => Box::new(move || {
-            black_box(sdp_types::Session::parse(black_box(bytes))).expect("parses");
-        }),
-        "webrtc-sdp" => Box::new(move || {
-            black_box(webrtc_sdp::parse_sdp(black_box(text), false)).expect("parses");
-        }),
+        "sdp-types" => Box::new(move || seen(sdp_types::Session::parse(black_box(bytes)))),
+        "webrtc-sdp" => Box::new(move || seen(webrtc_sdp::parse_sdp(black_box(text), false))),
         "sdp (webrtc-rs)" => Box::new(move || {
             let mut cursor = std::io::Cursor::new(black_box(bytes));
-            black_box(webrtc_rs_sdp::SessionDescription::unmarshal(&mut cursor)).expect("parses");
+            seen(webrtc_rs_sdp::SessionDescription::unmarshal(&mut cursor))
         }),
-        "sdp-rs" => Box::new(move || {
-            black_box(black_box(text).parse::<sdp_rs::SessionDescription>()).expect("parses");
-        }),
+        "sdp-rs" => Box::new(move || seen(black_box(text).parse::<sdp_rs::SessionDescription>())),
         other => return Err(format!("no crate {other}; there are {CRATES:?}").into()),
     })
 }
 
 /// Every attribute in one pass, as a program would that wants them all.
-fn typed(description: &sip_sdp::SessionDescription) {
+fn typed(description: &sip_sdp::SessionDescription) -> Result<(), Refused> {
     use sip_sdp::attribute::Attribute as _;
     black_box(description.origin());
-    let sections = std::iter::once(description.attributes()).chain(description.media().map(|media| {
+    let media = description.media().map(|media| {
         black_box((media.port(), media.connection()));
         media.attributes()
-    }));
-    for attribute in sections.flatten() {
+    });
+    for attribute in std::iter::once(description.attributes())
+        .chain(media)
+        .flatten()
+    {
         let value = attribute.value.unwrap_or_default();
         macro_rules! decode {
             ($($type:ty),*) => {
                 match attribute.name {
-                    $(<$type>::NAME => drop(black_box(<$type>::decode(value)).expect("decodes")),)*
+                    $(<$type>::NAME => drop(black_box(<$type>::decode(value)?)),)*
                     name => drop(black_box(sip_sdp::attribute::Direction::from_name(name))),
                 }
             };
         }
         decode!(
-            Rtpmap<'_>, Fmtp<'_>, RtcpFeedback<'_>, ExtMap<'_>, Candidate<'_>, Ssrc<'_>, SsrcGroup<'_>, Ptime, MaxPtime,
-            Rtcp<'_>, Mid<'_>, Msid<'_>, Group<'_>, Fingerprint<'_>, Setup, IceUfrag<'_>, IcePassword<'_>, IceOptions<'_>,
+            Rtpmap<'_>,
+            Fmtp<'_>,
+            RtcpFeedback<'_>,
+            ExtMap<'_>,
+            Candidate<'_>,
+            Ssrc<'_>,
+            SsrcGroup<'_>,
+            Ptime,
+            MaxPtime,
+            Rtcp<'_>,
+            Mid<'_>,
+            Msid<'_>,
+            Group<'_>,
+            Fingerprint<'_>,
+            Setup,
+            IceUfrag<'_>,
+            IcePassword<'_>,
+            IceOptions<'_>,
             Crypto<'_>
         );
     }
+    Ok(())
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["measure"] => measure(),
-        [name, file, times] => {
-            let bytes: &'static [u8] = std::fs::read(file)?.leak();
-            let parse = parser(name, bytes)?;
-            let before = ALLOCATIONS.load(Ordering::Relaxed);
-            let times: u64 = times.parse()?;
-            for _ in 0..times {
-                parse();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match arguments.as_slice() {
+        ["--list"] => {
+            for (case, _) in CASES {
+                for name in CRATES {
+                    println!("{case}\t{name}");
+                }
             }
-            println!("{}", (ALLOCATIONS.load(Ordering::Relaxed) - before) / times.max(1));
             Ok(())
         }
-        _ => Err("sdp-peers <crate> <file> <times> | sdp-peers measure".into()),
-    }
-}
-
-/// Instructions of a run by callgrind's total.
-fn instructions(name: &str, file: &str, times: u64) -> Result<(u64, String), Box<dyn Error>> {
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(std::env::current_exe()?)
-        .args([name, file, &times.to_string()])
-        .output()?;
-    let log = String::from_utf8_lossy(&output.stderr);
-    let line = log.lines().find_map(|line| line.split_once("Collected :"));
-    let (_, count) = line.ok_or_else(|| format!("valgrind did not count: {log}"))?;
-    Ok((count.trim().parse()?, String::from_utf8_lossy(&output.stdout).trim().to_string()))
-}
-
-fn measure() -> Result<(), Box<dyn Error>> {
-    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/data/");
-    let mut files: Vec<_> = std::fs::read_dir(data)?.collect::<Result<_, _>>()?;
-    files.sort_by_key(std::fs::DirEntry::path);
-    for file in files {
-        let path = file.path();
-        let path = path.to_str().ok_or("a path that is not UTF-8")?;
-        println!("{} ({} bytes)", file.file_name().to_string_lossy(), std::fs::metadata(path)?.len());
-        let mut ours = None;
-        for name in CRATES {
-            // The difference of two runs leaves one description's cost: start-up cancels out.
-            let (few, many) = (instructions(name, path, 10), instructions(name, path, 110));
-            let (Ok((few, _)), Ok((many, allocations))) = (few, many) else {
-                println!("  {name:18} does not parse it");
-                continue;
-            };
-            let count = (many - few) / 100;
-            let base = *ours.get_or_insert(count);
-            println!("  {name:18} {count:>8} instructions  {allocations:>4} allocations  {:>6.2}", count as f64 / base as f64);
+        [case, name, times] => measure(case, name, times),
+        _ => Err("sdp-peers --list | sdp-peers <case> <crate> <times>".into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
         }
     }
+}
+
+/// Parse `times` times and print the allocations of one time.
+fn measure(case: &str, name: &str, times: &str) -> Result<(), Refused> {
+    let (_, bytes) = CASES
+        .into_iter()
+        .find(|(known, _)| *known == case)
+        .ok_or("no such case")?;
+    let times: u64 = times.parse()?;
+    let parse = parser(name, bytes)?;
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    for _ in 0..times {
+        parse()?;
+    }
+    println!(
+        "{}",
+        (ALLOCATIONS.load(Ordering::Relaxed) - before) / times.max(1)
+    );
     Ok(())
 }
