@@ -32,6 +32,8 @@ pub(crate) enum Owner {
     Prack(crate::SessionId),
     /// A SUBSCRIBE.
     Subscribe(crate::SubscriptionId),
+    /// A REFER.
+    Refer(crate::SubscriptionId),
     /// A NOTIFY.
     Notify(crate::SubscriptionId),
     /// Another request within the dialog.
@@ -48,6 +50,7 @@ impl Owner {
             Self::Request(_)
             | Self::Invite(_)
             | Self::Subscribe(_)
+            | Self::Refer(_)
             | Self::Notify(_)
             | Self::Nobody => None,
         }

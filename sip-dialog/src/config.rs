@@ -41,9 +41,10 @@ pub struct DialogConfig {
     pub sessions: usize,
     /// What responses and requests call this program, if anything.
     pub agent: Option<String>,
-    /// The extensions that are supported, for Supported and for checking Require. Two of them change what this layer does: with
+    /// The extensions that are supported, for Supported and for checking Require. Some of them change what this layer does: with
     /// `100rel`, provisional responses are sent reliably to a caller that supports it, and acknowledged (RFC 3262); with `replaces`,
-    /// an INVITE may take the place of a session (RFC 3891).
+    /// an INVITE may take the place of a session (RFC 3891), with `join` come to one (RFC 3911), with `tdialog` a REFER may name the
+    /// session that it is about (RFC 4538), and `norefersub`, `explicitsub` and `nosub` grant what a REFER asks (RFC 4488, RFC 7614).
     pub supported: Vec<String>,
     /// The methods that the application wants to see within dialogs, as [`Event::Within`](crate::Event::Within), each of which it
     /// answers; `UPDATE` stands for [`Event::Update`](crate::Event::Update). What is not here is answered 405.
@@ -60,6 +61,10 @@ pub struct DialogConfig {
     pub min_subscription: Duration,
     /// The longest subscription that is granted: one hour.
     pub max_subscription: Duration,
+    /// Whether a REFER comes up as [`Event::Referred`](crate::Event::Referred), in a dialog or out of it (RFC 3515).
+    pub refer: bool,
+    /// How long what a REFER asks for may take; its subscription then expires: five minutes (RFC 3515 section 3.4).
+    pub referral: Duration,
 }
 
 impl Default for DialogConfig {
@@ -77,6 +82,8 @@ impl Default for DialogConfig {
             subscriptions: 10_000,
             min_subscription: Duration::from_secs(60),
             max_subscription: Duration::from_secs(3600),
+            refer: false,
+            referral: Duration::from_secs(300),
         }
     }
 }
@@ -109,6 +116,10 @@ impl DialogConfig {
         if self.session_interval.is_some() {
             // RFC 4028 section 8.2: an UPDATE without a body is the better refresh.
             methods.push("UPDATE");
+        }
+        if self.refer {
+            // RFC 3515 section 2.4.4: who takes REFER takes part in its subscription.
+            methods.extend(["REFER", "SUBSCRIBE", "NOTIFY"]);
         }
         for method in &self.methods {
             if !methods.contains(&method.as_str()) {

@@ -127,6 +127,43 @@ impl Dialog {
             .unwrap_or_else(|| self.remote_target.clone())
     }
 
+    /// Our side, as the value of a From.
+    pub(crate) fn local(&self) -> &str {
+        &self.local
+    }
+
+    /// The Route values.
+    pub(crate) fn routes(&self) -> impl Iterator<Item = &str> {
+        self.route_set.iter().map(String::as_str)
+    }
+
+    /// Names the dialog to the other side, in Replaces or Join: the tags are as it has them (RFC 3891 section 3).
+    pub(crate) fn replaces(&self) -> String {
+        format!(
+            "{};to-tag={};from-tag={}",
+            self.call_id,
+            self.remote_tag,
+            self.local_tag()
+        )
+    }
+
+    /// The value of a Target-Dialog that names it, with the tags as we have them (RFC 4538 section 7).
+    pub(crate) fn target_dialog(&self) -> String {
+        format!(
+            "{};local-tag={};remote-tag={}",
+            self.call_id,
+            self.local_tag(),
+            self.remote_tag
+        )
+    }
+
+    fn local_tag(&self) -> String {
+        NameAddr::parse(&self.local)
+            .ok()
+            .and_then(|local| local.tag().map(str::to_owned))
+            .unwrap_or_default()
+    }
+
     /// Section 12.2: a target refresh moves the remote target, and nothing else.
     pub(crate) fn refresh(&mut self, headers: &sip_message::Headers) {
         if let Some(target) = target(headers) {

@@ -2,11 +2,15 @@
 
 mod change;
 mod notifier;
+mod referee;
+mod referrer;
 mod reliable;
+mod replace;
 mod subscriber;
 mod timer;
 mod uac;
 mod uas;
+mod usage;
 mod within;
 
 use std::collections::{HashMap, VecDeque};
@@ -25,7 +29,9 @@ use crate::config::{DialogConfig, OutgoingRequest, RequestId, SessionId};
 use crate::dialog::Dialog;
 use crate::io::{Body, EndCause, Event, FailureCause, Output, RejectCause, Token};
 use crate::session::{Held, Kind, Session, State};
-use crate::subscription::{Subscription, SubscriptionId};
+use crate::subscription::{Subscription, SubscriptionEnd, SubscriptionId};
+
+pub use self::usage::Effect;
 
 /// Which deadline.
 #[derive(Debug)]
@@ -48,6 +54,8 @@ enum Deadline {
     Resubscribe(SubscriptionId),
     /// A subscription has expired.
     Subscription(SubscriptionId),
+    /// Nobody need know any more what became of a referral (RFC 7614).
+    Referral(SubscriptionId),
     /// No 2xx can come any more to an INVITE of ours that was given up.
     Forget(Box<(String, String)>),
 }
@@ -82,6 +90,12 @@ pub struct Dialogs {
     subscriptions: HashMap<SubscriptionId, Subscription>,
     /// Keyed like `by_call`. Never iterated.
     by_subscription: HashMap<(String, String), SubscriptionId, KeyedHash>,
+    /// Sessions that are over, and whose dialogs are not.
+    husks: usize,
+    /// Calls that report to who asked for them. Keyed by numbers that we mint, as the next two.
+    carried: HashMap<SessionId, SubscriptionId>,
+    referrals: HashMap<SubscriptionId, referee::Explicit>,
+    referral_tokens: HashMap<String, SubscriptionId>,
     /// Requests of sessions that have ended under them: they are answered 487 before the call returns.
     orphans: Vec<(ServerTransactionId, Box<Request>)>,
     /// The value of Allow, and the option tags of Supported.
@@ -108,6 +122,10 @@ impl Dialogs {
             by_server_transaction: HashMap::new(),
             lingering: HashMap::with_hasher(seed.hasher()),
             subscriptions: HashMap::new(),
+            husks: 0,
+            carried: HashMap::new(),
+            referrals: HashMap::new(),
+            referral_tokens: HashMap::new(),
             orphans: Vec::new(),
             by_subscription: HashMap::with_hasher(seed.hasher()),
             deadlines: DeadlineQueue::new(),
@@ -195,7 +213,7 @@ impl Dialogs {
                 }
                 self.bye(id, EndCause::Local);
             }
-            State::Ending { .. } => {}
+            State::Ending { .. } | State::Over => {}
         }
     }
 
@@ -340,6 +358,7 @@ impl Dialogs {
                 Deadline::Notify(subscription) => self.on_notify_missing(subscription),
                 Deadline::Resubscribe(subscription) => self.resubscribe(subscription, now),
                 Deadline::Subscription(subscription) => self.on_subscription_due(subscription),
+                Deadline::Referral(referral) => self.on_referral_due(referral),
                 Deadline::Forget(key) => {
                     self.lingering.remove(&*key);
                 }
@@ -366,7 +385,7 @@ impl Dialogs {
     /// How many sessions there are.
     #[must_use]
     pub fn session_count(&self) -> usize {
-        self.sessions.len()
+        self.sessions.len() - self.husks
     }
 
     /// How many subscriptions there are, of both roles.
@@ -384,9 +403,7 @@ impl Dialogs {
     /// The dialog in which the request of an owner is sent.
     fn dialog_of(&mut self, owner: Owner) -> Option<&mut Dialog> {
         match owner {
-            Owner::Subscribe(id) | Owner::Notify(id) => {
-                self.subscriptions.get_mut(&id)?.dialog.as_mut()
-            }
+            Owner::Subscribe(id) | Owner::Notify(id) | Owner::Refer(id) => self.usage_dialog(id),
             Owner::Request(_)
             | Owner::Invite(_)
             | Owner::Bye(_)
@@ -404,6 +421,7 @@ impl Dialogs {
     }
 
     fn tell(&mut self, event: Event) {
+        self.report_call(&event);
         self.outputs.push_back(Output::Event(event));
     }
 
@@ -448,15 +466,13 @@ impl Dialogs {
                 self.on_change_response(id, request, response, now);
             }
             Some(Progress::Failed(Owner::Change(id), cause)) => self.on_change_failed(id, cause),
-            Some(Progress::Response(Owner::Within(id, number), _, response)) => {
-                let lost = is_loss(response.status());
+            Some(Progress::Response(Owner::Within(id, number), request, response)) => {
+                let status = response.status();
                 self.tell(Event::Responded {
                     id: number,
                     response,
                 });
-                if lost {
-                    self.bye(id, EndCause::Lost);
-                }
+                self.after_failure(id, request.method(), status);
             }
             Some(Progress::Failed(Owner::Within(id, number), cause)) => {
                 self.tell(Event::Failed { id: number, cause });
@@ -471,6 +487,10 @@ impl Dialogs {
             Some(Progress::Failed(Owner::Subscribe(id), cause)) => {
                 self.on_subscribe_failed(id, cause);
             }
+            Some(Progress::Response(Owner::Refer(id), request, response)) => {
+                self.on_refer_response(id, &request, response);
+            }
+            Some(Progress::Failed(Owner::Refer(id), cause)) => self.on_refer_failed(id, cause),
             Some(Progress::Response(Owner::Notify(id), _, response)) => {
                 self.on_notify_answered(id, response.status());
             }
@@ -515,9 +535,44 @@ impl Dialogs {
     }
 
     fn ended(&mut self, id: SessionId, cause: EndCause) {
-        if self.remove(id).is_some() {
-            self.tell(Event::Ended { session: id, cause });
+        let Some(session) = self.sessions.get(&id) else {
+            return;
+        };
+        if session.usages.is_empty() {
+            self.remove(id);
+        } else if matches!(session.state, State::Up | State::Ending { .. }) {
+            // RFC 5057 section 4.1: the end of the session leaves its dialog to the others.
+            self.hollow(id);
+        } else if !matches!(session.state, State::Over) {
+            // An early dialog ends with its INVITE, and all that is in it.
+            for usage in session.usages.clone() {
+                self.subscription_over(usage, SubscriptionEnd::Lost);
+            }
+            self.remove(id);
+        } else {
+            return;
         }
+        self.tell(Event::Ended { session: id, cause });
+    }
+
+    /// Leaves only the dialog of a session that is over.
+    fn hollow(&mut self, id: SessionId) {
+        let Some(mut session) = self.remove(id) else {
+            return;
+        };
+        let mut husk = Session::new(
+            State::Over,
+            session.account,
+            session.contact,
+            session.call_id,
+            session.local_tag,
+            session.dialog.take(),
+        );
+        husk.usages = session.usages;
+        self.by_call
+            .insert((husk.call_id.clone(), husk.local_tag.clone()), id);
+        self.sessions.insert(id, husk);
+        self.husks += 1;
     }
 
     /// Takes a session out of everything that knows it.
@@ -668,11 +723,6 @@ impl Dialogs {
             None => response,
         }
     }
-}
-
-/// Whether a response to a request within a dialog means that the peer has lost it (section 12.2.1.2).
-fn is_loss(status: StatusCode) -> bool {
-    status == StatusCode::CALL_DOES_NOT_EXIST || status == StatusCode::REQUEST_TIMEOUT
 }
 
 fn with_body(builder: RequestBuilder, body: Option<Body>) -> RequestBuilder {

@@ -223,6 +223,24 @@ pub enum Event {
         /// How it arrived.
         flow: Flow,
     },
+    /// The other side asks to contact someone (RFC 3515); answered by [`Dialogs::accept_referral`](crate::Dialogs::accept_referral) or
+    /// [`Dialogs::refuse_referral`](crate::Dialogs::refuse_referral). [`InviteRequest::referred`](crate::InviteRequest::referred) is
+    /// the call that it asks for.
+    Referred {
+        /// The referral, and the subscription in which its outcome is told.
+        referral: SubscriptionId,
+        /// The session in whose dialog it came, or that it names by Target-Dialog (RFC 4538).
+        session: Option<SessionId>,
+        /// The REFER.
+        request: Request,
+    },
+    /// Our REFER was accepted. [`Event::Notified`] tells how far it is, where its outcome is told at all.
+    ReferAccepted {
+        /// Which.
+        subscription: SubscriptionId,
+        /// The response.
+        response: Response,
+    },
     /// A NOTIFY of a subscription of ours; it is answered already.
     Notified {
         /// Which subscription.
@@ -256,6 +274,8 @@ impl Event {
             Self::Responded { .. }
             | Self::Failed { .. }
             | Self::Subscribing { .. }
+            | Self::Referred { .. }
+            | Self::ReferAccepted { .. }
             | Self::Notified { .. }
             | Self::SubscriptionEnded { .. } => None,
             Self::Incoming { session, .. }

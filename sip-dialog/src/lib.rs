@@ -8,11 +8,13 @@ mod dialog;
 mod dialogs;
 pub mod digest;
 mod io;
+mod refer;
 mod session;
 mod subscription;
 
 pub use authentication::{AccountKey, Credential};
 pub use config::{DialogConfig, Gone, InviteRequest, OutgoingRequest, RequestId, SessionId};
-pub use dialogs::Dialogs;
+pub use dialogs::{Dialogs, Effect};
 pub use io::{Body, EndCause, Event, FailureCause, Output, RejectCause, Token};
+pub use refer::{ReferRequest, ReferTarget, Report};
 pub use subscription::{SubscribeRequest, SubscriptionEnd, SubscriptionId, SubscriptionStatus};

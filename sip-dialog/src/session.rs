@@ -13,6 +13,7 @@ use crate::authentication::AccountKey;
 use crate::config::SessionId;
 use crate::dialog::Dialog;
 use crate::io::{Body, EndCause};
+use crate::subscription::SubscriptionId;
 
 /// Branches of a forked INVITE that are kept apart; a fork beyond still can answer, but not ring reliably.
 const BRANCHES: usize = 16;
@@ -31,6 +32,8 @@ pub(crate) enum State {
     Up,
     /// Our BYE is on its way, or answered while a re-INVITE of ours is not: its 2xx would still get an ACK (RFC 5407 section 3.2.3).
     Ending { cause: EndCause, answered: bool },
+    /// The session is over; its dialog lives on for subscriptions that share it (RFC 5057 section 4.1).
+    Over,
 }
 
 #[derive(Debug)]
@@ -76,6 +79,10 @@ pub(crate) struct Session {
     pub(crate) reason: Option<Box<str>>,
     /// The session that this one takes the place of when it is accepted (RFC 3891).
     pub(crate) replaces: Option<SessionId>,
+    /// The session that this one joins (RFC 3911).
+    pub(crate) joins: Option<SessionId>,
+    /// Subscriptions that share the dialog: those of referrals (RFC 5057).
+    pub(crate) usages: Vec<SubscriptionId>,
 }
 
 impl Session {
@@ -113,6 +120,8 @@ impl Session {
             unanswered: None,
             reason: None,
             replaces: None,
+            joins: None,
+            usages: Vec::new(),
         }
     }
 
@@ -266,6 +275,6 @@ mod tests {
     #[test]
     fn sessions_stay_small() {
         // What a session holds while it is up and nothing happens; the cold halves are boxed.
-        assert!(size_of::<Session>() <= 672, "{}", size_of::<Session>());
+        assert!(size_of::<Session>() <= 712, "{}", size_of::<Session>());
     }
 }

@@ -8,6 +8,7 @@ use sip_transaction::ServerTransactionId;
 use sip_transport::DeadlineId;
 
 use crate::authentication::AccountKey;
+use crate::config::SessionId;
 use crate::dialog::Dialog;
 use crate::io::{Body, FailureCause};
 
@@ -63,6 +64,11 @@ pub enum SubscriptionEnd {
     Expired,
     /// The subscriber does not know it any more, or does not answer.
     Lost,
+    /// Our REFER was accepted, and its outcome is not told by this subscription (RFC 4488, RFC 7614).
+    Unreported {
+        /// Where it can be subscribed to, in the package `refer` (RFC 7614 section 4.2).
+        events_at: Option<Uri>,
+    },
 }
 
 /// A SUBSCRIBE to be sent.
@@ -119,8 +125,17 @@ pub(crate) struct Subscription {
     pub(crate) contact: Uri,
     /// The value of Event.
     pub(crate) event: String,
+    /// Its own dialog, unless it shares one.
     pub(crate) dialog: Option<Dialog>,
+    /// The session whose dialog it shares (RFC 5057).
+    pub(crate) within: Option<SessionId>,
     pub(crate) expires: Option<(Instant, DeadlineId)>,
+}
+
+impl Subscription {
+    pub(crate) const fn has_dialog(&self) -> bool {
+        self.dialog.is_some() || self.within.is_some()
+    }
 }
 
 #[derive(Debug)]
@@ -141,6 +156,17 @@ pub(crate) struct Subscriber {
     /// We have unsubscribed, or shall once there is a dialog.
     pub(crate) leaving: bool,
     pub(crate) cseq: u32,
+    /// Set when a REFER has made it (RFC 3515).
+    pub(crate) referral: Option<Referral>,
+}
+
+/// What a REFER of ours awaits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Referral {
+    /// The number of its CSeq, which is the id of the events (RFC 3515 section 2.4.6).
+    pub(crate) number: u32,
+    /// Whether its final response is here.
+    pub(crate) answered: bool,
 }
 
 #[derive(Debug)]
@@ -154,6 +180,8 @@ pub(crate) struct Notifier {
     pub(crate) queue: VecDeque<(SubscriptionStatus, Option<Body>, &'static str)>,
     /// Set once the last NOTIFY is sent.
     pub(crate) over: Option<Over>,
+    /// Whether it tells of a referral, in which the state is ours to tell (RFC 3515).
+    pub(crate) refers: bool,
 }
 
 /// Why a notifier's side is over.

@@ -7,7 +7,7 @@ use sip_message::{HeaderName, Method, Request, Response, StatusCode};
 use sip_transaction::TransactionLayer;
 
 use super::uac::allows_update;
-use super::{Deadline, Dialogs, is_loss, with_body};
+use super::{Deadline, Dialogs, with_body};
 use crate::attempt::Owner;
 use crate::config::{Gone, SessionId};
 use crate::io::{Body, EndCause, Event, FailureCause, RejectCause};
@@ -58,7 +58,7 @@ impl Dialogs {
     ) -> Result<(), Gone> {
         self.last_now = Some(now);
         let session = self.sessions.get_mut(&id).ok_or(Gone)?;
-        if matches!(session.state, State::Ending { .. })
+        if matches!(session.state, State::Ending { .. } | State::Over)
             || !session.peer_updates
             || session.change.is_some()
             || session.update.is_some()
@@ -155,9 +155,7 @@ impl Dialogs {
             if !refresh && !ending {
                 self.refused(id, kind, RejectCause::Response(response));
             }
-            if is_loss(status) {
-                self.bye(id, EndCause::Lost);
-            }
+            self.after_failure(id, request.method(), status);
             self.end_if_done(id);
             return;
         }

@@ -8,7 +8,8 @@ use sip_message::{HeaderName, Method, Request, StatusCode};
 use sip_transaction::{ServerTransactionId, TransactionLayer};
 use sip_transport::Flow;
 
-use super::subscriber::{ends_usage, same_event};
+use super::subscriber::same_event;
+use super::usage::Effect;
 use super::{Deadline, Dialogs, agent, with_body};
 use crate::attempt::Owner;
 use crate::authentication::AccountKey;
@@ -96,6 +97,15 @@ impl Dialogs {
         now: Instant,
     ) -> Result<(), Gone> {
         self.last_now = Some(now);
+        self.tell_subscriber(id, status, body)
+    }
+
+    pub(super) fn tell_subscriber(
+        &mut self,
+        id: SubscriptionId,
+        status: SubscriptionStatus,
+        body: Option<Body>,
+    ) -> Result<(), Gone> {
         let subscription = self.subscriptions.get(&id).ok_or(Gone)?;
         match &subscription.role {
             Role::Notifier(notifier) if notifier.over.is_none() && notifier.asked.is_none() => {}
@@ -117,6 +127,11 @@ impl Dialogs {
         t: &mut dyn TransactionLayer,
         now: Instant,
     ) -> Option<(Request, Flow)> {
+        let (request, flow) = if self.referral_tokens.is_empty() {
+            (request, flow)
+        } else {
+            self.on_subscribe_to_referral(transaction, request, flow, t, now)?
+        };
         if self.config.event_packages.is_empty() {
             return Some((request, flow));
         }
@@ -170,6 +185,7 @@ impl Dialogs {
                     notifying: false,
                     queue: VecDeque::new(),
                     over: None,
+                    refers: false,
                 }),
                 call_id,
                 local_tag: tag,
@@ -177,6 +193,7 @@ impl Dialogs {
                 contact,
                 event,
                 dialog: Some(dialog),
+                within: None,
                 expires: None,
             },
         );
@@ -210,41 +227,61 @@ impl Dialogs {
         let Some(dialog) = &mut subscription.dialog else {
             return Some(request);
         };
-        let Role::Notifier(notifier) = &mut subscription.role else {
-            return Some(request);
-        };
-        if dialog.remote_tag != headers.from_tag().unwrap_or_default() {
+        if !matches!(subscription.role, Role::Notifier(_))
+            || dialog.remote_tag != headers.from_tag().unwrap_or_default()
+        {
             return Some(request);
         }
         let number = headers.cseq().map_or(0, |(number, _)| number);
         let event = headers.get(HeaderName::Event).unwrap_or_default();
         let in_order = dialog.accept_cseq(number);
-        let live = notifier.over.is_none()
-            && notifier.asked.is_none()
-            && same_event(event, &subscription.event);
+        if !in_order || !same_event(event, &subscription.event) {
+            let status = if in_order {
+                StatusCode::CALL_DOES_NOT_EXIST
+            } else {
+                StatusCode::SERVER_INTERNAL_ERROR
+            };
+            let response = self.answer(&request, status, "").build();
+            self.respond(transaction, response, t, now);
+            return None;
+        }
+        self.on_refresh(id, transaction, &request, t, now);
+        None
+    }
+
+    /// A SUBSCRIBE that refreshes or ends a subscription; it is in the order of its dialog.
+    pub(super) fn on_refresh(
+        &mut self,
+        id: SubscriptionId,
+        transaction: ServerTransactionId,
+        request: &Request,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let Some(subscription) = self.subscriptions.get_mut(&id) else {
+            return;
+        };
+        let Role::Notifier(notifier) = &mut subscription.role else {
+            return;
+        };
+        let live = notifier.over.is_none() && notifier.asked.is_none();
         let last = notifier.last.clone();
-        let refusal = if !in_order {
-            Some(self.answer(&request, StatusCode::SERVER_INTERNAL_ERROR, ""))
-        } else if !live {
-            Some(self.answer(&request, StatusCode::CALL_DOES_NOT_EXIST, ""))
+        let refusal = if !live {
+            Some(self.answer(request, StatusCode::CALL_DOES_NOT_EXIST, ""))
         } else {
-            self.too_brief(&request).map(|least| {
-                self.answer(&request, StatusCode::INTERVAL_TOO_BRIEF, "")
+            self.too_brief(request).map(|least| {
+                self.answer(request, StatusCode::INTERVAL_TOO_BRIEF, "")
                     .header(HeaderName::MinExpires, least)
             })
         };
         if let Some(response) = refusal {
             self.respond(transaction, response.build(), t, now);
-            return None;
+            return;
         }
-        if let Some(dialog) = self
-            .subscriptions
-            .get_mut(&id)
-            .and_then(|subscription| subscription.dialog.as_mut())
-        {
+        if let Some(dialog) = self.usage_dialog(id) {
             dialog.refresh(request.headers());
         }
-        let _ = self.grant_time(id, transaction, &request, t, now);
+        let _ = self.grant_time(id, transaction, request, t, now);
         let (status, body) = last;
         if self
             .subscriptions
@@ -256,7 +293,6 @@ impl Dialogs {
         } else {
             self.push_notify(id, status, body, "");
         }
-        None
     }
 
     /// Section 4.2.1.1: an interval that may be refused is not zero, under an hour, and under our least.
@@ -276,7 +312,7 @@ impl Dialogs {
         now: Instant,
     ) -> Result<(), Gone> {
         // The interval may be shortened, never lengthened.
-        let most = u32::try_from(self.config.max_subscription.as_secs()).unwrap_or(u32::MAX);
+        let most = u32::try_from(self.longest(id).as_secs()).unwrap_or(u32::MAX);
         let seconds = wanted(request).min(most);
         let subscription = self.subscriptions.get_mut(&id).ok_or(Gone)?;
         if let Some((_, timer)) = subscription.expires.take() {
@@ -304,7 +340,7 @@ impl Dialogs {
         Ok(())
     }
 
-    fn push_notify(
+    pub(super) fn push_notify(
         &mut self,
         id: SubscriptionId,
         status: SubscriptionStatus,
@@ -335,9 +371,7 @@ impl Dialogs {
         let left = subscription.expires.zip(now).map_or(0, |((at, _), now)| {
             at.saturating_duration_since(now).as_secs()
         });
-        let (Role::Notifier(notifier), Some(dialog)) =
-            (&mut subscription.role, &mut subscription.dialog)
-        else {
+        let Role::Notifier(notifier) = &mut subscription.role else {
             return;
         };
         if notifier.notifying {
@@ -362,12 +396,23 @@ impl Dialogs {
             }
         };
         notifier.notifying = true;
+        let account = subscription.account;
+        let dialog = match subscription.within {
+            Some(session) => self
+                .sessions
+                .get_mut(&session)
+                .and_then(|session| session.dialog.as_mut()),
+            None => subscription.dialog.as_mut(),
+        };
+        let Some(dialog) = dialog else {
+            self.subscription_over(id, SubscriptionEnd::Lost);
+            return;
+        };
         let builder = dialog
             .request(Method::Notify, None)
             .header(HeaderName::Event, &subscription.event)
             .header(HeaderName::SubscriptionState, state);
         let next_hop = dialog.next_hop();
-        let account = subscription.account;
         match with_body(agent(&self.config, builder), body).build_partial() {
             Ok(request) => {
                 self.attempts.start(
@@ -382,7 +427,7 @@ impl Dialogs {
         }
     }
 
-    fn mark_over(&mut self, id: SubscriptionId, over: Over) {
+    pub(super) fn mark_over(&mut self, id: SubscriptionId, over: Over) {
         let Some(subscription) = self.subscriptions.get_mut(&id) else {
             return;
         };
@@ -402,9 +447,10 @@ impl Dialogs {
             return;
         };
         notifier.notifying = false;
-        if ends_usage(status) && notifier.over.is_none() {
+        let effect = Effect::of(status);
+        if effect == Effect::Dialog || (effect == Effect::Usage && notifier.over.is_none()) {
             // Section 4.2.2: the subscriber does not know it.
-            self.subscription_over(id, SubscriptionEnd::Lost);
+            self.usage_lost(id, effect);
         } else {
             self.next_notify(id);
         }
@@ -433,10 +479,7 @@ impl Dialogs {
         };
         subscription.expires = None;
         match &subscription.role {
-            Role::Notifier(_) => {
-                self.push_notify(id, SubscriptionStatus::Terminated, None, "timeout");
-                self.mark_over(id, Over::Expired);
-            }
+            Role::Notifier(_) => self.expire(id),
             Role::Subscriber(_) => self.subscription_over(id, SubscriptionEnd::Expired),
         }
     }
@@ -447,7 +490,7 @@ impl Dialogs {
             return;
         };
         let cause = match &subscription.role {
-            Role::Subscriber(subscriber) if subscriber.leaving && subscription.dialog.is_some() => {
+            Role::Subscriber(subscriber) if subscriber.leaving && subscription.has_dialog() => {
                 SubscriptionEnd::Local
             }
             Role::Subscriber(_) | Role::Notifier(_) => {
@@ -458,11 +501,19 @@ impl Dialogs {
     }
 
     pub(super) fn subscription_over(&mut self, id: SubscriptionId, cause: SubscriptionEnd) {
+        if self.take_subscription(id) {
+            self.tell(Event::SubscriptionEnded {
+                subscription: id,
+                cause,
+            });
+        }
+    }
+
+    /// Takes a subscription out of everything that knows it.
+    pub(super) fn take_subscription(&mut self, id: SubscriptionId) -> bool {
         let Some(subscription) = self.subscriptions.remove(&id) else {
-            return;
+            return false;
         };
-        self.by_subscription
-            .remove(&(subscription.call_id, subscription.local_tag));
         let mut timers = vec![subscription.expires.map(|(_, timer)| timer)];
         if let Role::Subscriber(subscriber) = &subscription.role {
             timers.extend([subscriber.refresh, subscriber.wait]);
@@ -470,10 +521,14 @@ impl Dialogs {
         for timer in timers.into_iter().flatten() {
             self.deadlines.cancel(timer);
         }
-        self.tell(Event::SubscriptionEnded {
-            subscription: id,
-            cause,
-        });
+        match subscription.within {
+            Some(session) => self.leave_dialog(session, id),
+            None => {
+                self.by_subscription
+                    .remove(&(subscription.call_id, subscription.local_tag));
+            }
+        }
+        true
     }
 }
 

@@ -216,7 +216,7 @@ impl Dialogs {
                 .as_ref()
                 .and_then(|waits| waits.response.headers().cseq())
                 .map(|(number, _)| number),
-            State::Calling { .. } | State::Ending { .. } => None,
+            State::Calling { .. } | State::Ending { .. } | State::Over => None,
         };
         let matching = rack.filter(|rack| {
             rack.method == Method::Invite && invite.is_none_or(|number| number == rack.cseq)

@@ -6,6 +6,7 @@ use sip_message::header::{Event as EventHeader, Expires, MinExpires, NameAddr, S
 use sip_message::{HeaderName, Method, Request, Response, StatusCode};
 use sip_transaction::{ServerTransactionId, TransactionLayer};
 
+use super::usage::Effect;
 use super::{Deadline, Dialogs, agent, with_body};
 use crate::attempt::Owner;
 use crate::config::Gone;
@@ -66,6 +67,7 @@ impl Dialogs {
                 rounds: 0,
                 leaving: interval == 0,
                 cseq: 1,
+                referral: None,
             }),
             call_id: call_id.clone(),
             local_tag: local_tag.clone(),
@@ -73,6 +75,7 @@ impl Dialogs {
             contact: subscribe.contact,
             event: subscribe.event,
             dialog: None,
+            within: None,
             expires: None,
         };
         self.subscriptions.insert(id, subscription);
@@ -108,14 +111,14 @@ impl Dialogs {
         }
         subscriber.leaving = true;
         // Without a dialog there is nothing to refer to: the first NOTIFY brings it.
-        if subscription.dialog.is_some() {
+        if subscription.has_dialog() {
             self.resubscribe(id, now);
         }
         Ok(())
     }
 
     /// Starts Timer N.
-    fn wait_for_notify(&mut self, id: SubscriptionId, now: Instant) {
+    pub(super) fn wait_for_notify(&mut self, id: SubscriptionId, now: Instant) {
         let at = now + self.config.t1 * 64;
         let Some(subscription) = self.subscriptions.get_mut(&id) else {
             return;
@@ -136,7 +139,14 @@ impl Dialogs {
         let Role::Subscriber(subscriber) = &mut subscription.role else {
             return;
         };
-        let Some(dialog) = &mut subscription.dialog else {
+        let dialog = match subscription.within {
+            Some(session) => self
+                .sessions
+                .get_mut(&session)
+                .and_then(|session| session.dialog.as_mut()),
+            None => subscription.dialog.as_mut(),
+        };
+        let Some(dialog) = dialog else {
             return;
         };
         let expires = if subscriber.leaving {
@@ -176,6 +186,7 @@ impl Dialogs {
         let Some(subscription) = self.subscriptions.get_mut(&id) else {
             return;
         };
+        let has_dialog = subscription.has_dialog();
         let Role::Subscriber(subscriber) = &mut subscription.role else {
             return;
         };
@@ -204,20 +215,25 @@ impl Dialogs {
         {
             subscriber.rounds += 1;
             subscriber.interval = least;
-            if subscription.dialog.is_some() {
+            if has_dialog {
                 self.resubscribe(id, now);
             } else {
                 self.subscribe_longer(id, request, least);
             }
             return;
         }
-        if subscription.dialog.is_none() || ends_usage(status) || subscriber.leaving {
-            let cause = if subscriber.leaving && subscription.dialog.is_some() {
+        let effect = Effect::of(status);
+        if !has_dialog || effect != Effect::Transaction || subscriber.leaving {
+            let cause = if subscriber.leaving && has_dialog {
                 SubscriptionEnd::Local
             } else {
                 SubscriptionEnd::Refused(Box::new(response))
             };
+            let within = subscription.within;
             self.subscription_over(id, cause);
+            if let (Some(session), Effect::Dialog) = (within, effect) {
+                self.dialog_lost(session);
+            }
         } else if let Some(timer) = subscriber.wait.take() {
             // Any other failure of a refresh: it lives for as long as it would have.
             self.deadlines.cancel(timer);
@@ -252,7 +268,7 @@ impl Dialogs {
             return;
         };
         // A refresh without a response leaves the rest to Timer N and the expiry.
-        if subscription.dialog.is_none() {
+        if !subscription.has_dialog() {
             self.subscription_over(id, SubscriptionEnd::Failed(cause));
         }
     }
@@ -305,21 +321,34 @@ impl Dialogs {
         else {
             return Some(request);
         };
+        self.notified(id, transaction, request, t, now)
+    }
+
+    /// A NOTIFY of that subscription, unless its Event is another one; hands back one that is of no subscription of ours.
+    pub(super) fn notified(
+        &mut self,
+        id: SubscriptionId,
+        transaction: ServerTransactionId,
+        request: Request,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> Option<Request> {
+        let headers = request.headers();
         let Some(subscription) = self.subscriptions.get_mut(&id) else {
-            return Some(request);
-        };
-        let Role::Subscriber(subscriber) = &mut subscription.role else {
             return Some(request);
         };
         let from = headers.from_tag().unwrap_or_default();
         let is_ours = headers
             .get(HeaderName::Event)
-            .is_some_and(|event| same_event(event, &subscription.event))
+            .is_some_and(|event| super::usage::is_of(subscription, event))
             // A further branch of a forked SUBSCRIBE: one state is enough (section 4.1.4).
             && subscription
                 .dialog
                 .as_ref()
                 .is_none_or(|dialog| dialog.remote_tag == from);
+        let Role::Subscriber(subscriber) = &mut subscription.role else {
+            return Some(request);
+        };
         let state = headers.typed::<SubscriptionState<'_>>();
         let refusal = if is_ours {
             match &state {
@@ -336,6 +365,8 @@ impl Dialogs {
         }
         let number = headers.cseq().map_or(0, |(number, _)| number);
         let in_order = match &mut subscription.dialog {
+            // The dialog that it shares has seen to the order.
+            None if subscription.within.is_some() => true,
             Some(dialog) => {
                 let in_order = dialog.accept_cseq(number);
                 if in_order {
@@ -367,7 +398,21 @@ impl Dialogs {
             self.deadlines.cancel(timer);
         }
         let leaving = subscriber.leaving;
+        if let (Some(_), u32::MAX, Ok(Some(state))) =
+            (subscriber.referral, subscriber.interval, &state)
+            && let Some(seconds) = state.expires()
+        {
+            // RFC 3515 section 3.4: the notifier has said how long.
+            subscriber.interval = seconds;
+        }
         let interval = subscriber.interval;
+        let shared = subscription.within;
+        if let Some(dialog) = shared
+            .and_then(|session| self.sessions.get_mut(&session))
+            .and_then(|session| session.dialog.as_mut())
+        {
+            dialog.refresh(headers);
+        }
         let response = self.answer(&request, StatusCode::OK, "").build();
         self.respond(transaction, response, t, now);
         let Ok(Some(state)) = state else {
@@ -419,12 +464,4 @@ pub(super) fn same_event(one: &str, other: &str) -> bool {
         (Ok(one), Ok(other)) => one.package() == other.package() && one.id() == other.id(),
         _ => false,
     }
-}
-
-/// The responses that end a subscription (RFC 6665 sections 4.1.2.2 and 4.2.2).
-pub(super) const fn ends_usage(status: StatusCode) -> bool {
-    matches!(
-        status.as_u16(),
-        404 | 405 | 410 | 416 | 480..=485 | 489 | 501 | 604
-    )
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sip_message::header::{Expires, Replaces};
+use sip_message::header::Expires;
 use sip_message::{HeaderName, Method, Request, ResponseBuilder, StatusCode};
 use sip_transaction::{Event as TransactionEvent, ServerTransactionId, TransactionLayer};
 use sip_transport::Flow;
@@ -82,23 +82,6 @@ impl Dialogs {
             self.answer_orphans(t, now);
         }
         Ok(())
-    }
-
-    /// The session whose place `id` takes when it is accepted (RFC 3891), if any.
-    #[must_use]
-    pub fn replaces(&self, id: SessionId) -> Option<SessionId> {
-        self.sessions.get(&id)?.replaces
-    }
-
-    fn replace(&mut self, id: SessionId, t: &mut dyn TransactionLayer, now: Instant) {
-        let Some(session) = self.sessions.get(&id) else {
-            return;
-        };
-        if matches!(session.state, State::Up) && session.unacknowledged.is_none() {
-            self.bye(id, EndCause::Replaced);
-        } else {
-            self.end(id, t, now);
-        }
     }
 
     /// Accepts an [`Event::ReInvite`].
@@ -401,6 +384,9 @@ impl Dialogs {
                 let tag = self.rng.token(12);
                 self.on_options(id, &request, &tag, t, now);
             }
+            Method::Refer if self.config.refer => {
+                self.on_refer(None, id, request, Some(&flow), t, now);
+            }
             Method::Subscribe => {
                 let (request, flow) = self.on_subscribe(id, request, flow, t, now)?;
                 return Some(TransactionEvent::Request {
@@ -432,7 +418,7 @@ impl Dialogs {
         now: Instant,
     ) {
         let tag = self.rng.token(12);
-        let mut replaced = None;
+        let (mut replaced, mut joined) = (None, None);
         let refusal = if merged {
             // Section 8.2.2.2: the same request by another way.
             Some(self.answer(&request, StatusCode::LOOP_DETECTED, &tag))
@@ -449,9 +435,9 @@ impl Dialogs {
                     .header(HeaderName::MinSe, least),
             )
         } else {
-            match self.replaced(&request) {
-                Ok(session) => {
-                    replaced = session;
+            match self.named_session(&request) {
+                Ok(named) => {
+                    (replaced, joined) = named;
                     None
                 }
                 Err(status) => Some(self.answer(&request, status, &tag)),
@@ -483,6 +469,7 @@ impl Dialogs {
         let mut new = Session::new(state, AccountKey(0), contact, call_id, tag, Some(dialog));
         new.peer_updates = allows_update(request.headers());
         new.replaces = replaced;
+        new.joins = joined;
         new.unanswered = expires.map(|Expires(seconds)| {
             let at = now + Duration::from_secs(seconds.into());
             self.deadlines.insert(at, Deadline::Unanswered(session))
@@ -531,37 +518,6 @@ impl Dialogs {
             .build();
         self.respond(transaction, response, t, now);
         self.ended(id, EndCause::Cancelled);
-    }
-
-    /// RFC 3891 section 3: the session that an INVITE wants to replace, or why it cannot.
-    fn replaced(&self, request: &Request) -> Result<Option<SessionId>, StatusCode> {
-        let headers = request.headers();
-        if !self.config.supports("replaces") || !headers.contains(HeaderName::Replaces) {
-            return Ok(None);
-        }
-        if headers.count(HeaderName::Replaces) > 1 {
-            return Err(StatusCode::BAD_REQUEST);
-        }
-        let Ok(Some(replaces)) = headers.typed::<Replaces<'_>>() else {
-            return Err(StatusCode::BAD_REQUEST);
-        };
-        let (Some(to), Some(from)) = (replaces.to_tag(), replaces.from_tag()) else {
-            return Err(StatusCode::BAD_REQUEST);
-        };
-        let id = self
-            .find(replaces.call_id(), to, from)
-            .ok_or(StatusCode::CALL_DOES_NOT_EXIST)?;
-        let session = self
-            .sessions
-            .get(&id)
-            .ok_or(StatusCode::CALL_DOES_NOT_EXIST)?;
-        match session.state {
-            State::Up if replaces.is_early_only() => Err(StatusCode::BUSY_HERE),
-            State::Up | State::Calling { .. } => Ok(Some(id)),
-            // An early dialog that we did not begin is not ours to take over.
-            State::Ringing { .. } => Err(StatusCode::CALL_DOES_NOT_EXIST),
-            State::Ending { .. } => Err(StatusCode::DECLINE),
-        }
     }
 
     fn is_in_dialog(&mut self, id: SessionId, request: &Request) -> bool {

@@ -38,7 +38,7 @@ impl Dialogs {
                 | Method::Update
         );
         let session = self.sessions.get(&id).ok_or(Gone)?;
-        if has_verb || matches!(session.state, State::Ending { .. }) {
+        if has_verb || matches!(session.state, State::Ending { .. } | State::Over) {
             return Err(Gone);
         }
         let number = RequestId(self.mint());
@@ -146,12 +146,18 @@ impl Dialogs {
         };
         let number = headers.cseq().map_or(0, |(number, _)| number);
         let in_order = dialog.accept_cseq(number);
-        let ending = matches!(session.state, State::Ending { .. });
+        let ending = matches!(session.state, State::Ending { .. } | State::Over);
+        let over = matches!(session.state, State::Over);
+        let early = matches!(session.state, State::Calling { .. });
+        let usage = match request.method() {
+            Method::Notify | Method::Subscribe => self.usage_of(id, &request),
+            _ => None,
+        };
         let refusal = if !in_order {
             // Out of order: 500.
             let response = self.answer(&request, StatusCode::SERVER_INTERNAL_ERROR, "");
             Some(response.reason("CSeq Out of Order"))
-        } else if ending && *request.method() != Method::Bye {
+        } else if (ending && usage.is_none()) && (over || *request.method() != Method::Bye) {
             // RFC 5407 section 3.1.3 and 3.3.3: our BYE has ended the session.
             Some(self.answer(&request, StatusCode::CALL_DOES_NOT_EXIST, ""))
         } else {
@@ -161,8 +167,23 @@ impl Dialogs {
             self.respond(transaction, response.build(), t, now);
             return;
         }
+        if let Some(usage) = usage {
+            if *request.method() == Method::Notify {
+                self.notified(usage, transaction, request, t, now);
+            } else {
+                self.on_refresh(usage, transaction, &request, t, now);
+            }
+            return;
+        }
         let surfaced = self.config.methods.contains(request.method());
         match request.method() {
+            Method::Refer if self.config.refer && early => {
+                // Its dialog may still be given up for that of another branch.
+                self.answer_later(transaction, &request, t, now);
+            }
+            Method::Refer if self.config.refer => {
+                self.on_refer(Some(id), transaction, request, None, t, now);
+            }
             Method::Bye => self.on_bye(id, transaction, &request, t, now),
             Method::Invite => self.on_reinvite(id, transaction, request, t, now),
             Method::Prack if self.config.supports("100rel") => {
@@ -177,6 +198,13 @@ impl Dialogs {
                 request,
             }),
             Method::Options => self.on_options(transaction, &request, "", t, now),
+            // RFC 6665 section 4.1.3: of no subscription.
+            Method::Notify => {
+                let response = self
+                    .answer(&request, StatusCode::CALL_DOES_NOT_EXIST, "")
+                    .build();
+                self.respond(transaction, response, t, now);
+            }
             _ => {
                 // Section 8.2.1.
                 let response = self
@@ -222,7 +250,7 @@ impl Dialogs {
                     .retain(|early| early.dialog.remote_tag != gone);
                 return;
             }
-            State::Up | State::Ending { .. } => {}
+            State::Up | State::Ending { .. } | State::Over => {}
         }
         self.ended(id, EndCause::Remote);
     }
@@ -353,7 +381,7 @@ impl Dialogs {
                     .as_ref()
                     .is_some_and(|reliable| reliable.acknowledged.is_some()),
                 State::Calling { .. } => session.early.iter().any(|early| early.rseq.is_some()),
-                State::Up | State::Ending { .. } => !session
+                State::Up | State::Ending { .. } | State::Over => !session
                     .unacknowledged
                     .as_ref()
                     .is_some_and(|unacknowledged| unacknowledged.offered),

@@ -14,6 +14,7 @@ mod dialogs;
 mod digest;
 mod phone;
 mod races;
+mod referrals;
 mod reliable;
 mod subscriptions;
 mod timers;
