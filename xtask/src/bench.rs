@@ -2,13 +2,16 @@
 //! instruction counts under valgrind where that is installed: of our own cases, and of ours beside other crates
 //! ([`peers`]).
 
-mod peers;
-
-use std::{fs, process::Command};
+use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::shell;
+use crate::{shell, tools};
+
+mod baseline;
+mod peers;
+
+use baseline::{Cost, Costs};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Options {
@@ -17,12 +20,18 @@ pub(crate) struct Options {
     /// A few seconds in all: proves that every benchmark runs; its figures are not to be quoted
     #[arg(long)]
     quick: bool,
-    /// Leave out the instruction counts
-    #[arg(long)]
+    /// Leave out the counts of instructions and allocations
+    #[arg(long, conflicts_with_all = ["check", "bless"])]
     no_instructions: bool,
     /// Only the instruction counts beside other crates (xtask/peers)
-    #[arg(long, conflicts_with_all = ["quick", "no_instructions"])]
+    #[arg(long, conflicts_with_all = ["quick", "no_instructions", "check", "bless"])]
     only_peers: bool,
+    /// Only count, and fail when a case costs over 2 % more instructions, or more allocations, than benches/baseline.toml says
+    #[arg(long, conflicts_with = "quick")]
+    check: bool,
+    /// Only count, and write benches/baseline.toml
+    #[arg(long, conflicts_with_all = ["quick", "check"])]
+    bless: bool,
 }
 
 impl Options {
@@ -32,6 +41,8 @@ impl Options {
             quick: true,
             no_instructions: false,
             only_peers: false,
+            check: false,
+            bless: false,
         }
     }
 }
@@ -53,6 +64,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     };
     if options.only_peers {
         return peers::compare(&chosen);
+    }
+    if options.check || options.bless {
+        tools::install(tools::BENCH)?;
+        let costs = counts(&chosen, false)?;
+        return if options.bless {
+            baseline::bless(&costs, &chosen)
+        } else {
+            baseline::check(&costs, &chosen)
+        };
     }
     let mut command = shell::cargo();
     command.args(["bench", "--package", "sip-bench"]);
@@ -84,7 +104,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         println!("no valgrind on this machine, so no instruction counts (Debian package valgrind)");
         return Ok(());
     }
-    instructions(&chosen, options.quick)?;
+    counts(&chosen, options.quick)?;
     if options.quick {
         return Ok(());
     }
@@ -114,9 +134,9 @@ fn layers() -> Result<Vec<String>> {
         .collect())
 }
 
-/// Instructions for one operation: the difference between a long and a short run of the same case, so that start-up
-/// and warm-up cancel out. The count is the same on every run of the same binary.
-fn instructions(layers: &[String], quick: bool) -> Result<()> {
+/// Instructions and allocated blocks of one operation: the difference between a long and a short run of the same case,
+/// so that start-up and warm-up cancel out. The counts are the same on every run of the same binary.
+fn counts(layers: &[String], quick: bool) -> Result<Costs> {
     let mut build = shell::cargo();
     build.args([
         "build",
@@ -138,39 +158,86 @@ fn instructions(layers: &[String], quick: bool) -> Result<()> {
     };
     let binary = target.join("release/instructions");
     let cases = shell::capture(Command::new(&binary).arg("--list"))?;
-    println!("\n{:<44} {:>14}", "instructions per operation", "count");
+    println!(
+        "\n{:<44} {:>14} {:>14}",
+        "one operation", "instructions", "allocations"
+    );
+    let mut costs = Costs::new();
     for case in cases.lines().filter(|case| {
         layers
             .iter()
             .any(|layer| case.starts_with(&format!("{layer}/")))
     }) {
         let (short, long) = if quick { (10, 60) } else { (100, 1_100) };
-        let counted =
-            count(&binary, &[case], long)?.saturating_sub(count(&binary, &[case], short)?)
-                / (long - short);
-        println!("{case:<44} {counted:>14}");
+        let of_one = |counter: fn(&Path, &[&str], u64) -> Result<u64>| -> Result<u64> {
+            let (less, more) = (
+                counter(&binary, &[case], short)?,
+                counter(&binary, &[case], long)?,
+            );
+            Ok(more.saturating_sub(less) / (long - short))
+        };
+        let cost = Cost {
+            instructions: of_one(instructions)?,
+            allocations: of_one(allocations)?,
+        };
+        println!(
+            "{case:<44} {:>14} {:>14}",
+            cost.instructions, cost.allocations
+        );
+        costs.insert(case.to_owned(), cost);
     }
-    Ok(())
+    Ok(costs)
 }
 
-fn count(binary: &std::path::Path, case: &[&str], times: u64) -> Result<u64> {
+/// User instructions of a run, by callgrind.
+fn instructions(binary: &Path, case: &[&str], times: u64) -> Result<u64> {
+    // "==123== Collected : 123456"
+    let text = valgrind(
+        &["--tool=callgrind", "--callgrind-out-file=/dev/null"],
+        binary,
+        case,
+        times,
+    )?;
+    number_after(&text, "Collected :", "")
+}
+
+/// Blocks allocated in a run, by DHAT; a block that grows is counted again when it moves.
+fn allocations(binary: &Path, case: &[&str], times: u64) -> Result<u64> {
+    // "==123== Total:     1,024 bytes in 1,001 blocks"
+    let text = valgrind(
+        &["--tool=dhat", "--dhat-out-file=/dev/null"],
+        binary,
+        case,
+        times,
+    )?;
+    number_after(&text, " bytes in ", " blocks")
+}
+
+fn valgrind(tool: &[&str], binary: &Path, case: &[&str], times: u64) -> Result<String> {
     let mut command = Command::new("valgrind");
     command
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .args(tool)
         .arg(binary)
         .args(case)
         .arg(times.to_string());
     let output = command.output().context("cannot start valgrind")?;
-    let text = String::from_utf8_lossy(&output.stderr);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
     if !output.status.success() {
         bail!("{}: {}\n{text}", output.status, shell::line(&command));
     }
-    // "==123== Collected : 123456"
-    let counted = text
-        .lines()
-        .find_map(|line| line.split_once("Collected :"))
-        .map(|(_, count)| count.trim());
-    counted
-        .and_then(|count| count.parse().ok())
+    Ok(text)
+}
+
+fn number_after(text: &str, before: &str, after: &str) -> Result<u64> {
+    text.lines()
+        .find_map(|line| {
+            let (_, rest) = line.split_once(before)?;
+            let number = if after.is_empty() {
+                rest
+            } else {
+                rest.split_once(after)?.0
+            };
+            number.trim().replace(',', "").parse().ok()
+        })
         .with_context(|| format!("valgrind counted nothing:\n{text}"))
 }

@@ -31,6 +31,9 @@ pub(crate) const INTEROP: &[Tool] = &[
 /// What `fuzz` compiles libFuzzer with.
 pub(crate) const FUZZ: &[Tool] = &[tool("c++", "g++")];
 
+/// What counting instructions needs.
+pub(crate) const BENCH: &[Tool] = &[tool("valgrind", "valgrind")];
+
 /// Everything that `ci` uses.
 pub(crate) const ALL: &[Tool] = &[
     tool("sipp", "sip-tester"),

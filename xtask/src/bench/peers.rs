@@ -128,7 +128,7 @@ fn measure(binary: &Path, case: &str, name: &str) -> Result<Result<(u64, u64), S
     let (short, long) = ROUNDS;
     let mut counts = [0; 2];
     for (count, times) in counts.iter_mut().zip([short, long]) {
-        *count = super::count(binary, &[case, name], times)?;
+        *count = super::instructions(binary, &[case, name], times)?;
     }
     let [few, many] = counts;
     Ok(Ok((many.saturating_sub(few) / (long - short), allocations)))
