@@ -32,12 +32,18 @@ pub struct TransportConfig {
     pub stream_idle: Duration,
     /// How long a connection may take to bring its first message. Default 30 seconds.
     pub first_message: Duration,
+    /// How long the security handshake of a connection that was accepted may take. Default 10 seconds; of one that we
+    /// open it is part of [`connect_time`](Self::connect_time).
+    pub handshake_time: Duration,
     /// How long a message may take from its first byte to its last. Default 10 seconds.
     pub message_time: Duration,
     /// How long a peer may leave what we send unread. Default 30 seconds.
     pub write_time: Duration,
     /// How long opening a connection may take. Default 10 seconds.
     pub connect_time: Duration,
+    /// How long one address of a target that has some of both families has before a connection to the next one is
+    /// tried at the same time (RFC 8305 §5). Default 250 milliseconds; a name without both families is not raced.
+    pub attempt_delay: Duration,
     /// How long a selection may wait for the domain name system. Default 10 seconds.
     pub resolve_time: Duration,
     /// How long a place that failed comes after others in selections (RFC 3263 §4.3). Default 60 seconds.
@@ -59,9 +65,11 @@ impl Default for TransportConfig {
             datagram_idle: Duration::from_secs(600),
             stream_idle: Duration::from_secs(3600),
             first_message: Duration::from_secs(30),
+            handshake_time: Duration::from_secs(10),
             message_time: Duration::from_secs(10),
             write_time: Duration::from_secs(30),
             connect_time: Duration::from_secs(10),
+            attempt_delay: Duration::from_millis(250),
             resolve_time: Duration::from_secs(10),
             failing_time: Duration::from_secs(60),
             reopen_time: Duration::from_secs(40),
@@ -79,9 +87,11 @@ impl TransportConfig {
             &mut self.datagram_idle,
             &mut self.stream_idle,
             &mut self.first_message,
+            &mut self.handshake_time,
             &mut self.message_time,
             &mut self.write_time,
             &mut self.connect_time,
+            &mut self.attempt_delay,
             &mut self.resolve_time,
             &mut self.failing_time,
             &mut self.reopen_time,

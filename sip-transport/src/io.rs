@@ -3,12 +3,14 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use sip_message::{Message, ParseError, StatusCode};
 
 use crate::flow::Flow;
 use crate::id::{ConnectionId, FlowId, ListenerId, ResolveId, SelectId};
+use crate::identity::PeerIdentity;
 use crate::kind::TransportKind;
 
 /// What a driver has to tell the core.
@@ -51,6 +53,14 @@ pub enum Input {
         connection: ConnectionId,
         /// Its local address, with the port that the system chose.
         local: SocketAddr,
+    },
+    /// The security handshake of a connection is done. Comes before anything else that happens on a connection that
+    /// was accepted, and before [`Input::Connected`] of one that we opened.
+    Secured {
+        /// Which.
+        connection: ConnectionId,
+        /// What the verified certificate of the peer proves; `None` if it showed none.
+        peer: Option<Arc<PeerIdentity>>,
     },
     /// Bytes of a stream arrived, or one message of a WebSocket.
     Stream {
@@ -242,7 +252,11 @@ pub enum ConnectionError {
     Reset,
     /// The system gave up.
     TimedOut,
-    /// The security handshake failed, or the certificate does not prove the name.
+    /// The certificate of the peer does not prove what it should.
+    Certificate(CertificateFault),
+    /// The peer refused our certificate, or wanted one and got none.
+    OwnCertificate,
+    /// The security handshake failed otherwise.
     Security,
     /// The transport is not built in or not configured here.
     Unsupported,
@@ -285,6 +299,8 @@ impl fmt::Display for ConnectionError {
             Self::Unreachable => "no route to the peer",
             Self::Reset => "connection reset",
             Self::TimedOut => "connection timed out",
+            Self::Certificate(fault) => return fault.fmt(f),
+            Self::OwnCertificate => "the peer does not accept our certificate",
             Self::Security => "the security handshake failed",
             Self::Unsupported => "the transport is not available here",
             Self::Other => "the system reported an error",
@@ -293,6 +309,39 @@ impl fmt::Display for ConnectionError {
 }
 
 impl std::error::Error for ConnectionError {}
+
+/// What is wrong with the certificate of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CertificateFault {
+    /// Its time is over.
+    Expired,
+    /// Its time has not begun, or the clock here is wrong.
+    NotYetValid,
+    /// No authority that is trusted here signed it.
+    UnknownAuthority,
+    /// It names another domain than the one that is to be reached (RFC 5922 §7.2).
+    OtherName,
+    /// There is none, and one was required.
+    Missing,
+    /// It is broken, revoked, or not meant for this use.
+    Invalid,
+}
+
+impl fmt::Display for CertificateFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Expired => "the certificate of the peer has expired",
+            Self::NotYetValid => "the certificate of the peer is not valid yet",
+            Self::UnknownAuthority => {
+                "the certificate of the peer is signed by nobody who is trusted here"
+            }
+            Self::OtherName => "the certificate of the peer names another domain",
+            Self::Missing => "the peer has shown no certificate",
+            Self::Invalid => "the certificate of the peer is not valid",
+        })
+    }
+}
 
 /// What happened, for the layer above.
 #[derive(Clone, Debug)]
@@ -452,6 +501,8 @@ pub enum SelectError {
     Limit,
     /// The resolver did not answer within the configured time.
     TimedOut,
+    /// All addresses of the target were tried at the same time (RFC 8305), and none could be connected to.
+    Connect(ConnectionError),
 }
 
 impl fmt::Display for SelectError {
@@ -465,6 +516,7 @@ impl fmt::Display for SelectError {
             Self::Resolve(error) => error.fmt(f),
             Self::Limit => f.write_str("too many selections or flows at once"),
             Self::TimedOut => f.write_str("the name was not resolved in time"),
+            Self::Connect(error) => write!(f, "could not connect: {error}"),
         }
     }
 }

@@ -5,6 +5,7 @@ mod config;
 mod deadline;
 mod flow;
 mod id;
+mod identity;
 mod io;
 mod keep_alive;
 mod kind;
@@ -25,9 +26,10 @@ pub use crate::config::{Limits, TransportConfig};
 pub use crate::deadline::{DeadlineId, DeadlineQueue};
 pub use crate::flow::{Flow, SentBy};
 pub use crate::id::{ConnectionId, FlowId, ListenerId, ResolveId, SelectId};
+pub use crate::identity::PeerIdentity;
 pub use crate::io::{
-    Answer, Captured, ConnectionError, Event, FlowFailure, Gone, Input, Malformed, NaptrRecord,
-    Output, Question, ResolveError, SelectError, SrvRecord,
+    Answer, Captured, CertificateFault, ConnectionError, Event, FlowFailure, Gone, Input,
+    Malformed, NaptrRecord, Output, Question, ResolveError, SelectError, SrvRecord,
 };
 pub use crate::keep_alive::KeepAlive;
 pub use crate::kind::TransportKind;

@@ -24,6 +24,8 @@ pub struct Stats {
     pub bad_source: u64,
     /// Connections that were refused by a limit.
     pub refused_connections: u64,
+    /// Security handshakes with peers that connected to us which failed or took too long.
+    pub failed_handshakes: u64,
     /// Connections that were closed because the peer was too slow to send or to read.
     pub slow_peers: u64,
     /// Connections that were closed because too much waited to be sent.

@@ -32,6 +32,8 @@
 mod addresses;
 mod connection;
 mod listen;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod udp;
 #[cfg(feature = "ws")]
 mod ws;
@@ -49,10 +51,10 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 pub use self::addresses::local_addresses;
-use self::connection::{Connection, Origins};
+use self::connection::{Connection, Settings};
 pub use self::listen::{Bound, Listen};
 use self::udp::UdpListener;
-use crate::id::{ConnectionId, ResolveId};
+use crate::id::{ConnectionId, ListenerId, ResolveId};
 use crate::io::{Answer, Input, Output, Question, ResolveError};
 
 /// The sockets of one worker.
@@ -72,7 +74,11 @@ pub struct Driver {
     alive: mpsc::Sender<()>,
     all_ended: mpsc::Receiver<()>,
     resolvers: Arc<Semaphore>,
-    origins: watch::Sender<Origins>,
+    settings: watch::Sender<Settings>,
+    /// Listeners whose connections begin with the costly handshake of TLS.
+    handshaking: Vec<ListenerId>,
+    /// Connections of those that the core was told of: unless it closes them at once, they may begin.
+    admitting: Vec<ConnectionId>,
     stats: DriverStats,
 }
 
@@ -129,7 +135,9 @@ impl Driver {
             alive,
             all_ended,
             resolvers: Arc::new(Semaphore::new(RESOLVERS)),
-            origins: watch::Sender::new(None),
+            settings: watch::Sender::new(Settings::default()),
+            handshaking: Vec::new(),
+            admitting: Vec::new(),
             stats: DriverStats::default(),
         };
         let bound = listen::bind(&mut driver, listen)?;
@@ -143,6 +151,12 @@ impl Driver {
 
     fn poll_recv(&mut self, cx: &mut Context<'_>, out: &mut Vec<Input>) -> Poll<()> {
         let before = out.len();
+        // What was handed out with the last call has been handled: whom the limits refuse is gone by now.
+        for connection in self.admitting.drain(..) {
+            if let Some(writer) = self.connections.get(&connection) {
+                let _ended = writer.send(Bytes::new());
+            }
+        }
         out.extend(self.ready.drain(..));
         for listener in &mut self.udp {
             let _more_later = listener.poll_flush(cx, &mut self.stats);
@@ -170,12 +184,23 @@ impl Driver {
     /// Keeps the table of connections in step with what is reported.
     fn register(&mut self, item: Item) -> Option<Input> {
         match (&item.input, item.writer) {
-            (Input::Accepted { connection, .. }, Some(writer)) => {
+            (
+                Input::Accepted {
+                    connection,
+                    listener,
+                    ..
+                },
+                Some(writer),
+            ) => {
                 self.connections.insert(*connection, writer);
+                if self.handshaking.contains(listener) {
+                    self.admitting.push(*connection);
+                }
             }
             // What was closed by us has nothing more to say.
             (
                 Input::Stream { connection, .. }
+                | Input::Secured { connection, .. }
                 | Input::Sent { connection, .. }
                 | Input::Connected { connection, .. },
                 _,
@@ -187,6 +212,7 @@ impl Driver {
                 Input::Datagram { .. }
                 | Input::DatagramFailed { .. }
                 | Input::Accepted { .. }
+                | Input::Secured { .. }
                 | Input::Connected { .. }
                 | Input::Stream { .. }
                 | Input::Sent { .. }
@@ -234,7 +260,8 @@ impl Driver {
                 self.connections.insert(connection, writer);
                 let task =
                     Connection::new(connection, queue, self.to_inbox.clone(), self.alive.clone());
-                tokio::spawn(task.connect(kind, remote, local, server_name));
+                let settings = self.settings.borrow().clone();
+                tokio::spawn(task.connect(kind, remote, local, server_name, settings));
             }
             Output::Close { connection } => {
                 // Without its sender the task writes what it holds and closes.
@@ -251,7 +278,17 @@ impl Driver {
     #[cfg(feature = "ws")]
     pub fn allow_origins(&mut self, origins: Option<&[&str]>) {
         let origins = origins.map(|all| all.iter().map(|&one| Box::from(one)).collect());
-        self.origins.send_replace(origins);
+        self.settings
+            .send_modify(|settings| settings.origins = origins);
+    }
+
+    /// Secures connections from now on with these certificates. Without this no secure connection is opened or
+    /// accepted. A [`Tls`](tls::Tls) is shared by the drivers of all workers, so that sessions can be resumed with
+    /// each of them.
+    #[cfg(feature = "tls")]
+    pub fn use_tls(&mut self, tls: tls::Tls) {
+        self.settings
+            .send_modify(|settings| settings.tls = Some(tls));
     }
 
     fn resolve(&mut self, id: ResolveId, question: Question, name: Box<str>) {

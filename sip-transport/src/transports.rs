@@ -28,6 +28,7 @@ use crate::config::TransportConfig;
 use crate::deadline::{DeadlineId, DeadlineQueue};
 use crate::flow::Flow;
 use crate::id::{ConnectionId, FlowId, ListenerId, ResolveId, SelectId};
+use crate::identity::PeerIdentity;
 use crate::io::{Captured, Event, FlowFailure, Gone, Input, Output};
 use crate::keep_alive::{Due, KeepAlive, Pinger};
 use crate::kind::TransportKind;
@@ -265,6 +266,16 @@ impl Transports {
         self.flows.get(flow).map(|entry| entry.flow)
     }
 
+    /// What the certificate of the peer of a flow proves: `None` without an open secure connection, or if the peer
+    /// showed none (RFC 5922 §7.4: a client may be known by its certificate).
+    #[must_use]
+    pub fn peer_identity(&self, flow: FlowId) -> Option<&PeerIdentity> {
+        match &self.flows.get(flow)?.link {
+            Link::Datagram(_) => None,
+            Link::Stream(stream) => stream.peer(),
+        }
+    }
+
     /// Is this an address and port of ours? Without a port the default port of any transport counts. Names are never
     /// ours here: which names are is for the layers above.
     #[must_use]
@@ -300,6 +311,7 @@ impl Transports {
                 listener,
                 remote,
             } => self.on_accepted(connection, listener, remote, now),
+            Input::Secured { connection, peer } => self.on_secured(connection, peer, now),
             Input::Connected { connection, local } => self.on_connected(connection, local, now),
             Input::Stream {
                 connection,

@@ -6,6 +6,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
+#[cfg(feature = "ws")]
 use std::sync::Arc;
 use std::task::ready;
 use std::time::Duration;
@@ -33,7 +34,17 @@ pub(super) struct Connection {
 }
 
 /// The web pages that may open WebSockets (RFC 6454 origins); `None` for all.
+#[cfg(feature = "ws")]
 pub(super) type Origins = Option<Arc<[Box<str>]>>;
+
+/// What a connection that begins goes by.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Settings {
+    #[cfg(feature = "ws")]
+    pub(super) origins: Origins,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<super::tls::Tls>,
+}
 
 /// Bytes read at once.
 const READ: usize = 16 * 1024;
@@ -60,15 +71,38 @@ impl Connection {
     }
 
     /// Runs a connection that was accepted.
-    pub(super) async fn accepted(self, kind: TransportKind, stream: TcpStream, origins: Origins) {
+    pub(super) async fn accepted(
+        #[cfg_attr(
+            not(feature = "tls"),
+            expect(unused_mut, reason = "only handshakes change it here")
+        )]
+        mut self,
+        kind: TransportKind,
+        stream: TcpStream,
+        settings: Settings,
+    ) {
         set_options(&stream);
-        #[cfg(feature = "ws")]
-        if kind == TransportKind::Ws {
-            self.accepted_ws(stream, origins).await;
-            return;
+        match kind {
+            #[cfg(feature = "tls")]
+            TransportKind::Tls => {
+                // Each handshake in a box of its own: an idle connection does not hold the room that it took.
+                if let Some(stream) = Box::pin(self.secure_accepted(stream, settings.tls)).await {
+                    self.run(stream).await;
+                }
+            }
+            #[cfg(all(feature = "tls", feature = "ws"))]
+            TransportKind::Wss => {
+                if let Some(stream) = Box::pin(self.secure_accepted(stream, settings.tls)).await {
+                    Box::pin(self.accepted_ws(stream, settings.origins)).await;
+                }
+            }
+            #[cfg(feature = "ws")]
+            TransportKind::Ws => Box::pin(self.accepted_ws(stream, settings.origins)).await,
+            _ => {
+                let _only_for_others = settings;
+                self.run(stream).await;
+            }
         }
-        let _only_for_websockets = (kind, origins);
-        self.run(stream).await;
     }
 
     /// Opens a connection and runs it.
@@ -78,6 +112,7 @@ impl Connection {
         remote: SocketAddr,
         local: Option<IpAddr>,
         server_name: Option<Box<str>>,
+        settings: Settings,
     ) {
         let opened = tokio::select! {
             opened = open(kind, remote, local) => opened,
@@ -85,19 +120,44 @@ impl Connection {
             _ = self.queue.recv() => return,
         };
         let opened = opened.and_then(|stream| stream.local_addr().map(|local| (stream, local)));
-        match opened {
-            #[cfg(feature = "ws")]
-            Ok((stream, local)) if kind == TransportKind::Ws => {
-                self.connect_ws(stream, local, remote, server_name).await;
+        let (stream, local) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                self.close(Some(&error)).await;
+                return;
             }
-            Ok((stream, local)) => {
-                let _only_for_handshakes = server_name;
-                let connection = self.id;
-                if self.report(Input::Connected { connection, local }).await {
+        };
+        let connection = self.id;
+        let connected = Input::Connected { connection, local };
+        match kind {
+            #[cfg(feature = "tls")]
+            TransportKind::Tls => {
+                let handshake =
+                    self.secure_opened(stream, remote, server_name.as_deref(), settings.tls);
+                if let Some(stream) = Box::pin(handshake).await
+                    && self.report(connected).await
+                {
                     self.run(stream).await;
                 }
             }
-            Err(error) => self.close(Some(&error)).await,
+            #[cfg(all(feature = "tls", feature = "ws"))]
+            TransportKind::Wss => {
+                let handshake =
+                    self.secure_opened(stream, remote, server_name.as_deref(), settings.tls);
+                if let Some(stream) = Box::pin(handshake).await {
+                    Box::pin(self.connect_ws(stream, local, remote, server_name)).await;
+                }
+            }
+            #[cfg(feature = "ws")]
+            TransportKind::Ws => {
+                Box::pin(self.connect_ws(stream, local, remote, server_name)).await;
+            }
+            _ => {
+                let _only_for_handshakes = (server_name, settings);
+                if self.report(connected).await {
+                    self.run(stream).await;
+                }
+            }
         }
     }
 
@@ -139,7 +199,9 @@ impl Connection {
         };
         match ended {
             Ended::ByPeer(error) | Ended::ByUs(Err(error @ Some(_))) => {
-                self.close(error.as_ref()).await
+                self.close(error.as_ref()).await;
+                // RFC 8446 §6.1: the end of our side is announced, so that the peer knows it from a cut.
+                let _in_time = tokio::time::timeout(LINGER, writer.shutdown()).await;
             }
             Ended::ByUs(_) => {
                 // Closing with unread bytes would reset the connection and could take our last words with it.
@@ -158,7 +220,13 @@ impl Connection {
     }
 
     pub(super) async fn close(&self, error: Option<&io::Error>) {
-        let error = error.map(ConnectionError::from_io);
+        let error = error.map(|error| {
+            #[cfg(feature = "tls")]
+            if let Some(error) = super::tls::connection_error(error) {
+                return error;
+            }
+            ConnectionError::from_io(error)
+        });
         self.report(Input::Closed {
             connection: self.id,
             error,
@@ -214,9 +282,9 @@ pub(super) const fn is_built_in(kind: TransportKind) -> bool {
     match kind {
         TransportKind::Udp | TransportKind::Tcp => true,
         TransportKind::Ws => cfg!(feature = "ws"),
-        TransportKind::Tls | TransportKind::Wss | TransportKind::Sctp | TransportKind::TlsSctp => {
-            false
-        }
+        TransportKind::Tls => cfg!(feature = "tls"),
+        TransportKind::Wss => cfg!(all(feature = "tls", feature = "ws")),
+        TransportKind::Sctp | TransportKind::TlsSctp => false,
     }
 }
 

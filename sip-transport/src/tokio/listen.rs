@@ -10,7 +10,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
-use super::connection::{Connection, Origins, is_built_in};
+use super::connection::{Connection, Settings, is_built_in};
 use super::udp::UdpListener;
 use super::{Driver, Item};
 use crate::id::{ConnectionId, ListenerId};
@@ -47,6 +47,20 @@ impl Listen {
         Self::new(TransportKind::Ws, addr)
     }
 
+    /// A TLS listener (feature `tls`).
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub const fn tls(addr: SocketAddr) -> Self {
+        Self::new(TransportKind::Tls, addr)
+    }
+
+    /// A listener of WebSockets over TLS (features `tls` and `ws`).
+    #[cfg(all(feature = "tls", feature = "ws"))]
+    #[must_use]
+    pub const fn wss(addr: SocketAddr) -> Self {
+        Self::new(TransportKind::Wss, addr)
+    }
+
     /// A TCP socket.
     #[must_use]
     pub const fn tcp(addr: SocketAddr) -> Self {
@@ -81,7 +95,9 @@ pub(super) fn bind(driver: &mut Driver, listen: &[Listen]) -> io::Result<Vec<Bou
         // Those of the same address that also want any port.
         let same: Vec<usize> = (n..listen.len())
             .filter(|&other| {
-                other == n || (wanted.addr.port() == 0 && listen[other].addr == wanted.addr)
+                let any_port = wanted.addr.port() == 0 && listen[other].addr == wanted.addr;
+                let together = shares_port(wanted.kind) && shares_port(listen[other].kind);
+                other == n || (any_port && together)
             })
             .collect();
         for (place, socket) in same.iter().zip(bind_together(listen, &same)?) {
@@ -102,6 +118,9 @@ pub(super) fn bind(driver: &mut Driver, listen: &[Listen]) -> io::Result<Vec<Bou
         } else {
             let socket =
                 TcpListener::from_std(socket.into()).map_err(|error| describe(error, *listen))?;
+            if listen.kind.is_secure() {
+                driver.handshaking.push(listener);
+            }
             driver.tasks.spawn(accept(
                 Bound {
                     listener,
@@ -109,7 +128,7 @@ pub(super) fn bind(driver: &mut Driver, listen: &[Listen]) -> io::Result<Vec<Bou
                     local,
                 },
                 socket,
-                driver.origins.subscribe(),
+                driver.settings.subscribe(),
                 Arc::clone(&accepted),
                 driver.to_inbox.clone(),
                 driver.alive.clone(),
@@ -122,6 +141,14 @@ pub(super) fn bind(driver: &mut Driver, listen: &[Listen]) -> io::Result<Vec<Bou
         });
     }
     Ok(bound)
+}
+
+/// RFC 3261 §18.2.1: those that are found at one port, 5060, where nothing is said.
+const fn shares_port(kind: TransportKind) -> bool {
+    matches!(
+        kind,
+        TransportKind::Udp | TransportKind::Tcp | TransportKind::Sctp
+    )
 }
 
 /// Binds the chosen ones of a list to one port.
@@ -216,7 +243,7 @@ fn describe(error: io::Error, listen: Listen) -> io::Error {
 async fn accept(
     bound: Bound,
     socket: TcpListener,
-    origins: watch::Receiver<Origins>,
+    settings: watch::Receiver<Settings>,
     numbers: Arc<AtomicU64>,
     inbox: mpsc::Sender<Item>,
     alive: mpsc::Sender<()>,
@@ -249,7 +276,7 @@ async fn accept(
             return;
         }
         let task = Connection::new(connection, queue, inbox.clone(), alive.clone());
-        let origins = origins.borrow().clone();
-        tokio::spawn(task.accepted(bound.kind, stream, origins));
+        let settings = settings.borrow().clone();
+        tokio::spawn(task.accepted(bound.kind, stream, settings));
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -32,11 +32,14 @@ const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// RFC 7118 §4.1: the subprotocol.
 const SUBPROTOCOL: &str = "sip";
 
-type Socket = WebSocketStream<TcpStream>;
+/// What a WebSocket runs over: TCP, or TLS.
+pub(super) trait Below: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Below for S {}
 
 impl Connection {
     /// Does the server's part of the handshake and runs the connection.
-    pub(super) async fn accepted_ws(mut self, stream: TcpStream, origins: Origins) {
+    pub(super) async fn accepted_ws<S: Below>(mut self, stream: S, origins: Origins) {
         #[expect(
             clippy::result_large_err,
             reason = "the signature that the library asks for"
@@ -55,9 +58,9 @@ impl Connection {
     }
 
     /// Does the client's part of the handshake and runs the connection.
-    pub(super) async fn connect_ws(
+    pub(super) async fn connect_ws<S: Below>(
         mut self,
-        stream: TcpStream,
+        stream: S,
         local: SocketAddr,
         remote: SocketAddr,
         server_name: Option<Box<str>>,
@@ -100,7 +103,7 @@ impl Connection {
         }
     }
 
-    async fn run_ws(mut self, socket: Socket) {
+    async fn run_ws<S: Below>(mut self, socket: WebSocketStream<S>) {
         let (mut writer, mut reader) = socket.split();
         let connection = self.id;
         let ended = {
@@ -184,10 +187,10 @@ fn config() -> WebSocketConfig {
 }
 
 /// Hands up each message; the end, or the error that ended it. Pings are answered by the library.
-async fn read(
+async fn read<S: Below>(
     connection: ConnectionId,
     inbox: &mpsc::Sender<Item>,
-    reader: &mut SplitStream<Socket>,
+    reader: &mut SplitStream<WebSocketStream<S>>,
 ) -> Option<io::Error> {
     while let Some(message) = reader.next().await {
         let payload = match message {
@@ -220,11 +223,11 @@ async fn read(
 }
 
 /// Sends each message of the queue until it is closed. `Err(None)`: the peer left the rest unread for too long.
-async fn write(
+async fn write<S: Below>(
     connection: ConnectionId,
     queue: &mut mpsc::UnboundedReceiver<Bytes>,
     inbox: &mpsc::Sender<Item>,
-    writer: &mut SplitSink<Socket, Message>,
+    writer: &mut SplitSink<WebSocketStream<S>, Message>,
 ) -> Result<(), Option<io::Error>> {
     let mut waiting: VecDeque<Bytes> = VecDeque::new();
     let mut open = true;

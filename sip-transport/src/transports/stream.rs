@@ -1,6 +1,7 @@
 //! Connections: opening, framing, keep-alive, limits, closing and reopening.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
@@ -10,6 +11,7 @@ use super::{Entry, Link, Transports};
 use crate::config::TransportConfig;
 use crate::flow::Flow;
 use crate::id::{ConnectionId, FlowId, ListenerId};
+use crate::identity::PeerIdentity;
 use crate::io::{ConnectionError, Event, FlowFailure, Malformed, Output};
 use crate::kind::TransportKind;
 use crate::via;
@@ -36,6 +38,10 @@ pub(super) struct Stream {
     bound: Option<SocketAddr>,
     /// Did a whole message come over it?
     proven: bool,
+    /// Does it wait for a security handshake that the peer began?
+    handshake: bool,
+    /// Whom the peer proved to be.
+    peer: Option<Arc<PeerIdentity>>,
 }
 
 #[derive(Debug)]
@@ -67,7 +73,13 @@ impl Stream {
             server_name,
             bound: None,
             proven: false,
+            handshake: false,
+            peer: None,
         }
+    }
+
+    pub(super) fn peer(&self) -> Option<&PeerIdentity> {
+        self.peer.as_deref()
     }
 
     pub(super) const fn connection(&self) -> Option<ConnectionId> {
@@ -98,6 +110,9 @@ impl Stream {
                 }
                 if self.is_accepted() && !self.proven {
                     due = due.min(since + config.first_message);
+                }
+                if self.handshake {
+                    due = due.min(since + config.handshake_time);
                 }
                 due
             }
@@ -135,16 +150,29 @@ impl Transports {
             connection,
             since: now,
         };
-        let id = self.insert_stream(
-            listener.kind,
-            listener.local,
-            remote,
-            Stream::new(state, None, now),
-            now,
-        );
+        let mut stream = Stream::new(state, None, now);
+        stream.handshake = listener.kind.is_secure();
+        let id = self.insert_stream(listener.kind, listener.local, remote, stream, now);
         *self.peers.entry(peer(remote.ip())).or_insert(0) += 1;
         self.connections.insert(connection, id);
         self.stats.connections += 1;
+        self.arm(id);
+    }
+
+    pub(super) fn on_secured(
+        &mut self,
+        connection: ConnectionId,
+        peer: Option<Arc<PeerIdentity>>,
+        now: Instant,
+    ) {
+        let Some((id, entry)) = self.entry(connection) else {
+            return;
+        };
+        entry.used = now;
+        if let Link::Stream(stream) = &mut entry.link {
+            stream.handshake = false;
+            stream.peer = peer;
+        }
         self.arm(id);
     }
 
@@ -188,6 +216,9 @@ impl Transports {
         };
         entry.used = now;
         let kind = entry.flow.kind;
+        if let Link::Stream(stream) = &mut entry.link {
+            stream.handshake = false;
+        }
         if !kind.is_stream() {
             // A WebSocket or SCTP keeps messages apart by itself (RFC 7118 §5, RFC 4168 §4).
             if payload.iter().all(|&b| matches!(b, b'\r' | b'\n')) {
@@ -421,6 +452,7 @@ impl Transports {
         };
         let accepted = stream.is_accepted();
         let kind = entry.flow.kind;
+        let failed_handshake = stream.handshake;
         // RFC 3261 §18.2.2: responses to what came over it go over a new connection to the sent-by.
         let reopens = !opening && stream.reopen.is_some();
         if reopens {
@@ -432,6 +464,7 @@ impl Transports {
             entry.pinger = None;
         }
         self.forget_connection(connection, accepted, remote);
+        self.stats.failed_handshakes += u64::from(failed_handshake);
         if opening {
             self.note_failure(kind, remote, now);
         }
@@ -566,7 +599,11 @@ impl Transports {
         let flow = entry.flow;
         let stream = entry.link.stream_mut()?;
         if flow.kind.is_secure() && stream.server_name.as_deref() != server_name {
-            return None;
+            // Unless it proved that name too.
+            let proven = |name| stream.peer().is_some_and(|peer| peer.proves(name));
+            if !server_name.is_some_and(proven) {
+                return None;
+            }
         }
         if let State::Idle { since } = &mut stream.state {
             *since = now;
@@ -621,7 +658,11 @@ impl Transports {
             State::Open { since, .. } => {
                 let late =
                     |since: Option<Instant>, time| since.is_some_and(|since| since + time <= now);
-                if late(stream.message_since, config.message_time)
+                if late(stream.handshake.then_some(since), config.handshake_time) {
+                    self.stats.failed_handshakes += 1;
+                    self.stats.slow_peers += 1;
+                    FlowFailure::Slow
+                } else if late(stream.message_since, config.message_time)
                     || late(
                         (!stream.proven && stream.is_accepted()).then_some(since),
                         config.first_message,

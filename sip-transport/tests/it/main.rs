@@ -7,6 +7,8 @@
 
 mod faults;
 mod tcp;
+#[cfg(feature = "tls")]
+mod tls;
 mod udp;
 #[cfg(feature = "ws")]
 mod ws;

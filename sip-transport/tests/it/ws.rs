@@ -197,3 +197,85 @@ fn garbage_instead_of_a_handshake_is_closed() {
         assert!(!rest.starts_with(b"SIP/2.0"));
     });
 }
+
+#[cfg(feature = "tls")]
+mod over_tls {
+    use std::sync::Arc;
+
+    use rustls::pki_types::ServerName;
+    use tokio_rustls::TlsConnector;
+
+    use super::*;
+    use crate::tls::{Authority, flow_to_name, secured};
+
+    #[test]
+    fn rfc7118_5_a_request_and_its_response_pass_over_tls() {
+        within(async {
+            let authority = Authority::new();
+            let config = authority.config(vec![authority.identity(&["sip:b.example"])]);
+            let mut b = secured(TransportKind::Wss, config);
+            let mut a = secured(TransportKind::Wss, authority.config(vec![]));
+            let flow = flow_to_name(&mut a, "b.example", b.addr(), TransportKind::Wss).await;
+            for n in 0..3 {
+                let body = "x".repeat(n * 15_000);
+                a.send(flow.id, request(flow, "MESSAGE", &body));
+                let (message, _, reply) = b.message_beside(&mut a).await;
+                assert_eq!(message.body().len(), body.len());
+                assert_eq!(reply.kind, TransportKind::Wss);
+                b.send(reply.id, ok_to(&message));
+                let (message, back, _) = a.message_beside(&mut b).await;
+                assert_eq!(message.as_response().unwrap().status().as_u16(), 200);
+                assert_eq!(back, flow);
+            }
+            let peer = a.transports.peer_identity(flow.id).unwrap();
+            assert!(peer.proves("b.example"));
+        });
+    }
+
+    #[test]
+    fn rfc7118_5_a_browser_is_served_and_its_origin_checked() {
+        within(async {
+            let authority = Authority::new();
+            let config = authority.config(vec![authority.identity(&["b.example"])]);
+            let mut worker = secured(TransportKind::Wss, config);
+            worker
+                .driver
+                .allow_origins(Some(&["https://phone.example.com"]));
+            for (origin, status) in [
+                ("https://phone.example.com", None),
+                ("https://evil.example.com", Some(403)),
+            ] {
+                let addr = worker.addr();
+                let open = async {
+                    let stream = TcpStream::connect(addr).await.unwrap();
+                    let connector = TlsConnector::from(Arc::new(authority.stranger()));
+                    let name = ServerName::try_from("b.example").unwrap();
+                    let stream = connector.connect(name, stream).await.unwrap();
+                    let mut request = "wss://b.example/".into_client_request().unwrap();
+                    for (name, value) in [SIP, ("origin", origin)] {
+                        request.headers_mut().insert(name, value.parse().unwrap());
+                    }
+                    client_async(request, stream).await
+                };
+                let opened = tokio::select! {
+                    opened = open => opened,
+                    () = worker.run() => unreachable!("a worker runs for ever"),
+                };
+                match (opened, status) {
+                    (Ok((mut socket, _)), None) => {
+                        socket.send(Frame::text("\r\n\r\n")).await.unwrap();
+                        let pong = tokio::select! {
+                            frame = socket.next() => frame.unwrap().unwrap(),
+                            () = worker.run() => unreachable!("a worker runs for ever"),
+                        };
+                        assert_eq!(pong, Frame::text("\r\n"));
+                    }
+                    (Err(Error::Http(response)), Some(status)) => {
+                        assert_eq!(response.status().as_u16(), status);
+                    }
+                    (other, _) => panic!("{other:?}"),
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,147 @@
+//! Security handshakes, as the core sees them.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::identity::PeerIdentity;
+
+const TLS: ListenerId = ListenerId::new(2);
+
+fn bench() -> Bench {
+    let mut bench = Bench::with(|config| config.client_transports.push(TransportKind::Tls));
+    bench
+        .transports
+        .add_listener(TLS, TransportKind::Tls, addr("192.0.2.1:5061"));
+    bench
+}
+
+fn accept(bench: &mut Bench, number: u64) -> ConnectionId {
+    let connection = ConnectionId::accepted(number);
+    let outputs = bench.input(Input::Accepted {
+        connection,
+        listener: TLS,
+        remote: addr(PEER),
+    });
+    assert!(outputs.is_empty());
+    connection
+}
+
+fn example() -> Option<Arc<PeerIdentity>> {
+    Some(Arc::new(PeerIdentity::from_names(
+        ["sip:example.com", "sip:example.net"],
+        [],
+        [],
+    )))
+}
+
+/// Opens a connection to a domain, whose certificate proves this.
+fn connected(bench: &mut Bench, uri: &str, peer: Option<Arc<PeerIdentity>>) -> Flow {
+    let flow = select(bench, uri);
+    let Output::Connect {
+        connection,
+        ref server_name,
+        ..
+    } = bench.send(flow.id, b"x")[0]
+    else {
+        panic!()
+    };
+    assert_eq!(server_name.as_deref(), Some("example.com"));
+    assert!(bench.input(Input::Secured { connection, peer }).is_empty());
+    let local = addr("192.0.2.1:33000");
+    bench.input(Input::Connected { connection, local });
+    flow
+}
+
+fn select(bench: &mut Bench, uri: &str) -> Flow {
+    let target = Target::from_uri(sip_message::UriRef::parse(uri).unwrap()).unwrap();
+    bench.transports.select(&target, 500, bench.now);
+    let Output::Resolve { id, .. } = bench.drain()[0] else {
+        panic!()
+    };
+    let result = Ok(Answer::Addresses(vec![addr(PEER).ip()]));
+    let outputs = bench.input(Input::Resolved { id, result });
+    let Output::Event(Event::Selected { result, .. }) = &outputs[0] else {
+        panic!()
+    };
+    result.as_ref().unwrap()[0]
+}
+
+#[test]
+fn a_handshake_has_its_own_time() {
+    let mut bench = bench();
+    accept(&mut bench, 1);
+    assert!(bench.pass(Duration::from_millis(9_999)).is_empty());
+    assert_eq!(
+        words(&bench.pass(Duration::from_millis(1))),
+        ["close", "failed Slow"]
+    );
+    assert_eq!(bench.transports.stats().failed_handshakes, 1);
+    assert_eq!(bench.transports.stats().connections, 0);
+    // Once it is done, the first message has its time.
+    let connection = accept(&mut bench, 2);
+    bench.input(Input::Secured {
+        connection,
+        peer: None,
+    });
+    assert!(bench.pass(Duration::from_secs(29)).is_empty());
+    assert_eq!(bench.pass(Duration::from_secs(1)).len(), 3);
+    assert_eq!(bench.transports.stats().failed_handshakes, 1);
+}
+
+#[test]
+fn a_handshake_that_fails_is_counted() {
+    let mut bench = bench();
+    let connection = accept(&mut bench, 1);
+    let outputs = bench.input(Input::Closed {
+        connection,
+        error: Some(ConnectionError::Security),
+    });
+    assert_eq!(words(&outputs), ["failed Lost(Security)"]);
+    assert_eq!(bench.transports.stats().failed_handshakes, 1);
+}
+
+#[test]
+fn rfc5922_7_4_the_identity_of_the_peer_is_known_while_the_connection_lives() {
+    let mut bench = bench();
+    let connection = accept(&mut bench, 1);
+    bench.input(Input::Secured {
+        connection,
+        peer: example(),
+    });
+    let flow = flow_of(&bench.stream(connection, options()));
+    let peer = |bench: &Bench| bench.transports.peer_identity(flow.id).cloned();
+    assert!(peer(&bench).unwrap().proves("example.com"));
+    bench.input(Input::Closed {
+        connection,
+        error: None,
+    });
+    assert_eq!(peer(&bench), None);
+}
+
+#[test]
+fn rfc5923_a_connection_is_used_for_other_domains_that_it_proved() {
+    let mut bench = bench();
+    let flow = connected(&mut bench, "sips:example.com:40000", example());
+    assert_eq!(select(&mut bench, "sips:example.com:40000"), flow);
+    assert_eq!(select(&mut bench, "sips:example.net:40000"), flow);
+    assert_ne!(select(&mut bench, "sips:example.org:40000"), flow);
+}
+
+#[test]
+fn rfc3261_26_2_2_sips_goes_over_tls_to_port_5061() {
+    let mut bench = bench();
+    for uri in [
+        "sips:192.0.2.9",
+        "sips:192.0.2.9;transport=tcp",
+        "sip:192.0.2.9;transport=tls",
+    ] {
+        let flow = bench.select(uri, 5000).unwrap()[0];
+        assert_eq!(flow.kind, TransportKind::Tls);
+        assert_eq!(flow.remote, addr("192.0.2.9:5061"));
+        assert_eq!(flow.sent_by().to_string(), "192.0.2.1:5061");
+    }
+    assert_eq!(
+        bench.select("sips:192.0.2.9;transport=udp", 500),
+        Err(SelectError::NoSecureTransport)
+    );
+}
