@@ -11,6 +11,7 @@ pub mod domain;
 pub mod location;
 pub mod media;
 pub mod role;
+pub mod routing;
 pub mod runtime;
 pub mod server;
 pub mod stack;

@@ -12,14 +12,16 @@ mod admit;
 mod context;
 mod forward;
 mod options;
+mod redirect;
 mod respond;
 mod route;
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use sip_message::header::From;
-use sip_message::{HeaderName, Method, Request, Response, StatusCode};
+use sip_message::{HeaderName, Method, Request, Response, StatusCode, Uri};
 use sip_transaction::{
     ClientTransactionId, Event, ServerTransactionId, TransactionId, TransactionLayer,
 };
@@ -31,6 +33,7 @@ use super::{Answer, Need, Refusal, RoleEvent, RoleOutput, Token};
 use crate::auth::{Asker, Attempt, Authenticator, Check, Verdict};
 use crate::domain::{Aor, Domains};
 use crate::location::StoreError;
+use crate::routing::{self, Action, Router};
 use crate::users::Ha1s;
 
 /// How a [`Proxy`] behaves.
@@ -53,6 +56,13 @@ pub struct ProxyConfig {
     pub need_timeout: Duration,
     /// The Retry-After of a 503, in seconds.
     pub retry_after: u32,
+    /// What decides, before the rules of RFC 3261 §16.5, where a request goes that begins something.
+    pub router: Option<Arc<dyn Router>>,
+    /// Users of the domain are not called from here: the caller is told their contacts and calls them itself, as by a
+    /// redirect server (RFC 3261 §8.3).
+    pub redirects: bool,
+    /// A callee's 3xx is followed instead of going back to the caller (RFC 3261 §16.5; it may lead anywhere).
+    pub follows_redirects: bool,
     /// Where the key of the mark in Record-Route comes from. One that outlives the process lets calls go on after a
     /// restart; `None` takes the proxy's own seed.
     pub mark: Option<Seed>,
@@ -71,6 +81,9 @@ impl ProxyConfig {
             max_breadth: 60,
             need_timeout: Duration::from_secs(10),
             retry_after: 10,
+            router: None,
+            redirects: false,
+            follows_redirects: false,
             mark: None,
         }
     }
@@ -361,7 +374,27 @@ impl Proxy {
             }
         };
         let destination = route::destination(&forwarded, is_trusted, &self.config.domains);
-        if destination == Destination::Server {
+        // What belongs to a dialog, or brings its own route, goes where it says.
+        let is_routable = !is_trusted
+            && forwarded.headers().to_tag().is_none()
+            && !forwarded.headers().contains(HeaderName::Route);
+        let decision = self
+            .config
+            .router
+            .as_ref()
+            .filter(|_| is_routable)
+            .and_then(|router| router.route(&forwarded, &flow));
+        let mut destination = destination;
+        if let Some(Action::Rewrite(uri)) = decision.as_ref().map(routing::Route::action) {
+            // Before anything asks where it goes: what is allowed depends on that.
+            if forwarded.set_uri(uri.as_str()).is_err() {
+                let refusal = Refusal::new(StatusCode::SERVER_INTERNAL_ERROR);
+                self.respond_refusal(id, &request, flow, &refusal, t, now);
+                return None;
+            }
+            destination = route::destination(&forwarded, false, &self.config.domains);
+        }
+        if destination == Destination::Server && decision.is_none() {
             if *request.method() == Method::Options {
                 self.answer_options(id, &request, t, now);
                 return None;
@@ -386,10 +419,10 @@ impl Proxy {
         }
         let tag = self.rng.token(16);
         let breadth = admit::breadth(&forwarded, self.config.max_breadth);
-        self.contexts.insert(
-            id,
-            Context::new(forwarded, flow, destination, tag, loop_hash, breadth),
-        );
+        let mut context = Context::new(forwarded, flow, destination, tag, loop_hash, breadth);
+        let is_trusted = is_trusted || decision.as_ref().is_some_and(routing::Route::is_trusted);
+        context.action = decision.map(routing::Route::into_action);
+        self.contexts.insert(id, context);
         if is_trusted {
             self.resolve(id, t, now);
         } else {
@@ -405,10 +438,16 @@ impl Proxy {
         };
         let is_from_us =
             from_of(&context.request).is_some_and(|from| self.config.domains.serves(from.uri()));
-        // A Route that is left leads elsewhere whatever the Request-URI is.
+        // A Route that is left leads elsewhere whatever the Request-URI is; so does a rule that says so.
         let is_relayed = context.destination == Destination::Elsewhere
-            || context.request.headers().contains(HeaderName::Route);
+            || context.request.headers().contains(HeaderName::Route)
+            || matches!(context.action, Some(Action::Forward(_)));
         let source = context.flow.remote.ip();
+        // A refusal costs nobody anything, so nobody is asked for it.
+        if matches!(context.action, Some(Action::Reject { .. })) {
+            self.resolve(id, t, now);
+            return;
+        }
         match (is_from_us, is_relayed) {
             // Anybody reaches our users.
             (false, false) => self.resolve(id, t, now),
@@ -514,6 +553,10 @@ impl Proxy {
         let Some(context) = self.contexts.get_mut(&id) else {
             return;
         };
+        if let Some(action) = context.action.take() {
+            self.act(id, action, t, now);
+            return;
+        }
         match context.destination.clone() {
             Destination::User(aor) => self.need(Waiting::Bindings(id), Need::Lookup { aor }, now),
             Destination::Elsewhere | Destination::Server => match context.request.uri() {
@@ -545,7 +588,17 @@ impl Proxy {
         let is_secure = context.request.uri().is_ok_and(|uri| uri.is_secure());
         context.groups = context::group(bindings, is_secure, context.breadth);
         if !context.groups.is_empty() {
-            self.next_group(id, t, now);
+            if self.config.redirects {
+                let contacts: Vec<Uri> = context
+                    .groups
+                    .drain(..)
+                    .flatten()
+                    .map(|target| target.uri)
+                    .collect();
+                self.redirect(id, contacts, t, now);
+            } else {
+                self.next_group(id, t, now);
+            }
             return;
         }
         match context.destination.clone() {

@@ -21,6 +21,7 @@ use crate::domain::Domains;
 use crate::location::{self, LocationStore};
 use crate::role::proxy::{Proxy, ProxyConfig};
 use crate::role::registrar::{Registrar, RegistrarConfig};
+use crate::routing::Router;
 use crate::runtime::{Hub, Services, Worker};
 use crate::stack::Parts;
 use crate::store::default_realm;
@@ -84,6 +85,9 @@ pub struct ServerBuilder {
     without_authentication: bool,
     algorithms: Option<Vec<Algorithm>>,
     handlers: Vec<(Method, Handler)>,
+    router: Option<Arc<dyn Router>>,
+    redirects: bool,
+    follows_redirects: bool,
     patience: Duration,
     seed: Option<Seed>,
 }
@@ -110,6 +114,9 @@ impl ServerBuilder {
             without_authentication: false,
             algorithms: None,
             handlers: Vec::new(),
+            router: None,
+            redirects: false,
+            follows_redirects: false,
             patience: Duration::from_secs(5),
             seed: None,
         }
@@ -191,6 +198,27 @@ impl ServerBuilder {
         self
     }
 
+    /// Where requests go that begin something, before the usual rules.
+    #[must_use]
+    pub fn router(mut self, router: impl Router + 'static) -> Self {
+        self.router = Some(Arc::new(router));
+        self
+    }
+
+    /// It calls nobody: callers are told where the users of the domain are (302, RFC 3261 §8.3).
+    #[must_use]
+    pub const fn redirects(mut self) -> Self {
+        self.redirects = true;
+        self
+    }
+
+    /// When a callee redirects a call (3xx), the server follows and does not tell the caller (RFC 3261 §16.5).
+    #[must_use]
+    pub const fn follows_redirects(mut self) -> Self {
+        self.follows_redirects = true;
+        self
+    }
+
     /// How long running transactions may take to end when the server is told to stop; without this, 5 seconds.
     #[must_use]
     pub const fn patience(mut self, patience: Duration) -> Self {
@@ -254,6 +282,9 @@ impl ServerBuilder {
         let mut config = ProxyConfig::new(domains.clone());
         config.handled.clone_from(&handled);
         config.mark = self.mark;
+        config.router = self.router;
+        config.redirects = self.redirects;
+        config.follows_redirects = self.follows_redirects;
         let proxy = Proxy::new(config, authenticator("proxy"), &seed);
         let parts = Parts {
             transports: Transports::new(TransportConfig::default(), seed.derive("transport")),

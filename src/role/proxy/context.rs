@@ -9,6 +9,7 @@ use sip_transport::{DeadlineId, Flow};
 
 use super::route::Destination;
 use crate::location::{Binding, Q};
+use crate::routing::Action;
 
 /// A request on its way.
 #[derive(Debug)]
@@ -18,6 +19,12 @@ pub(super) struct Context {
     /// How it came.
     pub(super) flow: Flow,
     pub(super) destination: Destination,
+    /// What the router decided, until it is done.
+    pub(super) action: Option<Action>,
+    /// When the next group is tried.
+    pub(super) failover: Failover,
+    /// Where it was sent, if redirections are followed: never twice to one URI (RFC 3261 §16.5).
+    pub(super) tried: Vec<Uri>,
     /// The To tag of the responses that are ours.
     pub(super) tag: String,
     pub(super) loop_hash: u64,
@@ -41,6 +48,15 @@ pub(super) struct Target {
     pub(super) path: Vec<Box<str>>,
 }
 
+/// When a request goes on to the next group of targets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failover {
+    /// They are places of one user: when nobody answered the call.
+    Always,
+    /// They are ways to one place: when the way failed, not when the place refused.
+    Unreachable,
+}
+
 /// One copy of the request.
 #[derive(Debug)]
 pub(super) struct Branch {
@@ -51,6 +67,8 @@ pub(super) struct Branch {
     /// Has any response come over the present flow?
     pub(super) has_heard: bool,
     pub(super) timer_c: Option<DeadlineId>,
+    /// Was its answer a redirection that is followed? Then the answer is no candidate for the caller.
+    pub(super) is_followed: bool,
     /// Its final response.
     pub(super) response: Option<Box<Response>>,
 }
@@ -68,6 +86,9 @@ impl Context {
             request,
             flow,
             destination,
+            action: None,
+            failover: Failover::Always,
+            tried: Vec::new(),
             tag,
             loop_hash,
             breadth,
@@ -84,11 +105,26 @@ impl Context {
         self.branches.iter().all(|branch| branch.response.is_some())
     }
 
+    /// May the next group be tried after what the others answered?
+    pub(super) fn goes_on(&self) -> bool {
+        !self.is_over
+            && match self.failover {
+                Failover::Always => true,
+                Failover::Unreachable => self.branches.iter().all(|branch| {
+                    branch.is_followed
+                        || branch.response.as_ref().is_none_or(|response| {
+                            matches!(response.status().as_u16(), 408 | 500 | 502 | 503 | 504)
+                        })
+                }),
+            }
+    }
+
     /// RFC 3261 §16.7, steps 6 and 7: the best of the final responses, with the challenges of all.
     pub(super) fn best(&self) -> Option<Response> {
         let finals = || {
             self.branches
                 .iter()
+                .filter(|branch| !branch.is_followed)
                 .filter_map(|branch| branch.response.as_deref())
         };
         let best = finals().min_by_key(|response| rank(response.status()))?;

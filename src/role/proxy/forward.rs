@@ -25,10 +25,10 @@ impl Proxy {
         let Some(context) = self.contexts.get_mut(&id) else {
             return;
         };
-        let group = if context.is_over {
-            None
-        } else {
+        let group = if context.goes_on() {
             context.groups.pop_front()
+        } else {
+            None
         };
         let Some(group) = group else {
             self.finish(id, t, now);
@@ -40,6 +40,9 @@ impl Proxy {
                 return;
             };
             let place = context.branches.len();
+            if self.config.follows_redirects {
+                context.tried.push(target.uri.clone());
+            }
             match copy(&context.request, &target, share.max(1)) {
                 Some((request, next_hop)) => {
                     let size = request.to_bytes().len() + GROWTH;
@@ -49,6 +52,7 @@ impl Proxy {
                         client: None,
                         has_heard: false,
                         timer_c: None,
+                        is_followed: false,
                         response: None,
                     });
                     self.need(
@@ -70,6 +74,7 @@ impl Proxy {
                         client: None,
                         has_heard: false,
                         timer_c: None,
+                        is_followed: false,
                         response,
                     };
                     context.branches.push(nothing);

@@ -75,6 +75,15 @@ impl Proxy {
             return;
         }
         branch.request = None;
+        let mut response = response;
+        let is_followed = status.class() == 3
+            && self.config.follows_redirects
+            && !context.is_over
+            && context.follow(&mut response);
+        let Some(branch) = context.branches.get_mut(place) else {
+            return;
+        };
+        branch.is_followed = is_followed;
         branch.response = Some(Box::new(response));
         if status.class() == 6 {
             // Step 5: the others are cancelled, and no more are tried.

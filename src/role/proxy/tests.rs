@@ -12,6 +12,7 @@ use crate::users;
 
 mod calls;
 mod requests;
+mod routing;
 
 /// A proxy whose needs are answered at once: alice and bob are users, bindings are what the test says.
 struct World {
