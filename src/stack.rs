@@ -80,6 +80,8 @@ pub enum Output {
     Role(role::RoleEvent),
     /// A message passed, told when [`Stack::trace`] is on.
     Traced(Traced),
+    /// A message as it is on the wire, told when [`Stack::capture`] is on.
+    Captured(sip_transport::Captured),
 }
 
 /// Which way a message went.
@@ -313,6 +315,11 @@ impl Stack {
         self.tracing = on;
     }
 
+    /// Tells every message as it is on the wire, broken ones too, or no more. Costs nothing while it is off.
+    pub fn capture(&mut self, on: bool) {
+        self.transports.capture(on);
+    }
+
     /// The transport layer, for its counters and addresses.
     #[must_use]
     pub const fn transports(&self) -> &Transports {
@@ -418,6 +425,9 @@ impl Stack {
                 ..
             } => {
                 tracing::debug!(%kind, %remote, %error, ?answered, "not a message");
+            }
+            sip_transport::Event::Captured(captured) => {
+                self.outputs.push_back(Output::Captured(captured));
             }
             other => tracing::trace!(?other, "transport"),
         }

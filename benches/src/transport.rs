@@ -19,7 +19,14 @@ fn address(last: u8) -> SocketAddr {
 }
 
 pub(crate) fn cases() -> Vec<Case> {
-    vec![datagram(), stream(), deadlines()]
+    vec![
+        datagram(),
+        stream(),
+        framed(),
+        parsed(),
+        known_target(),
+        deadlines(),
+    ]
 }
 
 fn transports(kind: TransportKind) -> Transports {
@@ -71,6 +78,69 @@ fn stream() -> Case {
         }
     })
     .of(message::OPTIONS.len())
+}
+
+/// Messages back to back in one read of a connection, as a busy proxy sees them: framed, parsed, handed up.
+fn framed() -> Case {
+    let mut transports = transports(TransportKind::Tcp);
+    let (payload, now) = (back_to_back(), Instant::now());
+    let connection = ConnectionId::accepted(1);
+    transports.handle_input(
+        Input::Accepted {
+            connection,
+            listener: ListenerId::new(0),
+            remote: address(2),
+        },
+        now,
+    );
+    Case::new("transport/stream-ten-messages", move || {
+        let input = Input::Stream {
+            connection,
+            payload: payload.clone(),
+        };
+        transports.handle_input(input, now);
+        let mut messages = 0;
+        while let Some(output) = transports.poll_output() {
+            messages += usize::from(matches!(
+                black_box(&output),
+                Output::Event(Event::Message { .. })
+            ));
+        }
+        assert_eq!(messages, 10);
+    })
+    .of(10 * message::INVITE.len())
+}
+
+/// The same ten messages parsed, each from bytes that are known to be one message: what framing is compared with.
+fn parsed() -> Case {
+    let payload = back_to_back();
+    let config = sip_message::ParserConfig::default();
+    Case::new("transport/parse-ten-messages", move || {
+        let mut rest = payload.clone();
+        for _ in 0..10 {
+            let one = rest.split_to(message::INVITE.len());
+            black_box(sip_message::Message::parse(one, &config)).expect("it is well-formed");
+        }
+    })
+    .of(10 * message::INVITE.len())
+}
+
+fn back_to_back() -> Bytes {
+    Bytes::from(message::INVITE.repeat(10))
+}
+
+/// The flow to a target that is known: an address that was sent to before.
+fn known_target() -> Case {
+    let mut transports = transports(TransportKind::Udp);
+    let now = Instant::now();
+    let target = sip_transport::Target::ip(address(2).ip(), Some(5060), None);
+    Case::new("transport/select-known", move || {
+        black_box(transports.select(&target, 800, now));
+        let selected = transports.poll_output();
+        assert!(
+            matches!(black_box(&selected), Some(Output::Event(Event::Selected { result: Ok(flows), .. })) if flows.len() == 1)
+        );
+    })
 }
 
 /// Send what arrived back to where answers go; how much left.

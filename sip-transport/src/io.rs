@@ -417,6 +417,26 @@ pub struct Captured {
     pub payload: Bytes,
 }
 
+impl Captured {
+    /// A message that travelled: what [`Transports`](crate::Transports) hands out, and what tests and tools make up.
+    #[must_use]
+    pub const fn new(
+        sent: bool,
+        kind: TransportKind,
+        local: SocketAddr,
+        remote: SocketAddr,
+        payload: Bytes,
+    ) -> Self {
+        Self {
+            sent,
+            kind,
+            local,
+            remote,
+            payload,
+        }
+    }
+}
+
 /// What was wrong with something that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

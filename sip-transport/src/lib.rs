@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod capture;
 mod config;
 mod deadline;
 mod flow;
@@ -22,6 +23,7 @@ pub mod tokio;
 mod transports;
 mod via;
 
+pub use crate::capture::{Hep, PcapngWriter};
 pub use crate::config::{Limits, TransportConfig};
 pub use crate::deadline::{DeadlineId, DeadlineQueue};
 pub use crate::flow::{Flow, SentBy};

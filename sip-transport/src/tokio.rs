@@ -32,6 +32,7 @@
 mod addresses;
 mod connection;
 mod listen;
+mod recorder;
 #[cfg(feature = "tls")]
 pub mod tls;
 mod udp;
@@ -53,6 +54,7 @@ use tokio::task::JoinSet;
 pub use self::addresses::local_addresses;
 use self::connection::{Connection, Settings};
 pub use self::listen::{Bound, Listen};
+pub use self::recorder::{Recorder, RecorderStats};
 use self::udp::UdpListener;
 use crate::id::{ConnectionId, ListenerId, ResolveId};
 use crate::io::{Answer, Input, Output, Question, ResolveError};

@@ -1,11 +1,13 @@
 //! Who waits for what: the worker's side of user agents and of the application's handlers.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use sip_dialog::{AccountKey, Credential, Event, RequestId, SessionId};
 use sip_message::{Request, Response, StatusCode};
 use sip_transaction::ServerTransactionId;
+use sip_transport::tokio::Recorder;
 use sip_transport::{Flow, Rng, SelectError, SelectId, Target};
 use tokio::sync::{mpsc, oneshot};
 
@@ -55,6 +57,7 @@ pub struct Hub {
     incoming: Option<mpsc::Sender<Incoming>>,
     handlers: Option<mpsc::Sender<IncomingRequest>>,
     tracer: Option<Tracer>,
+    recorders: Vec<Arc<Recorder>>,
     rng: Rng,
 }
 
@@ -80,6 +83,7 @@ impl Hub {
             incoming: None,
             handlers: None,
             tracer: None,
+            recorders: Vec::new(),
             rng,
         }
     }
@@ -102,6 +106,11 @@ impl Hub {
     /// Messages that pass are told to `tracer`; see [`Stack::trace`].
     pub fn take_trace(&mut self, tracer: Tracer) {
         self.tracer = Some(tracer);
+    }
+
+    /// Messages as they are on the wire are recorded by `recorder` too; see [`Stack::capture`].
+    pub fn take_capture(&mut self, recorder: Arc<Recorder>) {
+        self.recorders.push(recorder);
     }
 
     /// The events of a session that was just begun.
@@ -162,6 +171,11 @@ impl Hub {
                 }
             }
             Output::Role(event) => tracing::debug!(?event, "role"),
+            Output::Captured(captured) => {
+                for recorder in &self.recorders {
+                    recorder.record(&captured, wall);
+                }
+            }
             Output::Traced(traced) => {
                 if let Some(tracer) = &mut self.tracer {
                     tracer(&traced);

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use sip_message::Method;
 use sip_transaction::{TransactionConfig, Transactions};
+use sip_transport::tokio::Recorder;
 use sip_transport::tokio::local_addresses;
 use sip_transport::{Seed, TransportConfig, TransportKind, Transports};
 use tokio::sync::mpsc;
@@ -90,6 +91,7 @@ pub struct ServerBuilder {
     follows_redirects: bool,
     patience: Duration,
     seed: Option<Seed>,
+    recorders: Vec<Arc<Recorder>>,
 }
 
 impl fmt::Debug for ServerBuilder {
@@ -119,6 +121,7 @@ impl ServerBuilder {
             follows_redirects: false,
             patience: Duration::from_secs(5),
             seed: None,
+            recorders: Vec::new(),
         }
     }
 
@@ -226,6 +229,14 @@ impl ServerBuilder {
         self
     }
 
+    /// Every message is recorded as it is on the wire, by each of the recorders that are given. Whoever keeps a share
+    /// of one can wait for its end with [`Recorder::finish`] when the server has ended.
+    #[must_use]
+    pub fn capture(mut self, recorder: Arc<Recorder>) -> Self {
+        self.recorders.push(recorder);
+        self
+    }
+
     /// Where randomness comes from; without this, the system. The same seed makes the same tags and nonces: for tests.
     #[must_use]
     pub fn seed(mut self, seed: Seed) -> Self {
@@ -300,6 +311,10 @@ impl ServerBuilder {
         let mut hub = Hub::new(seed.derive("hub").rng());
         let (sender, requests) = mpsc::channel(1024);
         hub.take_requests(sender);
+        let capturing = !self.recorders.is_empty();
+        for recorder in self.recorders {
+            hub.take_capture(recorder);
+        }
         let location = self
             .location
             .unwrap_or_else(|| Arc::new(location::Memory::new()));
@@ -309,6 +324,9 @@ impl ServerBuilder {
         };
         let (worker, handle) = Worker::bind(&listen::to_listen(&places), parts, hub, services)
             .map_err(BuildError::Sockets)?;
+        if capturing {
+            handle.post(|state, _, _| state.stack.capture(true));
+        }
         // Ends with the worker, which has the other end of the channel.
         if !self.handlers.is_empty() {
             tokio::spawn(handler::dispatch(

@@ -1,4 +1,5 @@
 use std::net::UdpSocket;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use sip_message::{HeaderName, Message, Method, ParserConfig, Response, StatusCode};
@@ -92,6 +93,34 @@ async fn a_server_answers_challenges_handles_and_stops() {
     );
     stop.send(()).unwrap();
     assert_eq!(running.await.unwrap(), Ok(()));
+}
+
+#[tokio::test]
+async fn a_capture_holds_what_passed_when_the_server_has_ended() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("server.pcapng");
+    let recorder = Arc::new(sip_transport::tokio::Recorder::pcapng(&path).unwrap());
+    let server = builder()
+        .capture(Arc::clone(&recorder))
+        .build()
+        .await
+        .unwrap();
+    let client = Client::new(&server).await;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let running = tokio::spawn(server.run_until(async { drop(stopped.await) }));
+    client.ask("OPTIONS", "", 1).await;
+    stop.send(()).unwrap();
+    assert_eq!(running.await.unwrap(), Ok(()));
+    assert_eq!(recorder.stats().dropped, 0);
+    // The server has let go of its share.
+    Arc::into_inner(recorder).unwrap().finish().unwrap();
+    let file = std::fs::read(&path).unwrap();
+    for what in ["OPTIONS sip:127.0.0.1", "SIP/2.0 200 OK\r\n"] {
+        assert!(
+            file.windows(what.len()).any(|part| part == what.as_bytes()),
+            "{what}"
+        );
+    }
 }
 
 #[tokio::test]

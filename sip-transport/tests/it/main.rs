@@ -5,6 +5,7 @@
     reason = "a test picks out what it looks for"
 )]
 
+mod capture;
 mod faults;
 mod tcp;
 #[cfg(feature = "tls")]

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use sip_stack::auth::Algorithm;
 use sip_stack::location::{Embedded, LocationStore as _};
 use sip_stack::server::Server;
 use sip_stack::store::{DataFile, FILE_NAME, data_directory, default_realm};
-use sip_stack::transport::TransportKind;
+use sip_stack::transport::tokio::Recorder;
+use sip_stack::transport::{Hep, TransportKind};
 use sip_stack::users;
 
 use crate::output::line;
@@ -34,6 +36,15 @@ pub(crate) struct Args {
     /// Those that know no other than MD5 fail when more is offered (baresip 1.0) or another comes first (SIPp 3.6)
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = algorithm, default_value = "MD5")]
     digest: Vec<Algorithm>,
+    /// Record every message with its addresses into this pcapng file, for Wireshark; a file that is there is replaced
+    #[arg(long, value_name = "FILE")]
+    capture: Option<PathBuf>,
+    /// Send a copy of every message to this capture server (HEP3 over UDP, as Homer takes it), by address and port
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    hep: Option<SocketAddr>,
+    /// The number of this node as a capture agent, for --hep
+    #[arg(long, value_name = "N", default_value_t = 2001, requires = "hep")]
+    hep_agent: u32,
 }
 
 fn algorithm(name: &str) -> Result<Algorithm, String> {
@@ -96,6 +107,24 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
     let users = users::Embedded::new(file.clone());
     let bindings = Embedded::new(file.clone());
 
+    let mut recorders = Vec::new();
+    if let Some(path) = &args.capture {
+        let recorder = Recorder::pcapng(path)
+            .with_context(|| format!("{}: the capture cannot be written", path.display()))?;
+        recorders.push((
+            Arc::new(recorder),
+            format!("Recording into {}", path.display()),
+        ));
+    }
+    if let Some(to) = args.hep {
+        let recorder = Recorder::hep(to, Hep::new(args.hep_agent))
+            .with_context(|| format!("{to}: nothing can be sent there"))?;
+        recorders.push((Arc::new(recorder), format!("Sending copies to {to} (HEP3)")));
+    }
+    for (recorder, _) in &recorders {
+        builder = builder.capture(Arc::clone(recorder));
+    }
+
     let server = builder.store(bindings.clone()).build().await?;
 
     // While this runs, the file is ours alone: `sip user` asks us.
@@ -122,12 +151,27 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
         bindings.len().unwrap_or(0),
         &data,
     );
+    for (_, what) in &recorders {
+        line(what);
+    }
     server.run().await?;
     #[cfg(unix)]
     {
         control.abort();
         // The socket is removed when the task is gone.
         let _ = control.await;
+    }
+    // The server is gone, so these are the last shares; what waits is written before the end is told.
+    for (recorder, what) in recorders {
+        let dropped = recorder.stats().dropped;
+        if dropped > 0 {
+            eprintln!(
+                "sip: {what}: {dropped} messages were not recorded, because they came too fast"
+            );
+        }
+        if let Some(Err(error)) = Arc::into_inner(recorder).map(Recorder::finish) {
+            eprintln!("sip: {what}: {error}");
+        }
     }
     line("Stopped.");
     Ok(0)
