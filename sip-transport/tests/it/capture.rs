@@ -1,12 +1,12 @@
 //! Captures, read by another program where it is there, and by the letter of the format where not.
 
-use std::net::UdpSocket as StdUdpSocket;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
 use sip_transport::tokio::Recorder;
 use sip_transport::{Captured, Hep};
+use tokio::net::UdpSocket;
 
 use super::*;
 
@@ -23,7 +23,7 @@ fn file(name: &str) -> PathBuf {
 }
 
 /// Fields of every packet, as tshark reads them; nothing where it is not installed.
-fn tshark(file: &PathBuf, fields: &[&str]) -> Option<Vec<String>> {
+fn tshark(file: &Path, fields: &[&str]) -> Option<Vec<String>> {
     let mut command = Command::new("tshark");
     command.args(["-r".as_ref(), file.as_os_str()]);
     command.args([
@@ -45,7 +45,7 @@ fn tshark(file: &PathBuf, fields: &[&str]) -> Option<Vec<String>> {
     }
     match command.output() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            println!("skipped: no tshark on this machine (Debian package tshark)");
+            eprintln!("skipped: no tshark on this machine (Debian package tshark)");
             None
         }
         output => {
@@ -218,51 +218,48 @@ fn tshark_reads_every_transport_with_its_addresses() {
 
 #[test]
 fn a_hep_server_gets_each_message_as_a_datagram() {
-    let server = StdUdpSocket::bind("127.0.0.1:0").unwrap();
-    server
-        .set_read_timeout(Some(Duration::from_secs(10)))
-        .unwrap();
-    let recorder = Recorder::hep(server.local_addr().unwrap(), Hep::new(7)).unwrap();
-    let captured = |len: usize| {
-        Captured::new(
-            true,
-            TransportKind::Udp,
-            "192.0.2.1:5060".parse().unwrap(),
-            "192.0.2.2:5060".parse().unwrap(),
-            "x".repeat(len).into(),
-        )
-    };
-    recorder.record(&captured(100), wall());
-    recorder.record(&captured(70_000), wall());
-    recorder.record(&captured(300), wall());
-    let mut sizes = Vec::new();
-    let mut buf = [0; 65_535];
-    for _ in 0..2 {
-        let len = server.recv(&mut buf).unwrap();
-        assert_eq!(&buf[..4], b"HEP3");
-        assert_eq!(usize::from(u16::from_be_bytes([buf[4], buf[5]])), len);
-        sizes.push(len);
-    }
-    assert_eq!(sizes[1] - sizes[0], 200);
-    let error = recorder.finish().unwrap_err();
-    assert!(error.to_string().contains("too large"), "{error}");
+    within(async {
+        let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let recorder = Recorder::hep(server.local_addr().unwrap(), Hep::new(7)).unwrap();
+        let captured = |len: usize| {
+            Captured::new(
+                true,
+                TransportKind::Udp,
+                "192.0.2.1:5060".parse().unwrap(),
+                "192.0.2.2:5060".parse().unwrap(),
+                "x".repeat(len).into(),
+            )
+        };
+        for len in [100, 70_000, 300] {
+            recorder.record(&captured(len), wall());
+        }
+        let mut sizes = Vec::new();
+        let mut buf = [0; 2000];
+        for _ in 0..2 {
+            let len = server.recv(&mut buf).await.unwrap();
+            assert_eq!(&buf[..4], b"HEP3");
+            assert_eq!(usize::from(u16::from_be_bytes([buf[4], buf[5]])), len);
+            sizes.push(len);
+        }
+        assert_eq!(sizes[1] - sizes[0], 200);
+        let error = recorder.finish().unwrap_err();
+        assert!(error.to_string().contains("too large"), "{error}");
+    });
 }
 
 #[test]
 fn a_hep_server_that_is_not_there_harms_nobody() {
-    let gone = StdUdpSocket::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let recorder = Recorder::hep(gone, Hep::new(7)).unwrap();
-    let addr = "127.0.0.1:5060".parse().unwrap();
-    for _ in 0..10 {
-        recorder.record(
-            &Captured::new(true, TransportKind::Udp, addr, addr, "x".into()),
-            wall(),
-        );
-    }
-    assert_eq!(recorder.stats().dropped, 0);
-    // It ends, with or without an error: whether the system noticed in time is its affair.
-    let _either = recorder.finish();
+    within(async {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let gone = socket.local_addr().unwrap();
+        drop(socket);
+        let recorder = Recorder::hep(gone, Hep::new(7)).unwrap();
+        for _ in 0..10 {
+            let captured = Captured::new(true, TransportKind::Udp, gone, gone, "x".into());
+            recorder.record(&captured, wall());
+        }
+        assert_eq!(recorder.stats().dropped, 0);
+        // It ends, with or without an error: whether the system noticed in time is its affair.
+        let _either = recorder.finish();
+    });
 }
