@@ -34,6 +34,8 @@ pub(crate) enum Owner {
     Subscribe(crate::SubscriptionId),
     /// A REFER.
     Refer(crate::SubscriptionId),
+    /// A PUBLISH.
+    Publish(crate::PublicationId),
     /// A NOTIFY.
     Notify(crate::SubscriptionId),
     /// Another request within the dialog.
@@ -51,6 +53,7 @@ impl Owner {
             | Self::Invite(_)
             | Self::Subscribe(_)
             | Self::Refer(_)
+            | Self::Publish(_)
             | Self::Notify(_)
             | Self::Nobody => None,
         }

@@ -61,6 +61,18 @@ pub struct DialogConfig {
     pub min_subscription: Duration,
     /// The longest subscription that is granted: one hour.
     pub max_subscription: Duration,
+    /// Whether notifications have entity tags, by which a subscriber is spared what it knows (RFC 5839). A subscriber makes use of them
+    /// wherever a notifier has them.
+    pub entity_tags: bool,
+    /// The event packages whose state may be published here (RFC 3903). Without any, a PUBLISH is handed back.
+    pub publish_packages: Vec<String>,
+    /// Publications to us at a time; a PUBLISH beyond is answered 503: 10,000. They last as long as a subscription may.
+    pub publications: usize,
+    /// The packages of INFO that are taken (RFC 6086): one of them comes up as [`Event::Within`](crate::Event::Within), another is answered
+    /// 469. Without any, packages are not heard of.
+    pub info_packages: Vec<String>,
+    /// Whether our INVITEs say that P-Early-Media is understood (RFC 5009), which only those of a trusted network are told.
+    pub early_media: bool,
     /// Whether a REFER comes up as [`Event::Referred`](crate::Event::Referred), in a dialog or out of it (RFC 3515).
     pub refer: bool,
     /// How long what a REFER asks for may take; its subscription then expires: five minutes (RFC 3515 section 3.4).
@@ -82,6 +94,11 @@ impl Default for DialogConfig {
             subscriptions: 10_000,
             min_subscription: Duration::from_secs(60),
             max_subscription: Duration::from_secs(3600),
+            entity_tags: false,
+            publish_packages: Vec::new(),
+            publications: 10_000,
+            info_packages: Vec::new(),
+            early_media: false,
             refer: false,
             referral: Duration::from_secs(300),
         }
@@ -120,6 +137,12 @@ impl DialogConfig {
         if self.refer {
             // RFC 3515 section 2.4.4: who takes REFER takes part in its subscription.
             methods.extend(["REFER", "SUBSCRIBE", "NOTIFY"]);
+        }
+        if !self.info_packages.is_empty() {
+            methods.push("INFO");
+        }
+        if !self.publish_packages.is_empty() {
+            methods.push("PUBLISH");
         }
         for method in &self.methods {
             if !methods.contains(&method.as_str()) {

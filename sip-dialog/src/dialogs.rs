@@ -1,7 +1,16 @@
 //! [`Dialogs`]: the machine.
 
 mod change;
+mod compositor;
+mod conditional;
+mod ending;
+mod info;
 mod notifier;
+mod notify;
+mod package;
+mod precondition;
+mod progress;
+mod publisher;
 mod referee;
 mod referrer;
 mod reliable;
@@ -13,7 +22,7 @@ mod uas;
 mod usage;
 mod within;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Instant;
 
 use sip_message::{
@@ -23,13 +32,15 @@ use sip_message::{
 use sip_transaction::{Event as TransactionEvent, ServerTransactionId, TransactionLayer};
 use sip_transport::{DeadlineQueue, Flow, KeyedHash, Rng, Seed, SelectError};
 
-use crate::attempt::{Attempts, Owner, Progress};
+use crate::attempt::{Attempts, Owner};
 use crate::authentication::{AccountKey, Credential};
 use crate::config::{DialogConfig, OutgoingRequest, RequestId, SessionId};
 use crate::dialog::Dialog;
-use crate::io::{Body, EndCause, Event, FailureCause, Output, RejectCause, Token};
-use crate::session::{Held, Kind, Session, State};
-use crate::subscription::{Subscription, SubscriptionEnd, SubscriptionId};
+use crate::io::{Body, Event, FailureCause, Output, Token};
+use crate::package::EventPackage;
+use crate::publication::{PublicationId, Published, Publisher};
+use crate::session::Session;
+use crate::subscription::{Subscription, SubscriptionId};
 
 pub use self::usage::Effect;
 
@@ -54,6 +65,10 @@ enum Deadline {
     Resubscribe(SubscriptionId),
     /// A subscription has expired.
     Subscription(SubscriptionId),
+    /// A publication of ours is to be refreshed.
+    Publish(PublicationId),
+    /// A publication to us has expired.
+    Published(PublicationId),
     /// Nobody need know any more what became of a referral (RFC 7614).
     Referral(SubscriptionId),
     /// No 2xx can come any more to an INVITE of ours that was given up.
@@ -96,6 +111,15 @@ pub struct Dialogs {
     carried: HashMap<SessionId, SubscriptionId>,
     referrals: HashMap<SubscriptionId, referee::Explicit>,
     referral_tokens: HashMap<String, SubscriptionId>,
+    /// Keyed by numbers that we mint, as the next one.
+    publishers: HashMap<PublicationId, Publisher>,
+    published: HashMap<PublicationId, Published>,
+    /// Keyed by what a peer sends, though only what we mint is found.
+    by_entity_tag: HashMap<String, PublicationId, KeyedHash>,
+    /// Few, and each of another name.
+    packages: Vec<Box<dyn EventPackage>>,
+    /// The subscriptions to a resource of one of them, by package and resource.
+    watchers: BTreeMap<(String, String), Vec<SubscriptionId>>,
     /// Requests of sessions that have ended under them: they are answered 487 before the call returns.
     orphans: Vec<(ServerTransactionId, Box<Request>)>,
     /// The value of Allow, and the option tags of Supported.
@@ -126,6 +150,11 @@ impl Dialogs {
             carried: HashMap::new(),
             referrals: HashMap::new(),
             referral_tokens: HashMap::new(),
+            publishers: HashMap::new(),
+            published: HashMap::new(),
+            by_entity_tag: HashMap::with_hasher(seed.hasher()),
+            packages: Vec::new(),
+            watchers: BTreeMap::new(),
             orphans: Vec::new(),
             by_subscription: HashMap::with_hasher(seed.hasher()),
             deadlines: DeadlineQueue::new(),
@@ -151,70 +180,6 @@ impl Dialogs {
             &mut self.outputs,
         );
         id
-    }
-
-    /// Ends a session, whatever its state: cancels an INVITE that has no answer, refuses (480) one that we have not answered, sends BYE.
-    /// The session's last event follows.
-    pub fn end(&mut self, id: SessionId, t: &mut dyn TransactionLayer, now: Instant) {
-        self.last_now = Some(now);
-        self.end_session(id, t, now);
-        self.answer_orphans(t, now);
-    }
-
-    /// The same, with the value of a Reason field for the CANCEL or BYE (RFC 3326), such as `Q.850;cause=16`.
-    pub fn end_because(
-        &mut self,
-        id: SessionId,
-        reason: &str,
-        t: &mut dyn TransactionLayer,
-        now: Instant,
-    ) {
-        if let Some(session) = self.sessions.get_mut(&id) {
-            session.reason = Some(reason.into());
-        }
-        self.end(id, t, now);
-    }
-
-    fn end_session(&mut self, id: SessionId, t: &mut dyn TransactionLayer, now: Instant) {
-        let Some(session) = self.sessions.get_mut(&id) else {
-            return;
-        };
-        match &mut session.state {
-            State::Calling { attempt, cancelled } => {
-                if *cancelled {
-                    return;
-                }
-                *cancelled = true;
-                let attempt = *attempt;
-                let reason = session.reason.take();
-                if !self.attempts.cancel(attempt, reason.as_deref(), t, now) {
-                    self.remove(id);
-                    self.tell(Event::Rejected {
-                        session: id,
-                        cause: RejectCause::Failed(FailureCause::Cancelled),
-                    });
-                }
-            }
-            State::Ringing { .. } => {
-                let _ = self.reject(id, StatusCode::TEMPORARILY_UNAVAILABLE, &[], t, now);
-            }
-            State::Up => {
-                // A 2xx that waits for our answer still has its ACK.
-                if let Some(Held::Ack(invite)) = session.held.take() {
-                    self.prepare_ack(id, &invite, None);
-                }
-                let Some(session) = self.sessions.get_mut(&id) else {
-                    return;
-                };
-                // Section 15: not before the ACK, or the time for it is over.
-                if session.unacknowledged.is_some() {
-                    session.ends_after_ack = true;
-                    return;
-                }
-                self.bye(id, EndCause::Local);
-            }
-            State::Ending { .. } | State::Over => {}
-        }
     }
 
     /// A transaction event arrived; those that are not ours come back.
@@ -358,6 +323,8 @@ impl Dialogs {
                 Deadline::Notify(subscription) => self.on_notify_missing(subscription),
                 Deadline::Resubscribe(subscription) => self.resubscribe(subscription, now),
                 Deadline::Subscription(subscription) => self.on_subscription_due(subscription),
+                Deadline::Publish(publication) => self.on_publish_due(publication),
+                Deadline::Published(publication) => self.on_published_due(publication),
                 Deadline::Referral(referral) => self.on_referral_due(referral),
                 Deadline::Forget(key) => {
                     self.lingering.remove(&*key);
@@ -405,6 +372,7 @@ impl Dialogs {
         match owner {
             Owner::Subscribe(id) | Owner::Notify(id) | Owner::Refer(id) => self.usage_dialog(id),
             Owner::Request(_)
+            | Owner::Publish(_)
             | Owner::Invite(_)
             | Owner::Bye(_)
             | Owner::Change(_)
@@ -435,253 +403,6 @@ impl Dialogs {
         let progress = self.attempts.failed(id, cause, t, now);
         self.progress(progress, t, now);
         None
-    }
-
-    fn progress(&mut self, progress: Option<Progress>, t: &mut dyn TransactionLayer, now: Instant) {
-        match progress {
-            None => {}
-            // A provisional response to anything but the first INVITE tells nothing.
-            Some(Progress::Response(owner, _, response))
-                if !response.status().is_final() && !matches!(owner, Owner::Invite(_)) => {}
-            Some(Progress::Response(Owner::Request(id), _, response)) => {
-                self.tell(Event::Responded { id, response });
-            }
-            Some(Progress::Failed(Owner::Request(id), cause)) => {
-                self.tell(Event::Failed { id, cause });
-            }
-            Some(Progress::Response(Owner::Invite(id), request, response)) => {
-                self.on_invite_response(id, request, response, t, now);
-            }
-            Some(Progress::Failed(Owner::Invite(id), cause)) => {
-                self.remove_lingering(id, now);
-                self.tell(Event::Rejected {
-                    session: id,
-                    cause: RejectCause::Failed(cause),
-                });
-            }
-            Some(Progress::Response(Owner::Bye(id), ..) | Progress::Failed(Owner::Bye(id), _)) => {
-                self.on_bye_answered(id);
-            }
-            Some(Progress::Response(Owner::Change(id), request, response)) => {
-                self.on_change_response(id, request, response, now);
-            }
-            Some(Progress::Failed(Owner::Change(id), cause)) => self.on_change_failed(id, cause),
-            Some(Progress::Response(Owner::Within(id, number), request, response)) => {
-                let status = response.status();
-                self.tell(Event::Responded {
-                    id: number,
-                    response,
-                });
-                self.after_failure(id, request.method(), status);
-            }
-            Some(Progress::Failed(Owner::Within(id, number), cause)) => {
-                self.tell(Event::Failed { id: number, cause });
-                // Section 12.2.1.2: no response at all is a 408.
-                if cause == FailureCause::TimedOut {
-                    self.bye(id, EndCause::Lost);
-                }
-            }
-            Some(Progress::Response(Owner::Subscribe(id), request, response)) => {
-                self.on_subscribe_response(id, request, response, now);
-            }
-            Some(Progress::Failed(Owner::Subscribe(id), cause)) => {
-                self.on_subscribe_failed(id, cause);
-            }
-            Some(Progress::Response(Owner::Refer(id), request, response)) => {
-                self.on_refer_response(id, &request, response);
-            }
-            Some(Progress::Failed(Owner::Refer(id), cause)) => self.on_refer_failed(id, cause),
-            Some(Progress::Response(Owner::Notify(id), _, response)) => {
-                self.on_notify_answered(id, response.status());
-            }
-            Some(Progress::Failed(Owner::Notify(id), cause)) => self.on_notify_failed(id, cause),
-            // RFC 3262 section 4 leaves a refused PRACK without consequence: the final response decides.
-            Some(
-                Progress::Response(Owner::Prack(_) | Owner::Nobody, ..)
-                | Progress::Failed(Owner::Prack(_) | Owner::Nobody, _),
-            ) => {}
-        }
-    }
-
-    fn on_bye_answered(&mut self, id: SessionId) {
-        if let Some(session) = self.sessions.get_mut(&id)
-            && let State::Ending { answered, .. } = &mut session.state
-        {
-            *answered = true;
-            self.end_if_done(id);
-        }
-    }
-
-    /// The end, once neither our BYE nor a re-INVITE of ours is under way.
-    fn end_if_done(&mut self, id: SessionId) {
-        let Some(session) = self.sessions.get(&id) else {
-            return;
-        };
-        let State::Ending {
-            cause,
-            answered: true,
-        } = session.state
-        else {
-            return;
-        };
-        let waits = session
-            .change
-            .as_ref()
-            .is_some_and(|change| change.kind == Kind::ReInvite && change.waits.is_none())
-            || session.ack.as_ref().is_some_and(|ack| ack.sent.is_none());
-        if !waits {
-            self.ended(id, cause);
-        }
-    }
-
-    fn ended(&mut self, id: SessionId, cause: EndCause) {
-        let Some(session) = self.sessions.get(&id) else {
-            return;
-        };
-        if session.usages.is_empty() {
-            self.remove(id);
-        } else if matches!(session.state, State::Up | State::Ending { .. }) {
-            // RFC 5057 section 4.1: the end of the session leaves its dialog to the others.
-            self.hollow(id);
-        } else if !matches!(session.state, State::Over) {
-            // An early dialog ends with its INVITE, and all that is in it.
-            for usage in session.usages.clone() {
-                self.subscription_over(usage, SubscriptionEnd::Lost);
-            }
-            self.remove(id);
-        } else {
-            return;
-        }
-        self.tell(Event::Ended { session: id, cause });
-    }
-
-    /// Leaves only the dialog of a session that is over.
-    fn hollow(&mut self, id: SessionId) {
-        let Some(mut session) = self.remove(id) else {
-            return;
-        };
-        let mut husk = Session::new(
-            State::Over,
-            session.account,
-            session.contact,
-            session.call_id,
-            session.local_tag,
-            session.dialog.take(),
-        );
-        husk.usages = session.usages;
-        self.by_call
-            .insert((husk.call_id.clone(), husk.local_tag.clone()), id);
-        self.sessions.insert(id, husk);
-        self.husks += 1;
-    }
-
-    /// Takes a session out of everything that knows it.
-    fn remove(&mut self, id: SessionId) -> Option<Session> {
-        self.orphan(id);
-        let session = self.sessions.remove(&id)?;
-        self.by_call
-            .remove(&(session.call_id.clone(), session.local_tag.clone()));
-        let transactions = [
-            if let State::Ringing { transaction, .. } = session.state {
-                Some(transaction)
-            } else {
-                None
-            },
-            session
-                .unacknowledged
-                .as_ref()
-                .map(|waits| waits.transaction),
-        ];
-        for transaction in transactions.into_iter().flatten() {
-            self.by_server_transaction.remove(&transaction);
-        }
-        let deadlines = [
-            session.unacknowledged.as_ref().map(|waits| waits.deadline),
-            session
-                .reliable
-                .as_ref()
-                .and_then(|reliable| Some(reliable.waiting.as_ref()?.deadline)),
-            session.change.as_ref().and_then(|change| change.waits),
-            session.timer.as_ref().map(|timer| timer.deadline),
-            session.unanswered,
-        ];
-        for deadline in deadlines.into_iter().flatten() {
-            self.deadlines.cancel(deadline);
-        }
-        Some(session)
-    }
-
-    /// Section 15.1.2: what the peer still waits for in a session that ends is answered 487.
-    fn orphan(&mut self, id: SessionId) {
-        let Some(session) = self.sessions.get_mut(&id) else {
-            return;
-        };
-        if let Some(reinvite) = session.reinvite.take() {
-            self.by_server_transaction.remove(&reinvite.0);
-            self.orphans.push(reinvite);
-        }
-        self.orphans.extend(session.update.take());
-    }
-
-    fn answer_orphans(&mut self, t: &mut dyn TransactionLayer, now: Instant) {
-        for (transaction, request) in std::mem::take(&mut self.orphans) {
-            let response = self
-                .answer(&request, StatusCode::REQUEST_TERMINATED, "")
-                .build();
-            self.respond(transaction, response, t, now);
-        }
-    }
-
-    /// Takes out a session whose INVITE came to nothing. A 2xx of another branch, or one that crossed our CANCEL, may still come for as
-    /// long as it is repeated (section 13.2.2.4).
-    fn remove_lingering(&mut self, id: SessionId, now: Instant) {
-        let Some(session) = self.remove(id) else {
-            return;
-        };
-        if self.lingering.len() >= self.config.sessions {
-            return;
-        }
-        let key = (session.call_id, session.local_tag);
-        self.deadlines.insert(
-            now + self.config.t1 * 64,
-            Deadline::Forget(Box::new(key.clone())),
-        );
-        self.lingering.insert(
-            key,
-            Lingering {
-                account: session.account,
-                contact: session.contact,
-                abandoned: session.abandoned,
-            },
-        );
-    }
-
-    /// Sends BYE; the session ends with its answer (section 15.1.1).
-    fn bye(&mut self, id: SessionId, cause: EndCause) {
-        let Some(session) = self.sessions.get_mut(&id) else {
-            return;
-        };
-        if !matches!(session.state, State::Up) {
-            return;
-        }
-        session.state = State::Ending {
-            cause,
-            answered: false,
-        };
-        if let Some(timer) = session.timer.take() {
-            self.deadlines.cancel(timer.deadline);
-        }
-        let reason = session.reason.take();
-        self.orphan(id);
-        if self
-            .send_within(id, Method::Bye, Owner::Bye(id), |builder| match &reason {
-                Some(reason) => builder.header(HeaderName::Reason, reason),
-                None => builder,
-            })
-            .is_none()
-        {
-            self.ended(id, cause);
-        }
     }
 
     /// Sends a request in the dialog of a session, finished by `fill`.

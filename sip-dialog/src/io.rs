@@ -8,7 +8,8 @@ use sip_transaction::ServerTransactionId;
 use sip_transport::{Flow, SelectError};
 
 use crate::{
-    AccountKey, RequestId, SessionId, SubscriptionEnd, SubscriptionId, SubscriptionStatus,
+    AccountKey, PublicationChange, PublicationEnd, PublicationId, RequestId, SessionId,
+    SubscriptionEnd, SubscriptionId, SubscriptionStatus,
 };
 
 /// Names a question; its answer has the same token.
@@ -241,6 +242,30 @@ pub enum Event {
         /// The response.
         response: Response,
     },
+    /// Our state is published (RFC 3903).
+    Published {
+        /// Which publication.
+        publication: PublicationId,
+    },
+    /// Someone publishes state; answered at once by [`Dialogs::accept_publication`](crate::Dialogs::accept_publication) or
+    /// [`Dialogs::refuse_publication`](crate::Dialogs::refuse_publication).
+    Publishing {
+        /// Which publication, a new one or one that is changed.
+        publication: PublicationId,
+        /// What is to be done.
+        change: PublicationChange,
+        /// The state; none with a removal.
+        body: Option<Body>,
+        /// The PUBLISH, whose Request-URI says whose state it is.
+        request: Request,
+    },
+    /// A publication of ours is over, or one to us has expired.
+    PublicationEnded {
+        /// Which publication.
+        publication: PublicationId,
+        /// Why.
+        cause: PublicationEnd,
+    },
     /// A NOTIFY of a subscription of ours; it is answered already.
     Notified {
         /// Which subscription.
@@ -274,6 +299,9 @@ impl Event {
             Self::Responded { .. }
             | Self::Failed { .. }
             | Self::Subscribing { .. }
+            | Self::Published { .. }
+            | Self::Publishing { .. }
+            | Self::PublicationEnded { .. }
             | Self::Referred { .. }
             | Self::ReferAccepted { .. }
             | Self::Notified { .. }

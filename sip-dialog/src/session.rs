@@ -12,6 +12,7 @@ use crate::attempt::AttemptId;
 use crate::authentication::AccountKey;
 use crate::config::SessionId;
 use crate::dialog::Dialog;
+use crate::early_media::EarlyMedia;
 use crate::io::{Body, EndCause};
 use crate::subscription::SubscriptionId;
 
@@ -81,6 +82,10 @@ pub(crate) struct Session {
     pub(crate) replaces: Option<SessionId>,
     /// The session that this one joins (RFC 3911).
     pub(crate) joins: Option<SessionId>,
+    /// The Recv-Info of the peer (RFC 6086).
+    pub(crate) peer_info: Option<Box<str>>,
+    /// What waits for preconditions (RFC 3312).
+    pub(crate) deferred: Option<Box<Deferred>>,
     /// Subscriptions that share the dialog: those of referrals (RFC 5057).
     pub(crate) usages: Vec<SubscriptionId>,
 }
@@ -121,6 +126,8 @@ impl Session {
             reason: None,
             replaces: None,
             joins: None,
+            peer_info: None,
+            deferred: None,
             usages: Vec::new(),
         }
     }
@@ -159,9 +166,15 @@ impl Session {
                 return None;
             }
             let dialog = Dialog::of_uac(response, &self.contact)?;
-            self.early.push(Early { dialog, rseq: None });
+            self.early.push(Early {
+                dialog,
+                rseq: None,
+                media: EarlyMedia::default(),
+            });
         }
-        self.early.last_mut()
+        let early = self.early.last_mut()?;
+        early.media.on_response(response);
+        Some(early)
     }
 
     /// Whether an INVITE of either side is not finished (section 14.1).
@@ -182,6 +195,16 @@ pub(crate) struct Early {
     pub(crate) dialog: Dialog,
     /// The RSeq of its last reliable response (RFC 3262 section 4).
     pub(crate) rseq: Option<u32>,
+    pub(crate) media: EarlyMedia,
+}
+
+/// What is held back until preconditions are met.
+#[derive(Debug, Default)]
+pub(crate) struct Deferred {
+    /// A 180.
+    pub(crate) ringing: Option<Option<Body>>,
+    /// A 200.
+    pub(crate) accept: Option<Option<Body>>,
 }
 
 /// A 2xx that waits for its ACK (section 13.3.1.4).
@@ -275,6 +298,6 @@ mod tests {
     #[test]
     fn sessions_stay_small() {
         // What a session holds while it is up and nothing happens; the cold halves are boxed.
-        assert!(size_of::<Session>() <= 712, "{}", size_of::<Session>());
+        assert!(size_of::<Session>() <= 736, "{}", size_of::<Session>());
     }
 }

@@ -129,6 +129,8 @@ pub(crate) struct Subscription {
     pub(crate) dialog: Option<Dialog>,
     /// The session whose dialog it shares (RFC 5057).
     pub(crate) within: Option<SessionId>,
+    /// The package that serves it, and the resource.
+    pub(crate) watches: Option<Box<(String, String)>>,
     pub(crate) expires: Option<(Instant, DeadlineId)>,
 }
 
@@ -156,6 +158,8 @@ pub(crate) struct Subscriber {
     /// We have unsubscribed, or shall once there is a dialog.
     pub(crate) leaving: bool,
     pub(crate) cseq: u32,
+    /// The entity tag of the state that was told last (RFC 5839).
+    pub(crate) etag: Option<Box<str>>,
     /// Set when a REFER has made it (RFC 3515).
     pub(crate) referral: Option<Referral>,
 }
@@ -177,11 +181,41 @@ pub(crate) struct Notifier {
     pub(crate) last: (SubscriptionStatus, Option<Body>),
     /// One NOTIFY at a time, so that they arrive in order.
     pub(crate) notifying: bool,
-    pub(crate) queue: VecDeque<(SubscriptionStatus, Option<Body>, &'static str)>,
+    pub(crate) queue: VecDeque<Notification>,
+    /// What the subscriber has, or `*`: a NOTIFY that says no more is left out (RFC 5839).
+    pub(crate) condition: Option<Box<str>>,
+    /// Whether the first NOTIFY was made.
+    pub(crate) told: bool,
     /// Set once the last NOTIFY is sent.
     pub(crate) over: Option<Over>,
     /// Whether it tells of a referral, in which the state is ours to tell (RFC 3515).
     pub(crate) refers: bool,
+}
+
+impl Notifier {
+    /// That has not answered a SUBSCRIBE, or a REFER.
+    pub(crate) fn asked(transaction: ServerTransactionId, request: Request, refers: bool) -> Self {
+        Self {
+            asked: Some((transaction, Box::new(request))),
+            last: (SubscriptionStatus::Pending, None),
+            notifying: false,
+            queue: VecDeque::new(),
+            condition: None,
+            told: false,
+            over: None,
+            refers,
+        }
+    }
+}
+
+/// A NOTIFY that is to be sent.
+#[derive(Debug)]
+pub(crate) struct Notification {
+    pub(crate) status: SubscriptionStatus,
+    pub(crate) body: Option<Body>,
+    /// The reason of a termination.
+    pub(crate) reason: &'static str,
+    pub(crate) tag: Option<String>,
 }
 
 /// Why a notifier's side is over.

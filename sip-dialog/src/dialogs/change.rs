@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sip_message::header::MinSe;
-use sip_message::{HeaderName, Method, Request, Response, StatusCode};
+use sip_message::{HeaderName, Method, Request, Response, StatusCode, Uri};
 use sip_transaction::TransactionLayer;
 
 use super::uac::allows_update;
@@ -72,6 +72,39 @@ impl Dialogs {
         Ok(())
     }
 
+    /// We are to be reached at another address from now on (RFC 6141 section 4.4): the other side is told by an UPDATE, or where it does not
+    /// take one by a re-INVITE that offers `body`. Subscriptions in the dialog move with it.
+    ///
+    /// # Errors
+    /// [`Gone`] when the session is not up, or a change is under way; the address is then as it was.
+    pub fn relocate(
+        &mut self,
+        id: SessionId,
+        contact: Uri,
+        body: Option<Body>,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> Result<(), Gone> {
+        let session = self.sessions.get_mut(&id).ok_or(Gone)?;
+        let dialog = session.dialog.as_mut().ok_or(Gone)?;
+        let before = std::mem::replace(&mut dialog.contact, contact.clone());
+        let old = std::mem::replace(&mut session.contact, contact);
+        let sent = match self.update(id, None, t, now) {
+            // Section 4.4: a change of the target alone is the one that is easily accepted.
+            Ok(()) => Ok(()),
+            Err(Gone) => self.reinvite(id, body, t, now),
+        };
+        if sent.is_err()
+            && let Some(session) = self.sessions.get_mut(&id)
+        {
+            session.contact = old;
+            if let Some(dialog) = &mut session.dialog {
+                dialog.contact = before;
+            }
+        }
+        sent
+    }
+
     pub(super) fn change(&mut self, id: SessionId, kind: Kind, body: Option<Body>, refresh: bool) {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.change = Some(Box::new(Change {
@@ -100,10 +133,14 @@ impl Dialogs {
         };
         let (allow, supported) = (self.allow.clone(), self.supported.join(", "));
         let timer = self.refreshing(id);
+        let packages = self.recv_info();
         self.send_within(id, method, Owner::Change(id), |mut builder| {
             builder = builder.header(HeaderName::Allow, allow);
             if !supported.is_empty() {
                 builder = builder.header(HeaderName::Supported, supported);
+            }
+            if let Some(packages) = packages {
+                builder = builder.header(HeaderName::RecvInfo, packages);
             }
             for (name, value) in timer {
                 builder = builder.header(name, value);
@@ -179,6 +216,7 @@ impl Dialogs {
             return;
         }
         self.agree_as_uac(id, response.headers(), now);
+        self.keep_info(id, response.headers());
         match kind {
             Kind::ReInvite => self.tell(Event::ReInviteAnswered { session: id, body }),
             Kind::Update if refresh => {}

@@ -1,17 +1,15 @@
 //! The notifier (RFC 6665 section 4.2), and what ends subscriptions of both roles.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use sip_message::header::{Event as EventHeader, Expires};
-use sip_message::{HeaderName, Method, Request, StatusCode};
+use sip_message::{HeaderName, Request, StatusCode};
 use sip_transaction::{ServerTransactionId, TransactionLayer};
 use sip_transport::Flow;
 
+use super::conditional::{condition, entity_tag};
 use super::subscriber::same_event;
-use super::usage::Effect;
-use super::{Deadline, Dialogs, agent, with_body};
-use crate::attempt::Owner;
+use super::{Deadline, Dialogs};
 use crate::authentication::AccountKey;
 use crate::config::Gone;
 use crate::dialog::Dialog;
@@ -22,9 +20,6 @@ use crate::subscription::{
 
 /// Seconds when a SUBSCRIBE names none (RFC 3856 and others).
 const USUAL: u32 = 3600;
-
-/// Notifications that wait for the answer to the one before; beyond, the oldest gives way, as its state is history.
-const QUEUED: usize = 16;
 
 impl Dialogs {
     /// Grants an [`Event::Subscribing`]: 200, and the first NOTIFY with the state as it is (RFC 6665 section 4.2.1.2). With
@@ -46,7 +41,10 @@ impl Dialogs {
             return Err(Gone);
         };
         let (transaction, request) = notifier.asked.take().ok_or(Gone)?;
-        self.grant_time(id, transaction, &request, t, now)?;
+        if self.config.entity_tags {
+            notifier.condition = condition(request.headers());
+        }
+        self.grant_time(id, transaction, &request, StatusCode::OK, t, now)?;
         let polled = self
             .subscriptions
             .get(&id)
@@ -174,19 +172,13 @@ impl Dialogs {
         let id = SubscriptionId(self.mint());
         let call_id = request.headers().call_id().unwrap_or_default().to_owned();
         let event = event.to_owned();
+        let served = event.clone();
         self.by_subscription
             .insert((call_id.clone(), tag.clone()), id);
         self.subscriptions.insert(
             id,
             Subscription {
-                role: Role::Notifier(Notifier {
-                    asked: Some((transaction, Box::new(request.clone()))),
-                    last: (SubscriptionStatus::Pending, None),
-                    notifying: false,
-                    queue: VecDeque::new(),
-                    over: None,
-                    refers: false,
-                }),
+                role: Role::Notifier(Notifier::asked(transaction, request.clone(), false)),
                 call_id,
                 local_tag: tag,
                 account: AccountKey(0),
@@ -194,9 +186,13 @@ impl Dialogs {
                 event,
                 dialog: Some(dialog),
                 within: None,
+                watches: None,
                 expires: None,
             },
         );
+        if !self.packages.is_empty() && self.serve(id, &served, &request, t, now) {
+            return None;
+        }
         self.tell(Event::Subscribing {
             subscription: id,
             request,
@@ -266,6 +262,15 @@ impl Dialogs {
         };
         let live = notifier.over.is_none() && notifier.asked.is_none();
         let last = notifier.last.clone();
+        let (mut known, mut given) = (false, None);
+        if self.config.entity_tags && !notifier.refers {
+            given = condition(request.headers());
+            known = match given.as_deref() {
+                Some("*") => true,
+                Some(given) => given == entity_tag(last.1.as_ref()),
+                None => false,
+            };
+        }
         let refusal = if !live {
             Some(self.answer(request, StatusCode::CALL_DOES_NOT_EXIST, ""))
         } else {
@@ -281,13 +286,31 @@ impl Dialogs {
         if let Some(dialog) = self.usage_dialog(id) {
             dialog.refresh(request.headers());
         }
-        let _ = self.grant_time(id, transaction, request, t, now);
+        if let Some(Role::Notifier(notifier)) = self
+            .subscriptions
+            .get_mut(&id)
+            .map(|subscription| &mut subscription.role)
+        {
+            notifier.condition = given;
+        }
+        let answer = if known {
+            // RFC 5839 section 6.3: the state is what the subscriber has.
+            StatusCode::NO_NOTIFICATION
+        } else {
+            StatusCode::OK
+        };
+        let _ = self.grant_time(id, transaction, request, answer, t, now);
         let (status, body) = last;
-        if self
+        let ends = self
             .subscriptions
             .get(&id)
-            .is_some_and(|subscription| subscription.expires.is_none())
-        {
+            .is_some_and(|subscription| subscription.expires.is_none());
+        if known {
+            if ends {
+                self.mark_over(id, Over::Remote);
+                self.next_notify(id);
+            }
+        } else if ends {
             self.push_notify(id, SubscriptionStatus::Terminated, body, "timeout");
             self.mark_over(id, Over::Remote);
         } else {
@@ -308,6 +331,7 @@ impl Dialogs {
         id: SubscriptionId,
         transaction: ServerTransactionId,
         request: &Request,
+        status: StatusCode,
         t: &mut dyn TransactionLayer,
         now: Instant,
     ) -> Result<(), Gone> {
@@ -328,7 +352,7 @@ impl Dialogs {
             format!("<{}>", subscription.contact),
         );
         let response = self
-            .answer(request, StatusCode::OK, &tag)
+            .answer(request, status, &tag)
             .copy(request, HeaderName::RecordRoute)
             .header(HeaderName::Contact, contact)
             .header(HeaderName::Expires, seconds.to_string())
@@ -338,138 +362,6 @@ impl Dialogs {
             return Err(Gone);
         }
         Ok(())
-    }
-
-    pub(super) fn push_notify(
-        &mut self,
-        id: SubscriptionId,
-        status: SubscriptionStatus,
-        body: Option<Body>,
-        reason: &'static str,
-    ) {
-        let Some(subscription) = self.subscriptions.get_mut(&id) else {
-            return;
-        };
-        let Role::Notifier(notifier) = &mut subscription.role else {
-            return;
-        };
-        if status != SubscriptionStatus::Terminated {
-            notifier.last = (status, body.clone());
-        }
-        if notifier.queue.len() >= QUEUED {
-            notifier.queue.pop_front();
-        }
-        notifier.queue.push_back((status, body, reason));
-        self.next_notify(id);
-    }
-
-    fn next_notify(&mut self, id: SubscriptionId) {
-        let now = self.last_now;
-        let Some(subscription) = self.subscriptions.get_mut(&id) else {
-            return;
-        };
-        let left = subscription.expires.zip(now).map_or(0, |((at, _), now)| {
-            at.saturating_duration_since(now).as_secs()
-        });
-        let Role::Notifier(notifier) = &mut subscription.role else {
-            return;
-        };
-        if notifier.notifying {
-            return;
-        }
-        let Some((status, body, reason)) = notifier.queue.pop_front() else {
-            if let Some(over) = notifier.over {
-                let cause = match over {
-                    Over::Local => SubscriptionEnd::Local,
-                    Over::Remote => SubscriptionEnd::Remote,
-                    Over::Expired => SubscriptionEnd::Expired,
-                };
-                self.subscription_over(id, cause);
-            }
-            return;
-        };
-        // Section 4.2.2: the time that is left, or the reason for the end.
-        let state = match status {
-            SubscriptionStatus::Terminated => format!("terminated;reason={reason}"),
-            SubscriptionStatus::Active | SubscriptionStatus::Pending => {
-                format!("{};expires={left}", status.as_str())
-            }
-        };
-        notifier.notifying = true;
-        let account = subscription.account;
-        let dialog = match subscription.within {
-            Some(session) => self
-                .sessions
-                .get_mut(&session)
-                .and_then(|session| session.dialog.as_mut()),
-            None => subscription.dialog.as_mut(),
-        };
-        let Some(dialog) = dialog else {
-            self.subscription_over(id, SubscriptionEnd::Lost);
-            return;
-        };
-        let builder = dialog
-            .request(Method::Notify, None)
-            .header(HeaderName::Event, &subscription.event)
-            .header(HeaderName::SubscriptionState, state);
-        let next_hop = dialog.next_hop();
-        match with_body(agent(&self.config, builder), body).build_partial() {
-            Ok(request) => {
-                self.attempts.start(
-                    Owner::Notify(id),
-                    request,
-                    next_hop,
-                    account,
-                    &mut self.outputs,
-                );
-            }
-            Err(_) => self.subscription_over(id, SubscriptionEnd::Lost),
-        }
-    }
-
-    pub(super) fn mark_over(&mut self, id: SubscriptionId, over: Over) {
-        let Some(subscription) = self.subscriptions.get_mut(&id) else {
-            return;
-        };
-        if let Some((_, timer)) = subscription.expires.take() {
-            self.deadlines.cancel(timer);
-        }
-        if let Role::Notifier(notifier) = &mut subscription.role {
-            notifier.over.get_or_insert(over);
-        }
-    }
-
-    pub(super) fn on_notify_answered(&mut self, id: SubscriptionId, status: StatusCode) {
-        let Some(subscription) = self.subscriptions.get_mut(&id) else {
-            return;
-        };
-        let Role::Notifier(notifier) = &mut subscription.role else {
-            return;
-        };
-        notifier.notifying = false;
-        let effect = Effect::of(status);
-        if effect == Effect::Dialog || (effect == Effect::Usage && notifier.over.is_none()) {
-            // Section 4.2.2: the subscriber does not know it.
-            self.usage_lost(id, effect);
-        } else {
-            self.next_notify(id);
-        }
-    }
-
-    pub(super) fn on_notify_failed(&mut self, id: SubscriptionId, cause: FailureCause) {
-        let Some(subscription) = self.subscriptions.get_mut(&id) else {
-            return;
-        };
-        let Role::Notifier(notifier) = &mut subscription.role else {
-            return;
-        };
-        notifier.notifying = false;
-        // Section 4.2.2: a subscriber that does not answer is removed. A limit of our own is not its fault.
-        if cause == FailureCause::Limit || notifier.over.is_some() {
-            self.next_notify(id);
-        } else {
-            self.subscription_over(id, SubscriptionEnd::Lost);
-        }
     }
 
     /// It has expired (section 4.2.1.4), or nobody confirmed it.
@@ -501,7 +393,12 @@ impl Dialogs {
     }
 
     pub(super) fn subscription_over(&mut self, id: SubscriptionId, cause: SubscriptionEnd) {
-        if self.take_subscription(id) {
+        // What a package serves the application has not heard of.
+        let served = self
+            .subscriptions
+            .get(&id)
+            .is_some_and(|subscription| subscription.watches.is_some());
+        if self.take_subscription(id) && !served {
             self.tell(Event::SubscriptionEnded {
                 subscription: id,
                 cause,
@@ -520,6 +417,9 @@ impl Dialogs {
         }
         for timer in timers.into_iter().flatten() {
             self.deadlines.cancel(timer);
+        }
+        if let Some(key) = &subscription.watches {
+            self.unwatch(id, key);
         }
         match subscription.within {
             Some(session) => self.leave_dialog(session, id),

@@ -1,6 +1,5 @@
 //! Who gets a REFER (RFC 3515 section 2.4.2), and tells what becomes of it.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use sip_message::header::{NameAddr, ReferSub, TargetDialog};
@@ -296,14 +295,7 @@ impl Dialogs {
         self.subscriptions.insert(
             id,
             Subscription {
-                role: Role::Notifier(Notifier {
-                    asked: Some((transaction, Box::new(request.clone()))),
-                    last: (SubscriptionStatus::Pending, None),
-                    notifying: false,
-                    queue: VecDeque::new(),
-                    over: None,
-                    refers: true,
-                }),
+                role: Role::Notifier(Notifier::asked(transaction, request.clone(), true)),
                 call_id,
                 local_tag,
                 account: AccountKey(0),
@@ -311,6 +303,7 @@ impl Dialogs {
                 event,
                 dialog,
                 within: session,
+                watches: None,
                 expires: None,
             },
         );
@@ -387,14 +380,7 @@ impl Dialogs {
         self.subscriptions.insert(
             id,
             Subscription {
-                role: Role::Notifier(Notifier {
-                    asked: Some((transaction, Box::new(request))),
-                    last: (SubscriptionStatus::Pending, None),
-                    notifying: false,
-                    queue: VecDeque::new(),
-                    over: None,
-                    refers: true,
-                }),
+                role: Role::Notifier(Notifier::asked(transaction, request, true)),
                 call_id,
                 local_tag: tag,
                 account: AccountKey(0),
@@ -402,6 +388,7 @@ impl Dialogs {
                 event,
                 dialog: Some(dialog),
                 within: None,
+                watches: None,
                 expires: None,
             },
         );

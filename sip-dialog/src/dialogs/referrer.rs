@@ -273,6 +273,7 @@ fn referring(
             rounds: 0,
             leaving: false,
             cseq: number,
+            etag: None,
             referral: Some(Referral {
                 number,
                 answered: false,
@@ -285,6 +286,7 @@ fn referring(
         event: "refer".to_owned(),
         dialog: None,
         within: None,
+        watches: None,
         expires: None,
     }
 }

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use sip_message::header::{Event as EventHeader, Expires, MinExpires, NameAddr, SubscriptionState};
+use sip_message::header::{
+    Event as EventHeader, Expires, MinExpires, NameAddr, SipETag, SubscriptionState,
+};
 use sip_message::{HeaderName, Method, Request, Response, StatusCode};
 use sip_transaction::{ServerTransactionId, TransactionLayer};
 
@@ -67,6 +69,7 @@ impl Dialogs {
                 rounds: 0,
                 leaving: interval == 0,
                 cseq: 1,
+                etag: None,
                 referral: None,
             }),
             call_id: call_id.clone(),
@@ -76,6 +79,7 @@ impl Dialogs {
             event: subscribe.event,
             dialog: None,
             within: None,
+            watches: None,
             expires: None,
         };
         self.subscriptions.insert(id, subscription);
@@ -161,6 +165,10 @@ impl Dialogs {
             .request(Method::Subscribe, None)
             .header(HeaderName::Event, &subscription.event)
             .header(HeaderName::Expires, expires.to_string());
+        let builder = match &subscriber.etag {
+            Some(etag) => builder.header(HeaderName::SuppressIfMatch, etag),
+            None => builder,
+        };
         subscriber.cseq = dialog.local_cseq;
         let next_hop = dialog.next_hop();
         let account = subscription.account;
@@ -199,6 +207,16 @@ impl Dialogs {
         }
         if status.is_success() {
             subscriber.rounds = 0;
+            if status == StatusCode::NO_NOTIFICATION {
+                // RFC 5839 section 5.6: all is as we know it, and no NOTIFY comes.
+                if let Some(timer) = subscriber.wait.take() {
+                    self.deadlines.cancel(timer);
+                }
+                if subscriber.leaving {
+                    self.subscription_over(id, SubscriptionEnd::Local);
+                    return;
+                }
+            }
             if let Ok(Some(Expires(seconds))) = response.headers().typed::<Expires>() {
                 let leaving = subscriber.leaving;
                 let seconds = seconds.min(subscriber.interval);
@@ -397,6 +415,12 @@ impl Dialogs {
         if let Some(timer) = subscriber.wait.take() {
             self.deadlines.cancel(timer);
         }
+        // RFC 5839 section 5.3.
+        subscriber.etag = headers
+            .typed::<SipETag<'_>>()
+            .ok()
+            .flatten()
+            .map(|etag| etag.value().into());
         let leaving = subscriber.leaving;
         if let (Some(_), u32::MAX, Ok(Some(state))) =
             (subscriber.referral, subscriber.interval, &state)

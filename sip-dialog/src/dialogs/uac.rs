@@ -12,6 +12,7 @@ use crate::attempt::Owner;
 use crate::authentication::AccountKey;
 use crate::config::{Gone, InviteRequest, SessionId};
 use crate::dialog::Dialog;
+use crate::early_media::EarlyMedia;
 use crate::io::{Body, EndCause, Event, FailureCause, Output, RejectCause, Token};
 use crate::session::{Ack, Held, Session, State};
 
@@ -52,6 +53,12 @@ impl Dialogs {
             .header(HeaderName::Allow, &self.allow);
         if !self.supported.is_empty() {
             builder = builder.header(HeaderName::Supported, self.supported.join(", "));
+        }
+        if let Some(packages) = self.recv_info() {
+            builder = builder.header(HeaderName::RecvInfo, packages);
+        }
+        if self.config.early_media {
+            builder = builder.header(HeaderName::PEarlyMedia, "supported");
         }
         if let Some(interval) = self.config.session_interval {
             builder = builder.header(HeaderName::SessionExpires, interval.as_secs().to_string());
@@ -230,11 +237,18 @@ impl Dialogs {
             return;
         }
         self.agree_as_uac(id, response.headers(), now);
+        self.keep_info(id, response.headers());
         self.tell(Event::Accepted {
             session: id,
             body,
             remote_target,
         });
+    }
+
+    /// What is known of the early media of the branch that was heard of last; `None` once the call is answered, or before.
+    #[must_use]
+    pub fn early_media(&self, id: SessionId) -> Option<&EarlyMedia> {
+        Some(&self.sessions.get(&id)?.early.last()?.media)
     }
 
     /// Answers an offer that came in a response: in the ACK to a 2xx, or in the PRACK to a reliable provisional response.

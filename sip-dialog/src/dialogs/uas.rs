@@ -30,6 +30,9 @@ impl Dialogs {
         now: Instant,
     ) -> Result<(), Gone> {
         self.last_now = Some(now);
+        if self.defers_ringing(id, status, body.as_ref()) {
+            return Ok(());
+        }
         self.send_provisional(id, status, body, t, now)
     }
 
@@ -45,6 +48,9 @@ impl Dialogs {
         now: Instant,
     ) -> Result<(), Gone> {
         self.last_now = Some(now);
+        if self.defers_accept(id, body.as_ref()) {
+            return Ok(());
+        }
         let session = self.sessions.get(&id).ok_or(Gone)?;
         let State::Ringing {
             transaction,
@@ -178,6 +184,10 @@ impl Dialogs {
         if !self.supported.is_empty() {
             response = response.header(HeaderName::Supported, self.supported.join(", "));
         }
+        if let Some(packages) = self.recv_info() {
+            response = response.header(HeaderName::RecvInfo, packages);
+        }
+        self.keep_info(id, request.headers());
         self.keep_description(id, body.as_ref());
         let offered = request.body().is_empty() && body.is_some();
         let response = answered_with(Self::agreed(response, agreed), body).build();
@@ -387,6 +397,15 @@ impl Dialogs {
             Method::Refer if self.config.refer => {
                 self.on_refer(None, id, request, Some(&flow), t, now);
             }
+            Method::Publish => {
+                let request = self.on_publish(id, request, t, now)?;
+                return Some(TransactionEvent::Request {
+                    id,
+                    request,
+                    flow,
+                    merged,
+                });
+            }
             Method::Subscribe => {
                 let (request, flow) = self.on_subscribe(id, request, flow, t, now)?;
                 return Some(TransactionEvent::Request {
@@ -484,15 +503,21 @@ impl Dialogs {
 
     /// Section 8.2.2.3: extensions that are required and not understood.
     pub(super) fn unsupported(&self, request: &Request, tag: &str) -> Option<ResponseBuilder> {
-        let unknown: Vec<&str> = request
-            .headers()
-            .values(HeaderName::Require)
-            .filter(|option| !self.config.supports(option))
-            .collect();
+        let unknown: Vec<&str> = self.unknown_options(request).collect();
         (!unknown.is_empty()).then(|| {
             self.answer(request, StatusCode::BAD_EXTENSION, tag)
                 .header(HeaderName::Unsupported, unknown.join(", "))
         })
+    }
+
+    pub(super) fn unknown_options<'a>(
+        &'a self,
+        request: &'a Request,
+    ) -> impl Iterator<Item = &'a str> {
+        request
+            .headers()
+            .values(HeaderName::Require)
+            .filter(|option| !self.config.supports(option))
     }
 
     /// Section 13.3.1: an INVITE that has expired before it was answered is answered 487.

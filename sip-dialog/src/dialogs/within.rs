@@ -9,6 +9,7 @@ use super::uac::allows_update;
 use super::{Dialogs, answered_with, with_body};
 use crate::attempt::Owner;
 use crate::config::{Gone, RequestId, SessionId};
+use crate::early_media::EarlyMedia;
 use crate::io::{Body, EndCause, Event};
 use crate::session::{Kind, State};
 
@@ -175,7 +176,21 @@ impl Dialogs {
             }
             return;
         }
+        if early
+            && request.headers().contains(HeaderName::PEarlyMedia)
+            && let Some(media) = self.branch_media(id, &request)
+        {
+            media.on_message(request.headers());
+        }
         let surfaced = self.config.methods.contains(request.method());
+        let request = if *request.method() == Method::Info {
+            let Some(request) = self.on_info(id, transaction, request, t, now) else {
+                return;
+            };
+            request
+        } else {
+            request
+        };
         match request.method() {
             Method::Refer if self.config.refer && early => {
                 // Its dialog may still be given up for that of another branch.
@@ -214,6 +229,14 @@ impl Dialogs {
                 self.respond(transaction, response, t, now);
             }
         }
+    }
+
+    /// What is known of the early media of the branch that sent a request.
+    fn branch_media(&mut self, id: SessionId, request: &Request) -> Option<&mut EarlyMedia> {
+        let tag = request.headers().from_tag().unwrap_or_default();
+        let mut early = self.sessions.get_mut(&id)?.early.iter_mut();
+        let branch = early.find(|early| early.dialog.remote_tag == tag)?;
+        Some(&mut branch.media)
     }
 
     fn on_bye(
@@ -416,6 +439,10 @@ impl Dialogs {
         if !self.supported.is_empty() {
             response = response.header(HeaderName::Supported, self.supported.join(", "));
         }
+        if let Some(packages) = self.recv_info() {
+            response = response.header(HeaderName::RecvInfo, packages);
+        }
+        self.keep_info(id, request.headers());
         let response = answered_with(Self::agreed(response, agreed), body).build();
         self.respond(transaction, response, t, now).ok_or(Gone)?;
         if up {
