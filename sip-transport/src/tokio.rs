@@ -31,6 +31,8 @@
 
 mod addresses;
 mod connection;
+#[cfg(feature = "dns")]
+mod dns;
 mod listen;
 mod recorder;
 #[cfg(feature = "tls")]
@@ -53,6 +55,8 @@ use tokio::task::JoinSet;
 
 pub use self::addresses::local_addresses;
 use self::connection::{Connection, Settings};
+#[cfg(feature = "dns")]
+pub use self::dns::{Resolver, ResolverConfig};
 pub use self::listen::{Bound, Listen};
 pub use self::recorder::{Recorder, RecorderStats};
 use self::udp::UdpListener;
@@ -76,6 +80,8 @@ pub struct Driver {
     alive: mpsc::Sender<()>,
     all_ended: mpsc::Receiver<()>,
     resolvers: Arc<Semaphore>,
+    #[cfg(feature = "dns")]
+    resolver: Option<Resolver>,
     settings: watch::Sender<Settings>,
     /// Listeners whose connections begin with the costly handshake of TLS.
     handshaking: Vec<ListenerId>,
@@ -90,6 +96,16 @@ struct Item {
     input: Input,
     /// Where to put what is to be written, with the first input of a connection that was accepted.
     writer: Option<mpsc::UnboundedSender<Bytes>>,
+}
+
+#[cfg(feature = "dns")]
+impl Item {
+    const fn about(input: Input) -> Self {
+        Self {
+            input,
+            writer: None,
+        }
+    }
 }
 
 /// What a [`Driver`] counted.
@@ -137,6 +153,8 @@ impl Driver {
             alive,
             all_ended,
             resolvers: Arc::new(Semaphore::new(RESOLVERS)),
+            #[cfg(feature = "dns")]
+            resolver: None,
             settings: watch::Sender::new(Settings::default()),
             handshaking: Vec::new(),
             admitting: Vec::new(),
@@ -293,7 +311,28 @@ impl Driver {
             .send_modify(|settings| settings.tls = Some(tls));
     }
 
+    /// Asks this resolver from now on, which knows NAPTR and SRV records; before that the one of the system is asked,
+    /// for addresses only. A [`Resolver`] is shared by the drivers of all workers: it has the cache.
+    ///
+    /// Set [`TransportConfig::service_records`](crate::TransportConfig::service_records) too.
+    #[cfg(feature = "dns")]
+    pub fn use_resolver(&mut self, resolver: Resolver) {
+        self.resolver = Some(resolver);
+    }
+
     fn resolve(&mut self, id: ResolveId, question: Question, name: Box<str>) {
+        // Ended tasks are collected here, so that their number stays that of the questions in flight.
+        while self.tasks.try_join_next().is_some() {}
+        #[cfg(feature = "dns")]
+        if let Some(resolver) = self.resolver.as_ref().filter(|one| one.knows(&name)) {
+            let (inbox, resolver) = (self.to_inbox.clone(), resolver.clone());
+            self.tasks.spawn(async move {
+                let result = resolver.ask(question, &name).await;
+                let input = Input::Resolved { id, result };
+                let _ended = inbox.send(Item::about(input)).await;
+            });
+            return;
+        }
         if question != Question::Address {
             // The system resolver knows addresses only.
             self.ready.push_back(Input::Resolved {
@@ -331,8 +370,6 @@ impl Driver {
                 })
                 .await;
         });
-        // Ended tasks are collected here, so that their number stays that of the questions in flight.
-        while self.tasks.try_join_next().is_some() {}
     }
 
     /// What was counted.

@@ -6,6 +6,8 @@
 )]
 
 mod capture;
+#[cfg(feature = "dns")]
+mod dns;
 mod faults;
 mod tcp;
 #[cfg(feature = "tls")]
