@@ -41,6 +41,8 @@ pub(crate) struct Procedure {
     waiting: usize,
     /// The worst that was heard, for when nothing is found.
     error: ResolveError,
+    /// How many of the places found are addresses of the host that comes first.
+    of_first_host: usize,
 }
 
 #[derive(Debug)]
@@ -106,6 +108,7 @@ impl Procedure {
             asked: Vec::new(),
             waiting: 0,
             error: ResolveError::NotFound,
+            of_first_host: 0,
         };
         let step = if let Some(port) = target.port {
             // RFC 3263 §4.2: "If the port is present, the client performs an A or AAAA record lookup".
@@ -223,8 +226,14 @@ impl Procedure {
         self.ask_addresses(found)
     }
 
+    /// How many of the places of [`Step::Done`] are the same service of one host, at the beginning of the list: any of
+    /// them is as good as the others.
+    pub(crate) const fn of_first_host(&self) -> usize {
+        self.of_first_host
+    }
+
     fn on_addresses(
-        &self,
+        &mut self,
         candidates: &[Candidate],
         asked: &[Asked],
     ) -> Result<Vec<(TransportKind, SocketAddr)>, SelectError> {
@@ -236,14 +245,14 @@ impl Procedure {
             else {
                 continue;
             };
-            for ip in addresses.iter().copied().filter(is_usable) {
+            for ip in in_turn(addresses.iter().copied().filter(is_usable)) {
                 let place = (candidate.kind, SocketAddr::new(ip, candidate.port));
-                if !found.contains(&place) {
+                if found.len() < self.limit && !found.contains(&place) {
                     found.push(place);
                 }
-                if found.len() >= self.limit {
-                    return Ok(found);
-                }
+            }
+            if self.of_first_host == 0 {
+                self.of_first_host = found.len();
             }
         }
         if found.is_empty() {
@@ -426,6 +435,24 @@ fn in_order(mut records: Vec<SrvRecord>, rng: &mut Rng) -> Vec<SrvRecord> {
         ordered.push(records.remove(chosen));
     }
     ordered
+}
+
+/// RFC 8305 §4: the families take turns, beginning with the one that comes first; of each the order is kept.
+fn in_turn(addresses: impl Iterator<Item = IpAddr>) -> Vec<IpAddr> {
+    let all: Vec<IpAddr> = addresses.collect();
+    let starts_with_4 = all.first().is_some_and(IpAddr::is_ipv4);
+    let (mut one, mut other): (Vec<IpAddr>, Vec<IpAddr>) =
+        all.iter().partition(|ip| ip.is_ipv4() == starts_with_4);
+    let mut mixed = Vec::with_capacity(all.len());
+    let (mut one, mut other) = (one.drain(..), other.drain(..));
+    loop {
+        let pair = (one.next(), other.next());
+        if pair == (None, None) {
+            return mixed;
+        }
+        mixed.extend(pair.0);
+        mixed.extend(pair.1);
+    }
 }
 
 /// RFC 6761 section 6.3: localhost is never asked for service records; nor is a name of one label, which is of a

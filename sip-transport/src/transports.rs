@@ -9,6 +9,7 @@
 
 mod datagram;
 mod malformed;
+mod race;
 mod selection;
 mod stream;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use bytes::Bytes;
 use foldhash::fast::FixedState;
 use sip_message::Host;
 
+use self::race::Race;
 use self::selection::Selection;
 use self::stream::Stream;
 use crate::config::TransportConfig;
@@ -72,6 +74,8 @@ pub struct Transports {
     peers: HashMap<IpAddr, usize, KeyedHash>,
     /// Minted by us.
     selections: HashMap<SelectId, Selection, FixedState>,
+    /// Few at a time, each for the moment that a connection takes.
+    races: Vec<Race>,
     /// Minted by us: the selection that asked, and which of its questions it is.
     questions: HashMap<ResolveId, (SelectId, usize), FixedState>,
     /// Places that failed of late; keyed, because peers' records name them.
@@ -95,6 +99,7 @@ pub struct Transports {
 enum Timer {
     Flow(FlowId),
     Selection(SelectId),
+    Race(SelectId),
     /// A place is no longer held to fail.
     Heal(TransportKind, SocketAddr),
 }
@@ -142,6 +147,7 @@ impl Transports {
             connections: HashMap::with_hasher(FixedState::default()),
             peers: HashMap::with_hasher(seed.derive("peers").hasher()),
             selections: HashMap::with_hasher(FixedState::default()),
+            races: Vec::new(),
             questions: HashMap::with_hasher(FixedState::default()),
             failing: HashMap::with_hasher(seed.derive("failing").hasher()),
             deadlines: DeadlineQueue::new(),
@@ -204,6 +210,7 @@ impl Transports {
     pub fn close(&mut self, flow: FlowId, now: Instant) {
         self.last_now = Some(now);
         self.remove(flow);
+        self.on_contender_lost(flow, FlowFailure::Closed, now);
     }
 
     /// Notes that the peer of a flow did not serve a request: it timed out, or was answered 503 (RFC 3263 §4.3). For
@@ -330,6 +337,7 @@ impl Transports {
             match timer {
                 Timer::Flow(id) => self.on_flow_deadline(id, now),
                 Timer::Selection(id) => self.on_selection_deadline(id),
+                Timer::Race(id) => self.on_race_deadline(id, now),
                 Timer::Heal(kind, remote) => drop(self.failing.remove(&(kind, remote))),
             }
         }
@@ -481,6 +489,9 @@ impl Transports {
                 cause,
                 reopens: false,
             });
+            if let Some(now) = self.last_now {
+                self.on_contender_lost(id, cause, now);
+            }
         }
     }
 

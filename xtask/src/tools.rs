@@ -47,6 +47,7 @@ pub(crate) const ALL: &[Tool] = &[
     tool("c++", "g++"),
     tool("git", "git"),
     tool("valgrind", "valgrind"),
+    tool("knotd", "knot"),
 ];
 
 /// Install what is missing, with one `apt-get update` before it. Nothing is done when nothing is missing.

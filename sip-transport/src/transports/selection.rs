@@ -38,7 +38,7 @@ impl Transports {
             limit: self.config.limits.addresses,
         };
         match Procedure::start(target, policy) {
-            (_, Step::Done(result)) => self.finish(id, result, target, size, now),
+            (_, Step::Done(result)) => self.finish(id, result, 1, target, size, now),
             (Some(procedure), Step::Ask(questions))
                 if self.selections.len() < self.config.limits.selections =>
             {
@@ -57,7 +57,7 @@ impl Transports {
                 self.ask(id, questions);
             }
             (_, Step::Ask(_) | Step::Wait) => {
-                self.finish(id, Err(SelectError::Limit), target, size, now)
+                self.finish(id, Err(SelectError::Limit), 0, target, size, now)
             }
         }
         id
@@ -99,7 +99,9 @@ impl Transports {
             }
             Step::Done(result) => {
                 if let Some(selection) = self.forget_selection(select) {
-                    self.finish(select, result, &selection.target, selection.size, now);
+                    let (target, size) = (&selection.target, selection.size);
+                    let of_first = selection.procedure.of_first_host();
+                    self.finish(select, result, of_first, target, size, now);
                 }
             }
         }
@@ -124,16 +126,19 @@ impl Transports {
         Some(selection)
     }
 
-    /// Turns places into flows.
+    /// Turns places into flows; so many of them at the beginning are of one host.
     fn finish(
         &mut self,
         id: SelectId,
         result: Result<Vec<(TransportKind, SocketAddr)>, SelectError>,
+        of_first_host: usize,
         target: &Target,
         size: usize,
         now: Instant,
     ) {
+        let mut first_host = Vec::new();
         let result = result.and_then(|places| {
+            first_host.extend(places.iter().take(of_first_host).map(|(_, addr)| *addr));
             let server_name = match &target.host {
                 TargetHost::Name(name) => Some(&**name),
                 TargetHost::Ip(_) => None,
@@ -153,7 +158,10 @@ impl Transports {
                 Ok(flows)
             }
         });
-        self.event(Event::Selected { id, result });
+        match result {
+            Ok(flows) => self.race(id, flows, &first_host, now),
+            Err(_) => self.event(Event::Selected { id, result }),
+        }
     }
 
     /// RFC 3261 §18.1.1: "If a request is within 200 bytes of the path MTU, or if it is larger than 1300 bytes and

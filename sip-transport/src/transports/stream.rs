@@ -120,6 +120,14 @@ impl Stream {
     }
 }
 
+/// What became of the wish for a connection.
+pub(super) enum Contact {
+    Open,
+    Opening,
+    /// A limit, or there is no such flow.
+    Refused,
+}
+
 /// What a piece of a stream holds.
 enum Frame {
     Message(Bytes),
@@ -208,6 +216,7 @@ impl Transports {
         }
         self.note_success(kind, remote);
         self.arm(id);
+        self.on_contender_open(id, now);
     }
 
     pub(super) fn on_stream(&mut self, connection: ConnectionId, payload: Bytes, now: Instant) {
@@ -517,39 +526,106 @@ impl Transports {
                 self.send_stream(connection, kind, bound, remote, payload);
             }
             State::Connecting { waiting, .. } => waiting.push(payload),
-            State::Idle { .. } => {
-                if self.stats.connections >= self.config.limits.connections {
-                    self.stats.refused_connections += 1;
+            State::Idle { .. } => match self.connect(id, now) {
+                Contact::Opening | Contact::Open => {
+                    if let Some(Entry {
+                        link: Link::Stream(stream),
+                        ..
+                    }) = self.flows.get_mut(id)
+                        && let State::Connecting { waiting, .. } = &mut stream.state
+                    {
+                        waiting.push(payload);
+                    }
+                }
+                Contact::Refused => {
                     self.fail(id, FlowFailure::Evicted);
                     return;
                 }
-                let connection = ConnectionId::initiated(self.next_connection);
-                self.next_connection += 1;
-                // A flow that lost its connection goes to where the responses are expected.
-                if let Some(remote) = stream.reopen.take() {
-                    flow.remote = remote;
-                }
-                let (kind, remote, local) = (flow.kind, flow.remote, flow.local.ip());
-                let server_name = stream.server_name.clone();
-                stream.state = State::Connecting {
-                    connection,
-                    since: now,
-                    waiting: vec![payload],
-                };
-                self.connections.insert(connection, id);
-                self.stats.connections += 1;
-                let local = (!local.is_unspecified()).then_some(local);
-                self.outputs.push_back(Output::Connect {
-                    connection,
-                    kind,
-                    remote,
-                    local,
-                    server_name,
-                });
-                self.stream_flows.entry((kind, remote)).or_insert(id);
-            }
+            },
         }
         self.arm(id);
+    }
+
+    /// Opens a connection for a flow that has none.
+    pub(super) fn connect(&mut self, id: FlowId, now: Instant) -> Contact {
+        let full = self.stats.connections >= self.config.limits.connections;
+        let Some(Entry {
+            flow,
+            link: Link::Stream(stream),
+            ..
+        }) = self.flows.get_mut(id)
+        else {
+            return Contact::Refused;
+        };
+        match stream.state {
+            State::Open { .. } => return Contact::Open,
+            State::Connecting { .. } => return Contact::Opening,
+            State::Idle { .. } => {}
+        }
+        if full {
+            self.stats.refused_connections += 1;
+            return Contact::Refused;
+        }
+        let connection = ConnectionId::initiated(self.next_connection);
+        self.next_connection += 1;
+        // A flow that lost its connection goes to where the responses are expected.
+        if let Some(remote) = stream.reopen.take() {
+            flow.remote = remote;
+        }
+        let (kind, remote, local) = (flow.kind, flow.remote, flow.local.ip());
+        let server_name = stream.server_name.clone();
+        stream.state = State::Connecting {
+            connection,
+            since: now,
+            waiting: Vec::new(),
+        };
+        self.connections.insert(connection, id);
+        self.stats.connections += 1;
+        let local = (!local.is_unspecified()).then_some(local);
+        self.outputs.push_back(Output::Connect {
+            connection,
+            kind,
+            remote,
+            local,
+            server_name,
+        });
+        self.stream_flows.entry((kind, remote)).or_insert(id);
+        self.arm(id);
+        Contact::Opening
+    }
+
+    /// Gives up opening a connection over which nothing is to be sent; the flow stays.
+    pub(super) fn give_up(&mut self, id: FlowId, now: Instant) {
+        let Some(Entry {
+            flow,
+            link: Link::Stream(stream),
+            ..
+        }) = self.flows.get_mut(id)
+        else {
+            return;
+        };
+        let State::Connecting {
+            connection,
+            ref waiting,
+            ..
+        } = stream.state
+        else {
+            return;
+        };
+        if !waiting.is_empty() {
+            return;
+        }
+        let remote = flow.remote;
+        stream.state = State::Idle { since: now };
+        self.forget_connection(connection, false, remote);
+        self.outputs.push_back(Output::Close { connection });
+        self.arm(id);
+    }
+
+    /// Is it a flow with a connection that works?
+    pub(super) fn is_open(&self, id: FlowId) -> bool {
+        let link = self.flows.get(id).map(|entry| &entry.link);
+        matches!(link, Some(Link::Stream(stream)) if matches!(stream.state, State::Open { .. }))
     }
 
     fn send_stream(

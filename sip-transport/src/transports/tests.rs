@@ -10,6 +10,7 @@ mod datagram;
 mod keep_alive;
 mod malformed;
 mod properties;
+mod race;
 mod secure;
 mod selection;
 mod stream;
