@@ -1,4 +1,4 @@
-//! Typed header fields: one file per header or family, each a [`TypedHeader`].
+//! Typed header fields, each a [`TypedHeader`] in a file of its own.
 //!
 //! A typed header borrows from the message it was decoded from and is decoded when asked for, each time. What must
 //! outlive the message is copied by the caller ([`UriRef::to_uri`](crate::UriRef::to_uri), `to_owned` of a tag).
@@ -9,76 +9,156 @@
 //! let contact = Contact::new(NameAddr::new(UriRef::parse("sip:a@192.0.2.1").unwrap()).with_param("expires", Some("60")));
 //! assert_eq!(contact.expires(), Some(60));
 //! ```
+//!
+//! # Every field of the IANA registry
+//!
+//! `list`: a comma separates values, and several fields mean the same as one. A field whose type is `text` has no form in
+//! an RFC.
+//!
+#![doc = include_str!("../HEADERS.md")]
 
+mod accept;
+mod accept_encoding;
+mod accept_language;
+mod alert_info;
+mod allow;
 mod auth;
+mod call_id;
+mod call_info;
+mod caller;
 mod contact;
-mod content;
+mod content_disposition;
+mod content_encoding;
+mod content_id;
+mod content_language;
+mod content_length;
+mod content_transfer_encoding;
+mod content_type;
 mod cseq;
 mod date;
 mod dialog;
-mod event;
-mod extension;
-mod general;
-mod identity;
-mod list;
+mod error_info;
+mod expires;
+mod feature;
+mod from;
+mod gruu;
+mod ims;
+mod in_reply_to;
+mod location;
+mod max_forwards;
+mod media_type;
+mod mime_version;
+mod min_expires;
 mod name_addr;
-mod number;
-mod reason;
-mod reliability;
+mod organization;
+mod policy;
+mod preference;
+mod priority;
+mod proxy_require;
+mod record_route;
+mod reply_to;
+mod require;
 mod retry_after;
-mod session_timer;
+mod route;
+mod routing;
+mod server;
+mod shape;
+mod subject;
 mod subscription;
-mod text;
-mod valued;
+mod supported;
+mod table;
+#[cfg(test)]
+pub(crate) mod testing;
+mod timestamp;
+mod to;
+mod unsupported;
+mod user_agent;
 mod via;
+mod warning;
 
 use alloc::vec::Vec;
 
+pub use self::accept::Accept;
+pub use self::accept_encoding::AcceptEncoding;
+pub use self::accept_language::AcceptLanguage;
+pub use self::alert_info::AlertInfo;
+pub use self::allow::{Allow, Methods};
 pub use self::auth::{
-    AuthParams, Authorization, Challenge, Credentials, ProxyAuthenticate, ProxyAuthorization,
+    AuthParams, AuthenticationInfo, Authorization, Challenge, Credentials, ProxyAuthenticate,
+    ProxyAuthenticationInfo, ProxyAuthorization, SecurityClient, SecurityServer, SecurityVerify,
     WwwAuthenticate,
 };
+pub use self::call_id::CallId;
+pub use self::call_info::CallInfo;
+pub use self::caller::{
+    AdditionalIdentity, Identity, IdentityInfo, PAssertedIdentity, PPreferredIdentity, Privacy,
+    RemotePartyId,
+};
 pub use self::contact::{Contact, QValue};
-pub use self::content::{Accept, ContentType};
+pub use self::content_disposition::ContentDisposition;
+pub use self::content_encoding::ContentEncoding;
+pub use self::content_id::ContentId;
+pub use self::content_language::ContentLanguage;
+pub use self::content_length::ContentLength;
+pub use self::content_transfer_encoding::ContentTransferEncoding;
+pub use self::content_type::ContentType;
 pub use self::cseq::CSeq;
 pub use self::date::Date;
-pub use self::dialog::{InReplyTo, Join, Replaces, TargetDialog};
-pub use self::event::Event;
-pub use self::extension::{
-    AcceptContact, AcceptResourcePriority, AnswerMode, CellularNetworkInfo, FeatureCaps, FlowTimer,
-    Geolocation, GeolocationError, GeolocationRouting, InfoPackage, MaxBreadth, PAccessNetworkInfo,
-    PAnswerState, PAssertedService, PChargingFunctionAddresses, PChargingVector, PDcsBillingInfo,
-    PDcsLaes, PDcsOsps, PDcsRedirect, PEarlyMedia, PMediaAuthorization, PPreferredService,
-    PPrivateNetworkIndication, PVisitedNetworkId, PermissionMissing, PolicyContact, PolicyId,
-    PrivAnswerMode, RecvInfo, ReferEventsAt, RejectContact, RequestDisposition, ResourcePriority,
-    ResponseSource, SecurityClient, SecurityServer, SecurityVerify, SessionId, TriggerConsent,
-    UserToUser,
+pub use self::dialog::{
+    Join, MinSe, RAck, RSeq, Refresher, Replaces, SessionExpires, SessionId, TargetDialog,
 };
-pub use self::general::{
-    AcceptEncoding, AcceptLanguage, AlertInfo, AuthenticationInfo, CallInfo, ContentDisposition,
-    ContentEncoding, ContentId, ContentLanguage, ContentTransferEncoding, ErrorInfo, MimeVersion,
-    Organization, Priority, ProxyAuthenticationInfo, Subject, Timestamp, Warning,
+pub use self::error_info::ErrorInfo;
+pub use self::expires::Expires;
+pub use self::feature::{Feature, FeatureValue, Features};
+pub use self::from::From;
+pub use self::ims::{
+    CellularNetworkInfo, PAccessNetworkInfo, PAnswerState, PAssertedService, PAssociatedUri,
+    PCalledPartyId, PChargeInfo, PChargingFunctionAddresses, PChargingVector, PDcsBillingInfo,
+    PDcsLaes, PDcsOsps, PDcsRedirect, PDcsTracePartyId, PEarlyMedia, PMediaAuthorization,
+    PPreferredService, PPrivateNetworkIndication, PProfileKey, PRefusedUriList, PServedUser,
+    PUserDatabase, PVisitedNetworkId, ResponseSource,
 };
-pub use self::identity::{
-    AdditionalIdentity, Diversion, HistoryInfo, Identity, IdentityInfo, PAssertedIdentity,
-    PAssociatedUri, PCalledPartyId, PChargeInfo, PDcsTracePartyId, PPreferredIdentity, PProfileKey,
-    PRefusedUriList, PServedUser, PUserDatabase, Privacy, RemotePartyId,
-};
-pub use self::list::{Allow, Methods, ProxyRequire, Require, Supported, Tokens, Unsupported};
+pub use self::in_reply_to::InReplyTo;
+pub use self::location::{AlertMsgError, Geolocation, GeolocationError, GeolocationRouting};
+pub use self::max_forwards::MaxForwards;
+pub use self::mime_version::MimeVersion;
+pub use self::min_expires::MinExpires;
+pub use self::name_addr::NameAddr;
 pub(crate) use self::name_addr::params_of as name_addr_params;
-pub use self::name_addr::{
-    From, NameAddr, Path, RecordRoute, ReferTo, ReferredBy, ReplyTo, Route, ServiceRoute, To,
+pub use self::organization::Organization;
+pub use self::policy::{PermissionMissing, PolicyContact, PolicyId, TriggerConsent};
+pub use self::preference::{
+    AcceptContact, AcceptResourcePriority, AnswerMode, FeatureCaps, InfoPackage, PrivAnswerMode,
+    RecvInfo, RejectContact, RequestDisposition, ResourcePriority,
 };
-pub use self::number::{ContentLength, Expires, MaxForwards, MinExpires};
-pub use self::reason::Reason;
-pub use self::reliability::{RAck, RSeq};
+pub use self::priority::Priority;
+pub use self::proxy_require::ProxyRequire;
+pub use self::record_route::RecordRoute;
+pub use self::reply_to::ReplyTo;
+pub use self::require::Require;
 pub use self::retry_after::RetryAfter;
-pub use self::session_timer::{MinSe, Refresher, SessionExpires};
-pub use self::subscription::{
-    AllowEvents, ReferSub, SipETag, SipIfMatch, SubscriptionState, SuppressIfMatch,
+pub use self::route::Route;
+pub use self::routing::{
+    Diversion, FlowTimer, HistoryInfo, HistoryTarget, IsupLocation, MaxBreadth, Path, Reason,
+    ServiceRoute, UserToUser,
 };
-pub use self::text::{CallId, Server, UserAgent};
+pub use self::server::Server;
+pub use self::shape::Tokens;
+pub(crate) use self::shape::display_encoded;
+pub use self::subject::Subject;
+pub use self::subscription::{
+    AllowEvents, Event, ReferEventsAt, ReferSub, ReferTo, ReferredBy, SipETag, SipIfMatch,
+    SubscriptionState, SuppressIfMatch,
+};
+pub use self::supported::Supported;
+pub(crate) use self::table::check_field;
+pub use self::table::normalize;
+pub use self::timestamp::Timestamp;
+pub use self::to::To;
+pub use self::unsupported::Unsupported;
+pub use self::user_agent::UserAgent;
 pub use self::via::{Transport, Via};
+pub use self::warning::Warning;
 use crate::error::HeaderError;
 use crate::headers::Values;
 use crate::name::HeaderName;
@@ -136,113 +216,4 @@ pub(crate) fn push_decimal(out: &mut Vec<u8>, value: u64) {
         }
     }
     out.extend_from_slice(digits.get(digits.len() - len..).unwrap_or_default());
-}
-
-/// A header that is another type under a name of its own.
-macro_rules! newtype_header {
-    ($(#[$doc:meta])* $name:ident($inner:ident) = $header:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq)]
-        pub struct $name<'a>($inner<'a>);
-
-        impl<'a> $name<'a> {
-            /// Wraps the value.
-            #[must_use]
-            pub const fn new(value: $inner<'a>) -> Self {
-                Self(value)
-            }
-
-            /// The value.
-            #[must_use]
-            pub fn into_inner(self) -> $inner<'a> {
-                self.0
-            }
-        }
-
-        impl<'a> core::ops::Deref for $name<'a> {
-            type Target = $inner<'a>;
-
-            fn deref(&self) -> &$inner<'a> {
-                &self.0
-            }
-        }
-
-        impl core::ops::DerefMut for $name<'_> {
-            fn deref_mut(&mut self) -> &mut Self::Target {
-                &mut self.0
-            }
-        }
-
-        impl<'a> $crate::TypedHeader<'a> for $name<'a> {
-            const NAME: $crate::HeaderName = $crate::HeaderName::$header;
-
-            fn decode(values: &mut $crate::Values<'a>) -> Result<Self, $crate::HeaderError> {
-                $inner::parse($crate::header::one(values)?).map(Self)
-            }
-
-            fn encode(&self, out: &mut alloc::vec::Vec<u8>) {
-                self.0.encode(out);
-            }
-        }
-    };
-}
-pub(crate) use newtype_header;
-
-/// `Display` that writes what `encode` writes.
-macro_rules! display_encoded {
-    ($name:ty) => {
-        impl core::fmt::Display for $name {
-            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                #[allow(unused_imports, reason = "some values have an encode of their own")]
-                use $crate::TypedHeader as _;
-                let mut out = alloc::vec::Vec::new();
-                self.encode(&mut out);
-                f.pad(&alloc::string::String::from_utf8_lossy(&out))
-            }
-        }
-    };
-}
-pub(crate) use display_encoded;
-
-/// What the tests of each header share.
-#[cfg(test)]
-pub(crate) mod testing {
-    use alloc::string::String;
-    use alloc::vec::Vec;
-
-    use crate::{Headers, TypedHeader};
-
-    pub(crate) fn headers(name: crate::HeaderName, lines: &[&str]) -> Headers {
-        let mut headers = Headers::with_capacity(64);
-        for line in lines {
-            headers.push_back(name.clone(), line);
-        }
-        headers
-    }
-
-    pub(crate) fn encoded<'a, H: TypedHeader<'a>>(header: &H) -> String {
-        let mut out = Vec::new();
-        header.encode(&mut out);
-        String::from_utf8(out).unwrap()
-    }
-
-    /// Decodes each text, encodes it, and compares with what is expected; `None` stands for an error.
-    macro_rules! check_reencode {
-        ($header:ty, $cases:expr) => {
-            for (text, expected) in $cases {
-                let headers = $crate::header::testing::headers(
-                    <$header as $crate::TypedHeader<'_>>::NAME,
-                    &[text],
-                );
-                let again = headers.typed::<$header>().map(|header| {
-                    $crate::header::testing::encoded(
-                        &header.unwrap_or_else(|| panic!("{text}: no value")),
-                    )
-                });
-                let expected: Option<&str> = expected;
-                assert_eq!(again.as_deref().ok(), expected, "{text}");
-            }
-        };
-    }
-    pub(crate) use check_reencode;
 }

@@ -21,6 +21,7 @@ mod message;
 mod method;
 mod multipart;
 mod name;
+pub mod option_tag;
 mod param;
 mod parse;
 mod request;

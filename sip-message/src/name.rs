@@ -44,6 +44,9 @@ macro_rules! names {
 
         const TABLE: &[Entry] = &[$(Entry { name: $name, compact: $compact, arity: Arity::$arity },)*];
 
+        /// Where each entry of the table is defined.
+        const DEFINED_IN: &[&str] = &[$($rfc,)*];
+
         static ALL: &[HeaderName] = &[$(HeaderName::$variant,)*];
 
         impl HeaderName {
@@ -74,6 +77,7 @@ names! {
     AcceptResourcePriority "Accept-Resource-Priority" "" List "RFC 4412",
     AdditionalIdentity "Additional-Identity" "" List "3GPP TS 24.229",
     AlertInfo "Alert-Info" "" List "RFC 3261 §20.4",
+    AlertMsgError "AlertMsg-Error" "" One "RFC 8876",
     Allow "Allow" "" List "RFC 3261 §20.5",
     AllowEvents "Allow-Events" "u" List "RFC 6665",
     AnswerMode "Answer-Mode" "" One "RFC 5373",
@@ -125,7 +129,7 @@ names! {
     PAssociatedUri "P-Associated-URI" "" List "RFC 7315",
     PCalledPartyId "P-Called-Party-ID" "" One "RFC 7315",
     PChargeInfo "P-Charge-Info" "" One "RFC 8496",
-    PChargingFunctionAddresses "P-Charging-Function-Addresses" "" One "RFC 7315",
+    PChargingFunctionAddresses "P-Charging-Function-Addresses" "" List "RFC 7315",
     PChargingVector "P-Charging-Vector" "" One "RFC 7315",
     PDcsBillingInfo "P-DCS-Billing-Info" "" One "RFC 5503",
     PDcsLaes "P-DCS-LAES" "" One "RFC 5503",
@@ -345,6 +349,13 @@ impl HeaderName {
             .get(usize::from(self.id().0))
             .map(|entry| entry.compact)
             .filter(|compact| !compact.is_empty())
+    }
+
+    /// The document that defines the field, with the section for RFC 3261: `RFC 3891`. `None` for a name that is not in
+    /// the table.
+    #[must_use]
+    pub fn defined_in(&self) -> Option<&'static str> {
+        DEFINED_IN.get(usize::from(self.id().0)).copied()
     }
 
     /// May a comma separate several values in one field (RFC 3261 §7.3.1)?

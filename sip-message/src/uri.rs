@@ -2,6 +2,7 @@
 
 mod compare;
 mod owned;
+mod params;
 mod parts;
 
 use alloc::borrow::Cow;

@@ -199,7 +199,7 @@ impl fmt::Debug for QValue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::header::testing::check_reencode;
+    use crate::header::testing::{address, check_reencode, header_tests, params, text, uri};
     use alloc::string::ToString;
 
     #[test]
@@ -272,5 +272,16 @@ mod tests {
             let q = QValue::from_thousandths(value).unwrap();
             assert_eq!(QValue::parse(&q.to_string()), Some(q));
         }
+    }
+
+    header_tests! {
+        Contact<'_>, rfc3261_20_10_examples: [
+            "\"Mr. Watson\" <sip:watson@worcester.bell-telephone.com>;q=0.7; expires=3600",
+            "\"Mr. Watson\" <mailto:watson@bell-telephone.com> ;q=0.1",
+            "<sips:bob@192.0.2.4>;expires=60",
+            "*",
+        ],
+        refused: ["", "* ;q=1", "<sip:b@h>;q=2"],
+        built: (target in uri(), display in text(), more in params()) => Contact::new(address(&target, &display, &more)),
     }
 }

@@ -62,7 +62,7 @@ super::display_encoded!(CSeq);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::header::testing::check_reencode;
+    use crate::header::testing::{check_reencode, header_tests, token};
 
     #[test]
     fn rfc3261_20_16_forms() {
@@ -81,5 +81,11 @@ mod tests {
                 ("INVITE", None),
             ]
         );
+    }
+
+    header_tests! {
+        CSeq, rfc3261_20_16_example: ["4711 INVITE"],
+        refused: ["", "4711", "INVITE", "4711INVITE"],
+        built: (number in 0..1_u32 << 31, method in token()) => CSeq::new(number, Method::from_bytes(method.as_bytes()).unwrap()),
     }
 }

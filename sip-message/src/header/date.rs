@@ -158,7 +158,7 @@ super::display_encoded!(Date);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::header::testing::check_reencode;
+    use crate::header::testing::{check_reencode, header_tests};
     use alloc::string::ToString;
 
     #[test]
@@ -198,5 +198,11 @@ mod tests {
             Date::from_unix_seconds(u64::MAX).to_string(),
             "Fri, 31 Dec 9999 23:59:59 GMT"
         );
+    }
+
+    header_tests! {
+        Date, rfc3261_20_17_example: ["Sat, 13 Nov 2010 23:29:00 GMT"],
+        refused: ["", "Sat, 13 Nov 2010 23:29:00 EST", "Sat, 31 Feb 2010 23:29:00 GMT"],
+        built: (seconds in 0..253_402_300_800_u64) => Date::from_unix_seconds(seconds),
     }
 }

@@ -1,4 +1,4 @@
-//! [`NameAddr`] and the headers that are one: From, To, Route, Record-Route, Path, Service-Route, Refer-To, ...
+//! [`NameAddr`], which From, To, Contact, Route, Refer-To and many others are.
 //!
 //! RFC 3261 §25.1: a URI in angle brackets with an optional display name, or a bare URI; then parameters.
 
@@ -6,7 +6,6 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::newtype_header;
 use crate::chars;
 use crate::error::HeaderError;
 use crate::lex::{self, Cursor};
@@ -235,54 +234,10 @@ pub(crate) fn params_of(text: &str) -> Option<&str> {
     split(text).ok().map(|parts| parts.rest.rest())
 }
 
-newtype_header! {
-    /// From: who sends the request, with the tag of the side that does (RFC 3261 §20.20).
-    From(NameAddr) = From
-}
-
-newtype_header! {
-    /// To: the logical recipient; its tag is that of the other side (RFC 3261 §20.39).
-    To(NameAddr) = To
-}
-
-newtype_header! {
-    /// One value of Route: a proxy to visit (RFC 3261 §20.34).
-    Route(NameAddr) = Route
-}
-
-newtype_header! {
-    /// One value of Record-Route: a proxy that stays in the path of the dialog (RFC 3261 §20.30).
-    RecordRoute(NameAddr) = RecordRoute
-}
-
-newtype_header! {
-    /// One value of Path: a proxy between registrar and user agent (RFC 3327).
-    Path(NameAddr) = Path
-}
-
-newtype_header! {
-    /// One value of Service-Route: a proxy to visit for services of the registrar's domain (RFC 3608).
-    ServiceRoute(NameAddr) = ServiceRoute
-}
-
-newtype_header! {
-    /// Reply-To: where a return call should go (RFC 3261 §20.31).
-    ReplyTo(NameAddr) = ReplyTo
-}
-
-newtype_header! {
-    /// Refer-To: whom to contact (RFC 3515 §2.1).
-    ReferTo(NameAddr) = ReferTo
-}
-
-newtype_header! {
-    /// Referred-By: who asked for the reference (RFC 3892).
-    ReferredBy(NameAddr) = ReferredBy
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::header::From;
     use crate::header::testing::check_reencode;
     use alloc::string::ToString;
 

@@ -1,9 +1,14 @@
-//! Retry-After: when to try again (RFC 3261 §20.33): `delta-seconds [ comment ] *( ";" param )`.
+//! Retry-After: when to try again (RFC 3261 §20.33).
+//!
+//! ```text
+//! value = delta seconds [ "(" comment ")" ], then parameters, among them duration = delta seconds
+//! ```
 
 use alloc::vec::Vec;
 
-use super::TypedHeader;
 use crate::error::HeaderError;
+use crate::header::TypedHeader;
+use crate::header::shape::display_encoded;
 use crate::headers::Values;
 use crate::lex::Cursor;
 use crate::name::HeaderName;
@@ -33,6 +38,13 @@ impl<'a> RetryAfter<'a> {
             comment: None,
             params: Params::new(),
         }
+    }
+
+    /// Sets a parameter (`None`: a name alone).
+    #[must_use]
+    pub fn with_param(mut self, name: &str, value: Option<&str>) -> Self {
+        self.params.set(name, value);
+        self
     }
 
     /// Reads one value.
@@ -67,6 +79,12 @@ impl<'a> RetryAfter<'a> {
     #[must_use]
     pub const fn comment(&self) -> Option<&'a str> {
         self.comment
+    }
+
+    /// The parameters.
+    #[must_use]
+    pub const fn params(&self) -> &Params<'a> {
+        &self.params
     }
 
     /// For how many seconds the callee will be reachable.
@@ -104,11 +122,11 @@ impl<'a> TypedHeader<'a> for RetryAfter<'a> {
     const NAME: HeaderName = HeaderName::RetryAfter;
 
     fn decode(values: &mut Values<'a>) -> Result<Self, HeaderError> {
-        Self::parse(super::one(values)?)
+        Self::parse(crate::header::one(values)?)
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
-        super::push_decimal(out, self.seconds.into());
+        crate::header::push_decimal(out, self.seconds.into());
         if let Some(comment) = self.comment {
             out.extend_from_slice(b" (");
             out.extend_from_slice(comment.as_bytes());
@@ -118,29 +136,20 @@ impl<'a> TypedHeader<'a> for RetryAfter<'a> {
     }
 }
 
-super::display_encoded!(RetryAfter<'_>);
+display_encoded!(RetryAfter<'_>);
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::header::testing::check_reencode;
+    use crate::header::testing::{header_tests, some_of, with_params};
 
-    #[test]
-    fn rfc3261_20_33_forms() {
-        check_reencode!(
-            RetryAfter<'_>,
-            [
-                ("18000;duration=3600", Some("18000;duration=3600")),
-                ("120 (I'm in a meeting)", Some("120 (I'm in a meeting)")),
-                (
-                    "5(a (nested \\) one) b);x=y",
-                    Some("5 (a (nested \\) one) b);x=y")
-                ),
-                ("5 (open", None),
-                ("5 (((((((((deep)))))))))", None),
-                ("soon", None),
-                ("5 x", None),
-            ]
-        );
+    header_tests! {
+        RetryAfter<'_>, rfc3261_20_33_examples: [
+            "18000;duration=3600",
+            "120 (I'm in a meeting)",
+            "5(a (nested \\) one) b);x=y" => "5 (a (nested \\) one) b);x=y",
+        ],
+        refused: ["5 (open", "5 (((((((((deep)))))))))", "soon", "5 x", ""],
+        built: (seconds in proptest::prelude::any::<u32>(), more in some_of(&[("duration", "[0-9]{1,5}"), ("x", "[a-z ]{1,3}")])) => with_params!(RetryAfter::new(seconds), more),
     }
 }

@@ -301,7 +301,9 @@ impl fmt::Display for Transport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::header::testing::{check_reencode, encoded, headers};
+    use crate::header::testing::{
+        check_reencode, encoded, header_tests, headers, host, params, token, with_params,
+    };
 
     #[test]
     fn rfc3261_20_42_forms() {
@@ -382,5 +384,20 @@ mod tests {
             encoded(&Via::new(Transport::Wss, Host::Name("x.invalid"), None)),
             "SIP/2.0/WSS x.invalid"
         );
+    }
+
+    header_tests! {
+        Via<'_>, rfc3261_20_42_examples: [
+            "SIP/2.0/UDP erlang.bell-telephone.com:5060;branch=z9hG4bK87asdks7",
+            "SIP/2.0/UDP 192.0.2.1:5060 ;received=192.0.2.207\r\n ;branch=z9hG4bK77asjd",
+            "SIP / 2.0 / UDP first.example.com: 4000;ttl=16\r\n ;maddr=224.2.0.1 ;branch=z9hG4bKa7c6a8dlze.1"
+                => "SIP/2.0/UDP first.example.com:4000;ttl=16\r\n ;maddr=224.2.0.1 ;branch=z9hG4bKa7c6a8dlze.1",
+        ],
+        refused: ["", "SIP/2.0/UDP", "SIP/2.0/UDP h:99999"],
+        built: (transport in token(), host in host(), port in proptest::option::of(proptest::prelude::any::<u16>()), branch in token(), more in params()) =>
+            with_params!(
+                Via::new(Transport::from_bytes(transport.as_bytes()).unwrap(), Host::parse(&host).unwrap(), port).with_branch(&branch),
+                more
+            ),
     }
 }

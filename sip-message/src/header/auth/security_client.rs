@@ -1,0 +1,73 @@
+//! Security-Client: the security mechanisms that the client has (RFC 3329 §2.2).
+//!
+//! ```text
+//! one of the values = mechanism, then parameters: q, d-alg, d-qop, d-ver = quoted string
+//! ```
+
+use crate::header::shape::{params_api, valued_header};
+
+valued_header! {
+    /// One of the security mechanisms that the client has (RFC 3329 §2.2): `digest`, `tls`, `ipsec-3gpp`, ...
+    SecurityClient, Token
+}
+
+params_api! { SecurityClient:
+    /// The preference of the mechanism; 1 if none is given.
+    q q / with_q = "q";
+    /// The algorithm of digest.
+    token digest_algorithm / with_digest_algorithm = "d-alg";
+    /// The quality of protection of digest.
+    token digest_qop / with_digest_qop = "d-qop";
+    /// The digest over the server's list, which proves that nobody shortened it (RFC 3329 §2.4).
+    text digest_verify / with_digest_verify = "d-ver";
+}
+
+impl<'a> SecurityClient<'a> {
+    /// The mechanism.
+    #[must_use]
+    pub const fn mechanism(&self) -> &'a str {
+        self.value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::header::QValue;
+    use crate::header::testing::{header_tests, some_of, token, with_params};
+
+    header_tests! {
+        SecurityClient<'_>, rfc3329_2_2_examples: [
+            "ipsec-ike;q=0.1",
+            "digest",
+            "tls",
+            "ipsec-3gpp;alg=hmac-sha-1-96;spi-c=1111;port-c=5062",
+        ],
+        refused: ["", ";q=0.1", "tls;q=", "a b"],
+        built: (value in token(), more in some_of(&[("q", "0[.][0-9]"), ("d-alg", "MD5"), ("d-qop", "auth"), ("x-more", "[a-z ]{0,5}")])) => with_params!(SecurityClient::new(&value), more),
+    }
+
+    #[test]
+    fn rfc3329_2_2_parameters() {
+        let value = SecurityClient::new("digest")
+            .with_digest_algorithm("MD5")
+            .with_digest_qop("auth")
+            .with_digest_verify("ab");
+        assert_eq!(
+            value.to_string(),
+            "digest;d-alg=MD5;d-qop=auth;d-ver=\"ab\""
+        );
+        assert_eq!(
+            (
+                value.mechanism(),
+                value.digest_algorithm(),
+                value.digest_qop()
+            ),
+            ("digest", Some("MD5"), Some("auth"))
+        );
+        assert_eq!(
+            (value.digest_verify().as_deref(), value.q()),
+            (Some("ab"), QValue::ONE)
+        );
+    }
+}
