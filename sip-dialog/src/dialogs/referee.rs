@@ -324,10 +324,7 @@ impl Dialogs {
             return Err(StatusCode::BAD_REQUEST);
         };
         // The tags are as the sender has them (RFC 4538 section 7): its local one is remote here.
-        let found = match (target.remote_tag(), target.local_tag()) {
-            (Some(ours), Some(theirs)) => self.find(target.call_id(), ours, theirs),
-            _ => None,
-        };
+        let found = self.find(target.call_id(), target.remote_tag(), target.local_tag());
         match found {
             None if has_tag(headers, HeaderName::Require, "tdialog") => {
                 Err(StatusCode::CALL_DOES_NOT_EXIST)

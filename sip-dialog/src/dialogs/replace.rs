@@ -92,16 +92,8 @@ impl Dialogs {
     }
 
     /// The session with these names, in which ours is the To tag.
-    fn named(
-        &self,
-        call_id: &str,
-        to_tag: Option<&str>,
-        from_tag: Option<&str>,
-    ) -> Result<SessionId, StatusCode> {
-        let (Some(to), Some(from)) = (to_tag, from_tag) else {
-            return Err(StatusCode::BAD_REQUEST);
-        };
-        self.find(call_id, to, from)
+    fn named(&self, call_id: &str, to_tag: &str, from_tag: &str) -> Result<SessionId, StatusCode> {
+        self.find(call_id, to_tag, from_tag)
             .ok_or(StatusCode::CALL_DOES_NOT_EXIST)
     }
 }
