@@ -48,6 +48,9 @@ pub struct TransportConfig {
     pub resolve_time: Duration,
     /// How long a place that failed comes after others in selections (RFC 3263 §4.3). Default 60 seconds.
     pub failing_time: Duration,
+    /// The key of flow tokens (RFC 5626 §5.2). `None`, the default, for one from the seed: then no token is good after
+    /// a restart. With a key that is kept the tokens of UDP flows are.
+    pub flow_token_key: Option<[u8; 32]>,
     /// How long a flow whose connection was closed can be reopened to answer requests that came over it. Default
     /// 40 seconds: the 64*T1 of RFC 3261 §18 and some.
     pub reopen_time: Duration,
@@ -72,6 +75,7 @@ impl Default for TransportConfig {
             attempt_delay: Duration::from_millis(250),
             resolve_time: Duration::from_secs(10),
             failing_time: Duration::from_secs(60),
+            flow_token_key: None,
             reopen_time: Duration::from_secs(40),
         }
     }

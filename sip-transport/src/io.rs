@@ -478,6 +478,8 @@ pub enum FlowFailure {
     Slow,
     /// The peer did not answer our keep-alive (RFC 5626 §4.4.1).
     NoPong,
+    /// The peer sees us at another address than before: a NAT has given the flow away (RFC 5626 §4.4.2).
+    Moved,
     /// More bytes waited to be sent than the limit allows.
     Overflow,
     /// The peer cannot be reached by datagrams (ICMP).
@@ -496,6 +498,7 @@ impl fmt::Display for FlowFailure {
             Self::Closed => f.write_str("the peer closed the connection"),
             Self::Malformed => f.write_str("the peer sent what is not SIP"),
             Self::Slow => f.write_str("the peer is too slow"),
+            Self::Moved => f.write_str("the peer sees us at another address"),
             Self::NoPong => f.write_str("the peer did not answer a keep-alive"),
             Self::Overflow => f.write_str("too much waits to be sent"),
             Self::Unreachable => f.write_str("the peer cannot be reached"),

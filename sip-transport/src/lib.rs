@@ -11,10 +11,12 @@ mod io;
 mod keep_alive;
 mod kind;
 mod procedure;
+mod recovery;
 mod route;
 mod seed;
 mod slab;
 mod stats;
+mod stun;
 mod target;
 #[cfg(test)]
 mod testing;
@@ -35,7 +37,8 @@ pub use crate::io::{
 };
 pub use crate::keep_alive::KeepAlive;
 pub use crate::kind::TransportKind;
+pub use crate::recovery::Recovery;
 pub use crate::seed::{KeyedHash, Rng, Seed};
 pub use crate::stats::Stats;
 pub use crate::target::{Target, TargetError, TargetHost};
-pub use crate::transports::Transports;
+pub use crate::transports::{FlowTokenError, Transports};

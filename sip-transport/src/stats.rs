@@ -16,6 +16,8 @@ pub struct Stats {
     pub datagrams: u64,
     /// Keep-alives that arrived (RFC 5626 §4.4).
     pub keep_alives: u64,
+    /// Datagrams that begin like STUN and are no Binding message (RFC 5626 §8).
+    pub bad_stun: u64,
     /// Requests that were answered here because they are broken.
     pub answered: u64,
     /// Responses dropped because their topmost Via is not ours (RFC 3261 §18.1.2).

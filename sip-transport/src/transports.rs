@@ -14,6 +14,7 @@ mod selection;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod token;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -26,6 +27,8 @@ use sip_message::Host;
 use self::race::Race;
 use self::selection::Selection;
 use self::stream::Stream;
+pub use self::token::FlowTokenError;
+use self::token::TokenKey;
 use crate::config::TransportConfig;
 use crate::deadline::{DeadlineId, DeadlineQueue};
 use crate::flow::Flow;
@@ -38,6 +41,7 @@ use crate::route::{self, Listener};
 use crate::seed::{KeyedHash, Rng, Seed};
 use crate::slab::Slab;
 use crate::stats::Stats;
+use crate::stun;
 
 /// The pure core of the transport layer (RFC 3261 §18).
 ///
@@ -92,6 +96,7 @@ pub struct Transports {
     hand: usize,
     last_now: Option<Instant>,
     capturing: bool,
+    token_key: TokenKey,
     stats: Stats,
 }
 
@@ -138,6 +143,11 @@ impl Transports {
     /// Without listeners, flows and connections.
     #[must_use]
     pub fn new(config: TransportConfig, seed: Seed) -> Self {
+        let token_key = config.flow_token_key.unwrap_or_else(|| {
+            let mut key = [0; 32];
+            seed.derive("flow tokens").rng().fill(&mut key);
+            key
+        });
         Self {
             config: config.clamped(),
             listeners: Vec::new(),
@@ -160,6 +170,7 @@ impl Transports {
             hand: 0,
             last_now: None,
             capturing: false,
+            token_key: TokenKey::new(&token_key),
             stats: Stats::default(),
         }
     }
@@ -256,8 +267,12 @@ impl Transports {
     ) -> Result<(), Gone> {
         self.last_now = Some(now);
         let entry = self.flows.get_mut(flow).ok_or(Gone)?;
-        entry.pinger =
-            keep_alive.map(|keep_alive| Box::new(Pinger::new(keep_alive, &mut self.rng, now)));
+        let is_datagram = matches!(entry.link, Link::Datagram(_));
+        entry.pinger = keep_alive.map(|mut keep_alive| {
+            // RFC 5626 §4.4.2: STUN "MUST NOT be used for connection-oriented transports".
+            keep_alive.stun &= is_datagram;
+            Box::new(Pinger::new(keep_alive, &mut self.rng, now))
+        });
         self.arm(flow);
         Ok(())
     }
@@ -442,7 +457,8 @@ impl Transports {
         if let Some(pinger) = &mut entry.pinger {
             match pinger.check(&mut self.rng, now) {
                 Due::Nothing => {}
-                Due::Ping => self.ping(id, now),
+                Due::Ping => self.ping(id, Bytes::from_static(b"\r\n\r\n"), now),
+                Due::Stun(transaction) => self.ping(id, stun::request(transaction).into(), now),
                 Due::Failed => {
                     self.fail(id, FlowFailure::NoPong);
                     return;
@@ -461,14 +477,13 @@ impl Transports {
         }
     }
 
-    /// RFC 5626 §4.4.1: a ping is two line ends.
-    fn ping(&mut self, id: FlowId, now: Instant) {
+    /// RFC 5626 §4.4: a ping is two line ends, or a Binding request of STUN.
+    fn ping(&mut self, id: FlowId, payload: Bytes, now: Instant) {
         let Some(entry) = self.flows.get_mut(id) else {
             return;
         };
         entry.used = now;
         entry.referenced = true;
-        let payload = Bytes::from_static(b"\r\n\r\n");
         if let Link::Datagram(listener) = entry.link {
             let remote = entry.flow.remote;
             self.outputs.push_back(Output::Datagram {

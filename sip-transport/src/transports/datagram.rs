@@ -9,9 +9,11 @@ use sip_message::Message;
 use super::{Entry, Link, Transports};
 use crate::flow::Flow;
 use crate::id::ListenerId;
-use crate::io::{Event, FlowFailure, Malformed};
+use crate::io::{Event, FlowFailure, Malformed, Output};
+use crate::keep_alive::Pong;
 use crate::kind::TransportKind;
 use crate::route::Listener;
+use crate::stun::{self, Stun};
 use crate::via;
 
 impl Transports {
@@ -38,6 +40,10 @@ impl Transports {
                 error: Malformed::Source,
                 answered: None,
             });
+            return;
+        }
+        if stun::is_stun(&payload) {
+            self.on_stun(listener, remote, &payload, now);
             return;
         }
         if is_keep_alive(&payload) {
@@ -92,6 +98,56 @@ impl Transports {
                     reply: flow,
                 });
             }
+        }
+    }
+
+    /// RFC 5626 §8: a server that takes requests on a port "MUST also provide a limited version of a STUN server" there.
+    fn on_stun(&mut self, listener: Listener, remote: SocketAddr, payload: &[u8], now: Instant) {
+        let flow = self.datagram_flows.get(&(listener.id, remote)).copied();
+        match stun::decode(payload) {
+            // Whoever sent it may have been forged: what is sent there is hardly more than what came.
+            Some(Stun::Request { id, unknown }) => {
+                self.stats.keep_alives += 1;
+                if let Some(flow) = flow {
+                    self.touch(flow, now);
+                }
+                let answer = match unknown {
+                    None => stun::success(id, remote),
+                    Some(attribute) => stun::unknown_attribute(id, attribute),
+                };
+                self.outputs.push_back(Output::Datagram {
+                    listener: listener.id,
+                    remote,
+                    payload: answer.into(),
+                });
+            }
+            Some(Stun::Success { id, mapped }) => {
+                let pinger = flow.and_then(|flow| self.flows.get_mut(flow)?.pinger.as_mut());
+                let pong = pinger.map_or(Pong::Stray, |pinger| pinger.stun_success(id, mapped));
+                match (flow, pong) {
+                    (Some(flow), Pong::Alive) => {
+                        self.touch(flow, now);
+                        self.event(Event::Pong { flow });
+                    }
+                    (Some(flow), Pong::Moved) => self.fail(flow, FlowFailure::Moved),
+                    (_, Pong::Stray) | (None, _) => self.stats.misdirected += 1,
+                }
+            }
+            Some(Stun::Error { id }) => {
+                let awaited = flow.filter(|&flow| {
+                    let entry = self.flows.get(flow);
+                    entry
+                        .and_then(|entry| entry.pinger.as_ref())
+                        .is_some_and(|pinger| pinger.is_awaited(id))
+                });
+                match awaited {
+                    // RFC 5626 §4.4.2: "If a STUN Binding Error Response is received [...] the UA considers the flow
+                    // failed."
+                    Some(flow) => self.fail(flow, FlowFailure::NoPong),
+                    None => self.stats.misdirected += 1,
+                }
+            }
+            None => self.stats.bad_stun += 1,
         }
     }
 

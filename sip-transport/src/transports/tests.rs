@@ -14,6 +14,7 @@ mod race;
 mod secure;
 mod selection;
 mod stream;
+mod token;
 
 use std::time::Duration;
 

@@ -140,3 +140,168 @@ fn a_keep_alive_does_not_open_a_connection_again() {
         ["failed Idle"]
     );
 }
+
+/// The transaction id of a Binding request that went out.
+fn binding_request(output: &Output) -> [u8; 12] {
+    let Output::Datagram { payload, .. } = output else {
+        panic!("{output:?}")
+    };
+    let Some(stun::Stun::Request { id, unknown: None }) = stun::decode(payload) else {
+        panic!("{output:?}")
+    };
+    id
+}
+
+/// Lets time pass until something comes out.
+fn next(bench: &mut Bench) -> Vec<Output> {
+    loop {
+        let due = bench.transports.poll_timeout().unwrap();
+        let outputs = bench.pass(due - bench.now);
+        if !outputs.is_empty() {
+            return outputs;
+        }
+    }
+}
+
+fn stun_flow(bench: &mut Bench, keep_alive: KeepAlive) -> Flow {
+    let flow = bench.select("sip:192.0.2.9:40000", 500).unwrap()[0];
+    bench
+        .transports
+        .keep_alive(flow.id, Some(keep_alive), bench.now)
+        .unwrap();
+    flow
+}
+
+#[test]
+fn rfc5626_4_4_2_stun_pings_go_out_every_24_to_29_seconds() {
+    let mut bench = Bench::new();
+    let flow = stun_flow(&mut bench, KeepAlive::outbound(TransportKind::Udp, None));
+    let mut ids = Vec::new();
+    for _ in 0..50 {
+        let before = bench.now;
+        let outputs = next(&mut bench);
+        let gap = bench.now - before;
+        assert!(
+            gap >= Duration::from_secs(24) && gap <= Duration::from_secs(29),
+            "{gap:?}"
+        );
+        assert_eq!(outputs.len(), 1, "{outputs:?}");
+        let id = binding_request(&outputs[0]);
+        ids.push(id);
+        let answer = stun::success(id, addr("203.0.113.5:61000"));
+        assert_eq!(words(&bench.datagram(PEER, answer)), ["pong"]);
+    }
+    assert!(bench.transports.flow(flow.id).is_some());
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 50);
+}
+
+#[test]
+fn rfc5626_4_4_2_seven_requests_without_an_answer_fail_the_flow() {
+    let mut bench = Bench::new();
+    stun_flow(&mut bench, KeepAlive::stun(Duration::from_secs(29)));
+    let start = bench.transports.poll_timeout().unwrap();
+    let mut times = Vec::new();
+    let mut ids = Vec::new();
+    let failed = loop {
+        let due = bench.transports.poll_timeout().unwrap();
+        let outputs = bench.pass(due - bench.now);
+        times.push((due - start).as_millis());
+        if words(&outputs) == ["failed NoPong"] {
+            break true;
+        }
+        ids.push(binding_request(&outputs[0]));
+    };
+    assert!(failed);
+    // RFC 8489 §6.2.1: the example of the RFC, with its RTO of 500 ms.
+    assert_eq!(times, [0, 500, 1500, 3500, 7500, 15_500, 31_500, 39_500]);
+    ids.dedup();
+    assert_eq!(ids.len(), 1, "a retransmission has the same transaction");
+}
+
+#[test]
+fn rfc5626_4_4_2_another_mapped_address_is_a_failure() {
+    let mut bench = Bench::new();
+    stun_flow(&mut bench, KeepAlive::stun(Duration::from_secs(29)));
+    let ping = |bench: &mut Bench, seen: &str| {
+        let outputs = next(bench);
+        let answer = stun::success(binding_request(&outputs[0]), addr(seen));
+        words(&bench.datagram(PEER, answer))
+    };
+    assert_eq!(ping(&mut bench, "203.0.113.5:61000"), ["pong"]);
+    assert_eq!(ping(&mut bench, "203.0.113.5:61000"), ["pong"]);
+    assert_eq!(ping(&mut bench, "203.0.113.5:61001"), ["failed Moved"]);
+}
+
+#[test]
+fn rfc5626_4_4_2_an_error_response_fails_the_flow_and_strays_do_not() {
+    let mut bench = Bench::new();
+    let flow = stun_flow(&mut bench, KeepAlive::stun(Duration::from_secs(29)));
+    let outputs = next(&mut bench);
+    let id = binding_request(&outputs[0]);
+    let mut guessed = id;
+    guessed[11] ^= 1;
+    for stray in [
+        stun::success(guessed, addr("203.0.113.9:1")),
+        stun::unknown_attribute(guessed, 6),
+    ] {
+        assert!(bench.datagram(PEER, stray).is_empty());
+    }
+    // From somewhere else it is stray whatever its number.
+    assert!(
+        bench
+            .datagram("192.0.2.77:5060", stun::success(id, addr("203.0.113.9:1")))
+            .is_empty()
+    );
+    assert!(bench.transports.flow(flow.id).is_some());
+    assert_eq!(bench.transports.stats().misdirected, 3);
+    let error = stun::unknown_attribute(id, 6);
+    assert_eq!(words(&bench.datagram(PEER, error)), ["failed NoPong"]);
+}
+
+#[test]
+fn rfc5626_8_binding_requests_are_answered_on_the_sip_port() {
+    let mut bench = Bench::new();
+    let outputs = bench.datagram(PEER, stun::request([7; 12]));
+    let [
+        Output::Datagram {
+            listener,
+            remote,
+            payload,
+        },
+    ] = &outputs[..]
+    else {
+        panic!("{outputs:?}")
+    };
+    assert_eq!((*listener, *remote), (UDP, addr(PEER)));
+    assert_eq!(
+        stun::decode(payload),
+        Some(stun::Stun::Success {
+            id: [7; 12],
+            mapped: Some(addr(PEER))
+        })
+    );
+    assert_eq!(bench.transports.stats().keep_alives, 1);
+    assert_eq!(
+        bench.transports.stats().datagram_flows,
+        0,
+        "no state for it"
+    );
+    // What only begins like it is dropped without an answer.
+    assert!(bench.datagram(PEER, vec![0; 40]).is_empty());
+    assert_eq!(bench.transports.stats().bad_stun, 1);
+}
+
+#[test]
+fn rfc5626_4_4_2_stun_is_not_sent_over_connections() {
+    let mut bench = Bench::new();
+    let (_, flow) = connected(&mut bench);
+    let keep_alive = KeepAlive::stun(Duration::from_secs(29));
+    bench
+        .transports
+        .keep_alive(flow.id, Some(keep_alive), bench.now)
+        .unwrap();
+    let outputs = next(&mut bench);
+    assert!(is_ping(&outputs[0]), "{outputs:?}");
+}

@@ -1,0 +1,186 @@
+//! Flow tokens: a flow, written into a URI that comes back (RFC 5626 §5.2).
+
+use std::fmt::{self, Write as _};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+use super::{Link, Transports};
+use crate::flow::Flow;
+use crate::id::FlowId;
+use crate::kind::TransportKind;
+
+/// The key of the tokens.
+#[derive(Clone)]
+pub(super) struct TokenKey(Hmac<Sha256>);
+
+impl TokenKey {
+    pub(super) fn new(key: &[u8; 32]) -> Self {
+        // A key of any length will do, so there is no error to be had.
+        Self(Hmac::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&[0; 64].into())))
+    }
+}
+
+impl fmt::Debug for TokenKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenKey(..)")
+    }
+}
+
+/// Why a flow token names no flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FlowTokenError {
+    /// We did not make it, or somebody changed it. RFC 5626 §5.3: answer 403.
+    Forged,
+    /// It is ours, and the flow is no more. RFC 5626 §5.3: answer 430.
+    Gone,
+}
+
+impl fmt::Display for FlowTokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Forged => "the flow token is not ours",
+            Self::Gone => "the flow of the token is gone",
+        })
+    }
+}
+
+impl std::error::Error for FlowTokenError {}
+
+/// RFC 5626 §5.2 takes 80 bits of the code; so do we.
+const CODE: usize = 10;
+
+impl Transports {
+    /// A token that names a flow in a URI of ours: the user part of a Path or Record-Route (RFC 5626 §5.1, §5.2). It
+    /// cannot be forged or changed, holds nothing that a peer does not know, and needs no state here. `None` when there
+    /// is no such flow.
+    ///
+    /// The token of a UDP flow is good as long as the socket and the key are
+    /// ([`TransportConfig::flow_token_key`](crate::TransportConfig::flow_token_key)); that of a connection as long as
+    /// the connection.
+    #[must_use]
+    pub fn flow_token(&self, flow: FlowId) -> Option<String> {
+        let entry = self.flows.get(flow)?;
+        let mut content = Vec::with_capacity(64);
+        content.push(number(entry.flow.kind));
+        for addr in [entry.flow.local, entry.flow.remote] {
+            match addr.ip() {
+                IpAddr::V4(ip) => {
+                    content.push(4);
+                    content.extend(ip.octets());
+                }
+                IpAddr::V6(ip) => {
+                    content.push(6);
+                    content.extend(ip.octets());
+                }
+            }
+            content.extend(addr.port().to_be_bytes());
+        }
+        if !matches!(entry.link, Link::Datagram(_)) {
+            // Two connections between the same addresses, one after the other, are two flows.
+            content.extend(flow.index.to_be_bytes());
+            content.extend(flow.generation.to_be_bytes());
+        }
+        let code = self.code(&content);
+        let mut token = String::with_capacity(2 * (CODE + content.len()));
+        for byte in code.iter().take(CODE).chain(&content) {
+            let _infallible = write!(token, "{byte:02x}");
+        }
+        Some(token)
+    }
+
+    /// The flow that a token names. A UDP flow that was forgotten meanwhile is made again.
+    ///
+    /// # Errors
+    /// When we did not make the token, or the flow is no more.
+    pub fn flow_of_token(&mut self, token: &str, now: Instant) -> Result<Flow, FlowTokenError> {
+        self.last_now = Some(now);
+        let bytes = from_hex(token).ok_or(FlowTokenError::Forged)?;
+        let (code, content) = bytes.split_at_checked(CODE).ok_or(FlowTokenError::Forged)?;
+        // In constant time, so that a code cannot be found byte by byte.
+        let mut mac = self.token_key.0.clone();
+        mac.update(content);
+        mac.verify_truncated_left(code)
+            .map_err(|_| FlowTokenError::Forged)?;
+        let (&kind, rest) = content.split_first().ok_or(FlowTokenError::Forged)?;
+        let (local, rest) = addr(rest).ok_or(FlowTokenError::Forged)?;
+        let (remote, rest) = addr(rest).ok_or(FlowTokenError::Forged)?;
+        if kind == number(TransportKind::Udp) {
+            let listener = self
+                .listeners
+                .iter()
+                .find(|known| known.kind == TransportKind::Udp && known.local == local)
+                .copied()
+                .ok_or(FlowTokenError::Gone)?;
+            return Ok(self.datagram_flow(listener, remote, now));
+        }
+        let [index, generation] = *rest.as_chunks::<4>().0 else {
+            return Err(FlowTokenError::Forged);
+        };
+        let id = FlowId {
+            index: u32::from_be_bytes(index),
+            generation: u32::from_be_bytes(generation),
+        };
+        let entry = self.flows.get(id).ok_or(FlowTokenError::Gone)?;
+        // After a restart with the same key the number may mean another flow.
+        let is_it = number(entry.flow.kind) == kind && entry.flow.remote == remote;
+        match &entry.link {
+            Link::Stream(stream) if is_it && stream.connection().is_some() => Ok(entry.flow),
+            Link::Stream(_) | Link::Datagram(_) => Err(FlowTokenError::Gone),
+        }
+    }
+
+    fn code(&self, content: &[u8]) -> [u8; 32] {
+        let mut mac = self.token_key.0.clone();
+        mac.update(content);
+        mac.finalize().into_bytes().into()
+    }
+}
+
+const fn number(kind: TransportKind) -> u8 {
+    match kind {
+        TransportKind::Udp => 1,
+        TransportKind::Tcp => 2,
+        TransportKind::Tls => 3,
+        TransportKind::Ws => 4,
+        TransportKind::Wss => 5,
+        TransportKind::Sctp => 6,
+        TransportKind::TlsSctp => 7,
+    }
+}
+
+fn addr(bytes: &[u8]) -> Option<(SocketAddr, &[u8])> {
+    let (&family, rest) = bytes.split_first()?;
+    let (ip, rest): (IpAddr, _) = if family == 4 {
+        let (octets, rest) = rest.split_first_chunk::<4>()?;
+        ((*octets).into(), rest)
+    } else {
+        let (octets, rest) = rest.split_first_chunk::<16>()?;
+        ((*octets).into(), rest)
+    };
+    let (port, rest) = rest.split_first_chunk::<2>()?;
+    Some((SocketAddr::new(ip, u16::from_be_bytes(*port)), rest))
+}
+
+/// Bytes of hexadecimal digits in either case: a URI that passed others may have changed it.
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    // The longest that we make: a code, two IPv6 addresses, a flow.
+    if text.len() > 2 * (CODE + 1 + 2 * 19 + 8) {
+        return None;
+    }
+    let digit = |byte: u8| {
+        (byte as char)
+            .to_digit(16)
+            .and_then(|d| u8::try_from(d).ok())
+    };
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
+        return None;
+    };
+    pairs
+        .iter()
+        .map(|&[high, low]| Some((digit(high)? << 4) | digit(low)?))
+        .collect()
+}
