@@ -17,6 +17,7 @@
 //! ```
 
 mod rule;
+mod shared;
 
 use std::fmt;
 
@@ -24,6 +25,7 @@ use sip_message::{Request, StatusCode, Uri, UriRef};
 use sip_transport::{Flow, Rng};
 
 pub use self::rule::{Network, NetworkError, Rule, Table};
+pub use self::shared::Shared;
 
 /// Decides where requests go.
 ///

@@ -57,6 +57,14 @@ pub enum RunError {
     Signals(String),
 }
 
+/// Would [`ServerBuilder::listen`] take this text?
+///
+/// # Errors
+/// Why not.
+pub fn check_place(text: &str) -> Result<(), ListenError> {
+    listen::Place::parse(text).map(|_| ())
+}
+
 impl Server {
     /// Begins to describe a server.
     #[must_use]

@@ -73,6 +73,9 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
+/// What the application wants otherwise.
+type Configure<T> = Box<dyn FnOnce(&mut T) + Send>;
+
 /// Describes a [`Server`]. What is not said: it listens on UDP and TCP port 5060 of all addresses, keeps bindings in
 /// memory, and its domain is the name of the machine.
 pub struct ServerBuilder {
@@ -87,8 +90,8 @@ pub struct ServerBuilder {
     algorithms: Option<Vec<Algorithm>>,
     handlers: Vec<(Method, Handler)>,
     router: Option<Arc<dyn Router>>,
-    redirects: bool,
-    follows_redirects: bool,
+    registrar: Vec<Configure<RegistrarConfig>>,
+    proxy: Vec<Configure<ProxyConfig>>,
     patience: Duration,
     seed: Option<Seed>,
     recorders: Vec<Arc<Recorder>>,
@@ -117,8 +120,8 @@ impl ServerBuilder {
             algorithms: None,
             handlers: Vec::new(),
             router: None,
-            redirects: false,
-            follows_redirects: false,
+            registrar: Vec::new(),
+            proxy: Vec::new(),
             patience: Duration::from_secs(5),
             seed: None,
             recorders: Vec::new(),
@@ -208,17 +211,23 @@ impl ServerBuilder {
         self
     }
 
-    /// It calls nobody: callers are told where the users of the domain are (302, RFC 3261 §8.3).
+    /// Changes how the registrar behaves.
     #[must_use]
-    pub const fn redirects(mut self) -> Self {
-        self.redirects = true;
+    pub fn registrar(mut self, change: impl FnOnce(&mut RegistrarConfig) + Send + 'static) -> Self {
+        self.registrar.push(Box::new(change));
         self
     }
 
-    /// When a callee redirects a call (3xx), the server follows and does not tell the caller (RFC 3261 §16.5).
+    /// Changes how the proxy behaves.
+    ///
+    /// ```
+    /// // A redirect server (RFC 3261 §8.3).
+    /// let builder = sip_stack::Server::builder().proxy(|config| config.redirects = true);
+    /// # drop(builder);
+    /// ```
     #[must_use]
-    pub const fn follows_redirects(mut self) -> Self {
-        self.follows_redirects = true;
+    pub fn proxy(mut self, change: impl FnOnce(&mut ProxyConfig) + Send + 'static) -> Self {
+        self.proxy.push(Box::new(change));
         self
     }
 
@@ -285,17 +294,18 @@ impl ServerBuilder {
             .iter()
             .map(|(method, _)| method.clone())
             .collect();
-        let registrar = Registrar::new(
-            RegistrarConfig::new(domains.clone()),
-            authenticator("registrar"),
-            &seed,
-        );
+        let mut config = RegistrarConfig::new(domains.clone());
+        for change in self.registrar {
+            change(&mut config);
+        }
+        let registrar = Registrar::new(config, authenticator("registrar"), &seed);
         let mut config = ProxyConfig::new(domains.clone());
         config.handled.clone_from(&handled);
         config.mark = self.mark;
         config.router = self.router;
-        config.redirects = self.redirects;
-        config.follows_redirects = self.follows_redirects;
+        for change in self.proxy {
+            change(&mut config);
+        }
         let proxy = Proxy::new(config, authenticator("proxy"), &seed);
         let parts = Parts {
             transports: Transports::new(TransportConfig::default(), seed.derive("transport")),

@@ -99,3 +99,35 @@ fn users_are_kept_without_their_passwords() {
     );
     check(&["user", "remove", "bob", "--data", data], 1, "bob");
 }
+
+#[test]
+fn a_configuration_is_checked_before_it_is_used() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("sip.toml");
+    let path = file.to_str().unwrap();
+    let example = sip(&["config", "example"]);
+    assert_eq!(example.status.code(), Some(0));
+    std::fs::write(&file, &example.stdout).unwrap();
+    let checked = sip(&["config", "check", path]);
+    let said = String::from_utf8(checked.stdout).unwrap();
+    assert_eq!(
+        (checked.status.code(), said.contains("good")),
+        (Some(0), true)
+    );
+    std::fs::write(&file, "domains = [\"example.com\"]\nlisten = [\"udp\"]\n").unwrap();
+    for command in [
+        &["config", "check", path][..],
+        &["serve", "--config", path][..],
+    ] {
+        check(
+            command,
+            2,
+            "sip.toml:2:11: listen: \"udp\" does not say where to listen",
+        );
+    }
+    check(
+        &["config", "check", "/nonexistent/sip.toml"],
+        2,
+        "/nonexistent/sip.toml: ",
+    );
+}

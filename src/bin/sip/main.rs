@@ -11,6 +11,7 @@
 mod answer;
 mod call;
 mod client;
+mod config;
 mod message;
 mod outcome;
 mod output;
@@ -47,6 +48,8 @@ struct Cli {
 enum Command {
     /// Serve a SIP domain: registrar and proxy for the users of this machine.
     Serve(serve::Args),
+    /// Check the configuration of the server, or print an example.
+    Config(config::Args),
     /// Add, list and remove the users of the domain.
     User(user::Args),
     /// Register a telephone with its registrar and keep it registered.
@@ -93,11 +96,12 @@ fn main() -> ExitCode {
         Command::Answer(args) => args.client.json,
         Command::Message(args) => args.client.json,
         Command::Ping(args) => args.client.json,
-        Command::Serve(_) | Command::User(_) => false,
+        Command::Serve(_) | Command::Config(_) | Command::User(_) => false,
     };
     let outcome = runtime.block_on(async {
         match cli.command {
             Command::Serve(args) => Outcome::of_code(serve::run(args).await),
+            Command::Config(args) => Outcome::of_code(Ok(config::run(&args))),
             Command::User(args) => Outcome::of_code(user::run(args).await),
             Command::Register(args) => register::run(args).await,
             Command::Call(args) => call::run(args).await,

@@ -8,17 +8,22 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use sip_stack::auth::Algorithm;
 use sip_stack::location::{Embedded, LocationStore as _};
+use sip_stack::routing::Shared;
 use sip_stack::server::Server;
 use sip_stack::store::{DataFile, FILE_NAME, data_directory, default_realm};
 use sip_stack::transport::tokio::Recorder;
 use sip_stack::transport::{Hep, TransportKind};
 use sip_stack::users;
 
+use crate::config::Config;
 use crate::output::line;
 
 /// Serve a SIP domain: registrar and proxy for its users, who are added by `sip user add`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// Configuration file (`sip config example` prints one); what an option here says wins over it
+    #[arg(long, value_name = "FILE", env = "SIP_CONFIG")]
+    config: Option<PathBuf>,
     /// Directory of the data file with users and bindings [default: the platform's data directory]
     #[arg(long, value_name = "DIR", env = "SIP_DATA")]
     data: Option<PathBuf>,
@@ -33,8 +38,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     domain: Vec<String>,
     /// Digest algorithms to offer, the most preferred first: SHA-512-256,SHA-256,MD5 for telephones that follow RFC 8760.
-    /// Those that know no other than MD5 fail when more is offered (baresip 1.0) or another comes first (SIPp 3.6)
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = algorithm, default_value = "MD5")]
+    /// Those that know no other than MD5 fail when more is offered (baresip 1.0) or another comes first (SIPp 3.6) [default: MD5]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = algorithm)]
     digest: Vec<Algorithm>,
     /// Record every message with its addresses into this pcapng file, for Wireshark; a file that is there is replaced
     #[arg(long, value_name = "FILE")]
@@ -52,6 +57,66 @@ fn algorithm(name: &str) -> Result<Algorithm, String> {
         .ok_or_else(|| "the algorithms are MD5, SHA-256 and SHA-512-256".to_owned())
 }
 
+impl Args {
+    /// What the command line does not say comes from the file.
+    fn fill(&mut self, config: &Config) {
+        if self.domain.is_empty() {
+            self.domain.clone_from(&config.domains);
+        }
+        if self.listen.is_empty() && self.port.is_none() {
+            self.listen.clone_from(&config.listen);
+        }
+        if self.data.is_none() {
+            self.data.clone_from(&config.data);
+        }
+        if self.digest.is_empty() {
+            self.digest = config
+                .digest
+                .clone()
+                .unwrap_or_else(|| vec![Algorithm::Md5]);
+        }
+        if self.capture.is_none() {
+            self.capture.clone_from(&config.capture.file);
+        }
+        if self.hep.is_none() {
+            self.hep = config.capture.hep;
+            if let Some(agent) = config.capture.hep_agent {
+                self.hep_agent = agent;
+            }
+        }
+    }
+}
+
+/// Reads the file again whenever the process gets SIGHUP: its routes hold from then on. A wrong file changes nothing.
+#[cfg(unix)]
+fn reload_on_hangup(
+    path: PathBuf,
+    begun: Config,
+    routes: Shared,
+) -> anyhow::Result<tokio::task::JoinHandle<()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            match Config::load(&path) {
+                Err(error) => eprintln!("sip: {error}; nothing is changed"),
+                Ok(config) => {
+                    line(&format!(
+                        "{}: {} now.",
+                        path.display(),
+                        count(config.routes.rules().len(), "route")
+                    ));
+                    let later = begun.needs_restart(&config);
+                    if !later.is_empty() {
+                        line(&format!("After a restart: {}.", later.join(", ")));
+                    }
+                    routes.replace(config.routes);
+                }
+            }
+        }
+    }))
+}
+
 /// The directory that `--data` names, or the platform's.
 pub(crate) fn directory(data: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     match data {
@@ -63,6 +128,18 @@ pub(crate) fn directory(data: Option<PathBuf>) -> anyhow::Result<PathBuf> {
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
+    let mut args = args;
+    let config = match &args.config {
+        None => Config::default(),
+        Some(path) => match Config::load(path) {
+            Ok(config) => config,
+            Err(error) => {
+                eprintln!("sip: {error}");
+                return Ok(error.code());
+            }
+        },
+    };
+    args.fill(&config);
     for name in &args.domain {
         if !is_host_name(name) {
             eprintln!("sip: --domain {name}: a domain is a host name such as example.com");
@@ -70,7 +147,13 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
         }
     }
     // What is wrong with the options is said before anything is opened.
-    let mut builder = Server::builder().algorithms(&args.digest);
+    let routes = Shared::new(config.routes.clone());
+    let (registrar, proxy) = (config.registrar.clone(), config.proxy.clone());
+    let mut builder = Server::builder()
+        .algorithms(&args.digest)
+        .router(routes.clone())
+        .registrar(move |config| registrar.apply(config))
+        .proxy(move |config| proxy.apply(config));
     for name in &args.domain {
         builder = builder.domain(name);
     }
@@ -154,9 +237,17 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
     for (_, what) in &recorders {
         line(what);
     }
+    #[cfg(unix)]
+    let reload = match args.config {
+        Some(path) => Some(reload_on_hangup(path, config, routes)?),
+        None => None,
+    };
     server.run().await?;
     #[cfg(unix)]
     {
+        if let Some(reload) = reload {
+            reload.abort();
+        }
         control.abort();
         // The socket is removed when the task is gone.
         let _ = control.await;
@@ -251,7 +342,7 @@ fn remoteness(ip: IpAddr) -> u8 {
     }
 }
 
-fn is_host_name(name: &str) -> bool {
+pub(crate) fn is_host_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 253
         && name

@@ -84,7 +84,9 @@ impl Password {
         if self.generate {
             let seed = Seed::from_system().context("the system gives no random numbers")?;
             // 100 bits, in characters that can be read aloud.
-            return Ok(seed.rng().token(20));
+            // A hyphen is taken for an option where it comes first, and splits the word where it is selected; there is no
+            // `a` in a token, so nothing of its randomness is lost.
+            return Ok(seed.rng().token(20).replace('-', "a"));
         }
         let password = if self.password_stdin {
             password::first_line(

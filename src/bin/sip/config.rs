@@ -1,0 +1,454 @@
+//! `sip.toml`, the configuration of `sip serve`; and `sip config`, which checks and explains it.
+
+mod routes;
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use sip_stack::auth::Algorithm;
+use sip_stack::role::proxy::ProxyConfig;
+use sip_stack::role::registrar::RegistrarConfig;
+use sip_stack::routing::Table;
+use toml::Spanned;
+
+use crate::output::line;
+
+/// A file with everything in it, explained.
+const EXAMPLE: &str = include_str!("config/example.toml");
+
+/// Check a configuration file, or print one to begin with.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Say whether `sip serve --config FILE` would take a file, and what is wrong with it if not.
+    Check {
+        /// The file
+        #[arg(value_name = "FILE", default_value = "sip.toml")]
+        file: PathBuf,
+    },
+    /// Print a file with every setting, explained; each is set to what holds without it.
+    Example,
+}
+
+pub(crate) fn run(args: &Args) -> u8 {
+    match &args.command {
+        Command::Check { file } => match Config::load(file) {
+            Ok(config) => {
+                let rules = config.routes.rules().len();
+                line(&format!(
+                    "{}: good ({rules} {})",
+                    file.display(),
+                    if rules == 1 { "route" } else { "routes" }
+                ));
+                0
+            }
+            Err(error) => {
+                eprintln!("sip: {error}");
+                error.code()
+            }
+        },
+        Command::Example => {
+            line(EXAMPLE.trim_end());
+            0
+        }
+    }
+}
+
+/// What a file says. What it does not say is as without a file.
+#[derive(Debug, Default)]
+pub(crate) struct Config {
+    pub(crate) domains: Vec<String>,
+    pub(crate) listen: Vec<String>,
+    pub(crate) data: Option<PathBuf>,
+    pub(crate) digest: Option<Vec<Algorithm>>,
+    pub(crate) registrar: Registrar,
+    pub(crate) proxy: Proxy,
+    pub(crate) capture: Capture,
+    pub(crate) routes: Table,
+}
+
+/// The file as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct File {
+    domains: Vec<Spanned<String>>,
+    listen: Vec<Spanned<String>>,
+    data: Option<PathBuf>,
+    digest: Option<Vec<Spanned<String>>>,
+    registrar: Registrar,
+    proxy: Proxy,
+    capture: Capture,
+    route: Vec<Spanned<routes::Route>>,
+}
+
+/// `[registrar]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct Registrar {
+    default_expires: Option<u32>,
+    min_expires: Option<u32>,
+    max_expires: Option<u32>,
+    max_contacts: Option<usize>,
+}
+
+/// `[proxy]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct Proxy {
+    /// Callers are told where users are, and call them themselves.
+    pub(crate) redirect: bool,
+    /// Redirections of callees are followed.
+    pub(crate) follow_redirects: bool,
+    ring_seconds: Option<u64>,
+    max_requests: Option<usize>,
+    max_breadth: Option<u32>,
+}
+
+/// `[capture]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct Capture {
+    pub(crate) file: Option<PathBuf>,
+    pub(crate) hep: Option<std::net::SocketAddr>,
+    pub(crate) hep_agent: Option<u32>,
+}
+
+impl Registrar {
+    pub(crate) fn apply(&self, config: &mut RegistrarConfig) {
+        set(&mut config.default_expires, self.default_expires);
+        set(&mut config.min_expires, self.min_expires);
+        set(&mut config.max_expires, self.max_expires);
+        set(&mut config.max_bindings, self.max_contacts);
+        // The usual time is never outside of what is allowed.
+        config.default_expires = config
+            .default_expires
+            .clamp(config.min_expires, config.max_expires);
+    }
+}
+
+impl Proxy {
+    pub(crate) fn apply(&self, config: &mut ProxyConfig) {
+        set(
+            &mut config.timer_c,
+            self.ring_seconds.map(std::time::Duration::from_secs),
+        );
+        set(&mut config.max_contexts, self.max_requests);
+        set(&mut config.max_breadth, self.max_breadth);
+        config.redirects = self.redirect;
+        config.follows_redirects = self.follow_redirects;
+    }
+}
+
+fn set<T>(field: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *field = value;
+    }
+}
+
+/// Why a file is not taken.
+#[derive(Debug)]
+pub(crate) enum ConfigError {
+    /// It cannot be read.
+    Read(PathBuf, std::io::Error),
+    /// What it says at a line and column makes no sense.
+    Wrong {
+        path: PathBuf,
+        at: Option<(usize, usize)>,
+        what: String,
+    },
+}
+
+impl ConfigError {
+    /// The exit code.
+    pub(crate) const fn code(&self) -> u8 {
+        2
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Wrong { path, at, what } => {
+                write!(f, "{}", path.display())?;
+                if let Some((line, column)) = at {
+                    write!(f, ":{line}:{column}")?;
+                }
+                write!(f, ": {what}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// What is wrong, and where in the text.
+#[derive(Debug)]
+struct Fault {
+    what: String,
+    at: Option<Range<usize>>,
+}
+
+impl Fault {
+    fn new(at: &Range<usize>, what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            at: Some(at.clone()),
+        }
+    }
+}
+
+impl Config {
+    /// Reads and checks a file.
+    pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::Read(path.to_owned(), error))?;
+        Self::parse(&text).map_err(|fault| ConfigError::Wrong {
+            path: path.to_owned(),
+            at: fault.at.map(|at| line_and_column(&text, at.start)),
+            what: fault.what,
+        })
+    }
+
+    fn parse(text: &str) -> Result<Self, Fault> {
+        let file: File = toml::from_str(text).map_err(|error| Fault {
+            what: error.message().lines().collect::<Vec<_>>().join(" "),
+            at: error.span(),
+        })?;
+        for name in &file.domains {
+            if !crate::serve::is_host_name(name.get_ref()) {
+                let what = format!(
+                    "domains: {:?} is no host name such as example.com",
+                    name.get_ref()
+                );
+                return Err(Fault::new(&name.span(), what));
+            }
+        }
+        for place in &file.listen {
+            if let Err(error) = sip_stack::server::check_place(place.get_ref()) {
+                return Err(Fault::new(&place.span(), format!("listen: {error}")));
+            }
+        }
+        let digest = match &file.digest {
+            None => None,
+            Some(names) if names.is_empty() => {
+                return Err(Fault {
+                    what: "digest: name at least one of MD5, SHA-256 and SHA-512-256".to_owned(),
+                    at: None,
+                });
+            }
+            Some(names) => Some(
+                names
+                    .iter()
+                    .map(|name| {
+                        Algorithm::parse(name.get_ref()).ok_or_else(|| {
+                            let what = format!(
+                                "digest: {:?} is none of MD5, SHA-256 and SHA-512-256",
+                                name.get_ref()
+                            );
+                            Fault::new(&name.span(), what)
+                        })
+                    })
+                    .collect::<Result<_, _>>()?,
+            ),
+        };
+        let Registrar {
+            min_expires,
+            max_expires,
+            ..
+        } = file.registrar;
+        let usual = |config: fn(&RegistrarConfig) -> u32| {
+            config(&RegistrarConfig::new(sip_stack::domain::Domains::new(
+                "localhost",
+            )))
+        };
+        let min = min_expires.unwrap_or_else(|| usual(|config| config.min_expires));
+        let max = max_expires.unwrap_or_else(|| usual(|config| config.max_expires));
+        if min > max {
+            return Err(Fault {
+                what: format!(
+                    "registrar: a binding cannot hold at least {min} and at most {max} seconds"
+                ),
+                at: None,
+            });
+        }
+        // RFC 3261 §16.6, step 11: Timer C is more than three minutes.
+        if let Some(seconds) = file.proxy.ring_seconds
+            && seconds <= 180
+        {
+            return Err(Fault {
+                what: format!(
+                    "proxy: ring-seconds is {seconds}; it must be more than 180 (RFC 3261, Timer C)"
+                ),
+                at: None,
+            });
+        }
+        let routes = file
+            .route
+            .iter()
+            .map(|route| route.get_ref().rule(&route.span()))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            domains: file.domains.into_iter().map(Spanned::into_inner).collect(),
+            listen: file.listen.into_iter().map(Spanned::into_inner).collect(),
+            data: file.data,
+            digest,
+            registrar: file.registrar,
+            proxy: file.proxy,
+            capture: file.capture,
+            routes,
+        })
+    }
+
+    /// Which settings differ that a running server cannot change.
+    pub(crate) fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
+        [
+            ("domains", self.domains != new.domains),
+            ("listen", self.listen != new.listen),
+            ("data", self.data != new.data),
+            ("digest", self.digest != new.digest),
+            ("registrar", self.registrar != new.registrar),
+            ("proxy", self.proxy != new.proxy),
+            ("capture", self.capture != new.capture),
+        ]
+        .into_iter()
+        .filter_map(|(name, differs)| differs.then_some(name))
+        .collect()
+    }
+}
+
+/// Both from 1; the column counts characters.
+fn line_and_column(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before
+        .rsplit('\n')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .count()
+        + 1;
+    (line, column)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(text: &str) -> String {
+        let fault = Config::parse(text).unwrap_err();
+        match fault.at {
+            Some(at) => {
+                let (line, column) = line_and_column(text, at.start);
+                format!("{line}:{column}: {}", fault.what)
+            }
+            None => fault.what,
+        }
+    }
+
+    #[test]
+    fn an_empty_file_says_nothing() {
+        let config = Config::parse("").unwrap();
+        assert!(config.domains.is_empty() && config.routes.rules().is_empty());
+        assert!(Config::default().needs_restart(&config).is_empty());
+    }
+
+    #[test]
+    fn the_example_is_a_good_file_and_says_what_holds_anyway() {
+        let config = Config::parse(EXAMPLE).unwrap();
+        let mut registrar = RegistrarConfig::new(sip_stack::domain::Domains::new("example.com"));
+        let usual = format!("{registrar:?}");
+        config.registrar.apply(&mut registrar);
+        assert_eq!(format!("{registrar:?}"), usual);
+        let mut proxy = ProxyConfig::new(sip_stack::domain::Domains::new("example.com"));
+        let usual = format!("{proxy:?}");
+        config.proxy.apply(&mut proxy);
+        assert_eq!(format!("{proxy:?}"), usual);
+        assert!(config.routes.rules().is_empty());
+        // And with the comments taken off its routes, still.
+        let routes: String = EXAMPLE
+            .lines()
+            .skip_while(|line| !line.starts_with("# [[route]]"))
+            .map(|line| line.strip_prefix("# ").unwrap_or_default().to_owned() + "\n")
+            .collect();
+        let config = Config::parse(&routes).unwrap();
+        assert!(config.routes.rules().len() >= 4, "{routes}");
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line_and_column() {
+        for (text, expected) in [
+            ("domain = \"x\"", "1:1: unknown field `domain`"),
+            (
+                "domains = [\"a b\"]",
+                "1:12: domains: \"a b\" is no host name",
+            ),
+            (
+                "\nlisten = [\"udp:0.0.0.0\",\n  \"ftp:1\"]",
+                "3:3: listen: \"ftp:1\" does not say where to listen",
+            ),
+            ("digest = [\"MD4\"]", "1:11: digest: \"MD4\" is none of"),
+            ("digest = []", "digest: name at least one"),
+            ("registrar = 5", "1:13: invalid type"),
+            (
+                "[registrar]\nmin-expires = 7200",
+                "at least 7200 and at most 3600",
+            ),
+            ("[proxy]\nring-seconds = 60", "more than 180"),
+            ("[proxy]\nmax-requests = -1", "2:16: invalid value"),
+            (
+                "[[route]]\nprefix = \"1\"",
+                "1:1: route: say what is done with the request: to, rewrite, redirect or reject",
+            ),
+            (
+                "[[route]]\nto = \"sip:a\"\nreject = \"403\"",
+                "1:1: route: only one of to, rewrite, redirect and reject",
+            ),
+            (
+                "[[route]]\nto = [\"sip:a\", \"http:b\"]",
+                "2:16: route: \"http:b\" is no SIP URI",
+            ),
+            (
+                "[[route]]\nrewrite = \"nonsense\"",
+                "2:11: route: \"nonsense\" is no SIP URI",
+            ),
+            (
+                "[[route]]\nreject = \"200 OK\"",
+                "2:10: route: \"200 OK\" is no refusal",
+            ),
+            (
+                "[[route]]\nreject = \"403\"\nsource = \"10.0.0.0/33\"",
+                "3:10: route: \"10.0.0.0/33\" is no network",
+            ),
+            (
+                "[[route]]\nreject = \"403\"\nmethod = \"IN VITE\"",
+                "3:10: route: \"IN VITE\" is no method",
+            ),
+            (
+                "[[route]]\nreject = \"403\"\nheader = { \"a b\" = \"c\" }",
+                "3:10: route: \"a b\" is no header field name",
+            ),
+            ("[[route]]\nto = [{ uri = \"sip:a\", wait = 3 }]", "2:"),
+        ] {
+            let found = fault(text);
+            assert!(
+                found.starts_with(expected) || found.contains(expected),
+                "{text:?}\n  expected {expected}\n  found    {found}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_needs_a_restart_is_known() {
+        let old = Config::parse("domains = [\"a.example\"]\n[proxy]\nredirect = true").unwrap();
+        let new = Config::parse("domains = [\"b.example\"]\n[[route]]\nreject = \"403\"").unwrap();
+        assert_eq!(old.needs_restart(&new), ["domains", "proxy"]);
+    }
+}
