@@ -10,7 +10,8 @@ use bytes::Bytes;
 use sip_rtp::{
     AudioConfig, AudioStream, Input, RtpHeader, RtpPacket, StreamConfig,
     audio::AudioOutput,
-    codec::{Codecs, g711},
+    codec::{Codec, Codecs, g711},
+    mixer::Mixer,
 };
 
 use crate::Case;
@@ -18,17 +19,21 @@ use crate::Case;
 /// One packet of G.711.
 const SAMPLES: usize = 160;
 
+/// Participants of the conference.
+const PARTICIPANTS: usize = 32;
+/// Datagrams that are made at a time, for the receive path: more than the instruction count takes.
+const DATAGRAMS: u32 = 4_096;
+
 pub(crate) fn cases() -> Vec<Case> {
-    let pcm: Vec<i16> = (0..SAMPLES as i16).map(|n| (n % 40 - 20) * 300).collect();
-    let mut packet = Vec::new();
     let header = RtpHeader {
         sequence: 7,
         timestamp: 1_120,
         ssrc: 1,
         ..RtpHeader::default()
     };
+    let mut packet = Vec::new();
     header.write(&[0xd5; SAMPLES], &mut packet);
-    let mut out = Vec::new();
+    let (mut bare, mut whole) = (Vec::with_capacity(64), Vec::new());
     vec![
         Case::new("rtp/parse", move || {
             black_box(
@@ -37,18 +42,124 @@ pub(crate) fn cases() -> Vec<Case> {
                     .payload(),
             );
         }),
-        Case::new("rtp/write", move || {
-            out.clear();
-            header.write(&[0xd5; SAMPLES], &mut out);
-            black_box(&out);
+        // The header alone: what follows in a packet is a copy of the payload.
+        Case::new("rtp/write-header", move || {
+            bare.clear();
+            black_box(&header).write(&[], &mut bare);
+            black_box(&bare);
         }),
-        Case::new("rtp/pcmu-20ms", move || {
-            for &sample in &pcm {
-                black_box(g711::pcmu_decode(g711::pcmu_encode(black_box(sample))));
-            }
+        Case::new("rtp/write-packet", move || {
+            whole.clear();
+            black_box(&header).write(&[0xd5; SAMPLES], &mut whole);
+            black_box(&whole);
         }),
+        encode("rtp/pcmu-encode", &g711::Pcmu),
+        encode("rtp/pcma-encode", &g711::Pcma),
+        decode("rtp/pcmu-decode", &g711::Pcmu),
+        decode("rtp/pcma-decode", &g711::Pcma),
+        receive(),
+        mix(),
         leg(),
     ]
+}
+
+/// 20 ms of samples.
+fn samples() -> Vec<i16> {
+    (0..SAMPLES as i16).map(|n| (n % 40 - 20) * 300).collect()
+}
+
+fn encode(name: &'static str, codec: &dyn Codec) -> Case {
+    let (mut encoder, pcm, mut payload) = (codec.encoder(), samples(), Vec::new());
+    Case::new(name, move || {
+        payload.clear();
+        encoder.encode(black_box(&pcm), &mut payload);
+        black_box(&payload);
+    })
+}
+
+fn decode(name: &'static str, codec: &dyn Codec) -> Case {
+    let mut payload = Vec::new();
+    codec.encoder().encode(&samples(), &mut payload);
+    let (mut decoder, mut pcm) = (codec.decoder(), Vec::new());
+    Case::new(name, move || {
+        pcm.clear();
+        decoder.decode(black_box(&payload), &mut pcm);
+        black_box(&pcm);
+    })
+}
+
+/// The way in of one packet: header, source, statistics, jitter buffer, decoder, samples.
+fn receive() -> Case {
+    let remote = SocketAddr::from((Ipv4Addr::new(192, 0, 2, 2), 4_000));
+    let (codecs, mut now) = (Codecs::builtin(), Instant::now());
+    let codec = codecs.find("PCMU", 8_000, 1).expect("built in");
+    let mut audio = AudioStream::new(
+        StreamConfig::new(remote, codec.clock_rate(), "bench", [3; 32]),
+        AudioConfig::new(codec, 0, Some(101)),
+        SystemTime::UNIX_EPOCH,
+        now,
+    );
+    let (mut datagrams, mut made) = (Vec::new().into_iter(), 0);
+    let mut pcm = [0; SAMPLES];
+    Case::new("rtp/receive", move || {
+        let datagram = datagrams.next().unwrap_or_else(|| {
+            let mut more = make_datagrams(made);
+            made += DATAGRAMS;
+            let first = more.remove(0);
+            datagrams = more.into_iter();
+            first
+        });
+        audio.handle_input(Input::datagram(datagram, remote), now);
+        black_box(audio.read(&mut pcm, now));
+        black_box(&pcm);
+        while let Some(output) = audio.poll_output() {
+            black_box(&output);
+        }
+        now += Duration::from_millis(20);
+    })
+}
+
+/// Slices of one buffer, as a driver has them that receives many datagrams at a time.
+fn make_datagrams(from: u32) -> Vec<Bytes> {
+    let mut octets = Vec::new();
+    for index in from..from + DATAGRAMS {
+        let header = RtpHeader {
+            sequence: index as u16,
+            timestamp: index.wrapping_mul(SAMPLES as u32),
+            ssrc: 9,
+            ..RtpHeader::default()
+        };
+        header.write(&[index as u8; SAMPLES], &mut octets);
+    }
+    let length = octets.len() / DATAGRAMS as usize;
+    let octets = Bytes::from(octets);
+    (0..DATAGRAMS as usize)
+        .map(|index| octets.slice(index * length..(index + 1) * length))
+        .collect()
+}
+
+/// One tick of a conference in which everybody speaks: decoded, mixed, and encoded for each without its own part.
+fn mix() -> Case {
+    let mut mixer = Mixer::new(SAMPLES);
+    let ids: Vec<_> = (0..PARTICIPANTS).map(|_| mixer.add()).collect();
+    let (mut decoder, mut encoder) = (g711::Pcmu.decoder(), g711::Pcmu.encoder());
+    let mut payload = Vec::new();
+    encoder.encode(&samples(), &mut payload);
+    let (mut pcm, mut heard, mut out) = (Vec::new(), [0; SAMPLES], Vec::new());
+    Case::new("rtp/mix-32", move || {
+        for id in &ids {
+            pcm.clear();
+            decoder.decode(black_box(&payload), &mut pcm);
+            mixer.write(*id, &pcm);
+        }
+        mixer.mix();
+        for id in &ids {
+            mixer.read(*id, &mut heard);
+            out.clear();
+            encoder.encode(&heard, &mut out);
+            black_box(&out);
+        }
+    })
 }
 
 /// 20 ms of a call between two legs: what one says is encoded, sent, received, buffered, decoded and played by the

@@ -5,6 +5,10 @@
 //! - `--list` prints one line per measurement: the case, a tab, the crate. Those of this project begin with `sip-`.
 //! - `<case> <crate> <times>` does the work that often and prints the allocations of one round, as a number. A crate
 //!   that cannot do the case fails (exit code other than 0, the reason on standard error), which the table shows.
+//!
+//! Where valgrind lacks the instructions that the crates were written for (ciphers), the manifest has
+//! `[package.metadata] measures = "time"`: the program prints a table of its own when it is called without arguments, and
+//! fails when ours is not ahead.
 
 use std::{
     fs,
@@ -34,14 +38,20 @@ pub(super) fn compare(layers: &[String]) -> Result<()> {
             .join(layer)
             .join("Cargo.toml");
         if manifest.is_file() {
-            table(layer, &binary(&manifest)?)?;
+            let (binary, timed) = binary(&manifest)?;
+            if timed {
+                println!();
+                shell::run(&mut Command::new(binary))?;
+            } else {
+                table(layer, &binary)?;
+            }
         }
     }
     Ok(())
 }
 
-/// Build the comparison's program; all of them share one target directory.
-fn binary(manifest: &Path) -> Result<PathBuf> {
+/// Build the comparison's program; all of them share one target directory. The second value is whether it measures time.
+fn binary(manifest: &Path) -> Result<(PathBuf, bool)> {
     let text = fs::read_to_string(manifest)
         .with_context(|| format!("cannot read {}", manifest.display()))?;
     let text: toml::Table = text.parse()?;
@@ -49,6 +59,10 @@ fn binary(manifest: &Path) -> Result<PathBuf> {
         .get("package")
         .and_then(|package| package.get("name")?.as_str())
         .with_context(|| format!("{} names no package", manifest.display()))?;
+    let timed = text
+        .get("package")
+        .and_then(|package| package.get("metadata")?.get("measures")?.as_str())
+        == Some("time");
     let target = shell::target_dir().join("peers");
     let mut build = shell::cargo();
     build
@@ -56,7 +70,7 @@ fn binary(manifest: &Path) -> Result<PathBuf> {
         .arg(manifest)
         .env("CARGO_TARGET_DIR", &target);
     shell::run(&mut build)?;
-    Ok(target.join("release").join(name))
+    Ok((target.join("release").join(name), timed))
 }
 
 fn table(layer: &str, binary: &Path) -> Result<()> {
