@@ -126,7 +126,7 @@ impl Protector {
             }
             SessionKeys::Gcm { gcm, salt } => {
                 let (header, payload) = packet.split_at_mut(start);
-                let tag = gcm.seal(&gcm_iv(salt, ssrc, index), header, payload)?;
+                let tag = gcm.seal(&gcm_iv(salt, ssrc, index), header, payload);
                 packet.extend_from_slice(&tag);
                 packet.extend_from_slice(&self.keys.mki);
             }
@@ -167,7 +167,7 @@ impl Protector {
                 let (header, payload) = packet.split_at_mut(RTCP_HEADER_LEN);
                 // RFC 7714 §9.2: the header and the word with flag and index are authenticated.
                 let aad = rtcp_aad(header, word);
-                let tag = gcm.seal(&gcm_iv(salt, ssrc, u64::from(index)), &aad, payload)?;
+                let tag = gcm.seal(&gcm_iv(salt, ssrc, u64::from(index)), &aad, payload);
                 packet.extend_from_slice(&tag);
                 packet.extend_from_slice(&word);
                 packet.extend_from_slice(&self.keys.mki);
