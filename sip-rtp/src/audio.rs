@@ -587,16 +587,14 @@ impl AudioStream {
         {
             decoder.decode(&packet.payload, &mut self.frame);
         }
-        if !self.frame.is_empty() && !self.buffer.is_empty() && self.buffer.surplus(now) > 0 {
-            if self
-                .frame
-                .iter()
-                .all(|sample| i32::from(*sample).abs() < QUIET_PEAK)
-            {
+        if !self.frame.is_empty() && !self.buffer.is_empty() {
+            if self.buffer.quiet_surplus(now) > 0 && is_quiet(&self.frame) {
                 self.buffer.discard();
                 return Played::Audio;
             }
-            if conceal::shorten(&mut self.frame, self.config.sample_rate) > 0 {
+            if self.buffer.surplus(now) > 0
+                && conceal::shorten(&mut self.frame, self.config.sample_rate) > 0
+            {
                 self.buffer.shortened();
             }
         }
@@ -660,6 +658,11 @@ impl std::fmt::Display for SendEventError {
 }
 
 impl std::error::Error for SendEventError {}
+
+fn is_quiet(pcm: &[i16]) -> bool {
+    pcm.iter()
+        .all(|sample| i32::from(*sample).abs() < QUIET_PEAK)
+}
 
 fn event_of(received: Received, clock_rate: u32) -> AudioEvent {
     match received {

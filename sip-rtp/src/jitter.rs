@@ -11,8 +11,9 @@
 //!   that all but a small share of packets keep to.
 //! - An empty buffer holds the stream: nothing is lost by a packet that comes late then, and the delay has grown by as
 //!   much. A gap with later packets present is a loss, and time goes on.
-//! - The delay goes back only through [`JitterBuffer::surplus`], which the caller spends where nobody hears it. On a
-//!   clean network there is no surplus: what was sent comes out sample by sample.
+//! - The delay goes back only through [`JitterBuffer::quiet_surplus`], which the caller spends where nobody hears it, and
+//!   [`JitterBuffer::surplus`], which it spends by playing faster. What is loud comes out sample by sample on a network
+//!   that does not get worse.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -39,9 +40,12 @@ pub struct JitterConfig {
     pub min_delay: Duration,
     /// The target is never more, and no more than this waits: the oldest packets make room.
     pub max_delay: Duration,
-    /// How much more than the target the delay may be before a frame is given up to shorten it. With less than a tick the
-    /// delay would go to and fro.
+    /// How much more than the target the delay may be before what is heard is played faster to shorten it. With less than
+    /// a tick the delay would go to and fro.
     pub tolerance: Duration,
+    /// How much more than the target the delay may be before a frame in which nothing is heard is left out. With less than
+    /// a tick the delay would go to and fro.
+    pub quiet_tolerance: Duration,
     /// The share of packets that may come later than the target.
     pub late_share: f32,
     /// Packets kept at a time; more displace the oldest.
@@ -49,30 +53,42 @@ pub struct JitterConfig {
 }
 
 impl JitterConfig {
-    /// For a payload clock of `clock_rate` Hz: 20 ms ticks, 60 ms at first, 20 ms to 400 ms later. The tolerance is such
-    /// that on a clean network not one sample is given up: right for recordings, announcements and machines.
+    /// For a payload clock of `clock_rate` Hz: 20 ms ticks, 60 ms at first, so that the first words are whole whatever the
+    /// network is like, 10 ms to 400 ms later. The delay goes down in quiet frames; what is heard is played faster only
+    /// when the delay is 60 ms too long.
     #[must_use]
     pub fn new(clock_rate: u32) -> Self {
         Self {
             clock_rate,
             tick: Duration::from_millis(20),
             initial_delay: Duration::from_millis(60),
-            min_delay: Duration::from_millis(20),
+            min_delay: Duration::from_millis(10),
             max_delay: Duration::from_millis(400),
             tolerance: Duration::from_millis(60),
+            quiet_tolerance: Duration::from_millis(25),
             late_share: 0.01,
             capacity: 128,
         }
     }
 
-    /// The same for a conversation: 40 ms at first, as little as 10 ms later, and frames in which nothing is heard are
-    /// given up to get there.
+    /// The same for a conversation: 40 ms at first, and what is heard is played a little faster as well to get the delay
+    /// down.
     #[must_use]
     pub fn low_delay(clock_rate: u32) -> Self {
         Self {
             initial_delay: Duration::from_millis(40),
-            min_delay: Duration::from_millis(10),
             tolerance: Duration::from_millis(25),
+            ..Self::new(clock_rate)
+        }
+    }
+
+    /// The same where the delay does not matter and every sample does, such as a recording for evidence or a modem: on a
+    /// clean network not one sample is given up, not even of silence.
+    #[must_use]
+    pub fn faithful(clock_rate: u32) -> Self {
+        Self {
+            min_delay: Duration::from_millis(20),
+            quiet_tolerance: Duration::from_millis(60),
             ..Self::new(clock_rate)
         }
     }
@@ -155,6 +171,7 @@ pub struct JitterBuffer {
     config: JitterConfig,
     tick: u32,
     tolerance: i64,
+    quiet_tolerance: i64,
     queue: VecDeque<Entry>,
     estimator: DelayEstimator,
     seen: SeenSequences,
@@ -164,6 +181,8 @@ pub struct JitterBuffer {
     playing: Option<Playing>,
     /// Calls of `playout` in a row with a surplus: one late call of the program is no surplus.
     surplus_run: u32,
+    /// The same over the quiet tolerance.
+    quiet_run: u32,
     wild: u8,
     statistics: JitterStatistics,
 }
@@ -208,6 +227,7 @@ impl JitterBuffer {
         Self {
             tick,
             tolerance: ticks(config.tolerance, config.clock_rate) as i64,
+            quiet_tolerance: ticks(config.quiet_tolerance, config.clock_rate) as i64,
             queue: VecDeque::with_capacity(config.capacity),
             estimator: DelayEstimator::new(&config),
             seen: SeenSequences::default(),
@@ -215,6 +235,7 @@ impl JitterBuffer {
             newest: None,
             playing: None,
             surplus_run: 0,
+            quiet_run: 0,
             wild: 0,
             statistics: JitterStatistics::default(),
             config,
@@ -281,11 +302,17 @@ impl JitterBuffer {
         let now = self.clock(now);
         let tick = i64::from(self.tick);
         self.trim();
-        self.surplus_run = if self.raw_surplus(now) > 0 {
-            self.surplus_run.saturating_add(1)
-        } else {
-            0
-        };
+        let excess = self.excess(now);
+        for (run, tolerance) in [
+            (&mut self.surplus_run, self.tolerance),
+            (&mut self.quiet_run, self.quiet_tolerance),
+        ] {
+            *run = if excess > tolerance {
+                run.saturating_add(1)
+            } else {
+                0
+            };
+        }
         let Some(mut playing) = self.playing else {
             return self.start(now);
         };
@@ -332,23 +359,22 @@ impl JitterBuffer {
     }
 
     /// How much longer than its target the delay has been for the last half second, in ticks of the RTP clock; zero
-    /// unless it is so much that a frame should go. Spend it with [`Self::discard`], or by playing a little faster.
+    /// unless it is so much that what is heard should be played a little faster ([`Self::shortened`]).
     #[must_use]
     pub fn surplus(&mut self, now: Instant) -> u32 {
-        let now = self.clock(now);
-        if self.surplus_run < SURPLUS_RUN {
-            return 0;
-        }
-        // The packet whose fate the caller ponders has been taken out: count it as due still.
-        let tick = i64::from(self.tick);
-        let surplus = self.raw_surplus(now + tick).min(self.queued_surplus(tick));
-        u32::try_from(surplus).unwrap_or(0)
+        self.settled_surplus(now, self.surplus_run, self.tolerance)
+    }
+
+    /// The same for a packet in which nothing is heard: zero unless it should be left out ([`Self::discard`]).
+    #[must_use]
+    pub fn quiet_surplus(&mut self, now: Instant) -> u32 {
+        self.settled_surplus(now, self.quiet_run, self.quiet_tolerance)
     }
 
     /// Notes that the packet played last was thrown away by the caller to shorten the delay.
     pub fn discard(&mut self) {
         self.statistics.discarded += 1;
-        self.surplus_run = 0;
+        (self.surplus_run, self.quiet_run) = (0, 0);
     }
 
     /// Notes that the caller played a frame faster: a little later it may do so again.
@@ -409,28 +435,37 @@ impl JitterBuffer {
         self.statistics
     }
 
-    /// What the delay of the packet that is due has over its target, when that is more than the tolerance.
-    fn raw_surplus(&self, now: i64) -> i64 {
-        let Some(playing) = self.playing else {
-            return 0;
-        };
-        if !self.estimator.is_settled() {
+    fn settled_surplus(&mut self, now: Instant, run: u32, tolerance: i64) -> u32 {
+        let now = self.clock(now);
+        if run < SURPLUS_RUN {
             return 0;
         }
-        self.beyond_tolerance(self.estimator.delay_at(now, playing.due))
+        // The packet whose fate the caller ponders has been taken out: count it as due still.
+        let tick = i64::from(self.tick);
+        let excess = self.excess(now + tick).min(self.queued_excess(tick));
+        if excess > tolerance {
+            u32::try_from(excess).unwrap_or(u32::MAX)
+        } else {
+            0
+        }
+    }
+
+    /// What the delay of the packet that is due has over its target; zero while the target is a guess.
+    fn excess(&self, now: i64) -> i64 {
+        match self.playing {
+            Some(playing) if self.estimator.is_settled() => {
+                self.estimator.delay_at(now, playing.due) - self.estimator.target()
+            }
+            Some(_) | None => 0,
+        }
     }
 
     /// The same of what waits: a delay that is not in the queue cannot be given up. `taken` was taken out of it just now.
-    fn queued_surplus(&self, taken: i64) -> i64 {
+    fn queued_excess(&self, taken: i64) -> i64 {
         let (Some(playing), Some(last)) = (self.playing, self.queue.back()) else {
             return 0;
         };
-        self.beyond_tolerance(last.at + i64::from(last.packet.duration) - playing.due + taken)
-    }
-
-    fn beyond_tolerance(&self, delay: i64) -> i64 {
-        let surplus = delay - self.estimator.target();
-        if surplus > self.tolerance { surplus } else { 0 }
+        last.at + i64::from(last.packet.duration) - playing.due + taken - self.estimator.target()
     }
 
     /// Drops the oldest packets while more waits than the longest delay: after a long stall, or when nobody called for
@@ -492,7 +527,7 @@ impl JitterBuffer {
     }
 
     fn on_empty(&mut self, mut playing: Playing) -> Playout {
-        self.surplus_run = 0;
+        (self.surplus_run, self.quiet_run) = (0, 0);
         let tick = i64::from(self.tick);
         if playing.held == 0 {
             self.statistics.held += 1;

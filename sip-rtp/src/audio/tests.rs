@@ -150,6 +150,48 @@ fn a_loss_free_path_gives_what_was_sent_sample_by_sample() {
 }
 
 #[test]
+fn the_delay_goes_down_between_words_and_every_word_is_whole() {
+    let mut call = Call::new(&Pcmu);
+    // Words of 0.6 s with pauses of 0.4 s, for half a minute; the first one begins with the call.
+    let words = speech(30 * 8000);
+    let original: Vec<i16> = words
+        .iter()
+        .enumerate()
+        .map(|(n, sample)| if n % 8000 < 4800 { *sample } else { 0 })
+        .collect();
+    let mut heard: Vec<i16> = Vec::new();
+    for frame in original.chunks(160) {
+        heard.extend(
+            call.tick([Some(frame), None], &mut |_| {
+                Some(Duration::from_millis(30))
+            })[1]
+                .iter(),
+        );
+    }
+    let expected: Vec<i16> = original
+        .iter()
+        .map(|sample| pcmu_decode(pcmu_encode(*sample)))
+        .collect();
+    let mut from = 0;
+    let mut delays = Vec::new();
+    for (second, word) in expected.chunks(8000).enumerate().take(29) {
+        let word = &word[..4800];
+        let at = heard[from..]
+            .windows(word.len())
+            .position(|window| window == word)
+            .unwrap_or_else(|| panic!("word {second} is not whole"));
+        from += at + word.len();
+        delays.push((from - word.len()) as i64 - second as i64 * 8000);
+    }
+    // 60 ms and more at first, half of it in the end; the path takes 30.
+    assert!(delays[0] >= 80 * 8, "{delays:?}");
+    assert!(*delays.last().unwrap() <= 60 * 8, "{delays:?}");
+    let statistics = call.legs[1].statistics();
+    assert_eq!(statistics.jitter.shortened, 0);
+    assert!((1..=3).contains(&statistics.jitter.discarded));
+}
+
+#[test]
 fn five_percent_loss_and_forty_milliseconds_of_jitter_still_resemble_the_original() {
     let mut call = Call::new(&Pcmu);
     let mut original = vec![0; 160 * 3000];

@@ -8,8 +8,11 @@ use super::JitterConfig;
 const BIN_MS: i64 = 4;
 /// Bins: 640 ms.
 const BINS: usize = 160;
-/// Share of the distribution that each packet replaces: a memory of some ten seconds.
-const FORGET: f32 = 1.0 / 500.0;
+/// Packets over which the distribution is a plain average; from then on each replaces this part of it: a memory of some
+/// ten seconds.
+const MEMORY: u32 = 500;
+/// What all bins together may weigh before they are scaled down.
+const HEAVY: f32 = 1e6;
 /// Packets before the distribution is believed over the initial delay.
 const SETTLED: u32 = 150;
 /// Packets beyond the longest delay, in a row, that are believed.
@@ -25,7 +28,13 @@ pub(super) struct DelayEstimator {
     min: i64,
     max: i64,
     late_share: f32,
+    /// How often each delay occurred. A later packet weighs more, instead of all earlier ones less: one bin changes.
     bins: [f32; BINS],
+    /// What all bins weigh.
+    total: f32,
+    /// The first bin of which it and those above weigh no more than the share that may be late, and what they weigh.
+    level: usize,
+    late: f32,
     packets: u32,
     /// Least transit in this half of the window and in the one before.
     least: Option<(i64, i64)>,
@@ -47,6 +56,9 @@ impl DelayEstimator {
             max: to_ticks(config.max_delay),
             late_share: config.late_share,
             bins: [0.0; BINS],
+            total: 0.0,
+            level: 0,
+            late: 0.0,
             packets: 0,
             least: None,
             half_ends: 0,
@@ -87,16 +99,45 @@ impl DelayEstimator {
             .unwrap_or(BINS - 1)
             .min(BINS - 1);
         self.packets = self.packets.saturating_add(1);
-        // At first a plain average, so that the first packets do not weigh more than the rest.
-        let share = FORGET.max(1.0 / self.packets as f32);
-        let keep = 1.0 - share;
-        for bins in self.bins.as_chunks_mut::<16>().0 {
-            *bins = bins.map(|bin| bin * keep);
-        }
-        if let Some(bin) = self.bins.get_mut(index) {
-            *bin += share;
-        }
+        self.count(index);
         self.target = self.compute_target();
+    }
+
+    /// Adds a packet to the distribution and moves the level to where it belongs now.
+    fn count(&mut self, index: usize) {
+        let weight = if self.packets <= MEMORY {
+            1.0
+        } else {
+            self.total / (MEMORY - 1) as f32
+        };
+        if let Some(bin) = self.bins.get_mut(index) {
+            *bin += weight;
+        }
+        self.total += weight;
+        if index >= self.level {
+            self.late += weight;
+        }
+        if self.total > HEAVY {
+            let scale = MEMORY as f32 / self.total;
+            self.bins.iter_mut().for_each(|bin| *bin *= scale);
+            // Summed anew, so that errors of rounding do not add up.
+            self.total = self.bins.iter().sum();
+            self.late = self.bins.iter().skip(self.level).sum();
+        }
+        let allowed = self.late_share * self.total;
+        while self.late > allowed
+            && let Some(bin) = self.bins.get(self.level)
+        {
+            self.late -= bin;
+            self.level += 1;
+        }
+        while let Some(below) = self.level.checked_sub(1)
+            && let Some(bin) = self.bins.get(below)
+            && self.late + bin <= allowed
+        {
+            self.late += bin;
+            self.level = below;
+        }
     }
 
     /// The delay at `now` of what was sent at `at`, above the least transit.
@@ -120,17 +161,8 @@ impl DelayEstimator {
     }
 
     fn compute_target(&self) -> i64 {
-        let mut late = 1.0;
-        let mut index = 0;
-        for bin in &self.bins {
-            late -= bin;
-            index += 1;
-            if late <= self.late_share {
-                break;
-            }
-        }
-        // The upper edge of the bin, so that its packets are in time.
-        let measured = index * self.bin;
+        // The upper edge of the last bin below the level, so that its packets are in time.
+        let measured = self.level as i64 * self.bin;
         let measured = if self.is_settled() {
             measured
         } else {

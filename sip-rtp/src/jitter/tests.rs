@@ -52,7 +52,7 @@ pub(super) fn play_with(
         }
         heard.push(loop {
             match buffer.playout(now) {
-                Playout::Packet(_) if buffer.surplus(now) > 0 && !buffer.is_empty() => {
+                Playout::Packet(_) if buffer.quiet_surplus(now) > 0 && !buffer.is_empty() => {
                     buffer.discard()
                 }
                 Playout::Packet(packet) => break Heard::Packet(packet.sequence - 70_000),
@@ -78,8 +78,9 @@ pub(super) fn buffer_with(config: JitterConfig) -> JitterBuffer {
     JitterBuffer::new(config)
 }
 
+/// One that gives up nothing, so that what is heard can be foretold.
 fn buffer() -> JitterBuffer {
-    buffer_with(JitterConfig::new(8000))
+    buffer_with(JitterConfig::faithful(8000))
 }
 
 #[test]
@@ -117,6 +118,68 @@ fn small_jitter_below_the_delay_changes_nothing_either() {
             .enumerate()
             .all(|(index, heard)| *heard == Heard::Packet(index as u64))
     );
+}
+
+#[test]
+fn only_quiet_frames_are_given_up_and_only_down_to_what_the_network_needs() {
+    for config in [JitterConfig::new(8000), JitterConfig::low_delay(8000)] {
+        let arrivals: Vec<_> = (0..6_000).map(|index| (index, index * 20)).collect();
+        let mut buffer = buffer_with(config);
+        let heard = packets(&play(&mut buffer, &arrivals, 6_010));
+        // Nothing in the first seconds, a few frames after that, and then never again.
+        assert_eq!(heard[..150], (0..150).collect::<Vec<_>>()[..]);
+        let given_up = buffer.statistics().discarded;
+        assert!((1..=3).contains(&given_up), "{given_up}");
+        assert_eq!(heard.last(), Some(&5_999));
+        assert_eq!(heard.len() as u64, 6_000 - given_up);
+        assert_eq!(
+            heard[300..],
+            (300 + given_up..6_000).collect::<Vec<_>>()[..]
+        );
+        assert_eq!(
+            (buffer.statistics().missing, buffer.statistics().late),
+            (0, 0)
+        );
+    }
+}
+
+#[test]
+fn the_distribution_of_delays_is_that_of_the_last_packets() {
+    // Against the obvious: each packet makes all that came before a little lighter.
+    let config = JitterConfig::new(8000);
+    let mut estimator = DelayEstimator::new(&config);
+    let (mut obvious, mut packets) = ([0.0f64; 160], 0u32);
+    let mut state = 1u32;
+    for step in 0..20_000i64 {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        // A network whose jitter comes and goes.
+        let spread = if step / 3_000 % 2 == 0 { 10 } else { 120 };
+        let delay = if step % 50 == 0 {
+            0
+        } else {
+            i64::from(state >> 16) % (spread * 8)
+        };
+        estimator.on_packet(step * 160 + delay, step * 160);
+        packets += 1;
+        let share = (1.0 / 500.0f64).max(1.0 / f64::from(packets));
+        obvious.iter_mut().for_each(|bin| *bin *= 1.0 - share);
+        obvious[(delay / 32) as usize] += share;
+        let mut late = 1.0;
+        let bins = obvious.iter().take_while(|bin| {
+            let more = late > 0.01;
+            late -= **bin;
+            more
+        });
+        let expected = bins.count() as i64 * 32;
+        if packets >= 150 {
+            // A bin of rounding where the share is just met.
+            let target = estimator.target();
+            assert!(
+                (target - expected.max(80)).abs() <= 32,
+                "{step}: {target} {expected}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -151,7 +151,8 @@ fn on_traces_it_is_near_the_theoretical_best() {
     let mut failures = Vec::new();
     for (config, name, allowance) in [
         (JitterConfig::low_delay(8000), "low delay", 20.0),
-        (JitterConfig::new(8000), "default", 60.0),
+        (JitterConfig::new(8000), "default", 20.0),
+        (JitterConfig::faithful(8000), "faithful", 60.0),
     ] {
         for trace in traces() {
             let (score, statistics) = adaptive(config.clone(), &trace);

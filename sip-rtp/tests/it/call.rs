@@ -25,7 +25,13 @@ fn address(leg: usize) -> SocketAddr {
 }
 
 /// Alice plays `pcm` and dials `digits` at the end; Bob listens.
-fn call(pcm: &[i16], digits: &str, low_delay: bool, mut path: Path, mut back: Path) -> Outcome {
+fn call(
+    pcm: &[i16],
+    digits: &str,
+    jitter: &JitterConfig,
+    mut path: Path,
+    mut back: Path,
+) -> Outcome {
     #[expect(
         clippy::disallowed_methods,
         reason = "an `Instant` can be made in no other way; the test only adds to it"
@@ -41,9 +47,7 @@ fn call(pcm: &[i16], digits: &str, low_delay: bool, mut path: Path, mut back: Pa
             [leg as u8 + 1; 32],
         );
         let mut audio = AudioConfig::new(codec, 0, Some(101));
-        if low_delay {
-            audio.jitter = JitterConfig::low_delay(8000);
-        }
+        audio.jitter = jitter.clone();
         AudioStream::new(stream, audio, SystemTime::UNIX_EPOCH, start)
     });
     let mut outcome = Outcome {
@@ -198,7 +202,8 @@ fn score(heard: &[i16], original: &[i16]) -> f64 {
 fn a_minute_over_a_clean_path_is_heard_sample_by_sample() {
     let original = speech(60);
     let path = || Path::new(1, 0, Duration::from_millis(30), Duration::ZERO);
-    let outcome = call(&original, "0123456789*#", false, path(), path());
+    let faithful = JitterConfig::faithful(8000);
+    let outcome = call(&original, "0123456789*#", &faithful, path(), path());
     let codecs = Codecs::builtin();
     let codec = codecs.find_static(0).unwrap();
     let (mut payload, mut expected) = (Vec::new(), Vec::new());
@@ -217,7 +222,11 @@ fn a_minute_over_a_clean_path_is_heard_sample_by_sample() {
 #[test]
 fn a_minute_with_five_percent_loss_and_forty_milliseconds_of_jitter() {
     let original = speech(60);
-    for low_delay in [false, true] {
+    for (name, config) in [
+        ("default", JitterConfig::new(8000)),
+        ("low delay", JitterConfig::low_delay(8000)),
+        ("faithful", JitterConfig::faithful(8000)),
+    ] {
         let path = |seed| {
             Path::new(
                 seed,
@@ -226,11 +235,11 @@ fn a_minute_with_five_percent_loss_and_forty_milliseconds_of_jitter() {
                 Duration::from_millis(40),
             )
         };
-        let outcome = call(&original, "147*2580369#ABCD", low_delay, path(7), path(8));
+        let outcome = call(&original, "147*2580369#ABCD", &config, path(7), path(8));
         let score = score(&outcome.heard, &original);
         let statistics = &outcome.statistics;
         println!(
-            "low delay {low_delay}: score {score:.3}, {:?}, target {:?}",
+            "{name}: score {score:.3}, {:?}, target {:?}",
             statistics.jitter, statistics.target_delay
         );
         assert!(score > 0.93, "{score}");
