@@ -5,6 +5,7 @@ mod compositor;
 mod conditional;
 mod ending;
 mod info;
+mod negotiate;
 mod notifier;
 mod notify;
 mod package;

@@ -8,7 +8,7 @@ use sip_transaction::ServerTransactionId;
 use sip_transport::{Flow, SelectError};
 
 use crate::{
-    AccountKey, PublicationChange, PublicationEnd, PublicationId, RequestId, SessionId,
+    AccountKey, Meaning, PublicationChange, PublicationEnd, PublicationId, RequestId, SessionId,
     SubscriptionEnd, SubscriptionId, SubscriptionStatus,
 };
 
@@ -128,6 +128,8 @@ pub enum Event {
         status: StatusCode,
         /// Its body.
         body: Option<Body>,
+        /// What the body is.
+        meaning: Meaning,
     },
     /// Our INVITE was accepted; the ACK is on its way, unless the INVITE had no body and the 2xx has one: then it waits for
     /// [`Dialogs::acknowledge`](crate::Dialogs::acknowledge).
@@ -136,6 +138,8 @@ pub enum Event {
         session: SessionId,
         /// The body of the 2xx.
         body: Option<Body>,
+        /// What the body is.
+        meaning: Meaning,
         /// The Contact of whom we reached.
         remote_target: String,
     },
@@ -152,6 +156,8 @@ pub enum Event {
         session: SessionId,
         /// Its body.
         body: Option<Body>,
+        /// What the body is.
+        meaning: Meaning,
     },
     /// The other side wants to change the session; answered by [`Dialogs::accept_reinvite`](crate::Dialogs::accept_reinvite) or
     /// [`Dialogs::reject_reinvite`](crate::Dialogs::reject_reinvite).
@@ -168,6 +174,8 @@ pub enum Event {
         session: SessionId,
         /// The body of the 2xx.
         body: Option<Body>,
+        /// What the body is.
+        meaning: Meaning,
     },
     /// The other side has not: the session is what it was before (RFC 3261 section 14.1).
     ReInviteRefused {
@@ -189,6 +197,14 @@ pub enum Event {
         /// Which session.
         session: SessionId,
         /// The body of the 2xx.
+        body: Option<Body>,
+    },
+    /// The offer of [`Dialogs::offer_in_prack`](crate::Dialogs::offer_in_prack) was answered; without a body it was refused, and the session
+    /// is what it was before.
+    PrackAnswered {
+        /// Which session.
+        session: SessionId,
+        /// The answer.
         body: Option<Body>,
     },
     /// The other side has not: the session is what it was before.
@@ -318,6 +334,7 @@ impl Event {
             | Self::UpdateAnswered { session, .. }
             | Self::UpdateRefused { session, .. }
             | Self::ProvisionalAcknowledged { session, .. }
+            | Self::PrackAnswered { session, .. }
             | Self::Within { session, .. }
             | Self::Ended { session, .. } => Some(*session),
         }

@@ -13,6 +13,7 @@ mod package;
 mod publication;
 mod refer;
 mod session;
+mod session_body;
 mod subscription;
 
 pub use authentication::{AccountKey, Credential};
@@ -23,4 +24,5 @@ pub use io::{Body, EndCause, Event, FailureCause, Output, RejectCause, Token};
 pub use package::EventPackage;
 pub use publication::{PublicationChange, PublicationEnd, PublicationId, PublishRequest};
 pub use refer::{ReferRequest, ReferTarget, Report};
+pub use session_body::{Meaning, OpaqueBody, SessionBody};
 pub use subscription::{SubscribeRequest, SubscriptionEnd, SubscriptionId, SubscriptionStatus};

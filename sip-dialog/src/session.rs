@@ -55,8 +55,10 @@ pub(crate) struct Session {
     pub(crate) ack: Option<Ack>,
     /// What waits for [`Dialogs::acknowledge`](crate::Dialogs::acknowledge) with an answer.
     pub(crate) held: Option<Held>,
-    /// Whether an offer in a reliable provisional response was answered: a later body then is no new offer.
-    pub(crate) answered: bool,
+    /// What is to be offered in the next PRACK (RFC 6337 pattern 5).
+    pub(crate) prack_offer: Option<Body>,
+    /// Whether one is under way.
+    pub(crate) prack_offered: bool,
     /// The tags of branches that answered too late: they have their ACK and BYE.
     pub(crate) abandoned: Vec<String>,
     /// A re-INVITE of the peer that the application has not answered.
@@ -112,7 +114,8 @@ impl Session {
             unacknowledged: None,
             ack: None,
             held: None,
-            answered: false,
+            prack_offer: None,
+            prack_offered: false,
             abandoned: Vec::new(),
             reinvite: None,
             update: None,
@@ -169,6 +172,7 @@ impl Session {
             self.early.push(Early {
                 dialog,
                 rseq: None,
+                exchanged: false,
                 media: EarlyMedia::default(),
             });
         }
@@ -195,6 +199,8 @@ pub(crate) struct Early {
     pub(crate) dialog: Dialog,
     /// The RSeq of its last reliable response (RFC 3262 section 4).
     pub(crate) rseq: Option<u32>,
+    /// Whether offer and answer were exchanged in it: a later body is neither.
+    pub(crate) exchanged: bool,
     pub(crate) media: EarlyMedia,
 }
 
@@ -262,6 +268,8 @@ pub(crate) struct Reliable {
     /// The highest number that was acknowledged.
     pub(crate) acknowledged: Option<u32>,
     pub(crate) waiting: Option<Waiting>,
+    /// Whether one of them had a description: there is no second one to an INVITE (RFC 6337 section 2.2).
+    pub(crate) described: bool,
     /// At most one waits for its PRACK at a time.
     pub(crate) queue: VecDeque<(StatusCode, Option<Body>)>,
     /// The 2xx that waits for the PRACK of a description.
@@ -298,6 +306,6 @@ mod tests {
     #[test]
     fn sessions_stay_small() {
         // What a session holds while it is up and nothing happens; the cold halves are boxed.
-        assert!(size_of::<Session>() <= 736, "{}", size_of::<Session>());
+        assert!(size_of::<Session>() <= 792, "{}", size_of::<Session>());
     }
 }

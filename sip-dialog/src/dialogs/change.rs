@@ -12,6 +12,7 @@ use crate::attempt::Owner;
 use crate::config::{Gone, SessionId};
 use crate::io::{Body, EndCause, Event, FailureCause, RejectCause};
 use crate::session::{Change, Held, Kind, State};
+use crate::session_body::Meaning;
 
 /// How often a change is tried in the face of 491 and 422.
 const ROUNDS: u8 = 8;
@@ -57,8 +58,10 @@ impl Dialogs {
         now: Instant,
     ) -> Result<(), Gone> {
         self.last_now = Some(now);
+        let may_offer = self.may_offer(id);
         let session = self.sessions.get_mut(&id).ok_or(Gone)?;
         if matches!(session.state, State::Ending { .. } | State::Over)
+            || (body.is_some() && !may_offer)
             || !session.peer_updates
             || session.change.is_some()
             || session.update.is_some()
@@ -204,8 +207,13 @@ impl Dialogs {
             session.peer_updates = allows_update(response.headers());
         }
         let body = Body::of(response.headers(), response.body_bytes());
+        let meaning = match body {
+            None => Meaning::Nothing,
+            Some(_) if request.body().is_empty() => Meaning::Offer,
+            Some(_) => Meaning::Answer,
+        };
         if kind == Kind::ReInvite {
-            if request.body().is_empty() && body.is_some() && !ending {
+            if meaning == Meaning::Offer && !ending {
                 session.held = Some(Held::Ack(Box::new(request)));
             } else {
                 self.prepare_ack(id, &request, None);
@@ -218,7 +226,11 @@ impl Dialogs {
         self.agree_as_uac(id, response.headers(), now);
         self.keep_info(id, response.headers());
         match kind {
-            Kind::ReInvite => self.tell(Event::ReInviteAnswered { session: id, body }),
+            Kind::ReInvite => self.tell(Event::ReInviteAnswered {
+                session: id,
+                body,
+                meaning,
+            }),
             Kind::Update if refresh => {}
             Kind::Update => self.tell(Event::UpdateAnswered { session: id, body }),
         }

@@ -76,11 +76,12 @@ impl Dialogs {
                 self.on_notify_answered(id, response.status());
             }
             Some(Progress::Failed(Owner::Notify(id), cause)) => self.on_notify_failed(id, cause),
+            Some(Progress::Response(Owner::Prack(id), request, response)) => {
+                self.on_prack_answered(id, !request.body().is_empty(), Some(&response));
+            }
+            Some(Progress::Failed(Owner::Prack(id), _)) => self.on_prack_answered(id, true, None),
             // RFC 3262 section 4 leaves a refused PRACK without consequence: the final response decides.
-            Some(
-                Progress::Response(Owner::Prack(_) | Owner::Nobody, ..)
-                | Progress::Failed(Owner::Prack(_) | Owner::Nobody, _),
-            ) => {}
+            Some(Progress::Response(Owner::Nobody, ..) | Progress::Failed(Owner::Nobody, _)) => {}
         }
     }
 }

@@ -7,11 +7,13 @@ use sip_message::header::{RAck, RSeq};
 use sip_message::{HeaderName, Headers, Method, Request, Response, StatusCode};
 use sip_transaction::{ServerTransactionId, TransactionLayer};
 
+use super::uac::allows_update;
 use super::{Deadline, Dialogs, answered_with, with_body};
 use crate::attempt::Owner;
 use crate::config::{Gone, SessionId};
 use crate::io::{Body, EndCause, Event};
 use crate::session::{Held, Reliable, State, Waiting};
+use crate::session_body::Meaning;
 
 /// Provisional responses that wait for the PRACK of the one before; a further one is refused.
 const QUEUED: usize = 8;
@@ -25,7 +27,15 @@ impl Dialogs {
         };
         let headers = response.headers();
         let body = Body::of(headers, response.body_bytes());
-        let offered = invite.body().is_empty() && body.is_some() && !session.answered;
+        if headers.contains(HeaderName::Allow) {
+            // RFC 3311 section 5.1: a provisional response says it too.
+            session.peer_updates = allows_update(headers);
+        }
+        let offers = session.prack_offer.is_some();
+        let mut meaning = match body {
+            None => Meaning::Nothing,
+            Some(_) => Meaning::Preview,
+        };
         let mut prack = None;
         if let Some(early) = session.early(response)
             && understood
@@ -41,7 +51,16 @@ impl Dialogs {
                 return;
             }
             early.rseq = Some(rseq);
-            if offered {
+            if body.is_some() {
+                // RFC 6337 patterns 3 and 4: the first one answers, or offers if nothing was.
+                meaning = match (early.exchanged, invite.body().is_empty()) {
+                    (true, _) => Meaning::Repeated,
+                    (false, true) => Meaning::Offer,
+                    (false, false) => Meaning::Answer,
+                };
+            }
+            early.exchanged |= meaning == Meaning::Answer;
+            if meaning == Meaning::Offer {
                 let tag = early.dialog.remote_tag.clone();
                 session.held = Some(Held::Prack { tag, rseq, cseq });
             } else {
@@ -49,13 +68,84 @@ impl Dialogs {
             }
         }
         if let Some((rseq, cseq)) = prack {
-            self.send_prack(id, rseq, cseq, None);
+            let mut offer = None;
+            if let (true, Meaning::Answer, Some(session)) =
+                (offers, meaning, self.sessions.get_mut(&id))
+            {
+                offer = session.prack_offer.take();
+                session.prack_offered = true;
+            }
+            self.send_prack(id, rseq, cseq, offer);
         }
         self.tell(Event::Progress {
             session: id,
             status: response.status(),
             body,
+            meaning,
         });
+    }
+
+    /// Offers a change in the PRACK of the next reliable provisional response that has an answer (RFC 6337 pattern 5);
+    /// [`Event::PrackAnswered`] tells the answer. It is an offer that the other side can hardly refuse.
+    ///
+    /// # Errors
+    /// [`Gone`] when the call is answered, or an answer was acknowledged already.
+    pub fn offer_in_prack(&mut self, id: SessionId, offer: Body) -> Result<(), Gone> {
+        let understood = self.config.supports("100rel");
+        let session = self.sessions.get_mut(&id).ok_or(Gone)?;
+        let waits = matches!(session.state, State::Calling { .. })
+            && !session.early.iter().any(|early| early.exchanged);
+        if !waits || !understood {
+            return Err(Gone);
+        }
+        session.prack_offer = Some(offer);
+        Ok(())
+    }
+
+    /// The answer to the offer in a PRACK, or none.
+    pub(super) fn on_prack_answered(
+        &mut self,
+        id: SessionId,
+        offers: bool,
+        response: Option<&Response>,
+    ) {
+        let is_offer = offers
+            && self
+                .sessions
+                .get_mut(&id)
+                .is_some_and(|session| std::mem::take(&mut session.prack_offered));
+        if !is_offer {
+            return;
+        }
+        let body = response
+            .filter(|response| response.status().is_success())
+            .and_then(|response| Body::of(response.headers(), response.body_bytes()));
+        self.tell(Event::PrackAnswered { session: id, body });
+    }
+
+    /// Whether a description may go with the next provisional response.
+    pub(super) fn may_describe(&self, id: SessionId) -> bool {
+        let Some(session) = self.sessions.get(&id) else {
+            return false;
+        };
+        let State::Ringing { request, .. } = &session.state else {
+            return false;
+        };
+        let reliably = self.config.supports("100rel")
+            && [HeaderName::Supported, HeaderName::Require]
+                .into_iter()
+                .any(|name| has_tag(request.headers(), name, "100rel"));
+        reliably && !self.has_described(id)
+    }
+
+    /// Whether a reliable provisional response had a description, or will.
+    pub(super) fn has_described(&self, id: SessionId) -> bool {
+        self.sessions
+            .get(&id)
+            .and_then(|session| session.reliable.as_ref())
+            .is_some_and(|reliable| {
+                reliable.described || reliable.queue.iter().any(|(_, body)| body.is_some())
+            })
     }
 
     /// Acknowledges a provisional response in the early dialog that was heard of last.
@@ -97,7 +187,9 @@ impl Dialogs {
             }
             if reliable.waiting.is_some() {
                 // Section 3: not before the one before is acknowledged.
-                if reliable.queue.len() >= QUEUED {
+                let had =
+                    reliable.described || reliable.queue.iter().any(|(_, body)| body.is_some());
+                if reliable.queue.len() >= QUEUED || (had && body.is_some()) {
                     return Err(Gone);
                 }
                 reliable.queue.push_back((status, body));
@@ -106,6 +198,15 @@ impl Dialogs {
         }
         let described = body.is_some();
         let session = self.sessions.get(&id).ok_or(Gone)?;
+        // RFC 6337 section 2.2: no offer where it may be lost, and no second description where none is.
+        let had = session
+            .reliable
+            .as_ref()
+            .is_some_and(|reliable| reliable.described);
+        let offers = request.body().is_empty();
+        if described && (had || (!reliably && offers)) {
+            return Err(Gone);
+        }
         let response = self.in_dialog(
             self.answer(&request, status, &session.local_tag),
             &request,
@@ -140,11 +241,13 @@ impl Dialogs {
                 next: rseq,
                 acknowledged: None,
                 waiting: None,
+                described: false,
                 queue: VecDeque::new(),
                 accept: None,
             })
         });
         reliable.next = rseq + 1;
+        reliable.described |= described;
         reliable.waiting = Some(Waiting {
             rseq,
             response,

@@ -15,6 +15,7 @@ use crate::dialog::Dialog;
 use crate::early_media::EarlyMedia;
 use crate::io::{Body, EndCause, Event, FailureCause, Output, RejectCause, Token};
 use crate::session::{Ack, Held, Session, State};
+use crate::session_body::Meaning;
 
 /// Branches of a fork that are remembered as ended; one beyond gets a BYE for each of its 2xx.
 const ABANDONED: usize = 16;
@@ -199,7 +200,9 @@ impl Dialogs {
             .early
             .iter()
             .position(|early| early.dialog.remote_tag == tag)
-            .map(|index| session.early.swap_remove(index).dialog);
+            .map(|index| session.early.swap_remove(index));
+        let exchanged = early.as_ref().is_some_and(|early| early.exchanged);
+        let early = early.map(|early| early.dialog);
         let dialog = match (Dialog::of_uac(response, &session.contact), early) {
             // The route set and the target are those of the 2xx; the sequence numbers go on.
             (Some(mut dialog), Some(early)) => {
@@ -225,8 +228,14 @@ impl Dialogs {
         session.state = State::Up;
         session.peer_updates = allows_update(response.headers());
         let body = Body::of(response.headers(), response.body_bytes());
-        let offered = request.body().is_empty() && body.is_some() && !session.answered;
-        if offered && !cancelled {
+        let meaning = match body {
+            None => Meaning::Nothing,
+            // RFC 3261 section 13.2.1: what follows the answer is ignored.
+            Some(_) if exchanged => Meaning::Repeated,
+            Some(_) if request.body().is_empty() => Meaning::Offer,
+            Some(_) => Meaning::Answer,
+        };
+        if meaning == Meaning::Offer && !cancelled {
             session.held = Some(Held::Ack(Box::new(request.clone())));
         } else {
             self.prepare_ack(id, request, None);
@@ -241,6 +250,7 @@ impl Dialogs {
         self.tell(Event::Accepted {
             session: id,
             body,
+            meaning,
             remote_target,
         });
     }
@@ -270,13 +280,13 @@ impl Dialogs {
                 self.prepare_ack(id, &invite, body);
             }
             Held::Prack { tag, rseq, cseq } => {
-                session.answered = true;
                 let index = session
                     .early
                     .iter()
                     .position(|early| early.dialog.remote_tag == tag)
                     .ok_or(Gone)?;
-                let early = session.early.remove(index);
+                let mut early = session.early.remove(index);
+                early.exchanged = true;
                 session.early.push(early);
                 self.keep_description(id, body.as_ref());
                 self.send_prack(id, rseq, cseq, body);

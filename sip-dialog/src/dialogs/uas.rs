@@ -14,6 +14,7 @@ use crate::config::{Gone, SessionId};
 use crate::dialog::Dialog;
 use crate::io::{Body, EndCause, Event};
 use crate::session::{Session, State, Unacknowledged};
+use crate::session_body::Meaning;
 
 impl Dialogs {
     /// Tells the caller of an [`Event::Incoming`] how far it is: 180 rings, 183 progresses. Where both sides know `100rel` it is sent
@@ -60,11 +61,16 @@ impl Dialogs {
             return Err(Gone);
         };
         let (transaction, request) = (*transaction, request.clone());
+        let mut body = body;
         if let Some(session) = self.sessions.get_mut(&id)
             && let Some(reliable) = &mut session.reliable
         {
             if reliable.accept.is_some() {
                 return Err(Gone);
+            }
+            // RFC 6337 section 2.2: a description that went before is not followed by another.
+            if reliable.described {
+                body = None;
             }
             // RFC 3262 section 3: not before the PRACK of a description that was sent.
             if reliable
@@ -306,12 +312,24 @@ impl Dialogs {
             return;
         };
         let ends = session.ends_after_ack;
+        let mut meaning = if body.is_some() {
+            Meaning::Repeated
+        } else {
+            Meaning::Nothing
+        };
         if let Some(unacknowledged) = session.unacknowledged.take() {
+            if unacknowledged.offered && body.is_some() {
+                meaning = Meaning::Answer;
+            }
             self.by_server_transaction
                 .remove(&unacknowledged.transaction);
             self.deadlines.cancel(unacknowledged.deadline);
         }
-        self.tell(Event::Confirmed { session: id, body });
+        self.tell(Event::Confirmed {
+            session: id,
+            body,
+            meaning,
+        });
         if ends {
             self.end(id, t, now);
         }

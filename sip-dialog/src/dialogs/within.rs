@@ -395,15 +395,17 @@ impl Dialogs {
     }
 
     /// Whether the first offer of the session has its answer.
-    fn may_offer(&self, id: SessionId) -> bool {
+    pub(super) fn may_offer(&self, id: SessionId) -> bool {
         self.sessions
             .get(&id)
             .is_some_and(|session| match &session.state {
                 State::Ringing { .. } => session
                     .reliable
                     .as_ref()
-                    .is_some_and(|reliable| reliable.acknowledged.is_some()),
-                State::Calling { .. } => session.early.iter().any(|early| early.rseq.is_some()),
+                    .is_some_and(|reliable| reliable.described && reliable.acknowledged.is_some()),
+                State::Calling { .. } => {
+                    session.early.iter().any(|early| early.exchanged) && !session.prack_offered
+                }
                 State::Up | State::Ending { .. } | State::Over => !session
                     .unacknowledged
                     .as_ref()

@@ -13,6 +13,7 @@ mod changes;
 mod dialogs;
 mod digest;
 mod hooks;
+mod offers;
 mod phone;
 mod publications;
 mod races;
