@@ -330,9 +330,10 @@ fn request_line(
     // As nearly everyone writes it.
     if let Some((rest, b" SIP/2.0")) = line.split_last_chunk()
         && !control
-        && let Some(space) = scan::byte(rest, 0, b' ')
-        && space + 1 < rest.len()
-        && scan::byte(rest, space + 1, b' ').is_none()
+        && let Some(space) = scan::byte(rest, b' ')
+        && let Some(uri) = rest.get(space + 1..)
+        && !uri.is_empty()
+        && scan::byte(uri, b' ').is_none()
         && let Some(method) = Method::from_bytes(rest.get(..space).unwrap_or_default())
     {
         return Ok((method, space + 1, rest.len()));
@@ -342,7 +343,7 @@ fn request_line(
         return error(Kind::NotSip, 0, false);
     };
     let version = line.get(last + 1..).unwrap_or_default();
-    let first = scan::byte(line, 0, b' ').unwrap_or(last);
+    let first = scan::byte(line, b' ').unwrap_or(last);
     if !version.eq_ignore_ascii_case(b"SIP/2.0") {
         return match version {
             [] if contains_version(line) => error(Kind::RequestLine, last, true),
@@ -362,7 +363,7 @@ fn request_line(
     if uri.is_empty() {
         return error(Kind::RequestLine, first + 1, true);
     }
-    let space = scan::byte(uri, 0, b' ');
+    let space = scan::byte(uri, b' ');
     let control = if control {
         uri.iter().position(u8::is_ascii_control)
     } else {

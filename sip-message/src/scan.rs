@@ -1,15 +1,7 @@
-//! Searching eight bytes at a time, for texts too short to be worth a call into `memchr`.
+//! Searching eight or sixteen bytes at a time, for texts too short to be worth a call into `memchr`.
 
 const LOW: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
-
-/// The eight bytes at a place, the first one lowest.
-#[inline]
-fn word(text: &[u8], at: usize) -> Option<u64> {
-    text.get(at..)?
-        .first_chunk()
-        .map(|bytes| u64::from_le_bytes(*bytes))
-}
 
 /// A word whose lowest set high bit marks the first zero byte of `word`; bits above that one may be wrong.
 #[inline]
@@ -76,21 +68,26 @@ fn skip_non_ascii(text: &[u8]) -> &[u8] {
     text.get(len..).unwrap_or_default()
 }
 
-/// The first `byte` from `at` on.
+/// The first `byte`.
 #[inline]
-pub(crate) fn byte(text: &[u8], mut at: usize, byte: u8) -> Option<usize> {
-    let pattern = LOW * byte as u64;
-    while let Some(word) = word(text, at) {
-        let marks = zero_bytes(word ^ pattern);
-        if marks != 0 {
-            return Some(at + (marks.trailing_zeros() / 8) as usize);
+pub(crate) fn byte(text: &[u8], byte: u8) -> Option<usize> {
+    let mut rest = text;
+    while let Some((block, after)) = rest.split_first_chunk::<16>() {
+        if block.iter().fold(false, |found, &b| found | (b == byte)) {
+            break;
         }
-        at += 8;
+        rest = after;
     }
-    text.get(at..)?
-        .iter()
-        .position(|&b| b == byte)
-        .map(|i| at + i)
+    let pattern = LOW * byte as u64;
+    while let Some((word, after)) = rest.split_first_chunk() {
+        let marks = zero_bytes(u64::from_le_bytes(*word) ^ pattern);
+        if marks != 0 {
+            return Some(text.len() - rest.len() + (marks.trailing_zeros() / 8) as usize);
+        }
+        rest = after;
+    }
+    let at = rest.iter().position(|&b| b == byte)?;
+    Some(text.len() - rest.len() + at)
 }
 
 #[cfg(test)]
@@ -111,8 +108,8 @@ mod tests {
             if let Some(passed) = text.get(at..slow.unwrap_or(text.len())) {
                 prop_assert_eq!(non_ascii, !passed.is_ascii());
             }
-            let slow = text.iter().skip(at).position(|&b| b == wanted).map(|i| i + at);
-            prop_assert_eq!(byte(&text, at, wanted), slow);
+            let slow = text.iter().position(|&b| b == wanted);
+            prop_assert_eq!(byte(&text, wanted), slow);
         }
     }
 }
