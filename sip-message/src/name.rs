@@ -378,10 +378,6 @@ const ID_CONTENT_TYPE: NameId = HeaderName::ContentType.id();
 
 /// The window as words, the first byte lowest.
 #[inline]
-#[expect(
-    clippy::indexing_slicing,
-    reason = "constant indices within the window"
-)]
 const fn words(window: &[u8; WINDOW]) -> [u64; WORDS] {
     let w = window;
     [
