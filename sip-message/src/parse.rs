@@ -8,11 +8,11 @@ use crate::error::{ParseError, ParseErrorKind as Kind};
 use crate::headers::{Headers, Index, Place, Source, Span, offset};
 use crate::message::{Body, Message};
 use crate::method::Method;
-use crate::multipart::SipFrag;
 use crate::name::{self, Key, NameId, mark};
 use crate::request::Request;
 use crate::response::Response;
 use crate::scan;
+use crate::sipfrag::SipFrag;
 use crate::status::StatusCode;
 
 /// What the offsets of the index can hold, whatever the configuration says.

@@ -4,6 +4,7 @@ mod compare;
 mod owned;
 mod params;
 mod parts;
+mod service;
 
 use alloc::borrow::Cow;
 use alloc::string::String;
