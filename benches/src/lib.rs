@@ -8,13 +8,32 @@ mod sdp;
 mod transaction;
 mod transport;
 
+use std::time::{Duration, Instant};
+
 use criterion::{Criterion, Throughput};
 
 /// One operation, prepared, to be done again and again.
 pub struct Case {
     name: &'static str,
     octets: u64,
-    run: Box<dyn FnMut()>,
+    work: Box<dyn Work>,
+}
+
+/// An operation that needs something made ready for each time it is done, which is not to be measured.
+pub(crate) trait Work {
+    /// Makes ready what so many operations need.
+    fn prepare(&mut self, times: u64);
+
+    /// Does it once.
+    fn run(&mut self);
+}
+
+impl<F: FnMut()> Work for F {
+    fn prepare(&mut self, _times: u64) {}
+
+    fn run(&mut self) {
+        self();
+    }
 }
 
 impl std::fmt::Debug for Case {
@@ -27,10 +46,14 @@ impl std::fmt::Debug for Case {
 
 impl Case {
     fn new(name: &'static str, run: impl FnMut() + 'static) -> Self {
+        Self::prepared(name, run)
+    }
+
+    fn prepared(name: &'static str, work: impl Work + 'static) -> Self {
         Self {
             name,
             octets: 0,
-            run: Box::new(run),
+            work: Box::new(work),
         }
     }
 
@@ -46,10 +69,51 @@ impl Case {
         self.name
     }
 
+    /// Make ready what so many runs need.
+    pub fn prepare(&mut self, times: u64) {
+        self.work.prepare(times);
+    }
+
     /// Do it once.
     pub fn run(&mut self) {
-        (self.run)();
+        self.work.run();
     }
+
+    /// Do it so many times, and tell how long that took without what was made ready for it.
+    fn time(&mut self, times: u64) -> Duration {
+        let mut total = Duration::ZERO;
+        let mut left = times;
+        while left > 0 {
+            let now = left.min(BATCH);
+            self.prepare(now);
+            let start = Instant::now();
+            for _ in 0..now {
+                self.run();
+            }
+            total += start.elapsed();
+            left -= now;
+        }
+        total
+    }
+}
+
+/// How many operations are made ready at once.
+const BATCH: u64 = 1000;
+
+/// A figure of bytes: how much memory something takes that stays.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Footprint {
+    /// `layer/what`.
+    pub name: &'static str,
+    /// Measures it in this process, which should do nothing else.
+    pub measure: fn() -> u64,
+}
+
+/// All figures of bytes, layer by layer.
+#[must_use]
+pub fn footprints() -> Vec<Footprint> {
+    transaction::footprints()
 }
 
 /// All cases, layer by layer.
@@ -85,7 +149,9 @@ pub fn measure(layer: &str) {
         } else {
             group.throughput(Throughput::Elements(1));
         }
-        group.bench_function(what, |bencher| bencher.iter(|| case.run()));
+        group.bench_function(what, |bencher| {
+            bencher.iter_custom(|times| case.time(times))
+        });
     }
     group.finish();
     criterion.final_summary();

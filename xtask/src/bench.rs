@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::{shell, tools};
 
 mod baseline;
+mod footprints;
 mod peers;
 
 use baseline::{Cost, Costs};
@@ -185,6 +186,9 @@ fn counts(layers: &[String], quick: bool) -> Result<Costs> {
             cost.instructions, cost.allocations
         );
         costs.insert(case.to_owned(), cost);
+    }
+    if !quick {
+        footprints::print(&binary, layers)?;
     }
     Ok(costs)
 }
