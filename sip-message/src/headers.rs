@@ -74,57 +74,6 @@ impl Span {
     }
 }
 
-/// The fields as the parser collects them: cheaper to append to than a [`SmallVec`].
-pub(crate) struct Index {
-    inline: [Span; INLINE_FIELDS],
-    /// In use of `inline`, or of `more` once that has them all.
-    len: usize,
-    more: Vec<Span>,
-}
-
-impl Index {
-    #[inline]
-    pub(crate) const fn new() -> Self {
-        const NOTHING: Span = Span {
-            start: 0,
-            len: 0,
-            value_len: 0,
-            value_at: 0,
-            name: NameId::OTHER,
-            source: Source::Base,
-        };
-        Self {
-            inline: [NOTHING; INLINE_FIELDS],
-            len: 0,
-            more: Vec::new(),
-        }
-    }
-
-    #[inline]
-    pub(crate) const fn len(&self) -> usize {
-        self.len
-    }
-
-    #[inline]
-    pub(crate) fn push(&mut self, span: Span) {
-        match self.inline.get_mut(self.len) {
-            Some(slot) => *slot = span,
-            None => self.spill(span),
-        }
-        self.len += 1;
-    }
-
-    #[inline(never)]
-    fn spill(&mut self, span: Span) {
-        if self.more.is_empty() {
-            // Once for messages of proxies with many Via and Record-Route.
-            self.more.reserve(3 * INLINE_FIELDS);
-            self.more.extend_from_slice(&self.inline);
-        }
-        self.more.push(span);
-    }
-}
-
 /// Which buffer a span is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
@@ -171,15 +120,6 @@ impl Headers {
         self.fields.push(span);
     }
 
-    /// Takes over the fields that the parser found.
-    pub(crate) fn set_index(&mut self, index: Index) {
-        self.fields = if index.more.is_empty() {
-            SmallVec::from_buf_and_len(index.inline, index.len)
-        } else {
-            SmallVec::from_vec(index.more)
-        };
-    }
-
     pub(crate) const fn base(&self) -> &Bytes {
         &self.base
     }
@@ -224,6 +164,7 @@ impl Headers {
             .unwrap_or_default()
     }
 
+    #[inline]
     fn value(&self, span: &Span) -> &[u8] {
         let start = span.start as usize + usize::from(span.value_at);
         self.buffer(span.source)
@@ -271,6 +212,21 @@ impl Headers {
             }
         }
         run
+    }
+
+    /// Appends the lines of all fields, without the empty line that ends them.
+    ///
+    /// ```
+    /// # use sip_message::{Message, ParserConfig};
+    /// let text = "OPTIONS sip:h SIP/2.0\r\nv: SIP/2.0/UDP a;branch=z9hG4bK1\r\n\
+    ///     f: <sip:a@h>;tag=1\r\nt: <sip:h>\r\ni: x@a\r\nCSeq: 1 OPTIONS\r\n\r\n";
+    /// let message = Message::parse(text.into(), &ParserConfig::default()).unwrap();
+    /// let mut lines = Vec::new();
+    /// message.headers().encode(&mut lines);
+    /// assert!(lines.starts_with(b"v: SIP/2.0/UDP a") && lines.ends_with(b"CSeq: 1 OPTIONS\r\n"));
+    /// ```
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        self.encode_lines(out);
     }
 
     /// Appends the lines of all fields.

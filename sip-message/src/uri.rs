@@ -4,7 +4,6 @@ mod compare;
 mod owned;
 mod params;
 mod parts;
-mod service;
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -14,7 +13,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub use self::owned::Uri;
 use self::parts::Parts;
-pub(crate) use self::parts::{host_len, ipv6, port};
+pub(crate) use self::parts::{host_len, ipv6};
 use crate::param::ParamIter;
 
 /// The scheme of a URI, as far as this crate gives it structure.
@@ -126,7 +125,7 @@ impl<'a> UriRef<'a> {
     /// The host of a sip or sips URI.
     #[must_use]
     pub fn host(&self) -> Option<Host<'a>> {
-        self.host_str().and_then(Host::located)
+        self.host_str().and_then(Host::parse)
     }
 
     /// The host of a sip or sips URI as written, with the brackets of an IPv6 reference.
@@ -162,8 +161,7 @@ impl<'a> UriRef<'a> {
         if self.parts.port_end == self.parts.params_end {
             return None;
         }
-        // No URI has white space or quotes.
-        crate::param::plain_value(self.part(self.parts.port_end, self.parts.params_end), name)
+        self.params().value(name)
     }
 
     /// Is the `lr` parameter of loose routing there (RFC 3261 §16.12)?
@@ -266,17 +264,6 @@ impl<'a> Host<'a> {
     /// A host as written in a URI or Via: a name, an IPv4 address, or an IPv6 reference in brackets.
     #[must_use]
     pub fn parse(text: &'a str) -> Option<Self> {
-        let host = Self::located(text)?;
-        let known = match host {
-            Self::Name(name) => name.bytes().all(crate::chars::is_host),
-            Self::V4(_) | Self::V6(_) => true,
-        };
-        known.then_some(host)
-    }
-
-    /// The same for a text that is known to have only characters of a host if it is a name.
-    #[inline]
-    pub(crate) fn located(text: &'a str) -> Option<Self> {
         if let Some(v6) = text.strip_prefix('[') {
             return ipv6(v6.strip_suffix(']')?).map(Self::V6);
         }
@@ -284,11 +271,13 @@ impl<'a> Host<'a> {
         // Only an address ends in a digit: the top label of a name starts with a letter.
         if first.is_ascii_digit()
             && last.is_ascii_digit()
-            && let Some(v4) = parts::ipv4(text.as_bytes())
+            && let Ok(v4) = text.parse()
         {
             return Some(Self::V4(v4));
         }
-        Some(Self::Name(text))
+        text.bytes()
+            .all(crate::chars::is_host)
+            .then_some(Self::Name(text))
     }
 
     /// The address, if it is one.

@@ -59,7 +59,7 @@ pub fn run(calls: u64, loss: f64, seed: u64) -> Report {
     let mut config = TransactionConfig::default();
     config.max_client = usize::MAX;
     config.max_server = usize::MAX;
-    config.max_server_per_flow = usize::MAX;
+    config.max_server_per_peer = usize::MAX;
     let endpoint = |address, name, party| {
         Endpoint::new(
             address,

@@ -69,7 +69,7 @@ fn flow() -> Flow {
 fn layer() -> Transactions {
     let mut config = TransactionConfig::default();
     config.max_server = usize::MAX;
-    config.max_server_per_flow = usize::MAX;
+    config.max_server_per_peer = usize::MAX;
     config.max_client = usize::MAX;
     Transactions::new(config, Seed::from_bytes([1; 32]))
 }

@@ -73,7 +73,7 @@ impl Branch {
             hash.field(headers.to_tag().unwrap_or_default().as_bytes());
             hash.field(headers.from_tag().unwrap_or_default().as_bytes());
             hash.field(headers.call_id().unwrap_or_default().as_bytes());
-            hash.field(&headers.cseq().map_or(0, |(number, _)| number).to_be_bytes());
+            hash.word(headers.cseq().map_or(0, |(number, _)| u64::from(number)));
             hash.field(request.uri_str().as_bytes());
         }
         let [low, high] = hash.finish();

@@ -5,40 +5,31 @@
 
 use std::io::Write as _;
 
+use memchr::memchr;
 use sip_message::{HeaderName, Method, Request, Response, StatusCode};
 
 use crate::scan;
 
-/// Values that were met while a 100 was written; empty if they are missing.
-#[derive(Debug, Default)]
-pub(crate) struct Seen<'a> {
-    pub(crate) from: &'a [u8],
-    pub(crate) to: &'a [u8],
-    pub(crate) call_id: &'a [u8],
-    pub(crate) cseq: &'a [u8],
-}
-
-/// A 100 response (RFC 3261 §8.2.6.1): no To tag, and the Timestamp if there was one.
+/// A 100 response (RFC 3261 §8.2.6.1) from the header lines of the request: no To tag, and the Timestamp if there was
+/// one.
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "a 100 has nothing of the other fields"
 )]
-pub(crate) fn trying<'a>(request: &'a Request, out: &mut Vec<u8>) -> Seen<'a> {
-    let mut seen = Seen::default();
+pub(crate) fn trying(headers: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"SIP/2.0 100 Trying\r\n");
-    for field in request.headers().fields() {
-        match field.name() {
-            HeaderName::Via | HeaderName::Timestamp => {}
-            HeaderName::From => seen.from = field.value_bytes(),
-            HeaderName::To => seen.to = field.value_bytes(),
-            HeaderName::CallId => seen.call_id = field.value_bytes(),
-            HeaderName::CSeq => seen.cseq = field.value_bytes(),
-            _ => continue,
+    for (name, line) in lines(headers) {
+        match name {
+            HeaderName::Via
+            | HeaderName::Timestamp
+            | HeaderName::From
+            | HeaderName::To
+            | HeaderName::CallId
+            | HeaderName::CSeq => out.extend_from_slice(line),
+            _ => {}
         }
-        out.extend_from_slice(field.line());
     }
     out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
-    seen
 }
 
 /// A final response to a request that gets no transaction (RFC 3261 §8.2.6.2, §21.5.4).
@@ -74,100 +65,114 @@ pub(crate) fn response(request: &Request, status: StatusCode, tag: &str) -> Resp
         .expect("a response smaller than its request")
 }
 
-/// What ACK and CANCEL take from the INVITE that they belong to (RFC 3261 §17.1.1.3, §9.1).
-#[derive(Debug)]
-pub(crate) struct Skeleton {
-    /// The rest of the request line, then top Via, Route, Max-Forwards, From and Call-ID; then the To of the INVITE.
-    text: Box<[u8]>,
-    to_starts: u32,
+/// The ACK to a 3xx to 6xx response, from the INVITE as it was sent: its To is that of the response
+/// (RFC 3261 §17.1.1.3).
+pub(crate) fn ack(invite: &[u8], response: &Response, out: &mut Vec<u8>) {
+    let rest = common(b"ACK ", invite, out);
+    let to = response
+        .headers()
+        .fields()
+        .find(|field| field.is(&HeaderName::To));
+    out.extend_from_slice(to.map_or(rest.to, |field| field.line()));
+    write(
+        out,
+        format_args!("CSeq: {} ACK\r\nContent-Length: 0\r\n\r\n", rest.cseq),
+    );
+}
+
+/// The CANCEL of an INVITE as it was sent, with further header fields (RFC 3261 §9.1).
+pub(crate) fn cancel(invite: &[u8], headers: &[(HeaderName, &str)], out: &mut Vec<u8>) {
+    let rest = common(b"CANCEL ", invite, out);
+    out.extend_from_slice(rest.to);
+    write(
+        out,
+        format_args!("CSeq: {} {}\r\n", rest.cseq, Method::Cancel.as_str()),
+    );
+    for (name, value) in headers {
+        write(out, format_args!("{}: ", name.as_str()));
+        // A line end in a value would start another field.
+        out.extend(
+            value
+                .bytes()
+                .map(|byte| if byte.is_ascii_control() { b' ' } else { byte }),
+        );
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
+}
+
+/// What ACK and CANCEL do not take over as it is.
+struct Rest<'a> {
+    to: &'a [u8],
     cseq: u32,
 }
 
-impl Skeleton {
-    /// Of an INVITE that carries our Via already.
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "ACK and CANCEL have nothing of the other fields"
-    )]
-    pub(crate) fn of(invite: &Request, scratch: &mut Vec<u8>) -> Self {
-        scratch.clear();
-        scratch.extend_from_slice(invite.uri_str().as_bytes());
-        scratch.extend_from_slice(b" SIP/2.0\r\n");
-        let (mut has_via, mut has_max_forwards) = (false, false);
-        let (mut to, mut cseq): (&[u8], u32) = (&[], 0);
-        for field in invite.headers().fields() {
-            match field.name() {
-                // Ours, which is a field of its own: the layer has just put it on top.
-                HeaderName::Via if !has_via => has_via = true,
-                HeaderName::MaxForwards => has_max_forwards = true,
-                // RFC 3261 §17.1.1.3, §9.1: the Route of the INVITE, so that stateless proxies take the same way.
-                HeaderName::Route | HeaderName::From | HeaderName::CallId => {}
-                HeaderName::To => {
-                    to = field.line();
-                    continue;
-                }
-                HeaderName::CSeq => {
-                    cseq = scan::number(field.value_bytes());
-                    continue;
-                }
-                _ => continue,
+/// What ACK and CANCEL have in common: the Request-URI, top Via, Route, Max-Forwards, From and Call-ID of the INVITE.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "ACK and CANCEL have nothing of the other fields"
+)]
+fn common<'a>(method: &[u8], invite: &'a [u8], out: &mut Vec<u8>) -> Rest<'a> {
+    let (line, headers) = first_line(invite);
+    let behind_method = memchr(b' ', line).map_or(0, |space| space + 1);
+    out.extend_from_slice(method);
+    out.extend_from_slice(line.get(behind_method..).unwrap_or_default());
+    let (mut has_via, mut has_max_forwards) = (false, false);
+    let mut rest = Rest { to: &[], cseq: 0 };
+    for (name, line) in lines(headers) {
+        match name {
+            // Ours, which is a field of its own: the layer has put it on top.
+            HeaderName::Via if !has_via => has_via = true,
+            HeaderName::MaxForwards => has_max_forwards = true,
+            // RFC 3261 §17.1.1.3, §9.1: the Route of the INVITE, so that stateless proxies take the same way.
+            HeaderName::Route | HeaderName::From | HeaderName::CallId => {}
+            HeaderName::To => {
+                rest.to = line;
+                continue;
             }
-            scratch.extend_from_slice(field.line());
+            HeaderName::CSeq => {
+                let colon = memchr(b':', line).map_or(0, |colon| colon + 1);
+                let value = line.get(colon..).unwrap_or_default();
+                rest.cseq = scan::number(value.trim_ascii_start());
+                continue;
+            }
+            _ => continue,
         }
-        if !has_max_forwards {
-            scratch.extend_from_slice(b"Max-Forwards: 70\r\n");
-        }
-        let to_starts = u32::try_from(scratch.len()).unwrap_or(u32::MAX);
-        scratch.extend_from_slice(to);
-        Self {
-            text: Box::from(scratch.as_slice()),
-            to_starts,
-            cseq,
-        }
+        out.extend_from_slice(line);
     }
+    if !has_max_forwards {
+        out.extend_from_slice(b"Max-Forwards: 70\r\n");
+    }
+    rest
+}
 
-    /// The ACK to a 3xx to 6xx response: its To is that of the response (RFC 3261 §17.1.1.3).
-    pub(crate) fn ack(&self, response: &Response, out: &mut Vec<u8>) {
-        let (common, invite_to) = self
-            .text
-            .split_at_checked(self.to_starts as usize)
-            .unwrap_or_default();
-        out.extend_from_slice(b"ACK ");
-        out.extend_from_slice(common);
-        match response
-            .headers()
-            .fields()
-            .find(|field| field.is(&HeaderName::To))
-        {
-            Some(field) => out.extend_from_slice(field.line()),
-            None => out.extend_from_slice(invite_to),
-        }
-        write(
-            out,
-            format_args!("CSeq: {} ACK\r\nContent-Length: 0\r\n\r\n", self.cseq),
-        );
-    }
+/// The first line of a message with its line end, and the rest.
+pub(crate) fn first_line(text: &[u8]) -> (&[u8], &[u8]) {
+    let end = memchr(b'\n', text).map_or(text.len(), |end| end + 1);
+    text.split_at_checked(end).unwrap_or((text, &[]))
+}
 
-    /// The CANCEL, with further header fields (RFC 3261 §9.1).
-    pub(crate) fn cancel(&self, headers: &[(HeaderName, &str)], out: &mut Vec<u8>) {
-        out.extend_from_slice(b"CANCEL ");
-        out.extend_from_slice(&self.text);
-        write(
-            out,
-            format_args!("CSeq: {} {}\r\n", self.cseq, Method::Cancel.as_str()),
-        );
-        for (name, value) in headers {
-            write(out, format_args!("{}: ", name.as_str()));
-            // A line end in a value would start another field.
-            out.extend(
-                value
-                    .bytes()
-                    .map(|byte| if byte.is_ascii_control() { b' ' } else { byte }),
-            );
-            out.extend_from_slice(b"\r\n");
+/// Header lines with their names, folds and line ends, up to the empty line before a body.
+fn lines(mut text: &[u8]) -> impl Iterator<Item = (HeaderName, &[u8])> {
+    std::iter::from_fn(move || {
+        loop {
+            let mut end = first_line(text).0.len();
+            // RFC 3261 §7.3.1: a line that begins with white space belongs to the one before.
+            while matches!(text.get(end), Some(b' ' | b'\t')) {
+                end += first_line(text.get(end..)?).0.len();
+            }
+            let (line, rest) = text.split_at_checked(end)?;
+            text = rest;
+            if line.trim_ascii().is_empty() {
+                return None;
+            }
+            let colon = memchr(b':', line)?;
+            // What has no name is nothing that a message of ours is made of.
+            if let Some(name) = HeaderName::from_bytes(line.get(..colon)?.trim_ascii_end()) {
+                return Some((name, line));
+            }
         }
-        out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
-    }
+    })
 }
 
 /// RFC 3261 §8.2.6.2: what every response has from its request.

@@ -31,9 +31,10 @@ pub struct TransactionConfig {
     /// Server transactions that may live at once; further requests are answered 503 with Retry-After by the layer
     /// itself. 1,000,000. Stops a flood of requests from filling the memory.
     pub max_server: usize,
-    /// Server transactions of one flow that may live at once; further requests are answered as above. 100,000.
-    /// Stops one peer from using up [`max_server`](Self::max_server) alone.
-    pub max_server_per_flow: usize,
+    /// Server transactions of one peer that may live at once, over however many flows; further requests are answered as
+    /// above. A peer is an IPv4 address or an IPv6 network of 64 bits. 100,000. Stops one peer from using up
+    /// [`max_server`](Self::max_server) alone.
+    pub max_server_per_peer: usize,
     /// The Retry-After of those answers, in whole seconds. 5 s.
     pub retry_after: Duration,
     /// The worker that owns this layer; its number is part of each branch (see [`Branch`](crate::Branch)). 0.
@@ -50,7 +51,7 @@ impl Default for TransactionConfig {
             trying_after: Duration::from_millis(200),
             max_client: 1_000_000,
             max_server: 1_000_000,
-            max_server_per_flow: 100_000,
+            max_server_per_peer: 100_000,
             retry_after: Duration::from_secs(5),
             worker: 0,
         }

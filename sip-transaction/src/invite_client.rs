@@ -40,11 +40,10 @@
 //! flow that fails in Proceeding ends the transaction as it does in Calling: this state has no timer, so nothing else
 //! would.
 
-use std::time::Instant;
-
 use bytes::Bytes;
 
 use crate::step::{Step, Tell};
+use crate::tick::Tick;
 use crate::timer::{Retransmit, Timing};
 
 #[derive(Debug)]
@@ -57,27 +56,29 @@ enum State {
     Calling {
         invite: Bytes,
         timer_a: Option<Retransmit>,
-        timer_b: Instant,
+        timer_b: Tick,
         /// The TU wants to cancel, and no provisional response has allowed it yet.
         cancel_waits: bool,
     },
     Proceeding {
+        /// What ACK and CANCEL are made from.
+        invite: Bytes,
         /// When a cancelled transaction is given up.
-        cancelled: Option<Instant>,
+        cancelled: Option<Tick>,
     },
     Completed {
         ack: Bytes,
-        timer_d: Instant,
+        timer_d: Tick,
     },
     Accepted {
-        timer_m: Instant,
+        timer_m: Tick,
     },
     Terminated,
 }
 
 impl InviteClient {
     /// RFC 3261 §17.1.1.2: enters Calling, starts Timer B and, on unreliable transports, Timer A.
-    pub(crate) fn new(invite: Bytes, timing: Timing<'_>, now: Instant) -> (Self, Step) {
+    pub(crate) fn new(invite: Bytes, timing: Timing<'_>, now: Tick) -> (Self, Step) {
         let step = Step::send(invite.clone());
         let timer_a = if timing.reliable {
             None
@@ -94,11 +95,16 @@ impl InviteClient {
     }
 
     /// A 1xx response came.
-    pub(crate) fn on_provisional(&mut self, timing: Timing<'_>, now: Instant) -> Step {
-        match &self.state {
-            State::Calling { cancel_waits, .. } => {
+    pub(crate) fn on_provisional(&mut self, timing: Timing<'_>, now: Tick) -> Step {
+        match &mut self.state {
+            State::Calling {
+                invite,
+                cancel_waits,
+                ..
+            } => {
                 let cancel = *cancel_waits;
                 self.state = State::Proceeding {
+                    invite: std::mem::take(invite),
                     cancelled: cancel.then(|| now + timing.t1_64()),
                 };
                 Step::tell(Tell::Response).and_cancel_if(cancel)
@@ -109,7 +115,7 @@ impl InviteClient {
     }
 
     /// A 2xx response came.
-    pub(crate) fn on_success(&mut self, timing: Timing<'_>, now: Instant) -> Step {
+    pub(crate) fn on_success(&mut self, timing: Timing<'_>, now: Tick) -> Step {
         match &self.state {
             State::Calling { .. } | State::Proceeding { .. } => {
                 // RFC 6026 §8.4: Timer M is 64*T1 on every transport, for the 2xx of other branches.
@@ -123,16 +129,16 @@ impl InviteClient {
         }
     }
 
-    /// A 3xx to 6xx response came; `ack` builds the ACK for it and is called for the first one only.
+    /// A 3xx to 6xx response came; `ack` builds the ACK for it from the INVITE and is called for the first one only.
     pub(crate) fn on_failure(
         &mut self,
-        ack: impl FnOnce() -> Bytes,
+        ack: impl FnOnce(&[u8]) -> Bytes,
         timing: Timing<'_>,
-        now: Instant,
+        now: Tick,
     ) -> Step {
         match &self.state {
-            State::Calling { .. } | State::Proceeding { .. } => {
-                let ack = ack();
+            State::Calling { invite, .. } | State::Proceeding { invite, .. } => {
+                let ack = ack(invite);
                 let step = Step::send(ack.clone()).and_tell(Tell::Response);
                 if timing.d().is_zero() {
                     self.state = State::Terminated;
@@ -151,7 +157,7 @@ impl InviteClient {
     }
 
     /// The TU cancels (RFC 3261 §9.1).
-    pub(crate) fn on_cancel(&mut self, timing: Timing<'_>, now: Instant) -> Step {
+    pub(crate) fn on_cancel(&mut self, timing: Timing<'_>, now: Tick) -> Step {
         match &mut self.state {
             State::Calling { cancel_waits, .. } => {
                 // RFC 3261 §9.1: no CANCEL before a provisional response; it waits for one.
@@ -160,12 +166,15 @@ impl InviteClient {
             }
             State::Proceeding {
                 cancelled: cancelled @ None,
+                ..
             } => {
                 *cancelled = Some(now + timing.t1_64());
                 Step::NOTHING.and_cancel_if(true)
             }
             // Cancelled already, or the final response has made the CANCEL pointless.
-            State::Proceeding { cancelled: Some(_) }
+            State::Proceeding {
+                cancelled: Some(_), ..
+            }
             | State::Completed { .. }
             | State::Accepted { .. }
             | State::Terminated => Step::NOTHING,
@@ -173,7 +182,7 @@ impl InviteClient {
     }
 
     /// Timer A: the INVITE again.
-    pub(crate) fn on_timer_a(&mut self, now: Instant) -> Step {
+    pub(crate) fn on_timer_a(&mut self, now: Tick) -> Step {
         match &mut self.state {
             State::Calling {
                 invite, timer_a, ..
@@ -182,7 +191,7 @@ impl InviteClient {
                     return Step::NOTHING;
                 };
                 // RFC 3261 §17.1.1.2: the interval doubles each time, without a cap; Timer B ends it.
-                *timer_a = Some(fired.next(std::time::Duration::MAX, now));
+                *timer_a = Some(fired.next(crate::tick::Span::MAX, now));
                 Step::send(invite.clone())
             }
             State::Proceeding { .. }
@@ -206,8 +215,12 @@ impl InviteClient {
     /// 64*T1 after the CANCEL was sent.
     pub(crate) fn on_timer_cancelled(&mut self) -> Step {
         match &self.state {
-            State::Proceeding { cancelled: Some(_) } => self.give_up(Tell::TimedOut),
-            State::Proceeding { cancelled: None }
+            State::Proceeding {
+                cancelled: Some(_), ..
+            } => self.give_up(Tell::TimedOut),
+            State::Proceeding {
+                cancelled: None, ..
+            }
             | State::Calling { .. }
             | State::Completed { .. }
             | State::Accepted { .. }
@@ -249,7 +262,7 @@ impl InviteClient {
     }
 
     /// The one timer that is due, if any; the caller repeats until there is none.
-    pub(crate) fn on_deadline(&mut self, now: Instant) -> Step {
+    pub(crate) fn on_deadline(&mut self, now: Tick) -> Step {
         match &self.state {
             State::Calling { timer_b, .. } if *timer_b <= now => self.on_timer_b(),
             State::Calling {
@@ -258,6 +271,7 @@ impl InviteClient {
             } if timer_a.at <= now => self.on_timer_a(now),
             State::Proceeding {
                 cancelled: Some(cancelled),
+                ..
             } if *cancelled <= now => self.on_timer_cancelled(),
             State::Completed { timer_d, .. } if *timer_d <= now => self.on_timer_d(),
             State::Accepted { timer_m } if *timer_m <= now => self.on_timer_m(),
@@ -270,15 +284,23 @@ impl InviteClient {
     }
 
     /// The earliest timer that is running.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Tick> {
         match &self.state {
             State::Calling {
                 timer_a, timer_b, ..
             } => Some(timer_a.map_or(*timer_b, |a| a.at.min(*timer_b))),
-            State::Proceeding { cancelled } => *cancelled,
+            State::Proceeding { cancelled, .. } => *cancelled,
             State::Completed { timer_d, .. } => Some(*timer_d),
             State::Accepted { timer_m } => Some(*timer_m),
             State::Terminated => None,
+        }
+    }
+
+    /// The INVITE as it was sent, until its final response.
+    pub(crate) fn invite(&self) -> Option<&[u8]> {
+        match &self.state {
+            State::Calling { invite, .. } | State::Proceeding { invite, .. } => Some(invite),
+            State::Completed { .. } | State::Accepted { .. } | State::Terminated => None,
         }
     }
 

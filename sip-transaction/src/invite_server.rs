@@ -37,11 +37,10 @@
 //!                                 +------------+
 //! ```
 
-use std::time::Instant;
-
 use bytes::Bytes;
 
 use crate::step::{Step, Tell};
+use crate::tick::Tick;
 use crate::timer::{Retransmit, Timing};
 
 #[derive(Debug)]
@@ -55,25 +54,25 @@ enum State {
         /// The most recent provisional response.
         provisional: Option<Bytes>,
         /// When a 100 is sent, and the 100, unless the TU has answered before.
-        trying: Option<(Instant, Box<[u8]>)>,
+        trying: Option<(Tick, Box<[u8]>)>,
     },
     Accepted {
-        timer_l: Instant,
+        timer_l: Tick,
     },
     Completed {
         response: Bytes,
         timer_g: Option<Retransmit>,
-        timer_h: Instant,
+        timer_h: Tick,
     },
     Confirmed {
-        timer_i: Instant,
+        timer_i: Tick,
     },
     Terminated,
 }
 
 impl InviteServer {
     /// The INVITE came; the caller passes it to the TU.
-    pub(crate) fn new(timing: Timing<'_>, now: Instant) -> Self {
+    pub(crate) fn new(timing: Timing<'_>, now: Tick) -> Self {
         let trying = Some((now + timing.trying_invite(), Box::default()));
         Self {
             state: State::Proceeding {
@@ -81,6 +80,17 @@ impl InviteServer {
                 trying,
             },
         }
+    }
+
+    /// Whether a 100 may be needed.
+    pub(crate) fn waits_for_trying(&self) -> bool {
+        matches!(
+            &self.state,
+            State::Proceeding {
+                trying: Some(_),
+                ..
+            }
+        )
     }
 
     /// The 100 for the case that the TU is slow; to be given before its timer fires.
@@ -113,7 +123,7 @@ impl InviteServer {
     }
 
     /// An ACK that matches this transaction came.
-    pub(crate) fn on_ack(&mut self, timing: Timing<'_>, now: Instant) -> Step {
+    pub(crate) fn on_ack(&mut self, timing: Timing<'_>, now: Tick) -> Step {
         match &self.state {
             State::Completed { .. } => {
                 if timing.t4().is_zero() {
@@ -150,7 +160,7 @@ impl InviteServer {
     }
 
     /// The TU passes a 2xx response.
-    pub(crate) fn on_success(&mut self, response: Bytes, timing: Timing<'_>, now: Instant) -> Step {
+    pub(crate) fn on_success(&mut self, response: Bytes, timing: Timing<'_>, now: Tick) -> Step {
         match &self.state {
             State::Proceeding { .. } => {
                 self.state = State::Accepted {
@@ -164,7 +174,7 @@ impl InviteServer {
     }
 
     /// The TU passes a 3xx to 6xx response.
-    pub(crate) fn on_failure(&mut self, response: Bytes, timing: Timing<'_>, now: Instant) -> Step {
+    pub(crate) fn on_failure(&mut self, response: Bytes, timing: Timing<'_>, now: Tick) -> Step {
         match &self.state {
             State::Proceeding { .. } => {
                 let timer_g = if timing.reliable {
@@ -202,7 +212,7 @@ impl InviteServer {
     }
 
     /// Timer G: the response again.
-    pub(crate) fn on_timer_g(&mut self, timing: Timing<'_>, now: Instant) -> Step {
+    pub(crate) fn on_timer_g(&mut self, timing: Timing<'_>, now: Tick) -> Step {
         match &mut self.state {
             State::Completed {
                 response, timer_g, ..
@@ -265,7 +275,7 @@ impl InviteServer {
     }
 
     /// The one timer that is due, if any; the caller repeats until there is none.
-    pub(crate) fn on_deadline(&mut self, timing: Timing<'_>, now: Instant) -> Step {
+    pub(crate) fn on_deadline(&mut self, timing: Timing<'_>, now: Tick) -> Step {
         match &self.state {
             State::Proceeding {
                 trying: Some((at, _)),
@@ -287,7 +297,7 @@ impl InviteServer {
     }
 
     /// The earliest timer that is running.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Tick> {
         match &self.state {
             State::Proceeding { trying, .. } => trying.as_ref().map(|(at, _)| *at),
             State::Accepted { timer_l } => Some(*timer_l),

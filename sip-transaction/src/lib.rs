@@ -6,11 +6,13 @@
     allow(clippy::indexing_slicing, reason = "a failed index is a failed test")
 )]
 
+mod arena;
 mod branch;
 mod compose;
 mod config;
 mod event;
 mod id;
+mod index;
 mod invite_client;
 mod invite_server;
 mod layer;
@@ -19,6 +21,7 @@ mod matching;
 mod non_invite_client;
 mod non_invite_server;
 mod outputs;
+mod peers;
 mod scan;
 mod siphash;
 mod slab;
@@ -26,7 +29,9 @@ mod stats;
 mod step;
 #[cfg(test)]
 mod table;
+mod tick;
 mod timer;
+mod timers;
 mod transactions;
 
 pub use sip_transport::{Flow, FlowId, Seed, TransportKind};

@@ -1,11 +1,7 @@
 //! What identifies a transaction: RFC 3261 §17.1.3 for responses, §17.2.3 for requests (RFC 2543 clients included).
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
-
 use sip_message::{HeaderName, Headers, Method, Request, Response};
 
-use crate::compose::Seen;
 use crate::scan::{self, TopVia};
 use crate::siphash::{HashKey, SipHash};
 
@@ -16,21 +12,11 @@ pub(crate) const MAGIC_COOKIE: &str = "z9hG4bK";
 ///
 /// The hash key is secret, so nobody can find two requests that collide; see [`SipHash`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct MatchKey([u32; 4]);
-
-/// A map by [`MatchKey`]. The keys are keyed hashes already: the map takes their bits as they are.
-pub(crate) type MatchMap<V> = HashMap<MatchKey, V, BuildHasherDefault<PassThrough>>;
+pub(crate) struct MatchKey([u64; 2]);
 
 /// A keyed hash of what merged requests share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct MergeKey([u32; 2]);
-
-/// A map by [`MergeKey`], as [`MatchMap`].
-pub(crate) type MergeMap = HashMap<MergeKey, u32, BuildHasherDefault<PassThrough>>;
-
-/// The hasher of [`MatchMap`].
-#[derive(Debug, Default)]
-pub(crate) struct PassThrough(u64);
+pub(crate) struct MergeKey(std::num::NonZeroU64);
 
 /// What identifies a request before its method is mixed in: INVITE, ACK and CANCEL of one transaction share it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,9 +28,13 @@ pub(crate) struct RequestIdentity {
 
 pub(crate) fn has_magic_cookie(branch: &[u8]) -> bool {
     // RFC 3261 §7.3.1: tokens are case-insensitive; some clients write the cookie in one case.
-    branch
-        .get(..MAGIC_COOKIE.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(MAGIC_COOKIE.as_bytes()))
+    const LETTERS: u64 = u64::from_le_bytes([0x20, 0, 0x20, 0x20, 0, 0x20, 0x20, 0]);
+    const COOKIE: u64 = u64::from_le_bytes(*b"z9hg4bk\0");
+    match branch.first_chunk::<8>() {
+        Some(start) => ((u64::from_le_bytes(*start) | LETTERS) << 8) == COOKIE << 8,
+        // The cookie alone is as good as nothing, but it is one.
+        None => branch.eq_ignore_ascii_case(MAGIC_COOKIE.as_bytes()),
+    }
 }
 
 impl RequestIdentity {
@@ -64,9 +54,9 @@ impl RequestIdentity {
             hash.field(scan::cseq(headers).map_or(&[], |(number, _)| number));
         }
         // RFC 3261 §17.2.3: the branch and the sent-by. Branches are compared as they are written.
+        hash.word(via.port.map_or(0, |port| 1 + u64::from(port)));
         hash.field(&via.branch);
         hash.field_ignoring_case(&via.host);
-        hash.field(&via.port);
         Some(Self {
             hash: hash.finish(),
             legacy,
@@ -78,9 +68,9 @@ impl RequestIdentity {
         let [low, high] = self.hash;
         let mut hash = SipHash::new(key);
         hash.field(b"stateless tag");
-        hash.field(&low.to_be_bytes());
-        hash.field(&high.to_be_bytes());
-        format!("{:016x}", hash.finish()[0])
+        hash.word(low);
+        hash.word(high);
+        format!("{:016x}", hash.finish_64())
     }
 
     pub(crate) fn with_method(&self, method: &Method) -> MatchKey {
@@ -105,57 +95,69 @@ impl MatchKey {
 
     /// The key of the same branch with another method.
     pub(crate) fn change_method(self, from: &Method, to: &Method) -> Self {
-        let [a, b, c, d] = self.0;
-        let [e, f, g, h] = method_bits(from.as_str().as_bytes());
-        Self::xor(
-            [a ^ e, b ^ f, c ^ g, d ^ h],
-            method_bits(to.as_str().as_bytes()),
-        )
+        self.mix(method_bits(from.as_str().as_bytes()))
+            .mix(method_bits(to.as_str().as_bytes()))
     }
 
-    fn new([low, high]: [u64; 2], method: &[u8]) -> Self {
-        Self::xor(
-            [
-                low as u32,
-                (low >> 32) as u32,
-                high as u32,
-                (high >> 32) as u32,
-            ],
-            method_bits(method),
-        )
+    fn new(hash: [u64; 2], method: &[u8]) -> Self {
+        Self(hash).mix(method_bits(method))
     }
 
-    fn xor([a, b, c, d]: [u32; 4], [e, f, g, h]: [u32; 4]) -> Self {
-        Self([a ^ e, b ^ f, c ^ g, d ^ h])
+    fn mix(self, bits: u64) -> Self {
+        let Self([low, high]) = self;
+        Self([low ^ bits, high ^ bits])
+    }
+
+    /// What an [`Index`](crate::index::Index) finds it by.
+    pub(crate) const fn hash(&self) -> u64 {
+        let Self([low, _]) = self;
+        *low
     }
 }
 
-/// FNV-1a of the method, spread over the key. The key's own bits are unpredictable, so this needs no secret.
-fn method_bits(method: &[u8]) -> [u32; 4] {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for byte in method {
-        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+impl MergeKey {
+    /// RFC 3261 §8.2.2.2: what two copies of one request share that came here over different paths: From tag, Call-ID
+    /// and CSeq. None within a dialog.
+    pub(crate) fn of(headers: &Headers, key: HashKey) -> Option<Self> {
+        let to = headers.get_bytes(HeaderName::To)?;
+        if !scan::tag(to, || headers.to_tag()).is_empty() {
+            return None;
+        }
+        let from_tag = from_tag(headers);
+        let call_id = headers.get_bytes(HeaderName::CallId)?;
+        // As it is written: who forwards a request does not change it.
+        let cseq = headers.get_bytes(HeaderName::CSeq)?;
+        if from_tag.is_empty() || call_id.is_empty() || cseq.is_empty() {
+            return None;
+        }
+        let mut hash = SipHash::new(key);
+        hash.field(from_tag);
+        hash.field(call_id);
+        hash.field(cseq);
+        std::num::NonZeroU64::new(hash.finish_64()).map(Self)
     }
-    let (low, high) = (hash as u32, (hash >> 32) as u32);
-    [low, high, low, high]
+
+    /// What an [`Index`](crate::index::Index) finds it by.
+    pub(crate) const fn hash(self) -> u64 {
+        self.0.get()
+    }
 }
 
-/// RFC 3261 §8.2.2.2: what two copies of one request share that came here over different paths. None within a dialog.
-pub(crate) fn merge_key(request: &Request, seen: &Seen<'_>, key: HashKey) -> Option<MergeKey> {
-    let headers = request.headers();
-    if !scan::tag(seen.to, || headers.to_tag()).is_empty() {
-        return None;
-    }
-    let from_tag = scan::tag(seen.from, || headers.from_tag());
-    if from_tag.is_empty() || seen.call_id.is_empty() || seen.cseq.is_empty() {
-        return None;
-    }
-    let mut hash = SipHash::new(key);
-    hash.field(from_tag);
-    hash.field(seen.call_id);
-    hash.field(seen.cseq);
-    let [low, _] = hash.finish();
-    Some(MergeKey([low as u32, (low >> 32) as u32]))
+/// A number for the method. The key's own bits are unpredictable, so this needs no secret.
+fn method_bits(method: &[u8]) -> u64 {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    // All methods that anybody uses but SUBSCRIBE have four to eight letters, or three.
+    let (first, last) = match (method, method.first_chunk::<4>(), method.last_chunk::<4>()) {
+        ([a, b, c], _, _) => ([*a, *b, *c, 0], [0; 4]),
+        (_, Some(first), Some(last)) if method.len() <= 8 => (*first, *last),
+        _ => {
+            return method.iter().fold(method.len() as u64, |hash, byte| {
+                (hash ^ u64::from(*byte)).wrapping_mul(FACTOR)
+            });
+        }
+    };
+    let letters = u64::from(u32::from_le_bytes(first)) << 32 | u64::from(u32::from_le_bytes(last));
+    (letters ^ method.len() as u64).wrapping_mul(FACTOR)
 }
 
 fn from_tag(headers: &Headers) -> &[u8] {
@@ -168,35 +170,46 @@ pub(crate) fn tag_hash(tag: Option<&str>, key: HashKey) -> u64 {
     let Some(tag) = tag else { return 0 };
     let mut hash = SipHash::new(key);
     hash.field(tag.as_bytes());
-    hash.finish()[0].max(1)
+    hash.finish_64().max(1)
 }
 
-impl Hash for MatchKey {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let [a, b, _, _] = self.0;
-        state.write_u64(u64::from(a) | (u64::from(b) << 32));
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Hash for MergeKey {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let [a, b] = self.0;
-        state.write_u64(u64::from(a) | (u64::from(b) << 32));
-    }
-}
-
-impl Hasher for PassThrough {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+    #[test]
+    fn every_method_has_a_number_of_its_own() {
+        let mut seen = std::collections::HashSet::new();
+        let others = [
+            "A",
+            "AB",
+            "ABC",
+            "ABCD",
+            "ABCDE",
+            "ABCDEFGH",
+            "ABCDEFGHI",
+            "ABCDXFGHI",
+        ];
+        let methods = Method::REGISTERED.iter().map(Method::as_str).chain(others);
+        for method in methods {
+            assert!(seen.insert(method_bits(method.as_bytes())), "{method}");
         }
     }
 
-    fn write_u64(&mut self, value: u64) {
-        self.0 = value;
+    #[test]
+    fn rfc3261_8_1_1_7_the_cookie_in_any_case() {
+        for (branch, expected) in [
+            ("z9hG4bK776asdhds", true),
+            ("Z9HG4BK776", true),
+            ("z9hg4bk", true),
+            ("z9hG4bK1", true),
+            ("z9hG4b", false),
+            ("y9hG4bK776", false),
+            ("z9hG4bJ776", false),
+            ("z\u{19}hG4bK776", false),
+            ("", false),
+        ] {
+            assert_eq!(has_magic_cookie(branch.as_bytes()), expected, "{branch:?}");
+        }
     }
 }

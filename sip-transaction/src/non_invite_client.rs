@@ -33,11 +33,10 @@
 //!                              +-----------+
 //! ```
 
-use std::time::Instant;
-
 use bytes::Bytes;
 
 use crate::step::{Step, Tell};
+use crate::tick::Tick;
 use crate::timer::{Retransmit, Timing};
 
 #[derive(Debug)]
@@ -50,22 +49,22 @@ enum State {
     Trying {
         request: Bytes,
         timer_e: Option<Retransmit>,
-        timer_f: Instant,
+        timer_f: Tick,
     },
     Proceeding {
         request: Bytes,
         timer_e: Option<Retransmit>,
-        timer_f: Instant,
+        timer_f: Tick,
     },
     Completed {
-        timer_k: Instant,
+        timer_k: Tick,
     },
     Terminated,
 }
 
 impl NonInviteClient {
     /// RFC 3261 §17.1.2.2: enters Trying, starts Timer F and, on unreliable transports, Timer E.
-    pub(crate) fn new(request: Bytes, timing: Timing<'_>, now: Instant) -> (Self, Step) {
+    pub(crate) fn new(request: Bytes, timing: Timing<'_>, now: Tick) -> (Self, Step) {
         let step = Step::send(request.clone());
         let timer_e = if timing.reliable {
             None
@@ -107,7 +106,7 @@ impl NonInviteClient {
     }
 
     /// A final response came.
-    pub(crate) fn on_final(&mut self, timing: Timing<'_>, now: Instant) -> Step {
+    pub(crate) fn on_final(&mut self, timing: Timing<'_>, now: Tick) -> Step {
         match &self.state {
             State::Trying { .. } | State::Proceeding { .. } => {
                 let step = Step::tell(Tell::Response);
@@ -125,7 +124,7 @@ impl NonInviteClient {
     }
 
     /// Timer E: the request again.
-    pub(crate) fn on_timer_e(&mut self, timing: Timing<'_>, now: Instant) -> Step {
+    pub(crate) fn on_timer_e(&mut self, timing: Timing<'_>, now: Tick) -> Step {
         match &mut self.state {
             State::Trying {
                 request, timer_e, ..
@@ -171,7 +170,7 @@ impl NonInviteClient {
     }
 
     /// The one timer that is due, if any; the caller repeats until there is none.
-    pub(crate) fn on_deadline(&mut self, timing: Timing<'_>, now: Instant) -> Step {
+    pub(crate) fn on_deadline(&mut self, timing: Timing<'_>, now: Tick) -> Step {
         match &self.state {
             State::Trying { timer_f, .. } | State::Proceeding { timer_f, .. }
                 if *timer_f <= now =>
@@ -195,7 +194,7 @@ impl NonInviteClient {
     }
 
     /// The earliest timer that is running.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Tick> {
         match &self.state {
             State::Trying {
                 timer_e, timer_f, ..

@@ -34,11 +34,10 @@
 //! response but 100, and that one not before a client's Timer E would have reached T2 on unreliable transports, but
 //! at that time without being asked; no 408; and nothing at all once the client has given up.
 
-use std::time::Instant;
-
 use bytes::Bytes;
 
 use crate::step::{Step, Tell};
+use crate::tick::Tick;
 use crate::timer::Timing;
 
 #[derive(Debug)]
@@ -50,25 +49,25 @@ pub(crate) struct NonInviteServer {
 enum State {
     Trying {
         /// When a 100 is due, and before which none may leave over an unreliable transport (RFC 4320 §4.1).
-        trying: Instant,
+        trying: Tick,
         response: Box<[u8]>,
-        expiry: Instant,
+        expiry: Tick,
     },
     Proceeding {
         provisional: Bytes,
-        expiry: Instant,
+        expiry: Tick,
     },
     Completed {
         /// None when the TU passed a 408, which is never sent (RFC 4320 §4.2).
         response: Option<Bytes>,
-        timer_j: Instant,
+        timer_j: Tick,
     },
     Terminated,
 }
 
 impl NonInviteServer {
     /// The request came; the caller passes it to the TU.
-    pub(crate) fn new(timing: Timing<'_>, now: Instant) -> Self {
+    pub(crate) fn new(timing: Timing<'_>, now: Tick) -> Self {
         let expiry = now + timing.t1_64();
         let trying = (now + timing.trying_non_invite()).min(expiry);
         Self {
@@ -78,6 +77,11 @@ impl NonInviteServer {
                 expiry,
             },
         }
+    }
+
+    /// Whether a 100 may be needed.
+    pub(crate) fn waits_for_trying(&self) -> bool {
+        matches!(&self.state, State::Trying { .. })
     }
 
     /// The 100 for the case that the TU is slow; to be given before its timer fires.
@@ -106,7 +110,7 @@ impl NonInviteServer {
     }
 
     /// The TU passes a 100 response.
-    pub(crate) fn on_trying(&mut self, response: Bytes, timing: Timing<'_>, now: Instant) -> Step {
+    pub(crate) fn on_trying(&mut self, response: Bytes, timing: Timing<'_>, now: Tick) -> Step {
         match &mut self.state {
             // RFC 4320 §4.1: too early; the timer will send one if nothing better comes.
             State::Trying { trying, .. } if !timing.reliable && now < *trying => Step::NOTHING,
@@ -127,7 +131,7 @@ impl NonInviteServer {
     }
 
     /// The TU passes a final response other than 408.
-    pub(crate) fn on_final(&mut self, response: Bytes, timing: Timing<'_>, now: Instant) -> Step {
+    pub(crate) fn on_final(&mut self, response: Bytes, timing: Timing<'_>, now: Tick) -> Step {
         match &self.state {
             State::Trying { .. } | State::Proceeding { .. } => {
                 let step = Step::send(response.clone());
@@ -146,7 +150,7 @@ impl NonInviteServer {
     }
 
     /// The TU passes a 408: nothing is sent, and retransmissions are absorbed (RFC 4320 §4.2).
-    pub(crate) fn on_request_timeout(&mut self, timing: Timing<'_>, now: Instant) -> Step {
+    pub(crate) fn on_request_timeout(&mut self, timing: Timing<'_>, now: Tick) -> Step {
         match &self.state {
             State::Trying { .. } | State::Proceeding { .. } => {
                 if timing.j().is_zero() {
@@ -206,7 +210,7 @@ impl NonInviteServer {
     }
 
     /// The one timer that is due, if any; the caller repeats until there is none.
-    pub(crate) fn on_deadline(&mut self, now: Instant) -> Step {
+    pub(crate) fn on_deadline(&mut self, now: Tick) -> Step {
         match &self.state {
             State::Trying { expiry, .. } | State::Proceeding { expiry, .. } if *expiry <= now => {
                 self.on_timer_expiry()
@@ -221,7 +225,7 @@ impl NonInviteServer {
     }
 
     /// The earliest timer that is running.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Tick> {
         match &self.state {
             State::Trying { trying, expiry, .. } => Some((*trying).min(*expiry)),
             State::Proceeding { expiry, .. } => Some(*expiry),

@@ -12,8 +12,7 @@ use sip_message::{HeaderName, Headers};
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TopVia<'a> {
     pub(crate) host: Cow<'a, [u8]>,
-    /// In digits; empty if there is none.
-    pub(crate) port: Cow<'a, [u8]>,
+    pub(crate) port: Option<u16>,
     /// Empty if there is none.
     pub(crate) branch: Cow<'a, [u8]>,
 }
@@ -26,9 +25,15 @@ impl<'a> TopVia<'a> {
 
     /// `SIP/2.0/UDP host:port;name=value;branch=value`; what comes behind is of no concern.
     fn scan(value: &'a [u8]) -> Option<Self> {
-        let rest = value.strip_prefix(b"SIP/2.0/")?;
-        let space = rest.iter().position(|byte| *byte == b' ')?;
-        let (sent_by, mut params) = until_separator(rest.get(space + 1..)?)?;
+        let rest = match value.split_first_chunk::<12>() {
+            Some((b"SIP/2.0/UDP " | b"SIP/2.0/TCP " | b"SIP/2.0/TLS ", rest)) => rest,
+            _ => {
+                let rest = value.strip_prefix(b"SIP/2.0/")?;
+                let space = rest.iter().position(|byte| *byte == b' ')?;
+                rest.get(space + 1..)?
+            }
+        };
+        let (sent_by, mut params) = until_separator(rest)?;
         let (host, port) = split(sent_by, b':');
         let mut branch: &[u8] = &[];
         while let Some((b';', rest)) = params.split_first() {
@@ -41,24 +46,32 @@ impl<'a> TopVia<'a> {
             }
             params = others;
         }
-        let plausible =
-            !host.is_empty() && port.iter().all(u8::is_ascii_digit) && port.first() != Some(&b'0');
-        plausible.then_some(Self {
+        let port = match port {
+            [] => None,
+            digits => Some(scan_port(digits)?),
+        };
+        (!host.is_empty()).then_some(Self {
             host: host.into(),
-            port: port.into(),
+            port,
             branch: branch.into(),
         })
     }
 
     fn decode(headers: &Headers) -> Option<Self> {
         let via = headers.top_via()?;
-        let port = via.port().map(|port| port.to_string()).unwrap_or_default();
         Some(Self {
             host: via.host().to_string().into_bytes().into(),
-            port: port.into_bytes().into(),
+            port: via.port(),
             branch: via.branch().unwrap_or_default().as_bytes().to_vec().into(),
         })
     }
+}
+
+fn scan_port(digits: &[u8]) -> Option<u16> {
+    if digits.len() > 5 || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    u16::try_from(number(digits)).ok()
 }
 
 /// The number and the method of CSeq, as they are written.
@@ -89,6 +102,9 @@ pub(crate) fn tag<'a>(value: &'a [u8], typed: impl FnOnce() -> Option<&'a str>) 
 }
 
 fn scan_tag(value: &[u8]) -> Option<&[u8]> {
+    if value.ends_with(b">") {
+        return Some(&[]);
+    }
     // Behind the closing bracket there are only parameters.
     let bracket = memrchr(b'>', value)?;
     let mut params = value.get(bracket + 1..)?;
@@ -121,12 +137,45 @@ static SPECIAL: [bool; 256] = {
 /// What is before the next semicolon or comma, and the rest with it. None if there is something that a scan does not
 /// understand.
 fn until_separator(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let special = |byte: &u8| SPECIAL.get(usize::from(*byte)) == Some(&true);
-    let Some(place) = text.iter().position(special) else {
+    let Some(place) = find_special(text) else {
         return Some((text, &[]));
     };
     let (before, rest) = text.split_at_checked(place)?;
     matches!(rest.first(), Some(b';' | b',')).then_some((before, rest))
+}
+
+/// The place of the first special byte.
+fn find_special(text: &[u8]) -> Option<usize> {
+    let special = |byte: &u8| SPECIAL.get(usize::from(*byte)) == Some(&true);
+    let mut at = 0;
+    // Eight bytes at a time as long as none of them may be one.
+    while let Some(word) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        let suspects = suspects(u64::from_le_bytes(*word));
+        if suspects == 0 {
+            at += 8;
+            continue;
+        }
+        at += suspects.trailing_zeros() as usize / 8;
+        if text.get(at).is_some_and(special) {
+            return Some(at);
+        }
+        at += 1;
+    }
+    let rest = text.get(at..)?.iter().position(special)?;
+    Some(at + rest)
+}
+
+/// The lowest bit that is set is the highest of the first byte that is below `-`, or a `;`, or a `[`. Zero if there is
+/// none. All special bytes are such.
+const fn suspects(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x80 * ONES;
+    const fn below(word: u64, byte: u64) -> u64 {
+        word.wrapping_sub(byte * ONES) & !word & HIGH
+    }
+    below(word, b'-' as u64)
+        | below(word ^ (b';' as u64 * ONES), 1)
+        | below(word ^ (b'[' as u64 * ONES), 1)
 }
 
 /// What is before a byte and what is behind it.
@@ -149,6 +198,26 @@ mod tests {
         Message::parse(text.into(), &ParserConfig::default()).unwrap()
     }
 
+    #[test]
+    fn special_bytes_are_found_at_every_place() {
+        for length in 0..40_usize {
+            for byte in 0..=255_u8 {
+                for place in 0..length {
+                    let mut text = vec![b'x'; length];
+                    text[place] = byte;
+                    // A byte that is not special, but looks so at first.
+                    text[length / 2] = if place == length / 2 { byte } else { b'!' };
+                    let expected = text.iter().position(|byte| b";, \t\r\"[".contains(byte));
+                    assert_eq!(
+                        find_special(&text),
+                        expected,
+                        "{byte} at {place} of {length}"
+                    );
+                }
+            }
+        }
+    }
+
     /// Whatever the scan finds, decoding finds too; where it gives up is no matter.
     #[test]
     fn the_scan_agrees_with_the_typed_fields() {
@@ -167,6 +236,9 @@ mod tests {
             "SIP/2.0/UDP host;x=\"a,b;branch=no\";branch=yes",
             "SIP/2.0/UDP host\r\n ;branch=a",
             "SIP/2.0/UDP host:05060;branch=a",
+            "SIP/2.0/UDP host:65536;branch=a",
+            "SIP/2.0/UDP host;branch=z9hG4bK!1234567%89*0+abcdefgh'~x,y;branch=no",
+            "SIP/2.0/UDP a-much-longer.host.name.example.com:5060;x=1;y;branch=z9hG4bK0123456789abcdef;z",
             "SIP/2.0/UDP host;branch=",
             "SIP/2.0/UDP ;branch=a",
         ] {
@@ -179,7 +251,7 @@ mod tests {
                 scanned += 1;
             }
         }
-        assert!(scanned >= 6, "{scanned}");
+        assert!(scanned >= 9, "{scanned}");
         let mut scanned = 0;
         for from in [
             "<sip:a@h>;tag=1",

@@ -114,6 +114,11 @@ impl<T> Slab<T> {
             .as_mut()
     }
 
+    /// The live value of a slot whatever its generation.
+    pub(crate) fn at(&self, index: u32) -> Option<&T> {
+        self.slot(index)?.value.as_ref()
+    }
+
     /// The live value of a slot whatever its generation: for links between live values.
     pub(crate) fn at_mut(&mut self, index: u32) -> Option<&mut T> {
         self.slot_mut(index)?.value.as_mut()

@@ -24,9 +24,9 @@ pub struct Stats {
     pub ack_timeouts: u64,
     /// Requests answered 503 because [`max_server`](crate::TransactionConfig::max_server) was reached.
     pub refused_by_total: u64,
-    /// Requests answered 503 because [`max_server_per_flow`](crate::TransactionConfig::max_server_per_flow) was
+    /// Requests answered 503 because [`max_server_per_peer`](crate::TransactionConfig::max_server_per_peer) was
     /// reached.
-    pub refused_by_flow: u64,
+    pub refused_by_peer: u64,
     /// Requests of the TU refused because [`max_client`](crate::TransactionConfig::max_client) was reached.
     pub refused_clients: u64,
     /// Messages dropped because what identifies a transaction (Via, CSeq) is missing or broken.

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::TransactionConfig;
 use crate::step::Step;
-use crate::timer::Timing;
+use crate::tick::{Span, Tick};
+use crate::timer::{Times, Timing};
 
 /// An event by name, and how it happens to a machine.
 pub(crate) type Happening<'a, M> = (&'a str, &'a dyn Fn(&mut M) -> Step);
@@ -68,8 +69,8 @@ pub(crate) fn assert_table(actual: &str, expected: &str) {
     }
 }
 
-/// An instant to count from: the machines see only differences.
-pub(crate) fn epoch() -> Instant {
+/// An instant to count from.
+pub(crate) fn instant() -> Instant {
     static EPOCH: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
     #[expect(
         clippy::disallowed_methods,
@@ -78,29 +79,30 @@ pub(crate) fn epoch() -> Instant {
     *EPOCH.get_or_init(Instant::now)
 }
 
-pub(crate) fn at(ms: u64) -> Instant {
-    epoch() + Duration::from_millis(ms)
+pub(crate) fn at(ms: u64) -> Tick {
+    Tick::ORIGIN + Span::MILLISECOND.times(ms)
 }
 
-pub(crate) fn since_epoch(deadline: Option<Instant>) -> Option<u64> {
-    deadline.map(|deadline| u64::try_from((deadline - epoch()).as_millis()).unwrap())
+pub(crate) fn since_origin(deadline: Option<Tick>) -> Option<u64> {
+    let span = deadline?.since(Tick::ORIGIN);
+    Some(u64::try_from(Duration::from(span).as_millis()).unwrap())
 }
 
-pub(crate) fn config() -> &'static TransactionConfig {
-    static CONFIG: std::sync::OnceLock<TransactionConfig> = std::sync::OnceLock::new();
-    CONFIG.get_or_init(TransactionConfig::default)
+fn times() -> &'static Times {
+    static TIMES: std::sync::OnceLock<Times> = std::sync::OnceLock::new();
+    TIMES.get_or_init(|| Times::new(&TransactionConfig::default()))
 }
 
 pub(crate) fn unreliable() -> Timing<'static> {
     Timing {
-        config: config(),
+        times: times(),
         reliable: false,
     }
 }
 
 pub(crate) fn reliable() -> Timing<'static> {
     Timing {
-        config: config(),
+        times: times(),
         reliable: true,
     }
 }

@@ -1,8 +1,10 @@
 //! Timers A to M (RFC 3261 Appendix A, RFC 6026 §8.11) and the values they take.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::TransactionConfig;
+use crate::tick::{Span, Tick};
+use crate::timers::LANES;
 
 /// The timers of the transaction layer, by the letters of RFC 3261 Appendix A.
 ///
@@ -93,91 +95,141 @@ impl Timer {
     /// ```
     #[must_use]
     pub fn initial(self, config: &TransactionConfig, reliable: bool) -> Option<Duration> {
-        let timing = Timing { config, reliable };
-        match self {
-            Self::A | Self::E | Self::G => (!reliable).then(|| timing.t1()),
+        let times = Times::new(config);
+        let timing = Timing {
+            times: &times,
+            reliable,
+        };
+        let span = match self {
+            Self::A | Self::E | Self::G if reliable => return None,
+            Self::A | Self::E | Self::G => timing.t1(),
             Self::B | Self::F | Self::H | Self::L | Self::M | Self::Cancelled | Self::Expiry => {
-                Some(timing.t1_64())
+                timing.t1_64()
             }
-            Self::D => Some(timing.d()),
-            Self::I | Self::K => Some(timing.t4()),
-            Self::J => Some(timing.j()),
-            Self::Trying => Some(timing.trying_invite()),
-        }
+            Self::D => timing.d(),
+            Self::I | Self::K => timing.t4(),
+            Self::J => timing.j(),
+            Self::Trying => timing.trying_invite(),
+        };
+        Some(span.into())
     }
 }
 
-/// The timer values that one transaction uses: the layer's configuration and whether its flow is reliable.
+/// The timer values of a layer, calculated once.
+#[derive(Debug)]
+pub(crate) struct Times {
+    t1: Span,
+    t2: Span,
+    t4: Span,
+    t1_64: Span,
+    d: Span,
+    trying_invite: Span,
+    trying_non_invite: Span,
+}
+
+impl Times {
+    pub(crate) fn new(config: &TransactionConfig) -> Self {
+        let (t1, t2) = (Span::from(config.t1), Span::from(config.t2));
+        Self {
+            t1,
+            t2,
+            t4: config.t4.into(),
+            t1_64: t1.times(64),
+            d: config.timer_d.into(),
+            trying_invite: config.trying_after.into(),
+            trying_non_invite: until_t2(t1, t2),
+        }
+    }
+
+    /// What deadlines are mostly ahead of the present.
+    pub(crate) const fn spans(&self) -> [Span; LANES] {
+        [
+            self.t1_64,
+            self.trying_non_invite,
+            self.t1,
+            self.trying_invite,
+            self.t4,
+            self.d,
+            self.t2,
+        ]
+    }
+}
+
+/// RFC 4320 §4.1: the time it takes a client's Timer E to be reset to T2 (3.5 s by default).
+fn until_t2(t1: Span, t2: Span) -> Span {
+    let (mut interval, mut sum) = (t1, Span::ZERO);
+    // T1 of zero would never reach T2; 32 doublings of a nanosecond exceed any sensible T2.
+    for _ in 0..32 {
+        if interval >= t2 {
+            break;
+        }
+        sum = sum.plus(interval);
+        interval = interval.times(2);
+    }
+    sum
+}
+
+/// The timer values that one transaction uses: those of the layer, and whether its flow is reliable.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timing<'a> {
-    pub(crate) config: &'a TransactionConfig,
+    pub(crate) times: &'a Times,
     pub(crate) reliable: bool,
 }
 
 impl Timing<'_> {
-    pub(crate) fn t1(&self) -> Duration {
-        self.config.t1
+    pub(crate) const fn t1(&self) -> Span {
+        self.times.t1
     }
 
-    pub(crate) fn t2(&self) -> Duration {
-        self.config.t2
+    pub(crate) const fn t2(&self) -> Span {
+        self.times.t2
     }
 
     /// Timers B, F, H, L and M: 64*T1 on every transport.
-    pub(crate) fn t1_64(&self) -> Duration {
-        self.config.t1.saturating_mul(64)
+    pub(crate) const fn t1_64(&self) -> Span {
+        self.times.t1_64
     }
 
     /// Timer D: at least 32 s, and zero on reliable transports.
-    pub(crate) fn d(&self) -> Duration {
-        self.zero_if_reliable(self.config.timer_d)
+    pub(crate) const fn d(&self) -> Span {
+        self.zero_if_reliable(self.times.d)
     }
 
     /// Timers I and K: T4, and zero on reliable transports.
-    pub(crate) fn t4(&self) -> Duration {
-        self.zero_if_reliable(self.config.t4)
+    pub(crate) const fn t4(&self) -> Span {
+        self.zero_if_reliable(self.times.t4)
     }
 
     /// Timer J: 64*T1, and zero on reliable transports.
-    pub(crate) fn j(&self) -> Duration {
-        self.zero_if_reliable(self.t1_64())
+    pub(crate) const fn j(&self) -> Span {
+        self.zero_if_reliable(self.times.t1_64)
     }
 
     /// How long the TU may take to answer an INVITE before a 100 is sent (RFC 3261 §17.2.1).
-    pub(crate) fn trying_invite(&self) -> Duration {
-        self.config.trying_after
+    pub(crate) const fn trying_invite(&self) -> Span {
+        self.times.trying_invite
     }
 
-    /// RFC 4320 §4.1: the time it takes a client's Timer E to be reset to T2 (3.5 s by default).
-    pub(crate) fn trying_non_invite(&self) -> Duration {
-        let mut interval = self.t1();
-        let mut sum = Duration::ZERO;
-        // T1 of zero would never reach T2; 32 doublings of a nanosecond exceed any sensible T2.
-        for _ in 0..32 {
-            if interval >= self.t2() {
-                break;
-            }
-            sum = sum.saturating_add(interval);
-            interval = interval.saturating_mul(2);
-        }
-        sum
+    /// How long it may take to answer another request before a 100 is sent (RFC 4320 §4.1).
+    pub(crate) const fn trying_non_invite(&self) -> Span {
+        self.times.trying_non_invite
     }
 
-    fn zero_if_reliable(&self, value: Duration) -> Duration {
-        if self.reliable { Duration::ZERO } else { value }
+    const fn zero_if_reliable(&self, value: Span) -> Span {
+        if self.reliable { Span::ZERO } else { value }
     }
 }
 
 /// A retransmission timer: when it fires next, and the interval that led there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Retransmit {
-    pub(crate) at: Instant,
-    interval: Duration,
+    pub(crate) at: Tick,
+    interval: Span,
 }
 
 impl Retransmit {
     /// Armed `interval` after `now`; a zero interval (a configuration without retransmissions) arms nothing.
-    pub(crate) fn start(now: Instant, interval: Duration) -> Option<Self> {
+    pub(crate) fn start(now: Tick, interval: Span) -> Option<Self> {
         (!interval.is_zero()).then(|| Self {
             at: now + interval,
             interval,
@@ -187,19 +239,19 @@ impl Retransmit {
     /// The timer after it fired: the interval doubles up to `cap`, counted from the previous deadline.
     ///
     /// A driver that comes late gets one retransmission for all those it missed, not a burst.
-    pub(crate) fn next(self, cap: Duration, now: Instant) -> Self {
+    pub(crate) fn next(self, cap: Span, now: Tick) -> Self {
         let mut next = self;
         while next.at <= now {
             // Never zero, whatever is configured: this loop must end.
-            let doubled = next.interval.saturating_mul(2).min(cap);
-            next.interval = doubled.max(Duration::from_millis(1));
+            let doubled = next.interval.times(2).min(cap);
+            next.interval = doubled.max(Span::MILLISECOND);
             next.at += next.interval;
         }
         next
     }
 
     /// RFC 3261 §17.1.2.2: from the Proceeding state on the interval is T2.
-    pub(crate) fn slow_down(self, interval: Duration) -> Self {
+    pub(crate) fn slow_down(self, interval: Span) -> Self {
         Self {
             at: self.at,
             interval,
@@ -251,12 +303,7 @@ mod tests {
     fn rfc4320_4_1_the_time_after_which_timer_e_is_t2() {
         let mut config = TransactionConfig::default();
         let after = |config: &TransactionConfig| {
-            Timing {
-                config,
-                reliable: false,
-            }
-            .trying_non_invite()
-            .as_millis()
+            Duration::from(Times::new(config).trying_non_invite).as_millis()
         };
         assert_eq!(after(&config), 3500);
         config.t1 = Duration::from_secs(1);
@@ -268,8 +315,8 @@ mod tests {
     #[test]
     fn a_retransmission_timer_advances_whatever_is_configured() {
         let start = crate::table::at(0);
-        let timer = Retransmit::start(start, Duration::from_millis(500)).unwrap();
-        assert!(timer.next(Duration::ZERO, crate::table::at(600)).at > crate::table::at(600));
-        assert_eq!(Retransmit::start(start, Duration::ZERO), None);
+        let timer = Retransmit::start(start, Span::MILLISECOND.times(500)).unwrap();
+        assert!(timer.next(Span::ZERO, crate::table::at(600)).at > crate::table::at(600));
+        assert_eq!(Retransmit::start(start, Span::ZERO), None);
     }
 }

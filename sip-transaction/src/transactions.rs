@@ -8,19 +8,25 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use sip_message::{HeaderName, Message, Request, Response};
-use sip_transport::{DeadlineQueue, Flow, FlowId, Rng, Seed, TransportKind};
+use sip_transport::{Flow, FlowId, Rng, Seed, TransportKind};
 
 use self::client::Client;
 use self::server::Server;
+use crate::arena::Arena;
+use crate::compose;
+use crate::index::Index;
 use crate::links::FlowLists;
-use crate::matching::{MatchMap, MergeMap, RequestIdentity};
+use crate::matching::RequestIdentity;
 use crate::outputs::Outputs;
+use crate::peers::Peers;
 use crate::siphash::HashKey;
 use crate::slab::{Key, Slab};
-use crate::timer::Timing;
+use crate::tick::Clock;
+use crate::timer::{Times, Timing};
+use crate::timers::Timers;
 use crate::{
     Branch, ClientTransactionId, Gone, Input, Output, ServerTransactionId, Stats,
-    TransactionConfig, TransactionId, TransactionLayer,
+    TransactionConfig, TransactionLayer,
 };
 
 /// The transaction layer of one worker: all its transactions, their timers, and one queue of outputs.
@@ -54,25 +60,31 @@ pub struct Transactions {
     config: TransactionConfig,
     rng: Rng,
     hash_key: HashKey,
+    times: Times,
+    clock: Clock,
     clients: Slab<Client>,
     servers: Slab<Server>,
-    /// Client transactions by branch and method. The keys are keyed hashes: see [`MatchMap`].
-    client_keys: MatchMap<u32>,
-    /// Server transactions by branch, sent-by and method. The keys are keyed hashes: see [`MatchMap`].
-    server_keys: MatchMap<u32>,
-    /// Server transactions by what merged requests share. The keys are keyed hashes.
-    merge_keys: MergeMap,
+    /// Client transactions by branch and method.
+    client_keys: Index,
+    /// Server transactions by branch, sent-by and method.
+    server_keys: Index,
+    /// Server transactions by what merged requests share.
+    merge_keys: Index,
     client_flows: FlowLists,
     server_flows: FlowLists,
-    deadlines: DeadlineQueue<TransactionId>,
+    /// Server transactions by where their requests came from.
+    peers: Peers,
+    client_timers: Timers,
+    server_timers: Timers,
     outputs: Outputs,
-    last_now: Option<Instant>,
     stats: Stats,
     /// What identifies the request that is being handled.
     identity: Option<RequestIdentity>,
-    /// The newest server transaction, and the 100 for it, which the transaction gets only if it needs it.
+    /// The newest server transaction, and the header lines of its request: the 100 for it is made if it is needed.
     fresh: Option<Key>,
-    fresh_trying: Vec<u8>,
+    fresh_headers: Vec<u8>,
+    /// Where encoded messages are kept that a timer ends.
+    arena: Arena,
     /// A buffer that is used again and again.
     scratch: Vec<u8>,
     /// The last Via that was pushed: requests mostly leave over the same transport and address.
@@ -86,24 +98,30 @@ impl Transactions {
     #[must_use]
     pub fn new(config: TransactionConfig, seed: Seed) -> Self {
         let mut keys = seed.derive("transaction hash").rng();
+        let times = Times::new(&config);
+        let timers = || Timers::new(times.spans());
         Self {
+            client_timers: timers(),
+            server_timers: timers(),
             config,
+            times,
+            clock: Clock::default(),
             rng: seed.derive("transaction branches").rng(),
             hash_key: HashKey(keys.next_u64(), keys.next_u64()),
+            peers: Peers::new(HashKey(keys.next_u64(), keys.next_u64())),
             clients: Slab::new(),
             servers: Slab::new(),
-            client_keys: MatchMap::default(),
-            server_keys: MatchMap::default(),
-            merge_keys: MergeMap::default(),
+            client_keys: Index::default(),
+            server_keys: Index::default(),
+            merge_keys: Index::default(),
             client_flows: FlowLists::default(),
             server_flows: FlowLists::default(),
-            deadlines: DeadlineQueue::new(),
             outputs: Outputs::default(),
-            last_now: None,
             stats: Stats::default(),
             identity: None,
             fresh: None,
-            fresh_trying: Vec::new(),
+            fresh_headers: Vec::new(),
+            arena: Arena::default(),
             scratch: Vec::new(),
             via: String::new(),
             via_prefix: 0,
@@ -113,7 +131,7 @@ impl Transactions {
 
     /// Something arrived from the transport.
     pub fn handle_input(&mut self, input: Input, now: Instant) {
-        self.last_now = Some(now);
+        let now = self.clock.tick(now);
         // Retransmissions are recognised before anything is moved.
         if let Input::Message {
             message: Message::Request(request),
@@ -148,13 +166,20 @@ impl Transactions {
 
     /// Time passed: fires what is due. Spurious and late calls are harmless.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.last_now = Some(now);
+        let now = self.clock.tick(now);
         // A transaction that was re-armed for a time that has passed already would be popped again in this loop; the
         // machines never do that: each fires everything that is due before it is armed again.
-        while let Some((_, id)) = self.deadlines.pop_due(now) {
-            match id {
-                TransactionId::Client(id) => self.on_client_deadline(id.0, now),
-                TransactionId::Server(id) => self.on_server_deadline(id.0, now),
+        loop {
+            if self.client_timers.next() <= self.server_timers.next() {
+                let Some(key) = self.client_timers.pop_due(now, &mut self.clients) else {
+                    return;
+                };
+                self.on_client_deadline(key, now);
+            } else {
+                let Some(key) = self.server_timers.pop_due(now, &mut self.servers) else {
+                    return;
+                };
+                self.on_server_deadline(key, now);
             }
         }
     }
@@ -169,9 +194,10 @@ impl Transactions {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         if self.outputs.is_empty() {
-            self.deadlines.peek()
+            let next = self.client_timers.next().min(self.server_timers.next());
+            self.clock.instant(next)
         } else {
-            self.last_now
+            self.clock.last()
         }
     }
 
@@ -235,31 +261,39 @@ impl Transactions {
     pub fn leaks(&self) -> Option<String> {
         let live = (self.clients.len(), self.servers.len());
         let kept = (self.client_keys.len(), self.server_keys.len());
-        let armed = self.deadlines.len();
+        let armed = (self.client_timers.len(), self.server_timers.len());
         let lists = (self.client_flows.is_empty(), self.server_flows.is_empty());
         let good = kept == live
             && self.merge_keys.len() <= live.1
-            && armed <= live.0 + live.1
+            && armed.0 <= live.0
+            && armed.1 <= live.1
+            && self.peers.is_empty() == (live.1 == 0)
             && lists == (live.0 == 0, live.1 == 0);
         (!good).then(|| {
             let merged = self.merge_keys.len();
-            format!("live {live:?}, keys {kept:?}, merge keys {merged}, deadlines {armed}, flows empty {lists:?}")
+            format!("live {live:?}, keys {kept:?}, merge keys {merged}, deadlines {armed:?}, flows empty {lists:?}")
         })
     }
 
-    fn timing(&self, reliable: bool) -> Timing<'_> {
+    const fn timing(&self, reliable: bool) -> Timing<'_> {
         Timing {
-            config: &self.config,
+            times: &self.times,
             reliable,
         }
     }
 
-    /// Puts our Via on top (RFC 3261 §18.1.1), and the Content-Length that streams need (§20.14) if it is missing.
-    fn stamp(&mut self, request: &mut Request, flow: &Flow, branch: &Branch) {
+    /// Encodes the request with our Via on top (RFC 3261 §18.1.1), and with the Content-Length that streams need
+    /// (§20.14) if it is missing: in three parts, of which the second is the line of the Via.
+    fn encode_with_via(
+        &mut self,
+        request: &mut Request,
+        flow: &Flow,
+        branch: &Branch,
+    ) -> [&[u8]; 3] {
         if self.via_of != Some((flow.kind, flow.local)) {
             self.via_of = Some((flow.kind, flow.local));
             self.via = format!(
-                "SIP/2.0/{} {};branch=",
+                "Via: SIP/2.0/{} {};branch=",
                 flow.kind.via_token(),
                 flow.sent_by()
             );
@@ -267,28 +301,41 @@ impl Transactions {
         }
         self.via.truncate(self.via_prefix);
         self.via.push_str(branch.as_str());
-        if !flow.is_reliable() {
+        if flow.is_reliable() {
+            self.via.push_str("\r\n");
+            if !request.headers().contains(HeaderName::ContentLength) {
+                let length = request.body().len().to_string();
+                request
+                    .headers_mut()
+                    .push_back(HeaderName::ContentLength, length);
+            }
+        } else {
             // RFC 3581 §3: ask for the response at the source port.
-            self.via.push_str(";rport");
+            self.via.push_str(";rport\r\n");
         }
-        request.headers_mut().push_front(HeaderName::Via, &self.via);
-        if flow.is_reliable() && !request.headers().contains(HeaderName::ContentLength) {
-            let length = request.body().len().to_string();
-            request
-                .headers_mut()
-                .push_back(HeaderName::ContentLength, length);
-        }
+        self.scratch.clear();
+        request.encode(&mut self.scratch);
+        let (line, rest) = compose::first_line(&self.scratch);
+        [line, self.via.as_bytes(), rest]
     }
 
-    /// Takes the message that was written to the scratch buffer.
-    fn take_scratch(&mut self) -> Bytes {
-        Bytes::copy_from_slice(&self.scratch)
+    /// The same as a message of its own.
+    fn encode_apart(&mut self, request: &mut Request, flow: &Flow, branch: &Branch) -> Bytes {
+        Bytes::from(self.encode_with_via(request, flow, branch).concat())
+    }
+
+    /// The response as a message that is kept for as long as a timer runs.
+    fn encode_response(&mut self, response: &Response) -> Bytes {
+        self.scratch.clear();
+        response.encode(&mut self.scratch);
+        self.arena.put([&self.scratch, &[], &[]])
     }
 }
 
 impl TransactionLayer for Transactions {
     fn request(&mut self, request: Request, flow: Flow, now: Instant) -> ClientTransactionId {
-        self.start_client(request, flow, None, now)
+        let now = self.clock.tick(now);
+        self.start_client(request, &flow, None, now)
     }
 
     fn forward(
@@ -298,7 +345,8 @@ impl TransactionLayer for Transactions {
         loop_hash: u64,
         now: Instant,
     ) -> ClientTransactionId {
-        self.start_client(request, flow, Some(loop_hash), now)
+        let now = self.clock.tick(now);
+        self.start_client(request, &flow, Some(loop_hash), now)
     }
 
     fn respond(
@@ -307,6 +355,7 @@ impl TransactionLayer for Transactions {
         response: Response,
         now: Instant,
     ) -> Result<(), Gone> {
+        let now = self.clock.tick(now);
         self.respond_to(id, &response, now)
     }
 
@@ -316,32 +365,32 @@ impl TransactionLayer for Transactions {
         headers: &[(HeaderName, &str)],
         now: Instant,
     ) -> Result<(), Gone> {
+        let now = self.clock.tick(now);
         self.cancel_client(id, headers, now)
     }
 
     fn send_ack(&mut self, mut ack: Request, flow: Flow, now: Instant) -> Bytes {
-        self.last_now = Some(now);
+        self.clock.tick(now);
         let branch = Branch::mint(&mut self.rng, self.config.worker, None);
-        self.stamp(&mut ack, &flow, &branch);
-        let payload = ack.to_bytes();
+        let payload = self.encode_apart(&mut ack, &flow, &branch);
         self.outputs.transmit(flow.id, payload.clone());
         payload
     }
 
     fn retransmit(&mut self, payload: Bytes, flow: FlowId, now: Instant) {
-        self.last_now = Some(now);
+        self.clock.tick(now);
         self.outputs.transmit(flow, payload);
     }
 
     fn forward_response(&mut self, response: Response, flow: FlowId, now: Instant) {
-        self.last_now = Some(now);
+        self.clock.tick(now);
         self.outputs.transmit(flow, response.to_bytes());
     }
 
     fn forward_request(&mut self, mut request: Request, flow: Flow, now: Instant) {
-        self.last_now = Some(now);
+        self.clock.tick(now);
         let branch = Branch::stateless(&request);
-        self.stamp(&mut request, &flow, &branch);
-        self.outputs.transmit(flow.id, request.to_bytes());
+        let payload = self.encode_apart(&mut request, &flow, &branch);
+        self.outputs.transmit(flow.id, payload);
     }
 }

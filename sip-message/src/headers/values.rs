@@ -4,9 +4,7 @@ use smallvec::SmallVec;
 
 use super::Headers;
 use crate::chars;
-use crate::lex;
 use crate::name::{Arity, HeaderName, NameId};
-use crate::scan;
 
 /// The values of the fields of one name, in order; see [`Headers::values`].
 ///
@@ -20,32 +18,21 @@ pub struct Values<'a> {
     arity: Arity,
     /// The field to look at when `rest` is used up.
     next_field: usize,
-    rest: Rest<'a>,
+    rest: Option<&'a [u8]>,
     invalid: bool,
 }
 
-/// What is left of the current field.
-#[derive(Clone, Copy, Debug)]
-enum Rest<'a> {
-    Nothing,
-    /// Nobody looked yet whether it is UTF-8.
-    Bytes(&'a [u8]),
-    Text(&'a str),
-    /// As a whole it is not UTF-8; single values may be.
-    Broken(&'a [u8]),
-}
-
 impl<'a> Values<'a> {
-    #[inline]
     pub(super) fn new(headers: &'a Headers, name: HeaderName) -> Self {
         let id = name.id();
+        let arity = id.arity();
         let mut values = Self {
             headers,
             name,
             id,
-            arity: id.arity(),
+            arity,
             next_field: 0,
-            rest: Rest::Nothing,
+            rest: None,
             invalid: false,
         };
         values.find_field();
@@ -55,38 +42,30 @@ impl<'a> Values<'a> {
     /// The values of one field alone.
     pub(super) fn of_field(headers: &'a Headers, name: HeaderName, at: usize) -> Self {
         let id = name.id();
-        let value = headers.value_at(at);
+        let arity = id.arity();
+        let rest = Some(headers.value_at(at)).filter(|value| !value.is_empty());
         Self {
             headers,
             name,
             id,
-            arity: id.arity(),
+            arity,
             next_field: headers.len(),
-            rest: if value.is_empty() {
-                Rest::Nothing
-            } else {
-                Rest::Bytes(value)
-            },
+            rest,
             invalid: false,
         }
     }
 
     /// The next value as bytes.
     pub fn next_bytes(&mut self) -> Option<&'a [u8]> {
-        if !self.has_next() {
-            return None;
-        }
-        let (rest, again): (_, fn(&'a [u8]) -> Rest<'a>) = match self.rest {
-            Rest::Nothing => return None,
-            Rest::Bytes(rest) => (rest, Rest::Bytes),
-            Rest::Text(rest) => (rest.as_bytes(), Rest::Bytes),
-            Rest::Broken(rest) => (rest, Rest::Broken),
-        };
+        let rest = self.rest?;
         let (value, after) = match self.arity {
             Arity::One => (rest, None),
             Arity::List => split_first(rest),
         };
-        self.rest = after.map_or(Rest::Nothing, again);
+        self.rest = after;
+        if self.rest.is_none() {
+            self.find_field();
+        }
         Some(value)
     }
 
@@ -98,20 +77,13 @@ impl<'a> Values<'a> {
 
     /// Is no value left?
     #[must_use]
-    pub fn is_used_up(&self) -> bool {
-        matches!(self.rest, Rest::Nothing) && self.next_field_with_value().is_none()
+    pub const fn is_used_up(&self) -> bool {
+        self.rest.is_none()
     }
 
-    /// The opposite, and the next field is at hand then.
-    #[inline]
-    pub(super) fn has_next(&mut self) -> bool {
-        !matches!(self.rest, Rest::Nothing) || self.find_field()
-    }
-
-    /// Is there no field of this name at all, not even an empty one? Asked before the first value is taken.
-    #[inline]
+    /// Is there no field of this name at all, not even an empty one?
     pub(super) fn is_absent(&self) -> bool {
-        matches!(self.rest, Rest::Nothing) && !self.headers.contains(self.name.clone())
+        self.rest.is_none() && !self.headers.contains(self.name.clone())
     }
 
     pub(super) const fn saw_invalid(&self) -> bool {
@@ -123,42 +95,21 @@ impl<'a> Values<'a> {
     }
 
     /// Something that differs after each value.
-    pub(super) const fn position(&self) -> (usize, Option<usize>) {
-        let rest = match self.rest {
-            Rest::Nothing => None,
-            Rest::Text(text) => Some(text.len()),
-            Rest::Bytes(bytes) | Rest::Broken(bytes) => Some(bytes.len()),
-        };
-        (self.next_field, rest)
+    pub(super) fn position(&self) -> (usize, Option<usize>) {
+        (self.next_field, self.rest.map(<[u8]>::len))
     }
 
-    /// Moves to the next field of this name that is not empty. Is there one?
-    #[inline]
-    fn find_field(&mut self) -> bool {
-        match self.next_field_with_value() {
-            Some((at, value)) => {
-                self.next_field = at + 1;
-                self.rest = Rest::Bytes(value);
-                true
-            }
-            None => {
-                self.next_field = self.headers.len();
-                false
-            }
-        }
-    }
-
-    #[inline]
-    fn next_field_with_value(&self) -> Option<(usize, &'a [u8])> {
-        let mut from = self.next_field;
-        loop {
-            let at = self.headers.find_id(self.id, &self.name, from)?;
+    /// Moves to the next field of this name that is not empty.
+    fn find_field(&mut self) {
+        while let Some(at) = self.headers.find_id(self.id, &self.name, self.next_field) {
+            self.next_field = at + 1;
             let value = self.headers.value_at(at);
             if !value.is_empty() {
-                return Some((at, value));
+                self.rest = Some(value);
+                return;
             }
-            from = at + 1;
         }
+        self.next_field = self.headers.len();
     }
 }
 
@@ -167,20 +118,6 @@ impl<'a> Iterator for Values<'a> {
 
     fn next(&mut self) -> Option<&'a str> {
         loop {
-            if !self.has_next() {
-                return None;
-            }
-            if let Rest::Bytes(bytes) = self.rest {
-                self.rest = core::str::from_utf8(bytes).map_or(Rest::Broken(bytes), Rest::Text);
-            }
-            if let Rest::Text(text) = self.rest {
-                let (value, after) = match self.arity {
-                    Arity::One => (text, None),
-                    Arity::List => split_first_text(text),
-                };
-                self.rest = after.map_or(Rest::Nothing, Rest::Text);
-                return Some(value);
-            }
             match core::str::from_utf8(self.next_bytes()?) {
                 Ok(text) => return Some(text),
                 Err(_) => self.invalid = true,
@@ -260,30 +197,8 @@ pub(super) fn split_first(text: &[u8]) -> (&[u8], Option<&[u8]>) {
     (trim(value), rest)
 }
 
-/// The same for text.
-fn split_first_text(text: &str) -> (&str, Option<&str>) {
-    match comma(text.as_bytes()) {
-        Some(at) => (
-            lex::trim(text.get(..at).unwrap_or_default()),
-            text.get(at + 1..),
-        ),
-        None => (lex::trim(text), None),
-    }
-}
-
 /// Where the comma after the first value is.
 fn comma(text: &[u8]) -> Option<usize> {
-    let at = scan::byte(text, b',')?;
-    let before = text.get(..at)?;
-    if before.iter().any(|&b| matches!(b, b'"' | b'<')) {
-        comma_outside(text)
-    } else {
-        Some(at)
-    }
-}
-
-/// The same where quotes and angle brackets may hide commas.
-fn comma_outside(text: &[u8]) -> Option<usize> {
     let mut pos = 0;
     loop {
         let rest = text.get(pos..)?;

@@ -12,4 +12,3 @@ mod properties;
 mod rfc4475;
 mod rfc5118;
 mod validity;
-mod values;

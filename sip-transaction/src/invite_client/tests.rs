@@ -1,7 +1,8 @@
 use super::*;
-use crate::table::{Table, assert_table, at, reliable, since_epoch, unreliable};
+use crate::table::{Table, assert_table, at, reliable, since_origin, unreliable};
 
-fn ack() -> Bytes {
+fn ack(invite: &[u8]) -> Bytes {
+    assert_eq!(invite, b"INVITE");
     Bytes::from_static(b"ACK")
 }
 
@@ -213,7 +214,7 @@ fn alone(machine: &mut InviteClient) -> Vec<String> {
     let mut log = Vec::new();
     while let Some(deadline) = machine.deadline() {
         let step = machine.on_deadline(deadline);
-        log.push(format!("{} {step}", since_epoch(Some(deadline)).unwrap()));
+        log.push(format!("{} {step}", since_origin(Some(deadline)).unwrap()));
     }
     log
 }
@@ -289,7 +290,7 @@ fn a_late_driver_gets_one_retransmission_for_all_it_missed() {
     let mut machine = calling(unreliable());
     assert_eq!(machine.on_deadline(at(8000)).to_string(), "send INVITE");
     assert_eq!(
-        since_epoch(machine.deadline()),
+        since_origin(machine.deadline()),
         Some(15500),
         "the schedule is kept: no drift"
     );

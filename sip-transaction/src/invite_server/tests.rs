@@ -1,5 +1,5 @@
 use super::*;
-use crate::table::{Table, assert_table, at, reliable, since_epoch, unreliable};
+use crate::table::{Table, assert_table, at, reliable, since_origin, unreliable};
 
 const RINGING: Bytes = Bytes::from_static(b"180");
 const OK: Bytes = Bytes::from_static(b"200");
@@ -209,7 +209,7 @@ fn alone(machine: &mut InviteServer, timing: Timing<'_>) -> Vec<String> {
     let mut log = Vec::new();
     while let Some(deadline) = machine.deadline() {
         let step = machine.on_deadline(timing, deadline);
-        log.push(format!("{} {step}", since_epoch(Some(deadline)).unwrap()));
+        log.push(format!("{} {step}", since_origin(Some(deadline)).unwrap()));
     }
     log
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::table::{Table, assert_table, at, reliable, since_epoch, unreliable};
+use crate::table::{Table, assert_table, at, reliable, since_origin, unreliable};
 
 fn trying(timing: Timing<'_>) -> NonInviteClient {
     NonInviteClient::new(Bytes::from_static(b"OPTIONS"), timing, at(0)).0
@@ -102,7 +102,7 @@ fn alone(machine: &mut NonInviteClient, timing: Timing<'_>) -> Vec<String> {
     let mut log = Vec::new();
     while let Some(deadline) = machine.deadline() {
         let step = machine.on_deadline(timing, deadline);
-        log.push(format!("{} {step}", since_epoch(Some(deadline)).unwrap()));
+        log.push(format!("{} {step}", since_origin(Some(deadline)).unwrap()));
     }
     log
 }
@@ -165,7 +165,7 @@ fn a_late_driver_gets_one_retransmission_for_all_it_missed() {
         "send OPTIONS"
     );
     assert_eq!(
-        since_epoch(machine.deadline()),
+        since_origin(machine.deadline()),
         Some(15_500),
         "the schedule is kept: no drift"
     );

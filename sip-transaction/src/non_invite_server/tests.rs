@@ -1,5 +1,5 @@
 use super::*;
-use crate::table::{Table, assert_table, at, reliable, since_epoch, unreliable};
+use crate::table::{Table, assert_table, at, reliable, since_origin, unreliable};
 
 const TRYING: Bytes = Bytes::from_static(b"100");
 const OK: Bytes = Bytes::from_static(b"200");
@@ -149,7 +149,7 @@ fn alone(machine: &mut NonInviteServer) -> Vec<String> {
     let mut log = Vec::new();
     while let Some(deadline) = machine.deadline() {
         let step = machine.on_deadline(deadline);
-        log.push(format!("{} {step}", since_epoch(Some(deadline)).unwrap()));
+        log.push(format!("{} {step}", since_origin(Some(deadline)).unwrap()));
     }
     log
 }

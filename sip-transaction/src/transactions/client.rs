@@ -1,21 +1,21 @@
 //! The client half of the layer: requests that leave, responses that come.
 
-use std::time::Instant;
-
 use bytes::Bytes;
 use sip_message::{HeaderName, Method, Request, Response};
-use sip_transport::{DeadlineId, Flow, FlowId};
+use sip_transport::{Flow, FlowId};
 
 use super::Transactions;
-use crate::compose::Skeleton;
+use crate::compose;
 use crate::invite_client::InviteClient;
 use crate::links::{Linked, Links};
 use crate::matching::MatchKey;
 use crate::non_invite_client::NonInviteClient;
 use crate::slab::Key;
 use crate::step::{Step, Tell};
+use crate::tick::Tick;
 use crate::timer::Timing;
-use crate::{Branch, ClientTransactionId, Gone};
+use crate::timers::{Alarm, Timed};
+use crate::{Branch, ClientTransactionId, Event, Gone};
 
 /// A client transaction: its machine, and how the layer finds and serves it.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(super) struct Client {
     key: MatchKey,
     flow: FlowId,
     links: Links,
-    deadline: Option<DeadlineId>,
+    alarm: Alarm,
     reliable: bool,
     machine: Machine,
 }
@@ -32,24 +32,27 @@ pub(super) struct Client {
 enum Machine {
     Invite {
         machine: InviteClient,
-        cold: Option<Cold>,
+        /// The CANCEL that waits for a provisional response; empty when it was sent.
+        cancel: Option<Box<[u8]>>,
     },
     NonInvite(NonInviteClient),
     /// The transaction of a CANCEL: the transaction user knows nothing of it.
     Cancel(NonInviteClient),
 }
 
-/// What an INVITE needs until its final response.
-#[derive(Debug)]
-struct Cold {
-    skeleton: Skeleton,
-    /// The CANCEL that waits for a provisional response; empty when it was sent.
-    cancel: Option<Box<[u8]>>,
-}
-
 impl Linked for Client {
     fn links(&mut self) -> &mut Links {
         &mut self.links
+    }
+}
+
+impl Timed for Client {
+    fn alarm(&mut self) -> &mut Alarm {
+        &mut self.alarm
+    }
+
+    fn alarm_ref(&self) -> &Alarm {
+        &self.alarm
     }
 }
 
@@ -63,14 +66,14 @@ impl Client {
 }
 
 impl Machine {
-    fn deadline(&self) -> Option<Instant> {
+    fn deadline(&self) -> Option<Tick> {
         match self {
             Self::Invite { machine, .. } => machine.deadline(),
             Self::NonInvite(machine) | Self::Cancel(machine) => machine.deadline(),
         }
     }
 
-    fn on_deadline(&mut self, timing: Timing<'_>, now: Instant) -> Step {
+    fn on_deadline(&mut self, timing: Timing<'_>, now: Tick) -> Step {
         match self {
             Self::Invite { machine, .. } => machine.on_deadline(now),
             Self::NonInvite(machine) | Self::Cancel(machine) => machine.on_deadline(timing, now),
@@ -89,11 +92,10 @@ impl Transactions {
     pub(super) fn start_client(
         &mut self,
         mut request: Request,
-        flow: Flow,
+        flow: &Flow,
         loop_hash: Option<u64>,
-        now: Instant,
+        now: Tick,
     ) -> ClientTransactionId {
-        self.last_now = Some(now);
         let method = request.method().clone();
         debug_assert_ne!(method, Method::Ack, "an ACK has no transaction: send_ack");
         if self.clients.len() >= self.config.max_client || method == Method::Ack {
@@ -104,27 +106,18 @@ impl Transactions {
             return id;
         }
         let branch = Branch::mint(&mut self.rng, self.config.worker, loop_hash);
-        self.stamp(&mut request, &flow, &branch);
-        let payload = request.to_bytes();
-        let timing = Timing {
-            config: &self.config,
-            reliable: flow.is_reliable(),
-        };
+        let reliable = flow.is_reliable();
         let (machine, step) = if method == Method::Invite {
-            let (machine, step) = InviteClient::new(payload, timing, now);
-            let skeleton = Skeleton::of(&request, &mut self.scratch);
-            (
-                Machine::Invite {
-                    machine,
-                    cold: Some(Cold {
-                        skeleton,
-                        cancel: None,
-                    }),
-                },
-                step,
-            )
+            // It is kept while it rings, which may take hours: on its own.
+            let payload = self.encode_apart(&mut request, flow, &branch);
+            let (machine, step) = InviteClient::new(payload, self.timing(reliable), now);
+            let cancel = None;
+            (Machine::Invite { machine, cancel }, step)
         } else {
-            let (machine, step) = NonInviteClient::new(payload, timing, now);
+            self.encode_with_via(&mut request, flow, &branch);
+            let (line, rest) = compose::first_line(&self.scratch);
+            let payload = self.arena.put([line, self.via.as_bytes(), rest]);
+            let (machine, step) = NonInviteClient::new(payload, self.timing(reliable), now);
             (Machine::NonInvite(machine), step)
         };
         let key = MatchKey::of_branch(
@@ -132,12 +125,12 @@ impl Transactions {
             method.as_str().as_bytes(),
             self.hash_key,
         );
-        let key = self.register_client(key, flow.id, flow.is_reliable(), machine);
+        let key = self.register_client(key, flow.id, reliable, machine);
         self.apply_client(key, step, None, now);
         ClientTransactionId(key)
     }
 
-    /// The match key is in the map before the first transmit is queued: a response cannot come too early.
+    /// The match key is in the index before the first transmit is queued: a response cannot come too early.
     fn register_client(
         &mut self,
         key: MatchKey,
@@ -150,55 +143,56 @@ impl Transactions {
             key,
             flow,
             links: Links::NONE,
-            deadline: None,
+            alarm: Alarm::NONE,
             reliable,
             machine,
         };
         let slot = self.clients.insert(client);
-        self.client_keys.insert(key, slot.index);
+        self.client_keys.insert(key.hash(), slot.index);
         self.client_flows.add(flow, slot, &mut self.clients);
         slot
     }
 
-    pub(super) fn on_response(&mut self, response: Response, flow: Flow, now: Instant) {
+    pub(super) fn on_response(&mut self, response: Response, flow: Flow, now: Tick) {
         let Some(match_key) = MatchKey::of_response(&response, self.hash_key) else {
             self.stats.unidentifiable += 1;
             return;
         };
-        let slot = self
-            .client_keys
-            .get(&match_key)
-            .and_then(|index| self.clients.key_at(*index));
+        let is = |slot| {
+            let client = self.clients.at(slot);
+            client.is_some_and(|client| client.key == match_key)
+        };
+        let slot = self.client_keys.find(match_key.hash(), is);
+        let slot = slot.and_then(|index| self.clients.key_at(index));
         let Some((key, client)) = slot.and_then(|key| Some((key, self.clients.get_mut(key)?)))
         else {
             self.stats.strays += 1;
-            self.outputs.stray(response, flow);
+            self.outputs.event(Event::Stray { response, flow });
             return;
         };
         let timing = Timing {
-            config: &self.config,
+            times: &self.times,
             reliable: client.reliable,
         };
         let status = response.status();
         let step = match &mut client.machine {
-            Machine::Invite { machine, cold } => {
+            Machine::Invite { machine, cancel } => {
                 let step = if status.is_provisional() {
                     machine.on_provisional(timing, now)
                 } else if status.is_success() {
                     machine.on_success(timing, now)
                 } else {
                     let scratch = &mut self.scratch;
-                    let build = || {
+                    let arena = &mut self.arena;
+                    let build = |invite: &[u8]| {
                         scratch.clear();
-                        if let Some(cold) = cold.as_ref() {
-                            cold.skeleton.ack(&response, scratch);
-                        }
-                        Bytes::copy_from_slice(scratch)
+                        compose::ack(invite, &response, scratch);
+                        arena.put([scratch, &[], &[]])
                     };
                     machine.on_failure(build, timing, now)
                 };
                 if status.is_final() {
-                    *cold = None;
+                    *cancel = None;
                 }
                 step
             }
@@ -220,36 +214,32 @@ impl Transactions {
         &mut self,
         id: ClientTransactionId,
         headers: &[(HeaderName, &str)],
-        now: Instant,
+        now: Tick,
     ) -> Result<(), Gone> {
-        self.last_now = Some(now);
         let client = self.clients.get_mut(id.0).ok_or(Gone)?;
         let timing = Timing {
-            config: &self.config,
+            times: &self.times,
             reliable: client.reliable,
         };
-        let Machine::Invite {
-            machine,
-            cold: Some(cold),
-        } = &mut client.machine
-        else {
-            // RFC 3261 §9.1: no CANCEL after the final response, and none for another method.
+        let Machine::Invite { machine, cancel } = &mut client.machine else {
+            // RFC 3261 §9.1: no CANCEL for another method.
             return Ok(());
         };
-        if cold.cancel.is_none() {
+        let Some(invite) = machine.invite() else {
+            // RFC 3261 §9.1: none after the final response.
+            return Ok(());
+        };
+        if cancel.is_none() {
             self.scratch.clear();
-            cold.skeleton.cancel(headers, &mut self.scratch);
-            cold.cancel = Some(Box::from(self.scratch.as_slice()));
+            compose::cancel(invite, headers, &mut self.scratch);
+            *cancel = Some(Box::from(self.scratch.as_slice()));
         }
         let step = machine.on_cancel(timing, now);
         self.apply_client(id.0, step, None, now);
         Ok(())
     }
 
-    pub(super) fn on_client_deadline(&mut self, key: Key, now: Instant) {
-        if let Some(client) = self.clients.get_mut(key) {
-            client.deadline = None;
-        }
+    pub(super) fn on_client_deadline(&mut self, key: Key, now: Tick) {
         while let Some(client) = self.clients.get_mut(key) {
             if client
                 .machine
@@ -259,7 +249,7 @@ impl Transactions {
                 break;
             }
             let timing = Timing {
-                config: &self.config,
+                times: &self.times,
                 reliable: client.reliable,
             };
             let step = client.machine.on_deadline(timing, now);
@@ -273,7 +263,7 @@ impl Transactions {
         }
     }
 
-    pub(super) fn on_client_flow_failed(&mut self, flow: FlowId, now: Instant) {
+    pub(super) fn on_client_flow_failed(&mut self, flow: FlowId, now: Tick) {
         for key in self.client_flows.keys(flow, &mut self.clients) {
             if let Some(client) = self.clients.get_mut(key) {
                 let step = client.machine.on_flow_failed();
@@ -288,7 +278,7 @@ impl Transactions {
         key: Key,
         step: Step,
         response: Option<(Response, Flow)>,
-        now: Instant,
+        now: Tick,
     ) {
         let id = ClientTransactionId(key);
         let Some(client) = self.clients.get_mut(key) else {
@@ -298,9 +288,7 @@ impl Transactions {
         let internal = matches!(client.machine, Machine::Cancel(_));
         let cancel = match &mut client.machine {
             // What was sent is kept as an empty one, so that a second cancel builds nothing.
-            Machine::Invite {
-                cold: Some(cold), ..
-            } if step.cancel => cold.cancel.replace(Box::default()),
+            Machine::Invite { cancel, .. } if step.cancel => cancel.replace(Box::default()),
             Machine::Invite { .. } | Machine::NonInvite(_) | Machine::Cancel(_) => None,
         };
         if let Some(payload) = step.send {
@@ -316,7 +304,7 @@ impl Transactions {
         if step.ended {
             self.end_client(key, internal);
         } else {
-            self.arm_client(key);
+            self.arm_client(key, now);
         }
     }
 
@@ -329,7 +317,7 @@ impl Transactions {
         match tell {
             Tell::Response => {
                 if let Some((response, flow)) = response {
-                    self.outputs.response(id, response, flow);
+                    self.outputs.event(Event::Response { id, response, flow });
                 }
             }
             Tell::TimedOut => self.outputs.timed_out(id),
@@ -345,11 +333,11 @@ impl Transactions {
         payload: Bytes,
         flow: FlowId,
         reliable: bool,
-        now: Instant,
+        now: Tick,
     ) {
         let key = invite.change_method(&Method::Invite, &Method::Cancel);
         let timing = Timing {
-            config: &self.config,
+            times: &self.times,
             reliable,
         };
         let (machine, step) = NonInviteClient::new(payload, timing, now);
@@ -357,29 +345,23 @@ impl Transactions {
         self.apply_client(slot, step, None, now);
     }
 
-    fn arm_client(&mut self, key: Key) {
-        let Some(client) = self.clients.get_mut(key) else {
+    fn arm_client(&mut self, key: Key, now: Tick) {
+        let Some(client) = self.clients.get(key) else {
             return;
         };
-        if let Some(old) = client.deadline.take() {
-            self.deadlines.cancel(old);
-        }
-        client.deadline = client.machine.deadline().map(|deadline| {
-            self.deadlines
-                .insert(deadline, ClientTransactionId(key).into())
-        });
+        let deadline = client.machine.deadline();
+        self.client_timers
+            .set(key, deadline, now, &mut self.clients);
     }
 
     fn end_client(&mut self, key: Key, internal: bool) {
         let Some(client) = self.clients.remove(key) else {
             return;
         };
-        self.client_keys.remove(&client.key);
+        self.client_keys.remove(client.key.hash(), key.index);
         self.client_flows
             .remove(client.flow, client.links, &mut self.clients);
-        if let Some(deadline) = client.deadline {
-            self.deadlines.cancel(deadline);
-        }
+        self.client_timers.forget(client.alarm, &mut self.clients);
         if !internal {
             self.outputs.terminated(ClientTransactionId(key).into());
         }

@@ -1,30 +1,34 @@
 //! The server half of the layer: requests that come, responses that leave.
 
-use std::time::Instant;
-
+use bytes::Bytes;
 use sip_message::{Method, Request, Response, StatusCode};
-use sip_transport::{DeadlineId, Flow, FlowId};
+use sip_transport::{Flow, FlowId};
 
 use super::Transactions;
 use crate::invite_server::InviteServer;
 use crate::links::{Linked, Links};
-use crate::matching::{MatchKey, MergeKey, RequestIdentity, merge_key, tag_hash};
+use crate::matching::{MatchKey, MergeKey, RequestIdentity, tag_hash};
 use crate::non_invite_server::NonInviteServer;
+use crate::peers::{Peer, PeerId};
 use crate::slab::Key;
 use crate::step::{Step, Tell};
+use crate::tick::Tick;
 use crate::timer::Timing;
-use crate::{Gone, ServerTransactionId, compose};
+use crate::timers::{Alarm, Timed};
+use crate::{Event, Gone, ServerTransactionId, compose};
 
 /// A server transaction: its machine, and how the layer finds and serves it.
 #[derive(Debug)]
 pub(super) struct Server {
     key: MatchKey,
-    /// What it shares with merged requests, if it stands for them in the map.
+    /// What it shares with merged requests.
     merge_key: Option<MergeKey>,
+    /// Where the request came from.
+    peer: PeerId,
     /// Where the responses go.
     flow: FlowId,
     links: Links,
-    deadline: Option<DeadlineId>,
+    alarm: Alarm,
     reliable: bool,
     machine: Machine,
 }
@@ -49,6 +53,16 @@ impl Linked for Server {
     }
 }
 
+impl Timed for Server {
+    fn alarm(&mut self) -> &mut Alarm {
+        &mut self.alarm
+    }
+
+    fn alarm_ref(&self) -> &Alarm {
+        &self.alarm
+    }
+}
+
 impl Server {
     pub(super) fn state_name(&self) -> &'static str {
         match &self.machine {
@@ -59,7 +73,7 @@ impl Server {
 }
 
 impl Machine {
-    fn deadline(&self) -> Option<Instant> {
+    fn deadline(&self) -> Option<Tick> {
         match self {
             Self::Invite(invite) => invite.machine.deadline(),
             Self::NonInvite(machine) => machine.deadline(),
@@ -85,29 +99,28 @@ impl Transactions {
     }
 
     /// An ACK, or a request without a transaction.
-    pub(super) fn on_new_request(
-        &mut self,
-        request: Request,
-        flow: Flow,
-        reply: Flow,
-        now: Instant,
-    ) {
+    pub(super) fn on_new_request(&mut self, request: Request, flow: Flow, reply: Flow, now: Tick) {
         // `absorb_request` has just identified it.
         let Some(identity) = self.identity.take() else {
             return;
         };
         if *request.method() == Method::Ack {
             self.on_ack(request, &identity, flow, now);
-        } else if !self.is_refused(&request, &identity, reply) {
-            let match_key = identity.with_method(request.method());
-            self.start_server(request, &identity, match_key, flow, reply, now);
+            return;
+        }
+        let peer = self.peers.find(flow.remote.ip());
+        if !self.is_refused(&request, &identity, &peer, &reply) {
+            self.start_server(request, &identity, peer, flow, &reply, now);
         }
     }
 
     fn find_server(&self, match_key: &MatchKey) -> Option<Key> {
-        self.server_keys
-            .get(match_key)
-            .and_then(|index| self.servers.key_at(*index))
+        let is = |slot| {
+            let server = self.servers.at(slot);
+            server.is_some_and(|server| server.key == *match_key)
+        };
+        let slot = self.server_keys.find(match_key.hash(), is)?;
+        self.servers.key_at(slot)
     }
 
     /// A retransmission is answered where it came from, which after a NAT has changed its mind is not where the first
@@ -131,7 +144,7 @@ impl Transactions {
         }
     }
 
-    fn on_ack(&mut self, ack: Request, identity: &RequestIdentity, flow: Flow, now: Instant) {
+    fn on_ack(&mut self, ack: Request, identity: &RequestIdentity, flow: Flow, now: Tick) {
         let key = self.find_server(&identity.with_method(&Method::Invite));
         let found = key.and_then(|key| Some((key, self.servers.get_mut(key)?)));
         let Some((
@@ -143,31 +156,45 @@ impl Transactions {
             },
         )) = found
         else {
-            self.outputs.ack(None, ack, flow);
+            self.tell_ack(None, ack, flow);
             return;
         };
         let id = ServerTransactionId(key);
         // RFC 3261 §17.2.3: the To tag of an RFC 2543 client's ACK must be that of the response.
         let legacy = invite.legacy && !invite.machine.is_accepted();
         if legacy && invite.legacy_to_tag != tag_hash(ack.headers().to_tag(), self.hash_key) {
-            self.outputs.ack(None, ack, flow);
+            self.tell_ack(None, ack, flow);
             return;
         }
         let timing = Timing {
-            config: &self.config,
+            times: &self.times,
             reliable: *reliable,
         };
         let step = invite.machine.on_ack(timing, now);
         if step.tell == Some(Tell::Ack) {
-            self.outputs.ack(Some(id), ack, flow);
+            self.tell_ack(Some(id), ack, flow);
             return;
         }
         self.stats.absorbed_requests += 1;
-        self.apply_server(key, step);
+        self.apply_server(key, step, now);
+    }
+
+    fn tell_ack(&mut self, invite: Option<ServerTransactionId>, request: Request, flow: Flow) {
+        self.outputs.event(Event::Ack {
+            invite,
+            request,
+            flow,
+        });
     }
 
     /// The limits: the answer of a full layer has no transaction.
-    fn is_refused(&mut self, request: &Request, identity: &RequestIdentity, reply: Flow) -> bool {
+    fn is_refused(
+        &mut self,
+        request: &Request,
+        identity: &RequestIdentity,
+        peer: &Peer,
+        reply: &Flow,
+    ) -> bool {
         // A CANCEL frees what others wait for; there is at most one per INVITE.
         let cancels = *request.method() == Method::Cancel
             && self
@@ -178,8 +205,8 @@ impl Transactions {
         }
         if self.servers.len() >= self.config.max_server {
             self.stats.refused_by_total += 1;
-        } else if self.server_flows.len(reply.id) >= self.config.max_server_per_flow {
-            self.stats.refused_by_flow += 1;
+        } else if self.peers.count(peer) >= self.config.max_server_per_peer {
+            self.stats.refused_by_peer += 1;
         } else {
             return false;
         }
@@ -192,7 +219,7 @@ impl Transactions {
             self.config.retry_after.as_secs(),
             &mut self.scratch,
         );
-        let payload = self.take_scratch();
+        let payload = Bytes::copy_from_slice(&self.scratch);
         self.outputs.transmit(reply.id, payload);
         true
     }
@@ -201,11 +228,12 @@ impl Transactions {
         &mut self,
         request: Request,
         identity: &RequestIdentity,
-        match_key: MatchKey,
+        peer: Peer,
         flow: Flow,
-        reply: Flow,
-        now: Instant,
+        reply: &Flow,
+        now: Tick,
     ) {
+        let match_key = identity.with_method(request.method());
         let reliable = reply.is_reliable();
         let timing = self.timing(reliable);
         let method = request.method();
@@ -221,58 +249,74 @@ impl Transactions {
         };
         let is_cancel = *method == Method::Cancel;
         self.keep_fresh_trying();
-        self.fresh_trying.clear();
-        let seen = compose::trying(&request, &mut self.fresh_trying);
+        self.fresh_headers.clear();
+        request.headers().encode(&mut self.fresh_headers);
         let merge_key = if is_cancel {
             None
         } else {
-            merge_key(&request, &seen, self.hash_key)
+            MergeKey::of(request.headers(), self.hash_key)
         };
-        let (merge_key, merged) = self.merge(merge_key);
+        let merged = merge_key.is_some_and(|merge_key| self.is_merged(merge_key));
         let server = Server {
             key: match_key,
             merge_key,
+            peer: self.peers.enter(peer),
             flow: reply.id,
             links: Links::NONE,
-            deadline: None,
+            alarm: Alarm::NONE,
             reliable,
             machine,
         };
         self.stats.server_transactions += 1;
         let key = self.servers.insert(server);
         if let Some(merge_key) = merge_key {
-            self.merge_keys.insert(merge_key, key.index);
+            self.merge_keys.insert(merge_key.hash(), key.index);
         }
-        self.server_keys.insert(match_key, key.index);
+        self.server_keys.insert(match_key.hash(), key.index);
         self.server_flows.add(reply.id, key, &mut self.servers);
-        self.arm_server(key);
+        self.arm_server(key, now);
         self.fresh = Some(key);
         let id = ServerTransactionId(key);
         if is_cancel {
             self.tell_cancel(id, request, identity, flow, now);
         } else {
-            self.outputs.request(id, request, flow, merged);
+            self.outputs.event(Event::Request {
+                id,
+                request,
+                flow,
+                merged,
+            });
         }
     }
 
-    /// Most requests are answered before the next one comes: the 100 of the newest one waits in a buffer of the layer,
-    /// and is copied to its transaction only when another one needs the buffer or its timer fires.
+    /// Most requests are answered before the next one comes: the header lines of the newest one wait in a buffer of the
+    /// layer, and the 100 is made of them only when another request needs the buffer or the timer fires.
     fn keep_fresh_trying(&mut self) {
-        let fresh = self.fresh.take();
-        match fresh
-            .and_then(|key| self.servers.get_mut(key))
-            .map(|server| &mut server.machine)
-        {
-            Some(Machine::Invite(invite)) => invite.machine.keep_trying(&self.fresh_trying),
-            Some(Machine::NonInvite(machine)) => machine.keep_trying(&self.fresh_trying),
-            None => {}
+        let Some(server) = self.fresh.take().and_then(|key| self.servers.get_mut(key)) else {
+            return;
+        };
+        match &mut server.machine {
+            Machine::Invite(invite) if invite.machine.waits_for_trying() => {
+                self.scratch.clear();
+                compose::trying(&self.fresh_headers, &mut self.scratch);
+                invite.machine.keep_trying(&self.scratch);
+            }
+            Machine::NonInvite(machine) if machine.waits_for_trying() => {
+                self.scratch.clear();
+                compose::trying(&self.fresh_headers, &mut self.scratch);
+                machine.keep_trying(&self.scratch);
+            }
+            Machine::Invite(_) | Machine::NonInvite(_) => {}
         }
     }
 
-    /// The merge key that the new transaction enters the map with, and whether another one has it already.
-    fn merge(&self, merge_key: Option<MergeKey>) -> (Option<MergeKey>, bool) {
-        let merged = merge_key.is_some_and(|merge_key| self.merge_keys.contains_key(&merge_key));
-        (merge_key.filter(|_| !merged), merged)
+    /// Whether another live transaction shares this.
+    fn is_merged(&self, merge_key: MergeKey) -> bool {
+        let is = |slot| {
+            let server = self.servers.at(slot);
+            server.is_some_and(|server| server.merge_key == Some(merge_key))
+        };
+        self.merge_keys.find(merge_key.hash(), is).is_some()
     }
 
     /// RFC 3261 §9.2: a CANCEL for an INVITE goes to the TU. One for another request has no effect and is answered 200
@@ -283,7 +327,7 @@ impl Transactions {
         request: Request,
         identity: &RequestIdentity,
         flow: Flow,
-        now: Instant,
+        now: Tick,
     ) {
         let invite = self
             .find_server(&identity.with_method(&Method::Invite))
@@ -301,55 +345,67 @@ impl Transactions {
             debug_assert_eq!(answered, Ok(()), "the transaction has just begun");
             return;
         }
-        self.outputs.cancel(id, invite, request, flow);
+        self.outputs.event(Event::Cancel {
+            id,
+            invite,
+            request,
+            flow,
+        });
     }
 
     pub(super) fn respond_to(
         &mut self,
         id: ServerTransactionId,
         response: &Response,
-        now: Instant,
+        now: Tick,
     ) -> Result<(), Gone> {
-        self.last_now = Some(now);
+        let server = self.servers.get(id.0).ok_or(Gone)?;
+        let status = response.status();
+        let payload = match &server.machine {
+            // RFC 4320 §4.1, §4.2: what is not sent.
+            Machine::NonInvite(_) if status.is_provisional() && status != StatusCode::TRYING => {
+                return Ok(());
+            }
+            Machine::NonInvite(_) if status == StatusCode::REQUEST_TIMEOUT => Bytes::new(),
+            // It may be kept for as long as the call rings: on its own.
+            Machine::Invite(_) | Machine::NonInvite(_) if status.is_provisional() => {
+                response.to_bytes()
+            }
+            Machine::Invite(_) | Machine::NonInvite(_) => self.encode_response(response),
+        };
         let server = self.servers.get_mut(id.0).ok_or(Gone)?;
         let timing = Timing {
-            config: &self.config,
+            times: &self.times,
             reliable: server.reliable,
         };
-        let status = response.status();
         let step = match &mut server.machine {
             Machine::Invite(invite) if status.is_provisional() => {
-                invite.machine.on_provisional(response.to_bytes())
+                invite.machine.on_provisional(payload)
             }
             Machine::Invite(invite) if status.is_success() => {
-                invite.machine.on_success(response.to_bytes(), timing, now)
+                invite.machine.on_success(payload, timing, now)
             }
             Machine::Invite(invite) => {
                 if invite.legacy && invite.machine.is_proceeding() {
                     invite.legacy_to_tag = tag_hash(response.headers().to_tag(), self.hash_key);
                 }
-                invite.machine.on_failure(response.to_bytes(), timing, now)
+                invite.machine.on_failure(payload, timing, now)
             }
-            Machine::NonInvite(machine) if status == StatusCode::TRYING => {
-                machine.on_trying(response.to_bytes(), timing, now)
+            Machine::NonInvite(machine) if status.is_provisional() => {
+                machine.on_trying(payload, timing, now)
             }
-            // RFC 4320 §4.1: no other provisional response to a non-INVITE request.
-            Machine::NonInvite(_) if status.is_provisional() => Step::NOTHING,
             Machine::NonInvite(machine) if status == StatusCode::REQUEST_TIMEOUT => {
                 machine.on_request_timeout(timing, now)
             }
-            Machine::NonInvite(machine) => machine.on_final(response.to_bytes(), timing, now),
+            Machine::NonInvite(machine) => machine.on_final(payload, timing, now),
         };
-        self.apply_server(id.0, step);
+        self.apply_server(id.0, step, now);
         Ok(())
     }
 
-    pub(super) fn on_server_deadline(&mut self, key: Key, now: Instant) {
+    pub(super) fn on_server_deadline(&mut self, key: Key, now: Tick) {
         if self.fresh == Some(key) {
             self.keep_fresh_trying();
-        }
-        if let Some(server) = self.servers.get_mut(key) {
-            server.deadline = None;
         }
         while let Some(server) = self.servers.get_mut(key) {
             if server
@@ -360,7 +416,7 @@ impl Transactions {
                 break;
             }
             let timing = Timing {
-                config: &self.config,
+                times: &self.times,
                 reliable: server.reliable,
             };
             let (step, first) = match &mut server.machine {
@@ -377,24 +433,24 @@ impl Transactions {
             if step.tell == Some(Tell::AckTimedOut) {
                 self.stats.ack_timeouts += 1;
             }
-            self.apply_server(key, step);
+            self.apply_server(key, step, now);
         }
     }
 
-    pub(super) fn on_server_flow_failed(&mut self, flow: FlowId, _now: Instant) {
+    pub(super) fn on_server_flow_failed(&mut self, flow: FlowId, now: Tick) {
         for key in self.server_flows.keys(flow, &mut self.servers) {
             if let Some(server) = self.servers.get_mut(key) {
                 let step = match &mut server.machine {
                     Machine::Invite(invite) => invite.machine.on_flow_failed(),
                     Machine::NonInvite(machine) => machine.on_flow_failed(),
                 };
-                self.apply_server(key, step);
+                self.apply_server(key, step, now);
             }
         }
     }
 
     /// Does what a machine wants: sends, tells, and destroys or arms it.
-    fn apply_server(&mut self, key: Key, step: Step) {
+    fn apply_server(&mut self, key: Key, step: Step, now: Tick) {
         let Some(server) = self.servers.get(key) else {
             return;
         };
@@ -414,36 +470,31 @@ impl Transactions {
         if step.ended {
             self.end_server(key);
         } else {
-            self.arm_server(key);
+            self.arm_server(key, now);
         }
     }
 
-    fn arm_server(&mut self, key: Key) {
-        let Some(server) = self.servers.get_mut(key) else {
+    fn arm_server(&mut self, key: Key, now: Tick) {
+        let Some(server) = self.servers.get(key) else {
             return;
         };
-        if let Some(old) = server.deadline.take() {
-            self.deadlines.cancel(old);
-        }
-        server.deadline = server.machine.deadline().map(|deadline| {
-            self.deadlines
-                .insert(deadline, ServerTransactionId(key).into())
-        });
+        let deadline = server.machine.deadline();
+        self.server_timers
+            .set(key, deadline, now, &mut self.servers);
     }
 
     fn end_server(&mut self, key: Key) {
         let Some(server) = self.servers.remove(key) else {
             return;
         };
-        self.server_keys.remove(&server.key);
+        self.server_keys.remove(server.key.hash(), key.index);
         if let Some(merge_key) = server.merge_key {
-            self.merge_keys.remove(&merge_key);
+            self.merge_keys.remove(merge_key.hash(), key.index);
         }
+        self.peers.leave(server.peer);
         self.server_flows
             .remove(server.flow, server.links, &mut self.servers);
-        if let Some(deadline) = server.deadline {
-            self.deadlines.cancel(deadline);
-        }
+        self.server_timers.forget(server.alarm, &mut self.servers);
         self.outputs.terminated(ServerTransactionId(key).into());
     }
 }

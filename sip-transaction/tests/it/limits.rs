@@ -1,14 +1,16 @@
 //! What stops a flood.
 
+use std::net::SocketAddr;
+
 use sip_message::{Method, StatusCode};
-use sip_transaction::{TransactionConfig, TransportKind};
+use sip_transaction::{Flow, TransactionConfig, TransportKind};
 
 use crate::rig::{Rig, flow, parse, request_text};
 
-fn config(max_server: usize, max_server_per_flow: usize) -> TransactionConfig {
+fn config(max_server: usize, max_server_per_peer: usize) -> TransactionConfig {
     let mut config = TransactionConfig::default();
     config.max_server = max_server;
-    config.max_server_per_flow = max_server_per_flow;
+    config.max_server_per_peer = max_server_per_peer;
     config
 }
 
@@ -79,21 +81,49 @@ fn a_full_layer_still_cancels_and_still_answers_retransmissions() {
     );
 }
 
+/// A flow from this address.
+fn flow_from(number: u32, remote: &str) -> Flow {
+    let mut flow = flow(TransportKind::Udp, number);
+    flow.remote = SocketAddr::new(remote.parse().unwrap(), flow.remote.port());
+    flow
+}
+
 #[test]
-fn one_flow_cannot_use_up_the_layer() {
+fn one_peer_cannot_use_up_the_layer_with_many_flows() {
     let mut rig = Rig::with_config(TransportKind::Udp, config(100, 2));
-    rig.receive(request_text("OPTIONS", "z9hG4bK1"));
-    rig.receive(request_text("OPTIONS", "z9hG4bK2"));
-    assert_eq!(
-        rig.receive(request_text("OPTIONS", "z9hG4bK3")),
-        ["-> 503 (OPTIONS)"]
-    );
-    let other = flow(TransportKind::Udp, 1);
-    assert_eq!(
-        rig.receive_over(other, request_text("OPTIONS", "z9hG4bK4")),
-        ["Request OPTIONS"]
-    );
-    assert_eq!(rig.layer.stats().refused_by_flow, 1);
+    let refused = |number| format!("-> 503 (OPTIONS) over Flow({number}.0)");
+    let mut number = 0;
+    let mut receive = |rig: &mut Rig, remote| {
+        number += 1;
+        let text = request_text("OPTIONS", &format!("z9hG4bK{number}"));
+        (number, rig.receive_over(flow_from(number, remote), text))
+    };
+    for peers in [
+        ["192.0.2.2", "192.0.2.2", "::ffff:192.0.2.2", "192.0.2.3"],
+        // What one subscriber has: RFC 6177 §2.
+        [
+            "2001:db8::1",
+            "2001:db8::2",
+            "2001:db8::ffff:1",
+            "2001:db8:0:1::1",
+        ],
+    ] {
+        let mut all = peers.into_iter().map(|peer| receive(&mut rig, peer));
+        let expected = |outputs: &[String]| outputs == ["Request OPTIONS"];
+        assert!(all.next().is_some_and(|(_, outputs)| expected(&outputs)));
+        assert!(all.next().is_some_and(|(_, outputs)| expected(&outputs)));
+        assert!(
+            all.next()
+                .is_some_and(|(flow, outputs)| outputs == [refused(flow)])
+        );
+        assert!(all.next().is_some_and(|(_, outputs)| expected(&outputs)));
+    }
+    assert_eq!(rig.layer.stats().refused_by_peer, 2);
+    // What has ended counts no more.
+    rig.respond(0, 200);
+    rig.wait(32_000);
+    let (_, outputs) = receive(&mut rig, "192.0.2.2");
+    assert_eq!(outputs, ["Request OPTIONS"]);
 }
 
 #[test]

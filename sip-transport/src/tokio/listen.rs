@@ -11,8 +11,6 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 use super::connection::{Connection, Settings, is_built_in};
-#[cfg(feature = "sctp")]
-use super::sctp;
 use super::udp::UdpListener;
 use super::{Driver, Item};
 use crate::id::{ConnectionId, ListenerId};
@@ -27,31 +25,13 @@ pub struct Listen {
     pub kind: TransportKind,
     /// The address; a concrete one, because it becomes the local address of every flow. Port 0 for any free port.
     pub addr: SocketAddr,
-    /// Of SCTP, the UDP port in which it travels (RFC 6951 §5.1); 9899 unless said otherwise, 0 for any free one.
-    pub udp_port: u16,
 }
 
 impl Listen {
     /// A socket of a transport.
     #[must_use]
     pub const fn new(kind: TransportKind, addr: SocketAddr) -> Self {
-        Self {
-            kind,
-            addr,
-            udp_port: 9899,
-        }
-    }
-
-    /// An SCTP listener (feature `sctp`), in UDP (RFC 6951): `addr` has the port of SCTP, which stands in Via and URIs.
-    /// With port 0 it is the same number as that of UDP.
-    #[cfg(feature = "sctp")]
-    #[must_use]
-    pub const fn sctp(addr: SocketAddr, udp_port: u16) -> Self {
-        Self {
-            kind: TransportKind::Sctp,
-            addr,
-            udp_port,
-        }
+        Self { kind, addr }
     }
 
     /// A UDP socket.
@@ -98,8 +78,6 @@ pub struct Bound {
     pub kind: TransportKind,
     /// The address, with the port that was found for port 0.
     pub local: SocketAddr,
-    /// Of SCTP, the UDP port in which it travels (RFC 6951).
-    pub udp_port: Option<u16>,
 }
 
 /// How often a port that is free for one transport is tried for the others of the same address.
@@ -132,33 +110,6 @@ pub(super) fn bind(driver: &mut Driver, listen: &[Listen]) -> io::Result<Vec<Bou
             continue;
         };
         let listener = ListenerId::new(number);
-        let udp_port = None;
-        #[cfg(feature = "sctp")]
-        if listen.kind == TransportKind::Sctp {
-            let socket = tokio::net::UdpSocket::from_std(socket.into())
-                .map_err(|error| describe(error, *listen))?;
-            let udp = local.port();
-            let port = match listen.addr.port() {
-                0 => udp,
-                port => port,
-            };
-            let local = SocketAddr::new(local.ip(), port);
-            let context = sctp::Context {
-                listener,
-                local,
-                numbers: Arc::clone(&accepted),
-                inbox: driver.to_inbox.clone(),
-                alive: driver.alive.clone(),
-            };
-            driver.sctp.push(sctp::Sctp::start(socket, context));
-            bound.push(Bound {
-                listener,
-                kind: listen.kind,
-                local,
-                udp_port: Some(udp),
-            });
-            continue;
-        }
         if listen.kind == TransportKind::Udp {
             let socket =
                 UdpListener::new(listener, socket, driver.to_inbox.clone(), &mut driver.tasks)
@@ -175,7 +126,6 @@ pub(super) fn bind(driver: &mut Driver, listen: &[Listen]) -> io::Result<Vec<Bou
                     listener,
                     kind: listen.kind,
                     local,
-                    udp_port,
                 },
                 socket,
                 driver.settings.subscribe(),
@@ -188,7 +138,6 @@ pub(super) fn bind(driver: &mut Driver, listen: &[Listen]) -> io::Result<Vec<Bou
             listener,
             kind: listen.kind,
             local,
-            udp_port,
         });
     }
     Ok(bound)
@@ -196,7 +145,10 @@ pub(super) fn bind(driver: &mut Driver, listen: &[Listen]) -> io::Result<Vec<Bou
 
 /// RFC 3261 §18.2.1: those that are found at one port, 5060, where nothing is said.
 const fn shares_port(kind: TransportKind) -> bool {
-    matches!(kind, TransportKind::Udp | TransportKind::Tcp)
+    matches!(
+        kind,
+        TransportKind::Udp | TransportKind::Tcp | TransportKind::Sctp
+    )
 }
 
 /// Binds the chosen ones of a list to one port.
@@ -210,9 +162,6 @@ fn bind_together(listen: &[Listen], chosen: &[usize]) -> io::Result<Vec<(SocketA
             let mut addr = listen[n].addr;
             if let Some((first, _)) = sockets.first() {
                 addr.set_port(first.port());
-            }
-            if listen[n].kind == TransportKind::Sctp {
-                addr.set_port(listen[n].udp_port);
             }
             match bind_one(listen[n].kind, addr) {
                 Ok(socket) => sockets.push(socket),
@@ -241,8 +190,7 @@ fn bind_one(kind: TransportKind, addr: SocketAddr) -> io::Result<(SocketAddr, So
             "this transport is not built in",
         ));
     }
-    let is_datagram = matches!(kind, TransportKind::Udp | TransportKind::Sctp);
-    let (ty, protocol) = if is_datagram {
+    let (ty, protocol) = if kind == TransportKind::Udp {
         (Type::DGRAM, Protocol::UDP)
     } else {
         (Type::STREAM, Protocol::TCP)
@@ -252,7 +200,7 @@ fn bind_one(kind: TransportKind, addr: SocketAddr) -> io::Result<(SocketAddr, So
         // Each family has its own sockets, so that an address is always what it looks like.
         socket.set_only_v6(true)?;
     }
-    if is_datagram {
+    if kind == TransportKind::Udp {
         // A burst must fit while the worker is busy; the system caps this where it must.
         let _capped = socket.set_recv_buffer_size(4 << 20);
         let _capped = socket.set_send_buffer_size(1 << 20);
@@ -262,7 +210,7 @@ fn bind_one(kind: TransportKind, addr: SocketAddr) -> io::Result<(SocketAddr, So
     }
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
-    if !is_datagram {
+    if kind != TransportKind::Udp {
         socket.listen(1024)?;
     }
     let local = socket

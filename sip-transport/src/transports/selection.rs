@@ -254,7 +254,6 @@ impl Transports {
             TransportKind::Udp,
             TransportKind::Tcp,
             TransportKind::Tls,
-            TransportKind::Sctp,
             TransportKind::Ws,
             TransportKind::Wss,
         ];

@@ -9,8 +9,6 @@ mod capture;
 #[cfg(feature = "dns")]
 mod dns;
 mod faults;
-#[cfg(feature = "sctp")]
-mod sctp;
 mod tcp;
 #[cfg(feature = "tls")]
 mod tls;

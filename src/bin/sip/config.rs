@@ -71,7 +71,6 @@ pub(crate) struct Config {
     pub(crate) registrar: Registrar,
     pub(crate) proxy: Proxy,
     pub(crate) capture: Capture,
-    pub(crate) admin: Admin,
     pub(crate) routes: Table,
 }
 
@@ -86,7 +85,6 @@ struct File {
     registrar: Registrar,
     proxy: Proxy,
     capture: Capture,
-    admin: Admin,
     route: Vec<Spanned<routes::Route>>,
 }
 
@@ -120,13 +118,6 @@ pub(crate) struct Capture {
     pub(crate) file: Option<PathBuf>,
     pub(crate) hep: Option<std::net::SocketAddr>,
     pub(crate) hep_agent: Option<u32>,
-}
-
-/// `[admin]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub(crate) struct Admin {
-    pub(crate) listen: Option<std::net::SocketAddr>,
 }
 
 impl Registrar {
@@ -312,7 +303,6 @@ impl Config {
             registrar: file.registrar,
             proxy: file.proxy,
             capture: file.capture,
-            admin: file.admin,
             routes,
         })
     }
@@ -327,7 +317,6 @@ impl Config {
             ("registrar", self.registrar != new.registrar),
             ("proxy", self.proxy != new.proxy),
             ("capture", self.capture != new.capture),
-            ("admin", self.admin != new.admin),
         ]
         .into_iter()
         .filter_map(|(name, differs)| differs.then_some(name))

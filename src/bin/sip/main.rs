@@ -8,7 +8,6 @@
     reason = "the enums of the library are non-exhaustive"
 )]
 
-mod admin;
 mod answer;
 mod call;
 mod client;
