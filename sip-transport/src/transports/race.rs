@@ -1,5 +1,6 @@
 //! Racing the families: of a host that has addresses of both, the one that can be connected to first is used
-//! (RFC 8305).
+//! (RFC 8305). And connecting before anything is sent where our address is not known before: of a transport that we
+//! do not listen on, Via and Contact name the port of the connection.
 //!
 //! ```text
 //!   addresses ── first: connect ──250 ms or failed──▶ next: connect ── ... ──▶ none left: the error
@@ -48,15 +49,19 @@ impl Transports {
                 && flow.kind != TransportKind::Udp
                 && first_host.contains(&flow.remote)
         };
-        let contenders: Vec<FlowId> = flows
+        let mut contenders: Vec<FlowId> = flows
             .iter()
             .take_while(contender)
             .map(|flow| flow.id)
             .collect();
+        if contenders.is_empty() {
+            contenders.push(first.id);
+        }
         let of_first = flows.iter().take(contenders.len());
         let both = of_first.clone().any(|flow| flow.remote.is_ipv4())
             && of_first.clone().any(|flow| flow.remote.is_ipv6());
-        if !both || self.races.len() >= self.config.limits.selections {
+        let waits = both || self.is_unlisted(first.kind);
+        if !waits || self.races.len() >= self.config.limits.selections {
             self.event(Event::Selected {
                 id,
                 result: Ok(flows),
@@ -167,6 +172,10 @@ impl Transports {
                 // RFC 8305 §5: the others are given up, unless somebody has sent something over them.
                 self.give_up(loser, now);
             }
+        }
+        // As they are now: the address of the winner is known.
+        for known in &mut race.flows {
+            *known = self.flow(known.id).unwrap_or(*known);
         }
         race.flows.sort_by_key(|flow| Some(flow.id) != winner);
         let result = if race.flows.is_empty() {

@@ -190,6 +190,8 @@ impl Transports {
         local: SocketAddr,
         now: Instant,
     ) {
+        let kind = self.entry(connection).map(|(_, entry)| entry.flow.kind);
+        let unlisted = kind.is_some_and(|kind| self.is_unlisted(kind));
         let Some((id, entry)) = self.entry(connection) else {
             return;
         };
@@ -207,8 +209,9 @@ impl Transports {
         stream.progress = now;
         stream.bound = Some(local);
         let (kind, remote) = (entry.flow.kind, entry.flow.remote);
-        // Without a port of our own to name (no listener), the connection's is the best there is.
-        if entry.flow.local.port() == 0 {
+        // Without a port of our own to name (no listener), the connection's is the best there is: peers find this
+        // connection by it.
+        if entry.flow.local.port() == 0 || unlisted {
             entry.flow.local = local;
         }
         for payload in waiting {
@@ -622,6 +625,12 @@ impl Transports {
         self.arm(id);
     }
 
+    /// Is there no socket to which peers could open connections of this kind? Of TCP the UDP socket is its stand-in.
+    pub(super) fn is_unlisted(&self, kind: TransportKind) -> bool {
+        !matches!(kind, TransportKind::Udp | TransportKind::Tcp)
+            && self.listeners.iter().all(|listener| listener.kind != kind)
+    }
+
     /// Is it a flow with a connection that works?
     pub(super) fn is_open(&self, id: FlowId) -> bool {
         let link = self.flows.get(id).map(|entry| &entry.link);
@@ -675,9 +684,14 @@ impl Transports {
         let flow = entry.flow;
         let stream = entry.link.stream_mut()?;
         if flow.kind.is_secure() && stream.server_name.as_deref() != server_name {
-            // Unless it proved that name too.
-            let proven = |name| stream.peer().is_some_and(|peer| peer.proves(name));
-            if !server_name.is_some_and(proven) {
+            let is_good = match server_name {
+                // Unless it proved that name too.
+                Some(name) => stream.peer().is_some_and(|peer| peer.proves(name)),
+                // Or no name is to be proven: an address in a Contact or Record-Route is where the peer of this very
+                // connection is, which has proven who it is.
+                None => matches!(stream.state, State::Open { .. }),
+            };
+            if !is_good {
                 return None;
             }
         }

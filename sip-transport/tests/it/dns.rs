@@ -101,9 +101,13 @@ fn worker(server: SocketAddr, change: impl FnOnce(&mut ResolverConfig)) -> Worke
     let addr = "127.0.0.1:0".parse().unwrap();
     let mut worker = Worker::listening(&[Listen::udp(addr), Listen::tcp(addr)], |config| {
         config.service_records = true;
-        config.client_transports.push(TransportKind::Tls);
         config.limits.addresses = 8;
     });
+    // A place to be named by, so that nothing is connected to learn it; no connection is accepted there.
+    let tls = sip_transport::ListenerId::new(99);
+    worker
+        .transports
+        .add_listener(tls, TransportKind::Tls, "127.0.0.1:5061".parse().unwrap());
     let mut config = ResolverConfig::default();
     config.servers = vec![server];
     change(&mut config);

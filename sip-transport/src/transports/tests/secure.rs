@@ -145,3 +145,36 @@ fn rfc3261_26_2_2_sips_goes_over_tls_to_port_5061() {
         Err(SelectError::NoSecureTransport)
     );
 }
+
+#[test]
+fn rfc3261_8_1_1_8_without_a_listener_the_address_of_the_connection_is_ours() {
+    let mut bench = Bench::with(|config| config.client_transports.push(TransportKind::Tls));
+    let target = Target::from_uri(sip_message::UriRef::parse("sips:192.0.2.9").unwrap()).unwrap();
+    bench.transports.select(&target, 500, bench.now);
+    let outputs = bench.drain();
+    assert_eq!(words(&outputs), ["connect TLS 192.0.2.9:5061"]);
+    let Output::Connect { connection, .. } = outputs[0] else {
+        panic!()
+    };
+    let local = addr("192.0.2.1:33000");
+    let outputs = bench.input(Input::Connected { connection, local });
+    let Some(Output::Event(Event::Selected { result, .. })) = outputs.last() else {
+        panic!("{outputs:?}")
+    };
+    let flow = result.as_ref().unwrap()[0];
+    assert_eq!(flow.sent_by().to_string(), "192.0.2.1:33000");
+    // It is open, so the next selection has it at once; a response to what we send over it is ours.
+    assert_eq!(bench.select("sips:192.0.2.9", 500).unwrap(), [flow]);
+    assert_eq!(words(&bench.send(flow.id, b"x\r")), ["stream x"]);
+    let via = "SIP/2.0/TLS 192.0.2.1:33000;branch=z9hG4bK1";
+    assert_eq!(words(&bench.stream(connection, response(via))), ["200"]);
+}
+
+#[test]
+fn an_address_is_reached_over_the_connection_that_is_there() {
+    let mut bench = bench();
+    let flow = connected(&mut bench, "sips:example.com:40000", example());
+    // As a Record-Route or a Contact of the peer names it.
+    assert_eq!(bench.select("sips:192.0.2.9:40000", 500).unwrap(), [flow]);
+    assert_ne!(bench.select("sips:192.0.2.9:40001", 500).unwrap(), [flow]);
+}
