@@ -55,6 +55,7 @@ struct Inner {
     handle: Handle,
     account: Option<Account>,
     outbound_proxy: Option<Uri>,
+    transport: Option<TransportKind>,
     codecs: Vec<Codec>,
     addresses: Vec<(TransportKind, SocketAddr)>,
     request_timeout: Duration,
@@ -143,7 +144,7 @@ impl UserAgent {
         let flow = self
             .select(&self.next_hop(self.registrar(&options)?))
             .await?;
-        let contact = self.contact(&flow);
+        let contact = self.contact(&flow, self.account()?.aor.as_ref().is_secure());
         let call_id = self.token(24).await?;
         let mut slot = self.inner.registration.lock().await;
         if let Some(old) = slot.take() {
@@ -333,6 +334,11 @@ impl UserAgent {
         let aor = self.account()?.aor.clone();
         // One 423 is followed (RFC 3261 section 10.2.8); a registrar that then wants still more is refused.
         for _ in 0..2 {
+            // The connection that names us may be another one than last time.
+            let flow = self.select(&self.next_hop(registrar.clone())).await?;
+            let ours = self.contact(&flow, aor.as_ref().is_secure());
+            let old = (ours != registered.contact)
+                .then(|| std::mem::replace(&mut registered.contact, ours));
             let contact = Contact::new(NameAddr::new(registered.contact.as_ref()));
             let expires = registered.options.expires.to_string();
             let request = self
@@ -345,6 +351,10 @@ impl UserAgent {
                 .await?
                 .contact(&contact)
                 .header(HeaderName::Expires, &expires);
+            let request = match old {
+                Some(old) => request.header(HeaderName::Contact, format!("<{old}>;expires=0")),
+                None => request,
+            };
             let response = self.answer_of(request, &registrar).await?;
             // Section 10.2: the CSeq goes on counting; an answered challenge has used one more.
             registered.cseq = response
@@ -433,7 +443,13 @@ impl UserAgent {
 
     /// Where a request for `uri` goes first.
     fn next_hop(&self, uri: Uri) -> Uri {
-        self.inner.outbound_proxy.clone().unwrap_or(uri)
+        let hop = self.inner.outbound_proxy.clone().unwrap_or(uri);
+        match self.inner.transport {
+            Some(transport) if hop.as_ref().param("transport").is_none() => {
+                hop.with_param("transport", Some(transport.uri_param()))
+            }
+            _ => hop,
+        }
     }
 
     /// The best flow to `uri`.
@@ -457,18 +473,23 @@ impl UserAgent {
         }
     }
 
-    /// Our URI on `flow`, as a Contact says it.
-    fn contact(&self, flow: &Flow) -> Uri {
+    /// Our URI on `flow`, as a Contact says it; a `sips` URI where the request is for one (RFC 3261 section 8.1.1.8).
+    fn contact(&self, flow: &Flow, secure: bool) -> Uri {
         let user = self.inner.account.as_ref().map(Account::user);
-        let uri = Uri::sip(
-            user.as_deref().or(Some("sip")),
-            flow.local.ip().into(),
-            Some(flow.local.port()),
-        );
-        if flow.kind == TransportKind::Udp {
-            uri
+        let user = user.as_deref().or(Some("sip"));
+        let (host, port) = (flow.local.ip().into(), Some(flow.local.port()));
+        let uri = if secure {
+            Uri::sips(user, host, port)
         } else {
-            uri.with_param("transport", Some(flow.kind.uri_param()))
+            Uri::sip(user, host, port)
+        };
+        match flow.kind {
+            TransportKind::Udp => uri,
+            // RFC 3261 section 26.2.2: over TLS is what a sips URI means.
+            TransportKind::Tls if secure => uri,
+            // RFC 7118 section 5: there is one value for WebSockets, over TLS or not.
+            TransportKind::Wss => uri.with_param("transport", Some("ws")),
+            kind => uri.with_param("transport", Some(kind.uri_param())),
         }
     }
 

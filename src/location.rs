@@ -79,6 +79,10 @@ pub struct Binding {
     /// What the telephone calls itself (User-Agent), for people.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub user_agent: Box<str>,
+    /// Where the REGISTER came from, as a URI, when it came over a connection that nobody but the telephone can open:
+    /// of TLS or of a WebSocket (RFC 7118 §5). Requests to the contact go there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received: Option<Box<str>>,
 }
 
 impl Binding {
@@ -94,6 +98,7 @@ impl Binding {
             cseq,
             path: Vec::new(),
             user_agent: "".into(),
+            received: None,
         }
     }
 
@@ -177,6 +182,8 @@ pub struct ContactUpdate {
     pub path: Vec<Box<str>>,
     /// See [`Binding::user_agent`].
     pub user_agent: Box<str>,
+    /// See [`Binding::received`].
+    pub received: Option<Box<str>>,
 }
 
 impl ContactUpdate {
@@ -190,6 +197,7 @@ impl ContactUpdate {
             expires,
             path: Vec::new(),
             user_agent: "".into(),
+            received: None,
         }
     }
 }

@@ -167,6 +167,21 @@ impl Worker {
         Ok((worker, Handle { commands: sender }))
     }
 
+    /// Secures connections with these certificates.
+    pub fn use_tls(&mut self, tls: sip_transport::tokio::tls::Tls) {
+        self.driver.use_tls(tls);
+    }
+
+    /// Resolves names with this resolver; it should be the same for all workers.
+    pub fn use_resolver(&mut self, resolver: sip_transport::tokio::Resolver) {
+        self.driver.use_resolver(resolver);
+    }
+
+    /// Restricts who may open WebSockets to pages of these origins (RFC 6455 §10.2).
+    pub fn allow_origins(&mut self, origins: Option<&[&str]>) {
+        self.driver.allow_origins(origins);
+    }
+
     /// Where the sockets are bound.
     #[must_use]
     pub fn addresses(&self) -> Vec<(sip_transport::TransportKind, SocketAddr)> {

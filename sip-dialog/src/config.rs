@@ -181,6 +181,9 @@ pub struct InviteRequest {
     pub contact: Uri,
     /// Preloaded routes; the first is the next hop.
     pub route: Vec<Uri>,
+    /// Where it goes first, if that is not what `route` and `target` say: a proxy that wants no Route, or the same
+    /// place over another transport.
+    pub next_hop: Option<Uri>,
     /// The offer; without one, the 2xx makes it, and [`Dialogs::acknowledge`](crate::Dialogs::acknowledge) answers.
     pub body: Option<Body>,
     /// Further fields.
@@ -200,6 +203,7 @@ impl InviteRequest {
             to,
             contact,
             route: Vec::new(),
+            next_hop: None,
             body: None,
             headers: Vec::new(),
             account: AccountKey(0),

@@ -7,7 +7,8 @@ use std::time::Duration;
 use sip_dialog::{Credential, DialogConfig, Dialogs};
 use sip_message::Uri;
 use sip_transaction::{TransactionConfig, Transactions};
-use sip_transport::tokio::{Listen, local_addresses};
+use sip_transport::tokio::tls::Tls;
+use sip_transport::tokio::{Listen, Resolver, local_addresses};
 use sip_transport::{Seed, TransportConfig, TransportKind, Transports};
 use tokio::sync::{Mutex, mpsc, watch};
 
@@ -25,6 +26,9 @@ pub struct UserAgentBuilder {
     listen: Vec<Listen>,
     codecs: Vec<Codec>,
     request_timeout: Duration,
+    transport: Option<TransportKind>,
+    tls: Option<Tls>,
+    resolver: Option<Resolver>,
     tracer: Option<Tracer>,
 }
 
@@ -46,6 +50,9 @@ impl UserAgentBuilder {
             codecs: Codec::ALL.to_vec(),
             // RFC 3261 section 17.1.2.2: Timer F, 64 times T1, and a little for names to resolve.
             request_timeout: Duration::from_secs(35),
+            transport: None,
+            tls: None,
+            resolver: None,
             tracer: None,
         }
     }
@@ -64,7 +71,28 @@ impl UserAgentBuilder {
         self
     }
 
-    /// Listens here: `udp:IP:PORT` or `tcp:IP:PORT`, port 0 for a free one. Without any call, the agent listens on all addresses of
+    /// Uses this transport where an address names none.
+    #[must_use]
+    pub const fn transport(mut self, transport: TransportKind) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
+    /// Whom to trust as a server, and who we are to servers that ask for a certificate. Without this there is no TLS.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Resolves names by NAPTR, SRV and address records (RFC 3263); without this by addresses only.
+    #[must_use]
+    pub fn resolver(mut self, resolver: Resolver) -> Self {
+        self.resolver = Some(resolver);
+        self
+    }
+
+    /// Listens here: `udp:IP:PORT`, `tcp:IP:PORT` or `tls:IP:PORT`, port 0 for a free one. Without any call, the agent listens on all addresses of
     /// this machine, with UDP and TCP on one free port each.
     ///
     /// # Errors
@@ -107,8 +135,15 @@ impl UserAgentBuilder {
         } else {
             self.listen
         };
+        let mut transport = TransportConfig::default();
+        transport.client_transports.push(TransportKind::Ws);
+        if self.tls.is_some() {
+            let secure = [TransportKind::Tls, TransportKind::Wss];
+            transport.client_transports.extend(secure);
+        }
+        transport.service_records = self.resolver.is_some();
         let parts = Parts {
-            transports: Transports::new(TransportConfig::default(), seed.derive("transport")),
+            transports: Transports::new(transport, seed.derive("transport")),
             transactions: Transactions::new(
                 TransactionConfig::default(),
                 seed.derive("transaction"),
@@ -133,8 +168,14 @@ impl UserAgentBuilder {
         if let Some(tracer) = self.tracer {
             hub.take_trace(tracer);
         }
-        let (worker, handle) =
+        let (mut worker, handle) =
             Worker::bind(&listen, parts, hub, Services::default()).map_err(AgentError::Socket)?;
+        if let Some(tls) = self.tls {
+            worker.use_tls(tls);
+        }
+        if let Some(resolver) = self.resolver {
+            worker.use_resolver(resolver);
+        }
         let addresses = worker.addresses();
         tokio::spawn(worker.run());
         if traces {
@@ -144,6 +185,7 @@ impl UserAgentBuilder {
             handle,
             account: self.account,
             outbound_proxy: self.outbound_proxy,
+            transport: self.transport,
             codecs: self.codecs,
             addresses,
             request_timeout: self.request_timeout,
@@ -172,15 +214,15 @@ fn everywhere() -> Vec<Listen> {
 /// # Errors
 /// A sentence that says what is wrong, and what would be right.
 pub(crate) fn parse_listen(text: &str) -> Result<Vec<Listen>, String> {
-    let wanted = "write udp:IP:PORT or tcp:IP:PORT, as in udp:127.0.0.1:5060 or tcp:[::1]:0";
+    let wanted = "write udp:, tcp: or tls:IP:PORT, as in udp:127.0.0.1:5060 or tcp:[::1]:0";
     let Some((kind, address)) = text.split_once(':') else {
         return Err(format!("{text}: {wanted}"));
     };
     let kind = match TransportKind::from_uri_param(kind) {
-        Some(kind @ (TransportKind::Udp | TransportKind::Tcp)) => kind,
+        Some(kind @ (TransportKind::Udp | TransportKind::Tcp | TransportKind::Tls)) => kind,
         Some(other) => {
             return Err(format!(
-                "{text}: this version listens on UDP and TCP, not on {other}"
+                "{text}: a telephone listens on UDP, TCP and TLS, not on {other}"
             ));
         }
         None => return Err(format!("{text}: {kind} is no transport; {wanted}")),
@@ -220,7 +262,7 @@ mod tests {
         for (text, said) in [
             ("127.0.0.1", "write udp:"),
             ("udp:localhost:5060", "no IP address"),
-            ("sctp:127.0.0.1:5060", "UDP and TCP"),
+            ("sctp:127.0.0.1:5060", "TCP and TLS"),
             ("ip:127.0.0.1:5060", "no transport"),
         ] {
             let error = parse_listen(text).unwrap_err();

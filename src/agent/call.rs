@@ -210,15 +210,22 @@ pub(super) async fn dial(
     target: Uri,
     options: CallOptions,
 ) -> Result<Dialing, AgentError> {
-    let flow = agent.select(&agent.next_hop(target.clone())).await?;
+    let next_hop = agent.next_hop(target.clone());
+    let flow = agent.select(&next_hop).await?;
     let port = bind(flow.local.ip()).await?;
     let mut negotiation = Negotiation::new(port.local(), &agent.inner.codecs);
     let offer = negotiation
         .offer()
         .map_err(|error| AgentError::NoCommonMedia(error.to_string()))?;
     let from = agent.identity();
-    let mut invite = InviteRequest::new(target.clone(), from, target.clone(), agent.contact(&flow));
+    let mut invite = InviteRequest::new(
+        target.clone(),
+        from,
+        target.clone(),
+        agent.contact(&flow, target.as_ref().is_secure()),
+    );
     invite.account = Account::key();
+    invite.next_hop = Some(next_hop);
     invite.body = Some(Body::sdp(offer));
     invite.from_display_name = match &agent.inner.account {
         Some(account) => account.display_name.clone(),

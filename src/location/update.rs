@@ -77,6 +77,7 @@ fn bind(contact: &ContactUpdate, update: &BindingUpdate, now: SystemTime) -> Bin
         cseq: update.cseq,
         path: contact.path.clone(),
         user_agent: contact.user_agent.clone(),
+        received: contact.received.clone(),
     }
 }
 

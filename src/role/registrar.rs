@@ -300,7 +300,7 @@ impl Registrar {
                 "Not Your Address Of Record",
             ));
         }
-        let wish = contacts::read(&job.request, &self.config)?;
+        let wish = contacts::read(&job.request, &job.flow, &self.config)?;
         let need = match wish {
             Wish::Query => Need::Lookup { aor: aor.clone() },
             Wish::Change(change) => {

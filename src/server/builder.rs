@@ -10,7 +10,9 @@ use std::time::Duration;
 use sip_message::Method;
 use sip_transaction::{TransactionConfig, Transactions};
 use sip_transport::tokio::Recorder;
+use sip_transport::tokio::Resolver;
 use sip_transport::tokio::local_addresses;
+use sip_transport::tokio::tls::Tls;
 use sip_transport::{Seed, TransportConfig, TransportKind, Transports};
 use tokio::sync::mpsc;
 
@@ -50,6 +52,9 @@ pub enum BuildError {
         /// What the system said.
         error: io::Error,
     },
+    /// There is a place for TLS, and no certificate.
+    #[error("to listen at {0} needs a certificate: give the server `tls`")]
+    NoCertificate(TransportKind),
     /// The sockets cannot be bound after all.
     #[error("cannot listen: {0}")]
     Sockets(io::Error),
@@ -94,6 +99,9 @@ pub struct ServerBuilder {
     proxy: Vec<Configure<ProxyConfig>>,
     patience: Duration,
     seed: Option<Seed>,
+    tls: Option<Tls>,
+    resolver: Option<Resolver>,
+    origins: Option<Vec<String>>,
     recorders: Vec<Arc<Recorder>>,
 }
 
@@ -124,6 +132,9 @@ impl ServerBuilder {
             proxy: Vec::new(),
             patience: Duration::from_secs(5),
             seed: None,
+            tls: None,
+            resolver: None,
+            origins: None,
             recorders: Vec::new(),
         }
     }
@@ -136,7 +147,7 @@ impl ServerBuilder {
         self
     }
 
-    /// A place to listen at: `udp:ADDRESS:PORT` or `tcp:ADDRESS:PORT`. `0.0.0.0` and `[::]` mean all addresses of the
+    /// A place to listen at: `udp:ADDRESS:PORT`, and so with `tcp`, `tls`, `ws` and `wss`. `0.0.0.0` and `[::]` mean all addresses of the
     /// machine; port 0 a free one.
     ///
     /// # Errors
@@ -144,6 +155,29 @@ impl ServerBuilder {
     pub fn listen(mut self, place: &str) -> Result<Self, ListenError> {
         self.places.push(Place::parse(place)?);
         Ok(self)
+    }
+
+    /// The certificates for TLS and for WebSockets over TLS, and whom the server trusts when it connects to others. The
+    /// caller keeps a clone to [reload](Tls::reload) them. Without this, `sips` is refused.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Resolves names by NAPTR, SRV and address records (RFC 3263); without this by addresses only.
+    #[must_use]
+    pub fn resolver(mut self, resolver: Resolver) -> Self {
+        self.resolver = Some(resolver);
+        self
+    }
+
+    /// A web origin, such as `https://phone.example.com`, whose pages may open WebSockets; several add up. Without this,
+    /// all may (RFC 6455 §10.2).
+    #[must_use]
+    pub fn origin(mut self, origin: impl Into<String>) -> Self {
+        self.origins.get_or_insert_default().push(origin.into());
+        self
     }
 
     /// If a port is taken, a free one is used in its place; [`Server::moved_from`] tells.
@@ -270,6 +304,11 @@ impl ServerBuilder {
             None => Seed::from_system().map_err(BuildError::Random)?,
         };
         let (places, moved) = find_places(&self.places, self.or_free_port)?;
+        if let Some(place) = places.iter().find(|place| place.kind.is_secure())
+            && self.tls.is_none()
+        {
+            return Err(BuildError::NoCertificate(place.kind));
+        }
         let realm = self.realm.unwrap_or_else(|| {
             self.domains
                 .first()
@@ -307,8 +346,13 @@ impl ServerBuilder {
             change(&mut config);
         }
         let proxy = Proxy::new(config, authenticator("proxy"), &seed);
+        let mut transport = TransportConfig::default();
+        if self.tls.is_some() {
+            transport.client_transports.push(TransportKind::Tls);
+        }
+        transport.service_records = self.resolver.is_some();
         let parts = Parts {
-            transports: Transports::new(TransportConfig::default(), seed.derive("transport")),
+            transports: Transports::new(transport, seed.derive("transport")),
             transactions: Transactions::new(
                 TransactionConfig::default(),
                 seed.derive("transaction"),
@@ -332,8 +376,18 @@ impl ServerBuilder {
             location: Some(location),
             credentials: self.credentials,
         };
-        let (worker, handle) = Worker::bind(&listen::to_listen(&places), parts, hub, services)
+        let (mut worker, handle) = Worker::bind(&listen::to_listen(&places), parts, hub, services)
             .map_err(BuildError::Sockets)?;
+        if let Some(tls) = self.tls {
+            worker.use_tls(tls);
+        }
+        if let Some(resolver) = self.resolver {
+            worker.use_resolver(resolver);
+        }
+        if let Some(origins) = &self.origins {
+            let origins: Vec<&str> = origins.iter().map(String::as_str).collect();
+            worker.allow_origins(Some(&origins));
+        }
         if capturing {
             handle.post(|state, _, _| state.stack.capture(true));
         }
@@ -386,26 +440,42 @@ fn find_places(
         return Err(BuildError::NoAddress);
     }
     let mut places = places;
-    // Port 0 becomes the same free port everywhere, so that one URI is good for all transports.
-    if let Some(port) = listen::free_port(&places, 0) {
-        places = listen::moved(&places, 0, port);
-    }
-    let Some((place, error)) = listen::occupied(&places) else {
-        return Ok((places, None));
-    };
-    let (kind, address) = (place.kind, place.addr);
-    if or_free_port
-        && error.kind() == io::ErrorKind::AddrInUse
-        && let Some(port) = listen::free_port(&places, address.port())
-    {
-        let there = listen::moved(&places, address.port(), port);
-        if listen::occupied(&there).is_none() {
-            return Ok((there, Some((address.port(), port))));
+    // Port 0 becomes the same free port everywhere, so that one URI is good for UDP and TCP.
+    for kind in GROUPS {
+        if let Some(port) = listen::free_port(&places, kind, 0) {
+            places = listen::moved(&places, kind, 0, port);
         }
     }
-    Err(BuildError::Bind {
-        kind,
-        address,
-        error,
-    })
+    let mut change = None;
+    // Each group of transports may have to give way once.
+    for _ in GROUPS {
+        let Some((place, error)) = listen::occupied(&places) else {
+            break;
+        };
+        let (kind, taken) = (place.kind, place.addr.port());
+        if !or_free_port || error.kind() != io::ErrorKind::AddrInUse {
+            break;
+        }
+        let Some(port) = listen::free_port(&places, kind, taken) else {
+            break;
+        };
+        places = listen::moved(&places, kind, taken, port);
+        change = change.or(Some((taken, port)));
+    }
+    match listen::occupied(&places) {
+        None => Ok((places, change)),
+        Some((place, error)) => Err(BuildError::Bind {
+            kind: place.kind,
+            address: place.addr,
+            error,
+        }),
+    }
 }
+
+/// One of each group of transports that share a port.
+const GROUPS: [TransportKind; 4] = [
+    TransportKind::Udp,
+    TransportKind::Tls,
+    TransportKind::Ws,
+    TransportKind::Wss,
+];

@@ -12,11 +12,11 @@ use sip_transport::tokio::Listen;
 pub enum ListenError {
     /// It has not the form.
     #[error(
-        "{0:?} does not say where to listen: use udp:ADDRESS:PORT or tcp:ADDRESS:PORT, such as udp:0.0.0.0:5060 or tcp:[::1]:5060"
+        "{0:?} does not say where to listen: use udp:, tcp:, tls:, ws: or wss:ADDRESS:PORT, such as udp:0.0.0.0:5060 or tls:[::1]:5061"
     )]
     Form(Box<str>),
     /// The transport is not there.
-    #[error("{0:?}: this server listens on udp and tcp")]
+    #[error("{0:?}: this server listens on udp, tcp, tls, ws and wss")]
     Transport(Box<str>),
 }
 
@@ -28,14 +28,17 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Reads `udp:192.0.2.1:5060`. Without a port it is 5060.
+    /// Reads `udp:192.0.2.1:5060`. Without a port it is the one of the transport: 5060, 5061, 80, 443.
     pub(super) fn parse(text: &str) -> Result<Self, ListenError> {
         let form = || ListenError::Form(text.into());
         let (transport, address) = text.split_once(':').ok_or_else(form)?;
         let kind = match transport.to_ascii_lowercase().as_str() {
             "udp" => TransportKind::Udp,
             "tcp" => TransportKind::Tcp,
-            "tls" | "ws" | "wss" | "sctp" => return Err(ListenError::Transport(text.into())),
+            "tls" => TransportKind::Tls,
+            "ws" => TransportKind::Ws,
+            "wss" => TransportKind::Wss,
+            "sctp" => return Err(ListenError::Transport(text.into())),
             _ => return Err(form()),
         };
         let addr = address.parse().or_else(|_| {
@@ -43,7 +46,8 @@ impl Place {
                 .strip_prefix('[')
                 .and_then(|rest| rest.strip_suffix(']'))
                 .unwrap_or(address);
-            bare.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 5060))
+            bare.parse::<IpAddr>()
+                .map(|ip| SocketAddr::new(ip, kind.default_port()))
         });
         addr.map(|addr| Self { kind, addr }).map_err(|_| form())
     }
@@ -76,10 +80,22 @@ pub(super) fn expand(places: &[Place], machine: &[IpAddr]) -> Vec<Place> {
     all
 }
 
-/// Gives every place with the port `from` another one.
-pub(super) fn moved(places: &[Place], from: u16, to: u16) -> Vec<Place> {
+/// The transports that are found at one port: UDP and TCP, so that one URI is good for both. The others have ports of
+/// their own.
+pub(super) const fn together(kind: TransportKind) -> TransportKind {
+    match kind {
+        TransportKind::Tcp => TransportKind::Udp,
+        other => other,
+    }
+}
+
+/// Gives every place of these transports with the port `from` another one.
+pub(super) fn moved(places: &[Place], of: TransportKind, from: u16, to: u16) -> Vec<Place> {
     let mut moved = places.to_vec();
-    for place in moved.iter_mut().filter(|place| place.addr.port() == from) {
+    for place in moved
+        .iter_mut()
+        .filter(|place| together(place.kind) == together(of) && place.addr.port() == from)
+    {
         place.addr.set_port(to);
     }
     moved
@@ -102,19 +118,19 @@ pub(super) fn occupied(places: &[Place]) -> Option<(Place, io::Error)> {
     None
 }
 
-/// A port that is free for all places that have the port `from`; one the system chooses.
-pub(super) fn free_port(places: &[Place], from: u16) -> Option<u16> {
+/// A port that is free for all places of these transports that have the port `from`; one the system chooses.
+pub(super) fn free_port(places: &[Place], of: TransportKind, from: u16) -> Option<u16> {
     let wanted: Vec<Place> = places
         .iter()
         .copied()
-        .filter(|place| place.addr.port() == from)
+        .filter(|place| together(place.kind) == together(of) && place.addr.port() == from)
         .collect();
     let first = wanted.first()?;
     (0..32).find_map(|_| {
         let mut any = first.addr;
         any.set_port(0);
         let port = UdpSocket::bind(any).ok()?.local_addr().ok()?.port();
-        occupied(&moved(&wanted, from, port))
+        occupied(&moved(&wanted, of, from, port))
             .is_none()
             .then_some(port)
     })
@@ -151,6 +167,14 @@ mod tests {
             place("udp:[::]"),
             Ok((TransportKind::Udp, "[::]:5060".into()))
         );
+        assert_eq!(
+            place("tls:192.0.2.1"),
+            Ok((TransportKind::Tls, "192.0.2.1:5061".into()))
+        );
+        assert_eq!(
+            place("wss:[::1]"),
+            Ok((TransportKind::Wss, "[::1]:443".into()))
+        );
         for wrong in [
             "5060",
             "udp:example.com:5060",
@@ -160,10 +184,10 @@ mod tests {
             assert_eq!(Place::parse(wrong), Err(ListenError::Form(wrong.into())));
         }
         assert!(
-            Place::parse("tls:192.0.2.1:5061")
+            Place::parse("sctp:192.0.2.1:5061")
                 .unwrap_err()
                 .to_string()
-                .contains("udp and tcp")
+                .contains("udp, tcp, tls")
         );
     }
 
@@ -211,8 +235,8 @@ mod tests {
             occupied(&places).map(|(place, error)| (place, error.kind())),
             Some((places[1], io::ErrorKind::AddrInUse))
         );
-        let free = free_port(&places, port).unwrap();
+        let free = free_port(&places, TransportKind::Udp, port).unwrap();
         assert_ne!(free, port);
-        assert!(occupied(&moved(&places, port, free)).is_none());
+        assert!(occupied(&moved(&places, TransportKind::Tcp, port, free)).is_none());
     }
 }

@@ -7,4 +7,5 @@
 )]
 
 mod program;
+mod secure;
 mod telephones;

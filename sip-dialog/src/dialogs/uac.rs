@@ -72,7 +72,8 @@ impl Dialogs {
             .clone()
             .filter(|_| self.config.session_interval.is_some());
         builder = with_body(builder, invite.body);
-        let next_hop = invite.route.first().unwrap_or(&invite.target).clone();
+        let first = invite.route.first().unwrap_or(&invite.target);
+        let next_hop = invite.next_hop.as_ref().unwrap_or(first).clone();
         match agent(&self.config, builder).build_partial() {
             Ok(request) => {
                 let attempt = self.attempts.start(

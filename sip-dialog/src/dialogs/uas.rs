@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use sip_message::header::Expires;
 use sip_message::{HeaderName, Method, Request, ResponseBuilder, StatusCode};
 use sip_transaction::{Event as TransactionEvent, ServerTransactionId, TransactionLayer};
-use sip_transport::Flow;
+use sip_transport::{Flow, TransportKind};
 
 use super::uac::allows_update;
 use super::{Deadline, Dialogs, answered_with};
@@ -577,14 +577,37 @@ pub(super) fn contact(request: &Request, flow: &Flow) -> sip_message::Uri {
         .uri()
         .ok()
         .and_then(|uri| uri.user().map(str::to_owned));
-    let uri = sip_message::Uri::sip(
-        user.as_deref(),
-        flow.local.ip().into(),
-        Some(flow.local.port()),
-    );
-    if flow.kind.is_reliable() {
-        uri.with_param("transport", Some(flow.kind.uri_param()))
+    let (user, host) = (user.as_deref(), flow.local.ip().into());
+    let port = Some(flow.local.port());
+    // Section 12.1.1: a SIPS URI for a request to one, or that came by a route of them.
+    let secure = flow.kind.is_secure() && is_secure(request);
+    let uri = if secure {
+        sip_message::Uri::sips(user, host, port)
     } else {
-        uri
+        sip_message::Uri::sip(user, host, port)
+    };
+    let kind = flow.kind;
+    // RFC 3261 section 26.2.2: over TLS is what a SIPS URI means.
+    if kind == TransportKind::Udp || (kind == TransportKind::Tls && secure) {
+        return uri;
     }
+    // RFC 7118 section 5: there is one value for WebSockets, over TLS or not.
+    let websocket = kind == TransportKind::Wss;
+    let kind = if websocket { TransportKind::Ws } else { kind };
+    uri.with_param("transport", Some(kind.uri_param()))
+}
+
+/// Does the Request-URI, or the topmost Record-Route, or without one the Contact, ask for SIPS (section 12.1.1)?
+fn is_secure(request: &Request) -> bool {
+    let headers = request.headers();
+    let route = headers.values(HeaderName::RecordRoute).next();
+    let of = |value: &str| {
+        let name = sip_message::header::NameAddr::parse(value);
+        name.is_ok_and(|name| name.uri().is_secure())
+    };
+    let peer = match route {
+        Some(route) => of(route),
+        None => headers.get(HeaderName::Contact).is_some_and(of),
+    };
+    peer || request.uri().is_ok_and(|uri| uri.is_secure())
 }

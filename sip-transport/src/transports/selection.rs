@@ -233,6 +233,15 @@ impl Transports {
         if remote.port() == 0 || remote.ip().is_unspecified() {
             return Err(SelectError::NoRoute);
         }
+        let mut kind = kind;
+        // RFC 7118 §5: "ws" is the transport parameter of WebSockets over TLS too.
+        if kind == TransportKind::Ws
+            && !self.stream_flows.contains_key(&(kind, remote))
+            && let Some(&secure) = self.stream_flows.get(&(TransportKind::Wss, remote))
+            && self.is_open(secure)
+        {
+            kind = TransportKind::Wss;
+        }
         let listener = self.source(kind, remote.ip()).ok_or(SelectError::NoRoute)?;
         if kind == TransportKind::Udp {
             return Ok(self.datagram_flow(listener, remote, now));

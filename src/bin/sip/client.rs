@@ -7,20 +7,27 @@ use std::time::Duration;
 use clap::Args;
 use sip_stack::agent::{Account, Codec, UserAgent};
 use sip_stack::message::Uri;
+use sip_stack::transport::TransportKind;
 
 use crate::outcome::Outcome;
 use crate::output::Output;
+use crate::secure::ClientTls;
 use crate::trace::Ladder;
 
 /// Options of every command that speaks as a telephone.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ClientArgs {
-    /// Where to listen, `udp:IP:PORT` or `tcp:IP:PORT`; may be repeated. Default: a free port on every address of this machine, UDP and TCP.
+    /// Where to listen, `udp:IP:PORT`, `tcp:IP:PORT` or `tls:IP:PORT`; may be repeated. Default: a free port on every address of this machine, UDP and TCP.
     #[arg(long, value_name = "LISTEN")]
     pub(crate) listen: Vec<String>,
     /// Send everything through this proxy, for example `sip:proxy.example.com;transport=tcp`.
     #[arg(long, value_name = "URI")]
     pub(crate) proxy: Option<String>,
+    /// The transport to use where an address names none: udp, tcp, tls, ws or wss. Without it the domain says which.
+    #[arg(long, value_name = "TRANSPORT", value_parser = transport)]
+    pub(crate) transport: Option<TransportKind>,
+    #[command(flatten)]
+    pub(crate) tls: ClientTls,
     /// The user name for authentication, when it is not the one of the address.
     #[arg(long, value_name = "NAME")]
     pub(crate) user: Option<String>,
@@ -88,7 +95,16 @@ impl ClientArgs {
         account: Option<Account>,
         codecs: &[Codec],
     ) -> Result<UserAgent, Outcome> {
-        let mut builder = UserAgent::builder().request_timeout(self.timeout());
+        let unusable = |error: anyhow::Error| Outcome::Usage(format!("{error:#}"));
+        let mut builder = UserAgent::builder()
+            .request_timeout(self.timeout())
+            .tls(self.tls.tls().map_err(unusable)?);
+        if let Some(resolver) = self.tls.resolver().map_err(unusable)? {
+            builder = builder.resolver(resolver);
+        }
+        if let Some(transport) = self.transport {
+            builder = builder.transport(transport);
+        }
         if let Some(account) = account {
             builder = builder.account(account);
         }
@@ -114,6 +130,12 @@ impl ClientArgs {
         }
         builder.build().await.map_err(Outcome::from)
     }
+}
+
+fn transport(text: &str) -> Result<TransportKind, String> {
+    TransportKind::from_uri_param(text)
+        .filter(|kind| !matches!(kind, TransportKind::Sctp | TransportKind::TlsSctp))
+        .ok_or_else(|| "the transports are udp, tcp, tls, ws and wss".to_owned())
 }
 
 /// An address as a person writes it: `sip:bob@host`, `bob@host`, a host alone, or `bob` in the domain of `own`.

@@ -17,6 +17,7 @@ mod outcome;
 mod output;
 mod ping;
 mod register;
+mod secure;
 mod serve;
 mod trace;
 mod user;

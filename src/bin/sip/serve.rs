@@ -12,11 +12,13 @@ use sip_stack::routing::Shared;
 use sip_stack::server::Server;
 use sip_stack::store::{DataFile, FILE_NAME, data_directory, default_realm};
 use sip_stack::transport::tokio::Recorder;
+use sip_stack::transport::tokio::tls::Tls;
 use sip_stack::transport::{Hep, TransportKind};
 use sip_stack::users;
 
 use crate::config::Config;
 use crate::output::line;
+use crate::secure::{self, ServerTls};
 
 /// Serve a SIP domain: registrar and proxy for its users, who are added by `sip user add`.
 #[derive(Debug, clap::Args)]
@@ -27,13 +29,27 @@ pub(crate) struct Args {
     /// Directory of the data file with users and bindings [default: the platform's data directory]
     #[arg(long, value_name = "DIR", env = "SIP_DATA")]
     data: Option<PathBuf>,
-    /// Where to listen: udp:ADDRESS:PORT or tcp:ADDRESS:PORT, more than once if wanted [default: UDP and TCP port 5060
+    /// Where to listen: udp:ADDRESS:PORT, or with tcp, tls, ws or wss, more than once if wanted [default: UDP and TCP port 5060
     /// of all addresses]
     #[arg(long, value_name = "PLACE", conflicts_with = "port")]
     listen: Vec<String>,
     /// Port on all addresses, UDP and TCP [default: 5060, or a free one when that is taken]
     #[arg(long, value_name = "N")]
     port: Option<u16>,
+    #[command(flatten)]
+    tls: ServerTls,
+    /// Listen for WebSockets, on this port of all addresses
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "8080")]
+    ws: Option<u16>,
+    /// Listen for WebSockets over TLS, on this port of all addresses
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "8443")]
+    wss: Option<u16>,
+    /// Let only pages of this origin open WebSockets, such as https://phone.example.com; more than once if wanted
+    #[arg(long, value_name = "ORIGIN")]
+    ws_origin: Vec<String>,
+    /// Ask this name server, not those of the system
+    #[arg(long, value_name = "IP[:PORT]", value_parser = secure::name_server)]
+    dns: Option<SocketAddr>,
     /// Name of the domain, more than once if it has several; its addresses are names of it anyway
     #[arg(long, value_name = "NAME")]
     domain: Vec<String>,
@@ -157,13 +173,23 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
     for name in &args.domain {
         builder = builder.domain(name);
     }
+    if args.wss.is_some() && !args.tls.is_on() {
+        eprintln!(
+            "sip: --wss: WebSockets over TLS need a certificate: add --tls-cert and --tls-key, or --tls-dev-certificate"
+        );
+        return Ok(2);
+    }
+    for place in places(&args) {
+        builder = builder.listen(&place)?;
+    }
+    for origin in &args.ws_origin {
+        builder = builder.origin(origin);
+    }
+    if let Some(resolver) = secure::resolver(args.dns)? {
+        builder = builder.resolver(resolver);
+    }
     builder = match args.port {
-        Some(port) => {
-            for place in ["udp:0.0.0.0", "tcp:0.0.0.0", "udp:[::]", "tcp:[::]"] {
-                builder = builder.listen(&format!("{place}:{port}"))?;
-            }
-            builder
-        }
+        Some(_) => builder,
         None if args.listen.is_empty() => builder.or_free_port(),
         None => {
             for place in &args.listen {
@@ -190,6 +216,17 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
     let users = users::Embedded::new(file.clone());
     let bindings = Embedded::new(file.clone());
 
+    let mut notes = Vec::new();
+    let mut names = args.domain.clone();
+    names.extend([realm.to_string(), "localhost".to_owned()]);
+    names.sort();
+    names.dedup();
+    if let Some(source) = args.tls.source(&directory, &names, &mut notes)? {
+        let tls = Tls::new(source.read()?)?;
+        builder = builder.tls(tls.clone());
+        #[cfg(unix)]
+        tokio::spawn(source.reload(tls));
+    }
     let mut recorders = Vec::new();
     if let Some(path) = &args.capture {
         let recorder = Recorder::pcapng(path)
@@ -242,6 +279,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
         Some(path) => Some(reload_on_hangup(path, config, routes)?),
         None => None,
     };
+    for note in notes {
+        line(&note);
+    }
     server.run().await?;
     #[cfg(unix)]
     {
@@ -268,6 +308,30 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
     Ok(0)
 }
 
+/// Where to listen besides what `--listen` says; nothing means the server's own choice, UDP and TCP.
+fn places(args: &Args) -> Vec<String> {
+    let mut wanted: Vec<(&str, u16)> = Vec::new();
+    let is_more = args.tls.is_on() || args.ws.is_some() || args.wss.is_some();
+    // --listen says exactly what is wanted; what else is asked for comes beside the usual two.
+    if args.listen.is_empty() && (args.port.is_some() || is_more) {
+        let port = args.port.unwrap_or(5060);
+        wanted.extend([("udp", port), ("tcp", port)]);
+        if args.tls.is_on() {
+            // RFC 3261 section 19.1.2: 5061 beside 5060; beside another port the one that follows it.
+            wanted.push(("tls", if port == 0 { 0 } else { port.saturating_add(1) }));
+        }
+    }
+    wanted.extend(args.ws.map(|port| ("ws", port)));
+    wanted.extend(args.wss.map(|port| ("wss", port)));
+    let both = |(kind, port): (&str, u16)| {
+        [
+            format!("{kind}:0.0.0.0:{port}"),
+            format!("{kind}:[::]:{port}"),
+        ]
+    };
+    wanted.into_iter().flat_map(both).collect()
+}
+
 /// Where it is reached, where its data is, and how a first telephone gets in.
 fn say(server: &Server, file: &DataFile, users: usize, bindings: usize, data: &str) {
     if let Some((from, to)) = server.moved_from() {
@@ -279,7 +343,13 @@ fn say(server: &Server, file: &DataFile, users: usize, bindings: usize, data: &s
         "Domain {}",
         server.domains().names().collect::<Vec<_>>().join(", ")
     ));
-    for (kind, name) in [(TransportKind::Udp, "UDP"), (TransportKind::Tcp, "TCP")] {
+    for (kind, name) in [
+        (TransportKind::Udp, "UDP"),
+        (TransportKind::Tcp, "TCP"),
+        (TransportKind::Tls, "TLS"),
+        (TransportKind::Ws, "WS"),
+        (TransportKind::Wss, "WSS"),
+    ] {
         let addresses: Vec<String> = server
             .addresses()
             .iter()
@@ -296,7 +366,13 @@ fn say(server: &Server, file: &DataFile, users: usize, bindings: usize, data: &s
         count(users, "user"),
         count(bindings, "registered address")
     ));
-    let host = contact(server.addresses().iter().map(|(_, address)| *address));
+    let host = contact(
+        server
+            .addresses()
+            .iter()
+            .filter(|(kind, _)| matches!(kind, TransportKind::Udp | TransportKind::Tcp))
+            .map(|(_, address)| *address),
+    );
     line("To register a first phone:");
     line(&format!("  sip user add alice{data}"));
     line(&format!(

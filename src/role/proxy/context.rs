@@ -46,6 +46,8 @@ pub(super) struct Target {
     pub(super) uri: Uri,
     /// The route to it, topmost first (RFC 3327 §5.4).
     pub(super) path: Vec<Box<str>>,
+    /// Where the connection to it is, if that is not where its URI leads.
+    pub(super) received: Option<Uri>,
 }
 
 /// When a request goes on to the next group of targets.
@@ -155,6 +157,7 @@ impl Target {
         Self {
             uri,
             path: Vec::new(),
+            received: None,
         }
     }
 }
@@ -206,6 +209,7 @@ pub(super) fn group(
         let target = Target {
             uri: uri.to_uri(),
             path: binding.path,
+            received: binding.received.and_then(|uri| Uri::parse(&uri).ok()),
         };
         match groups.back_mut() {
             Some((last, targets)) if *last == q && targets.len() < limit => targets.push(target),

@@ -195,5 +195,8 @@ fn copy(request: &Request, target: &Target, breadth: u32) -> Option<(Request, Ur
         copy.headers_mut().push_front(HeaderName::Route, value);
     }
     let next_hop = route::next_hop(&mut copy)?;
-    Some((copy, next_hop))
+    // Without a route the request goes to the target, which is where its connection is.
+    let received = target.received.clone();
+    let is_routed = copy.headers().contains(HeaderName::Route);
+    Some((copy, received.filter(|_| !is_routed).unwrap_or(next_hop)))
 }

@@ -49,7 +49,11 @@ impl Proxy {
                     .map(|hop| {
                         let (uri, route) = hop.target(uri);
                         let path = route.into_iter().map(Into::into).collect();
-                        vec![Target { uri, path }]
+                        vec![Target {
+                            uri,
+                            path,
+                            received: None,
+                        }]
                     })
                     .collect();
                 context.groups = targets.into();

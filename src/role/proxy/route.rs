@@ -56,11 +56,14 @@ impl Mark {
     }
 
     /// The Record-Route value for a flow.
-    fn record(&self, flow: &Flow, call_id: &str) -> String {
-        let (scheme, transport) = match flow.kind {
-            TransportKind::Udp => ("sip", ""),
-            kind if kind.is_secure() => ("sips", kind.uri_param()),
-            kind => ("sip", kind.uri_param()),
+    fn record(&self, flow: &Flow, call_id: &str, is_secure: bool) -> String {
+        // RFC 3261 §16.6, step 4: a SIPS URI for a request to one, and for no other, whatever the transport.
+        let scheme = if is_secure { "sips" } else { "sip" };
+        let transport = match flow.kind {
+            TransportKind::Udp => "",
+            // §26.2.2: over TLS is what a SIPS URI means.
+            TransportKind::Tls if is_secure => "",
+            kind => kind.uri_param(),
         };
         let transport = if transport.is_empty() {
             String::new()
@@ -222,12 +225,15 @@ pub(super) fn record(request: &mut Request, incoming: &Flow, outgoing: &Flow, ma
         return;
     }
     let call_id = request.headers().call_id().unwrap_or_default().to_owned();
+    let is_secure = request.uri().is_ok_and(|uri| uri.is_secure());
     if (incoming.kind, incoming.local) != (outgoing.kind, outgoing.local) {
-        request
-            .headers_mut()
-            .push_front(HeaderName::RecordRoute, mark.record(incoming, &call_id));
+        request.headers_mut().push_front(
+            HeaderName::RecordRoute,
+            mark.record(incoming, &call_id, is_secure),
+        );
     }
-    request
-        .headers_mut()
-        .push_front(HeaderName::RecordRoute, mark.record(outgoing, &call_id));
+    request.headers_mut().push_front(
+        HeaderName::RecordRoute,
+        mark.record(outgoing, &call_id, is_secure),
+    );
 }

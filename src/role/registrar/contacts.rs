@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use sip_message::header::Contact;
 use sip_message::{HeaderName, Request, StatusCode};
+use sip_transport::{Flow, SentBy, TransportKind};
 
 use super::RegistrarConfig;
 use crate::location::{Binding, Change, ContactUpdate, Q};
@@ -22,7 +23,11 @@ pub(super) enum Wish {
 const CONTACTS: usize = 2;
 
 /// Reads the contacts, with the time each is bound for.
-pub(super) fn read(request: &Request, config: &RegistrarConfig) -> Result<Wish, Refusal> {
+pub(super) fn read(
+    request: &Request,
+    flow: &Flow,
+    config: &RegistrarConfig,
+) -> Result<Wish, Refusal> {
     let headers = request.headers();
     if !headers.contains(HeaderName::Contact) {
         return Ok(Wish::Query);
@@ -72,6 +77,9 @@ pub(super) fn read(request: &Request, config: &RegistrarConfig) -> Result<Wish, 
         update.parameters = others.as_str().into();
         update.path.clone_from(&path);
         update.user_agent.clone_from(&user_agent);
+        if path.is_empty() {
+            update.received = received(flow);
+        }
         contacts.push(update);
         if contacts.len() > config.max_bindings * CONTACTS {
             return Err(Refusal::because(StatusCode::FORBIDDEN, "Too Many Contacts"));
@@ -93,6 +101,24 @@ pub(super) fn read(request: &Request, config: &RegistrarConfig) -> Result<Wish, 
             "Contact * Stands Alone",
         )),
     }
+}
+
+/// Where to reach a telephone that only it can open a connection from: without a certificate for its address, or in a
+/// browser (RFC 7118 §5). Over UDP and TCP its Contact says where it listens.
+fn received(flow: &Flow) -> Option<Box<str>> {
+    let secure = match flow.kind {
+        TransportKind::Tls | TransportKind::Wss => "sips",
+        TransportKind::Ws => "sip",
+        _ => return None,
+    };
+    let transport = flow.kind.uri_param();
+    Some(
+        format!(
+            "{secure}:{};transport={transport}",
+            SentBy::from(flow.remote)
+        )
+        .into(),
+    )
 }
 
 /// RFC 3327 §5.3: the Path of a client that knows of it; of one that does not, the recommended policy.
