@@ -11,6 +11,7 @@ use core::ops::Range;
 use crate::description::SessionDescription;
 use crate::error::AttributeError;
 use crate::grammar::ValueError;
+use crate::line::Line;
 
 mod candidate;
 mod capability;
@@ -121,12 +122,18 @@ impl<'a> Attr<'a> {
 #[derive(Debug, Clone)]
 pub struct Attributes<'a> {
     description: &'a SessionDescription,
-    lines: Range<usize>,
+    lines: core::slice::Iter<'a, Line>,
+    /// Number of the next of these lines, from 1.
+    number: usize,
 }
 
 impl<'a> Attributes<'a> {
-    pub(crate) const fn new(description: &'a SessionDescription, lines: Range<usize>) -> Self {
-        Self { description, lines }
+    pub(crate) fn new(description: &'a SessionDescription, lines: Range<usize>) -> Self {
+        Self {
+            description,
+            number: lines.start + 1,
+            lines: description.line_slice(lines).iter(),
+        }
     }
 
     /// The first of this type, decoded.
@@ -148,45 +155,46 @@ impl<'a> Attributes<'a> {
     /// The value of the next attribute of this name, and its line from 1.
     fn next_named(&mut self, name: &str) -> Option<(&'a str, usize)> {
         let description = self.description;
-        let index = self.lines.clone().find(|&index| {
-            description.line(index).is_some_and(|line| {
-                usize::from(line.name) == name.len()
-                    && description
-                        .span(line.start as usize + 2..line.start as usize + 2 + name.len())
-                        == name
-            })
-        });
-        self.lines.start = index.map_or(self.lines.end, |index| index + 1);
-        let index = index?;
-        let value = description.value(description.line(index)?);
-        Some((value.get(name.len() + 1..).unwrap_or_default(), index + 1))
+        loop {
+            let line = self.lines.next()?;
+            let number = self.number;
+            self.number += 1;
+            if usize::from(line.name) != name.len() {
+                continue;
+            }
+            let start = line.start as usize + 2;
+            if description.span(start..start + name.len()) == name {
+                // After the name and the colon.
+                let value = start + name.len() + 1..line.end as usize;
+                return Some((description.span(value), number));
+            }
+        }
     }
 }
 
 impl<'a> Iterator for Attributes<'a> {
     type Item = Attr<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Attr<'a>> {
-        for index in self.lines.by_ref() {
-            let line = self.description.line(index)?;
+        loop {
+            let line = self.lines.next()?;
+            let number = self.number;
+            self.number += 1;
             if line.letter != b'a' {
                 continue;
             }
-            let text = self.description.value(line);
             let length = usize::from(line.name);
-            // The name is ASCII, and so is the colon after it.
-            let (name, rest) = text.split_at_checked(length).unwrap_or((text, ""));
+            let start = line.start as usize + 2;
+            let end = line.end as usize;
+            let colon = start + length;
             return Some(Attr {
-                name,
-                value: rest.get(1..),
-                line: index + 1,
-                raw: self
-                    .description
-                    .raw_value(line)
-                    .and_then(|raw| raw.get(length + 1..)),
+                name: self.description.span(start..colon),
+                value: (colon < end).then(|| self.description.span(colon + 1..end)),
+                line: number,
+                raw: self.description.raw_span(colon + 1..end),
             });
         }
-        None
     }
 }
 

@@ -239,6 +239,11 @@ impl SessionDescription {
         start..end
     }
 
+    /// These lines of the index.
+    pub(crate) fn line_slice(&self, range: core::ops::Range<usize>) -> &[Line] {
+        self.lines.get(range).unwrap_or_default()
+    }
+
     pub(crate) fn line(&self, index: usize) -> Option<&Line> {
         self.lines.get(index)
     }
@@ -250,14 +255,14 @@ impl SessionDescription {
             .unwrap_or_default()
     }
 
-    /// The bytes of a value as they came, where the description was not UTF-8.
-    pub(crate) fn raw_value(&self, line: &Line) -> Option<&[u8]> {
-        self.raw
-            .as_ref()?
-            .get(line.start as usize + 2..line.end as usize)
+    /// The bytes of a span as they came, where the description was not UTF-8.
+    #[inline]
+    pub(crate) fn raw_span(&self, range: core::ops::Range<usize>) -> Option<&[u8]> {
+        self.raw.as_ref()?.get(range)
     }
 
     /// The text of a span.
+    #[inline]
     pub(crate) fn span(&self, range: core::ops::Range<usize>) -> &str {
         self.text.get(range).unwrap_or_default()
     }

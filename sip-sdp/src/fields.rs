@@ -5,7 +5,7 @@ use core::fmt::Write as _;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::description::SessionDescription;
-use crate::grammar::{Scan, ValueError, is_token_byte, number};
+use crate::grammar::{Scan, ValueError, is_name_byte, is_token_byte, number};
 use crate::line::LineType;
 
 /// `o=<username> <sess-id> <sess-version> <nettype> <addrtype> <unicast-address>` (RFC 8866 §5.2).
@@ -52,6 +52,24 @@ impl<'a> Origin<'a> {
             });
         }
         Self::decode_any(value)
+    }
+
+    /// Whether it is surely an origin with single spaces: nothing is kept, so this is quicker than to decode it.
+    pub(crate) fn is_plain(value: &str) -> bool {
+        let mut field = 0;
+        let mut previous = b' ';
+        for byte in value.bytes() {
+            if byte == b' ' {
+                if previous == b' ' {
+                    return false;
+                }
+                field += 1;
+            } else if (field == 1 || field == 2) && !byte.is_ascii_digit() {
+                return false;
+            }
+            previous = byte;
+        }
+        field == 5 && previous != b' '
     }
 
     fn decode_any(value: &'a str) -> Result<Self, ValueError> {
@@ -111,22 +129,20 @@ impl<'a> Origin<'a> {
 #[inline]
 fn fields<const N: usize>(value: &str) -> Option<[&str; N]> {
     let mut fields = [""; N];
-    let mut start = 0;
-    let mut at = 0;
-    for (offset, byte) in value.bytes().enumerate() {
-        if byte == b' ' {
-            if offset == start {
-                return None;
-            }
-            *fields.get_mut(at)? = value.get(start..offset)?;
-            at += 1;
-            start = offset + 1;
+    let mut rest = value;
+    let (last, others) = fields.split_last_mut()?;
+    for field in others {
+        let space = rest.bytes().position(|byte| byte == b' ')?;
+        (*field, rest) = rest.split_at_checked(space)?;
+        rest = rest.get(1..)?;
+        if field.is_empty() {
+            return None;
         }
     }
-    if at + 1 != N || start == value.len() {
+    if rest.is_empty() || rest.bytes().any(|byte| byte == b' ') {
         return None;
     }
-    *fields.get_mut(at)? = value.get(start..)?;
+    *last = rest;
     Some(fields)
 }
 
@@ -176,9 +192,7 @@ impl<'a> Connection<'a> {
         // Nearly every one is a plain IPv4 address: nothing after the address, no slash.
         if let Some(address) = value.strip_prefix("IN IP4 ")
             && !address.is_empty()
-            && address
-                .bytes()
-                .all(|byte| !matches!(byte, b' ' | b'/' | b':'))
+            && address.bytes().all(is_name_byte)
         {
             return Ok(Self {
                 net_type: "IN",

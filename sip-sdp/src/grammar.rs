@@ -24,12 +24,32 @@ pub(crate) fn is_token_byte(byte: u8) -> bool {
     TOKEN_CHAR[usize::from(byte)]
 }
 
+/// Letters, digits, `.`, `-` and `_`: what IPv4 addresses and host names are made of.
+const NAME_CHAR: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] =
+            matches!(byte as u8, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_');
+        byte += 1;
+    }
+    table
+};
+
+/// Whether one byte is usual in an IPv4 address or a host name.
+#[inline]
+pub(crate) fn is_name_byte(byte: u8) -> bool {
+    NAME_CHAR[usize::from(byte)]
+}
+
 /// Whether the text is a non-empty `token`.
+#[inline]
 pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_token_byte)
 }
 
 /// A number of decimal digits only; `None` for signs, spaces, an empty text or overflow.
+#[inline]
 pub(crate) fn number<T: TryFrom<u64>>(text: &str) -> Option<T> {
     if text.is_empty() || text.len() > 20 {
         return None;
@@ -83,6 +103,16 @@ impl<'a> Scan<'a> {
 
     pub(crate) fn rest(&self) -> &'a str {
         self.text.get(self.position..).unwrap_or_default()
+    }
+
+    /// The rest without the spaces at its end.
+    #[inline]
+    pub(crate) fn rest_trimmed(&self) -> &'a str {
+        let mut rest = self.rest();
+        while let Some(trimmed) = rest.strip_suffix(' ') {
+            rest = trimmed;
+        }
+        rest
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -193,15 +223,24 @@ impl<'a> Scan<'a> {
             .map(|byte| byte.wrapping_sub(b'0'))
             .filter(|&digit| digit < 10)
         {
-            // Nineteen digits fit; a longer number is refused below.
+            // Nineteen digits fit; a longer number is looked at again below.
             value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
             self.position += 1;
         }
         let length = self.position - start;
-        if length == 0 || length > 19 {
-            return Err(ValueError::new(start, reason));
+        let error = ValueError::new(start, reason);
+        if length == 0 {
+            return Err(error);
         }
-        T::try_from(value).map_err(|_| ValueError::new(start, reason))
+        if length > 19 {
+            return self.long_number(start).ok_or(error);
+        }
+        T::try_from(value).map_err(|_| error)
+    }
+
+    #[cold]
+    fn long_number<T: TryFrom<u64>>(&self, start: usize) -> Option<T> {
+        number(self.text.get(start..self.position)?)
     }
 
     #[inline]

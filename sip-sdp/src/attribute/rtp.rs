@@ -6,7 +6,7 @@ use core::fmt::Write as _;
 
 use super::{Attribute, Direction};
 use crate::fields::Connection;
-use crate::grammar::{Scan, ValueError, is_token};
+use crate::grammar::{Scan, ValueError};
 
 /// `a=rtpmap:<payload type> <encoding name>/<clock rate>[/<channels>]` (RFC 8866 §6.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +33,8 @@ impl<'a> Attribute<'a> for Rtpmap<'a> {
             return Err(scan.error("a space must follow the payload type"));
         }
         let start = scan;
-        let encoding = scan.take_while(|byte| byte != b'/' && byte != b' ');
-        if !is_token(encoding) {
+        let encoding = scan.token("the encoding name is no token")?;
+        if !matches!(scan.peek(), Some(b'/' | b' ') | None) {
             return Err(start.error("the encoding name is no token"));
         }
         scan.expect(
@@ -111,7 +111,7 @@ impl<'a> Attribute<'a> for Fmtp<'a> {
         scan.spaces();
         Ok(Self {
             format,
-            parameters: scan.rest().trim_end_matches(' '),
+            parameters: scan.rest_trimmed(),
         })
     }
 
@@ -189,15 +189,17 @@ impl<'a> Attribute<'a> for RtcpFeedback<'a> {
         } else {
             Some(payload_type(&mut scan)?)
         };
-        let kind = scan.next_word("the feedback type is missing")?;
-        if !is_token(kind) {
+        if !scan.spaces() || scan.is_empty() {
+            return Err(scan.error("the feedback type is missing"));
+        }
+        let kind = scan.token("the feedback type is no token")?;
+        if !scan.spaces() && !scan.is_empty() {
             return Err(scan.error("the feedback type is no token"));
         }
-        scan.spaces();
         Ok(Self {
             payload_type,
             kind,
-            parameters: scan.rest().trim_end_matches(' '),
+            parameters: scan.rest_trimmed(),
         })
     }
 
@@ -254,7 +256,7 @@ impl<'a> Attribute<'a> for ExtMap<'a> {
             id,
             direction,
             uri,
-            attributes: scan.rest().trim_end_matches(' '),
+            attributes: scan.rest_trimmed(),
         })
     }
 

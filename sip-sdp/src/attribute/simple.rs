@@ -4,7 +4,7 @@ use alloc::string::String;
 use core::fmt::Write as _;
 
 use super::Attribute;
-use crate::grammar::{ValueError, is_token, number};
+use crate::grammar::{Scan, ValueError, is_token};
 
 /// Attributes without a value.
 macro_rules! flag {
@@ -38,7 +38,11 @@ macro_rules! number {
             const NAME: &'static str = $name;
 
             fn decode(value: &str) -> Result<Self, ValueError> {
-                number(value.trim_matches(' ')).map(Self).ok_or(ValueError::new(0, "not a number"))
+                let mut scan = Scan::new(value);
+                scan.spaces();
+                let number = scan.number("not a number")?;
+                scan.end("not a number")?;
+                Ok(Self(number))
             }
 
             fn encode(&self, out: &mut String) {
@@ -146,12 +150,15 @@ impl Attribute<'_> for Ptime {
     const NAME: &'static str = "ptime";
 
     fn decode(value: &str) -> Result<Self, ValueError> {
-        let value = value.trim_matches(' ');
-        let (whole, fraction) = value.split_once('.').unwrap_or((value, "0"));
-        match number(whole) {
-            Some(whole) if number::<u64>(fraction).is_some() => Ok(Self(whole)),
-            _ => Err(ValueError::new(0, "not a number of milliseconds")),
+        let reason = "not a number of milliseconds";
+        let mut scan = Scan::new(value);
+        scan.spaces();
+        let whole = scan.number(reason)?;
+        if scan.accept(b'.') {
+            scan.number::<u64>(reason)?;
         }
+        scan.end(reason)?;
+        Ok(Self(whole))
     }
 
     fn encode(&self, out: &mut String) {

@@ -51,26 +51,58 @@ pub(super) fn parse(input: &[u8], config: &ParserConfig) -> Result<SessionDescri
     })
 }
 
-/// The next LF from here: eight bytes at a time, since a line is too short for a vector search to pay its call.
-#[inline]
-fn line_feed(bytes: &[u8], from: usize) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let mut at = from;
-    let rest = bytes.get(from..)?;
-    for chunk in rest.as_chunks::<8>().0 {
-        let differs = u64::from_le_bytes(*chunk) ^ (ONES * b'\n' as u64);
-        // The lowest byte that is zero has its high bit set here.
-        let zero = differs.wrapping_sub(ONES) & !differs & (ONES << 7);
-        if zero != 0 {
-            return Some(at + zero.trailing_zeros() as usize / 8);
-        }
-        at += 8;
+/// The places of the bytes below 0x20 in a text of at least eight bytes, found eight bytes at a time: lines are too short
+/// for a vector search to pay its call, and a good description has no other such bytes than its line ends.
+struct Controls<'a> {
+    chunks: core::slice::Iter<'a, [u8; 8]>,
+    /// What follows the chunks, filled up with ones.
+    tail: Option<u64>,
+    /// The high bit of each byte of the current chunk that is below 0x20.
+    found: u64,
+    /// Where the next chunk begins.
+    next: usize,
+}
+
+impl<'a> Controls<'a> {
+    /// `None` for a short text.
+    fn new(bytes: &'a [u8]) -> Option<Self> {
+        let (chunks, rest) = bytes.as_chunks::<8>();
+        let last = u64::from_le_bytes(*bytes.last_chunk::<8>()?);
+        // The bytes before the rest are shifted out.
+        let shift = 8 * (8 - rest.len() as u32);
+        let tail = last
+            .checked_shr(shift)
+            .map(|tail| tail | !(u64::MAX >> shift));
+        Some(Self {
+            chunks: chunks.iter(),
+            tail,
+            found: 0,
+            next: 0,
+        })
     }
-    bytes
-        .get(at..)?
-        .iter()
-        .position(|&byte| byte == b'\n')
-        .map(|offset| at + offset)
+}
+
+impl Iterator for Controls<'_> {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        const HIGH: u64 = 0x8080_8080_8080_8080;
+        // What lifts 0x20 of seven bits to the eighth.
+        const LIFT: u64 = 0x6060_6060_6060_6060;
+        while self.found == 0 {
+            let chunk = match self.chunks.next() {
+                Some(chunk) => u64::from_le_bytes(*chunk),
+                None => self.tail.take()?,
+            };
+            // Exact in every byte: the sum of two seven-bit numbers carries nothing into the next byte.
+            self.found = !(((chunk & !HIGH) + LIFT) | chunk) & HIGH;
+            self.next += 8;
+        }
+        let at = self.found.trailing_zeros() as usize / 8;
+        self.found &= self.found - 1;
+        Some(self.next - 8 + at)
+    }
 }
 
 /// The same length, with `?` for every byte of an invalid sequence: spans hold for both forms.
@@ -96,8 +128,8 @@ struct Index<'c> {
     /// Line number of the first media description without `c=`, when the session has none either.
     unconnected: Option<usize>,
     attributes: usize,
-    /// Whether there is a tab or a NUL anywhere.
-    has_tab_or_nul: bool,
+    /// Whether there may have been a tab so far.
+    has_tab: bool,
 }
 
 const SEEN_VERSION: u16 = 1 << 1;
@@ -117,7 +149,7 @@ impl<'c> Index<'c> {
             media_connection: true,
             unconnected: None,
             attributes: 0,
-            has_tab_or_nul: false,
+            has_tab: false,
         }
     }
 
@@ -130,13 +162,12 @@ impl<'c> Index<'c> {
             0
         };
         self.lines.reserve(lines.min(self.config.limits.lines));
-        self.has_tab_or_nul = memchr::memchr2(b'\t', 0, bytes).is_some();
         if self.run_unbroken(text).is_some() {
             return Ok(());
         }
         // Something is wrong: the careful way finds what and where.
         *self = Self {
-            has_tab_or_nul: self.has_tab_or_nul,
+            has_tab: true,
             ..Self::new(self.config)
         };
         self.run_careful(text)
@@ -145,31 +176,42 @@ impl<'c> Index<'c> {
     /// The way of a good description: one search per line. `None` when anything at all is amiss.
     fn run_unbroken(&mut self, text: &str) -> Option<()> {
         let bytes = text.as_bytes();
+        let limits = &self.config.limits;
+        let is_short = bytes.len() <= limits.line_bytes;
         let mut start = 0;
-        let mut line_ends = 0;
-        while let Some(at) = line_feed(bytes, start) {
-            let end = match bytes.get(..at)? {
-                [.., b'\r'] => {
-                    line_ends += 1;
-                    at - 1
+        let mut number = 0;
+        let mut controls = Controls::new(bytes)?;
+        while let Some(end) = controls.next() {
+            let next = match bytes.get(end)? {
+                // RFC 8866 §9: no CR without LF, and no NUL.
+                b'\r' if controls.next() == Some(end + 1) && bytes.get(end + 1) == Some(&b'\n') => {
+                    end + 2
                 }
-                _ if self.config.bare_line_feed => at,
-                _ => return None,
+                b'\n' if self.config.bare_line_feed => end + 1,
+                b'\r' | b'\n' | 0 => return None,
+                b'\t' => {
+                    self.has_tab = true;
+                    continue;
+                }
+                _ => continue,
             };
-            self.bounded_line(text, start, end).ok()?;
-            start = at + 1;
+            number += 1;
+            if number > limits.lines || !is_short && end - start > limits.line_bytes {
+                return None;
+            }
+            self.line(text, start, end, number).ok()?;
+            start = next;
         }
         if start < bytes.len() {
             if !self.config.missing_final_line_end {
                 return None;
             }
-            self.bounded_line(text, start, bytes.len()).ok()?;
-        }
-        // RFC 8866 §9: neither CR nor NUL within a line.
-        if memchr::memchr_iter(b'\r', bytes).count() != line_ends
-            || self.has_tab_or_nul && memchr::memchr(0, bytes).is_some()
-        {
-            return None;
+            number += 1;
+            let is_long = !is_short && bytes.len() - start > limits.line_bytes;
+            if number > limits.lines || is_long {
+                return None;
+            }
+            self.line(text, start, bytes.len(), number).ok()?;
         }
         self.finish().ok()
     }
@@ -198,7 +240,6 @@ impl<'c> Index<'c> {
         self.finish()
     }
 
-    #[inline]
     fn bounded_line(&mut self, text: &str, start: usize, end: usize) -> Result<(), ParseError> {
         let number = self.lines.len() + 1;
         let limits = &self.config.limits;
@@ -221,7 +262,7 @@ impl<'c> Index<'c> {
     }
 
     /// Checks one line and stores where it is.
-    #[inline]
+    #[inline(always)]
     fn line(
         &mut self,
         text: &str,
@@ -418,6 +459,7 @@ impl<'c> Index<'c> {
             }
             LineType::Version => Err(ValueError::new(0, "the version is not 0")),
             LineType::Origin if config.loose_origin => Ok(()),
+            LineType::Origin if !self.has_tab && Origin::is_plain(value) => Ok(()),
             LineType::Origin => match Origin::decode(value) {
                 Ok(origin) => self.spaced(value, origin.printed_len()),
                 // Where a space too many is the reason, it is told.
@@ -460,7 +502,7 @@ impl<'c> Index<'c> {
     /// it is so.
     #[inline]
     fn spaced(&self, value: &str, length: usize) -> Result<(), ValueError> {
-        if self.config.extra_spaces || value.len() == length && !self.has_tab_or_nul {
+        if self.config.extra_spaces || value.len() == length && !self.has_tab {
             return Ok(());
         }
         single_spaces(value)
@@ -539,4 +581,43 @@ fn at_value(line_type: LineType, error: ValueError, number: usize) -> ParseError
         number,
         error.offset + 3,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::Controls;
+
+    #[test]
+    fn control_bytes_are_found_where_an_obvious_search_finds_them() {
+        let alphabet = [
+            0, b'\t', b'\n', b'\r', 0x1f, b' ', b'!', b'a', 0x7f, 0x80, 0x8a, 0xff,
+        ];
+        let mut state = 1u32;
+        for length in 0..40 {
+            for _ in 0..200 {
+                let bytes: Vec<u8> = (0..length)
+                    .filter_map(|_| {
+                        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                        alphabet
+                            .get((state >> 16) as usize % alphabet.len())
+                            .copied()
+                    })
+                    .collect();
+                let expected: Vec<usize> = bytes
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, byte)| **byte < 0x20)
+                    .map(|(at, _)| at)
+                    .collect();
+                match Controls::new(&bytes) {
+                    Some(controls) => {
+                        assert_eq!(controls.collect::<Vec<_>>(), expected, "{bytes:x?}")
+                    }
+                    None => assert!(length < 8, "{bytes:x?}"),
+                }
+            }
+        }
+    }
 }

@@ -34,7 +34,8 @@ pub(super) fn plan(
                     .is_ok_and(|only| only.is_some()));
         let mut plan = None;
         if is_offered {
-            for candidate in candidates(local, &lines, &media) {
+            let stays = is_offerer_tagged(negotiator, offer, index);
+            for candidate in candidates(local, &lines, &media, stays) {
                 let Some(own) = local.media.get(candidate) else {
                     continue;
                 };
@@ -60,6 +61,7 @@ pub(super) fn plan(
         }
     }
     let groups = if bundle {
+        reject_with_tag(negotiator, offer, &mut plans);
         bundle_lines(offer, &mut plans)
     } else {
         Vec::new()
@@ -109,11 +111,17 @@ fn meaning(format: &FormatPlan) -> Meaning {
     }
 }
 
-/// The local media that may answer a line: the one tied to it, else those that are free.
-fn candidates(local: &LocalSession, lines: &[LineState], media: &Media<'_>) -> Vec<usize> {
+/// The local media that may answer a line: the one tied to it, else those that are free. With `stays` one that is stopped
+/// is no exception.
+fn candidates(
+    local: &LocalSession,
+    lines: &[LineState],
+    media: &Media<'_>,
+    stays: bool,
+) -> Vec<usize> {
     let usable = |index: &usize| {
         local.media.get(*index).is_some_and(|own| {
-            !own.stopped
+            (stays || !own.stopped)
                 && own.kind.eq_ignore_ascii_case(media.kind())
                 && own
                     .protocols
@@ -464,13 +472,55 @@ fn keys(
     })
 }
 
+/// Whether a line carries a bundle that was agreed on before, and the offer says so again: RFC 8843 §7.3.3 forbids to
+/// reject it alone.
+fn is_offerer_tagged(negotiator: &Negotiator, offer: &SessionDescription, index: usize) -> bool {
+    let was_tagged = negotiator.session().is_some_and(|session| {
+        let mut streams = session.streams.iter();
+        streams.any(|stream| stream.is_active() && stream.bundled_with == Some(index))
+    });
+    was_tagged && offered_bundles(offer).any(|group| tag_of(offer, &group) == Some(index))
+}
+
+/// RFC 8843 §7.3.3: where the line that carries an agreed bundle cannot be kept, the others of its group go with it.
+fn reject_with_tag(
+    negotiator: &Negotiator,
+    offer: &SessionDescription,
+    plans: &mut [LinePlan<'_>],
+) {
+    for group in offered_bundles(offer) {
+        let Some(tag) = tag_of(offer, &group) else {
+            continue;
+        };
+        let is_kept = matches!(plans.get(tag), Some(LinePlan::Stream(_)));
+        // A line of port zero is disabled by the offerer itself (§7.5.3), and another takes its place (§7.3.1).
+        let is_disabled = offer.media_at(tag).is_none_or(|media| media.port() == 0);
+        if is_kept || is_disabled || !is_offerer_tagged(negotiator, offer, tag) {
+            continue;
+        }
+        for media in group.mids().filter_map(|mid| offer.media_by_mid(mid)) {
+            if let Some(plan) = plans.get_mut(media.index()) {
+                *plan = rejected(&media, media.mid().map(String::from));
+            }
+        }
+    }
+}
+
+fn offered_bundles(offer: &SessionDescription) -> impl Iterator<Item = Group<'_>> {
+    let groups = offer.attributes().of::<Group<'_>>().flatten();
+    groups.filter(|group| group.semantics == GroupSemantics::Bundle)
+}
+
+/// The line that the first tag of a group names.
+fn tag_of(offer: &SessionDescription, group: &Group<'_>) -> Option<usize> {
+    let media = offer.media_by_mid(group.mids().next()?)?;
+    Some(media.index())
+}
+
 /// RFC 8843 §7.3: which lines share a transport, and how the answer says so. Returns the values of `a=group`.
 fn bundle_lines(offer: &SessionDescription, plans: &mut [LinePlan<'_>]) -> Vec<String> {
     let mut groups = Vec::new();
-    for group in offer.attributes().of::<Group<'_>>().flatten() {
-        if group.semantics != GroupSemantics::Bundle {
-            continue;
-        }
+    for group in offered_bundles(offer) {
         let index_of = |mid: &str| offer.media_by_mid(mid).map(|media| media.index());
         let is_accepted = |plans: &[LinePlan<'_>], index: usize| {
             matches!(plans.get(index), Some(LinePlan::Stream(_)))

@@ -251,7 +251,8 @@ pub struct LocalMedia {
     pub single_codec: bool,
     /// Whether an answer uses our payload types where a codec has one. RFC 3264 §6.1 recommends the offer's.
     pub own_payload_types: bool,
-    /// Whether the stream is over: offered and answered with port zero.
+    /// Whether the stream is over: offered and answered with port zero. While its line carries a bundle that the peer
+    /// offers again, the answer is `inactive` instead, and the next offer ends it (RFC 8843 §7.3.3).
     pub stopped: bool,
     /// Whether this is only a capability: accepted when the peer offers it, never added by an offer of ours.
     pub only_accept: bool,
@@ -382,7 +383,9 @@ impl LocalMedia {
 
     /// The direction to offer or to answer with.
     pub(crate) const fn effective_direction(&self) -> Direction {
-        if self.hold {
+        if self.stopped {
+            Direction::Inactive
+        } else if self.hold {
             self.direction.held()
         } else {
             self.direction

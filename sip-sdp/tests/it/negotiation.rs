@@ -448,6 +448,65 @@ fn rfc8843_7_3_1_the_tag_moves_when_the_first_line_is_rejected() {
 }
 
 #[test]
+fn rfc8843_7_3_3_the_line_that_carries_an_agreed_bundle_is_not_rejected_alone() {
+    let (alice_can, mut bob_can) = (
+        browser(1, &["audio", "video"]),
+        browser(2, &["audio", "video"]),
+    );
+    let (mut alice, mut bob) = (Negotiator::new(), Negotiator::new());
+    exchange((&mut alice, &alice_can), (&mut bob, &bob_can));
+    // Bob is done with audio, which carries the bundle; Alice offers before he does.
+    bob_can.media[0].stopped = true;
+    let offer = alice.offer(&alice_can).expect("an offer");
+    let mut other_bob = bob.clone();
+    let unknown: SessionDescription = offer
+        .to_string()
+        .replace("opus", "unknown")
+        .parse()
+        .expect("strict");
+    let answer = bob.answer(&bob_can, &offer).expect("an answer");
+    assert_eq!(
+        lines(&answer.description, "a=group"),
+        ["a=group:BUNDLE 0 1"]
+    );
+    assert_eq!(
+        lines(&answer.description, "m="),
+        [
+            "m=audio 4000 UDP/TLS/RTP/SAVPF 96",
+            "m=video 4000 UDP/TLS/RTP/SAVPF 97"
+        ]
+    );
+    let session = alice.accept(&answer.description).expect("accepted");
+    for session in [&session, &answer.session] {
+        let [audio, video] = session.streams.as_slice() else {
+            panic!("two streams")
+        };
+        assert_eq!(audio.direction, Direction::Inactive);
+        assert_eq!((video.sends(), video.bundled_with), (true, Some(0)));
+    }
+    // §7.5.3: his own offer ends it; the other line carries the bundle from then on.
+    let offer = bob.offer(&bob_can).expect("an offer");
+    assert_eq!(
+        lines(&offer, "m="),
+        [
+            "m=audio 0 UDP/TLS/RTP/SAVPF 96",
+            "m=video 4002 UDP/TLS/RTP/SAVPF 97"
+        ]
+    );
+    assert_eq!(lines(&offer, "a=group"), ["a=group:BUNDLE 1"]);
+    let answer = alice.answer(&alice_can, &offer).expect("an answer");
+    let session = bob.accept(&answer.description).expect("accepted");
+    assert_eq!(session.streams[0].status, StreamStatus::Removed);
+    assert_eq!(session.streams[1].bundled_with, None);
+    assert!(session.streams[1].sends());
+
+    // Where the line cannot be kept, since nothing in it is known, the whole bundle is rejected.
+    let answer = other_bob.answer(&bob_can, &unknown).expect("an answer");
+    assert_eq!(answer.session.active().count(), 0);
+    assert_eq!(lines(&answer.description, "a=group"), Vec::<String>::new());
+}
+
+#[test]
 fn rfc8843_9_3_bundled_rtp_is_multiplexed_with_rtcp_in_every_line() {
     let mut alice_can = browser(1, &["audio", "video"]);
     let mut bob_can = browser(2, &["audio", "video"]);
