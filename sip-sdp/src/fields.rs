@@ -56,20 +56,22 @@ impl<'a> Origin<'a> {
 
     /// Whether it is surely an origin with single spaces: nothing is kept, so this is quicker than to decode it.
     pub(crate) fn is_plain(value: &str) -> bool {
-        let mut field = 0;
-        let mut previous = b' ';
-        for byte in value.bytes() {
-            if byte == b' ' {
-                if previous == b' ' {
-                    return false;
-                }
-                field += 1;
-            } else if (field == 1 || field == 2) && !byte.is_ascii_digit() {
-                return false;
+        /// What follows a field and its space.
+        fn after(rest: &[u8], ends: impl Fn(u8) -> bool) -> Option<&[u8]> {
+            let length = rest.iter().position(|&byte| ends(byte))?;
+            match rest.get(length..) {
+                Some([b' ', rest @ ..]) if length > 0 => Some(rest),
+                _ => None,
             }
-            previous = byte;
         }
-        field == 5 && previous != b' '
+        let is_space = |byte| byte == b' ';
+        let is_no_digit = |byte: u8| !byte.is_ascii_digit();
+        after(value.as_bytes(), is_space)
+            .and_then(|rest| after(rest, is_no_digit))
+            .and_then(|rest| after(rest, is_no_digit))
+            .and_then(|rest| after(rest, is_space))
+            .and_then(|rest| after(rest, is_space))
+            .is_some_and(|rest| !rest.is_empty() && !rest.contains(&b' '))
     }
 
     fn decode_any(value: &'a str) -> Result<Self, ValueError> {

@@ -9,7 +9,7 @@ use crate::description::SessionDescription;
 use crate::description::parse::single_spaces;
 use crate::error::AttributeError;
 use crate::fields::{Bandwidth, Connection, Key, is_protocol};
-use crate::grammar::{Scan, ValueError};
+use crate::grammar::{Scan, ValueError, number};
 use crate::line::LineType;
 
 /// `m=<media> <port>[/<number of ports>] <proto> <fmt> ...` (RFC 8866 §5.14).
@@ -56,6 +56,32 @@ impl<'a> MediaLine<'a> {
     /// The line, whether its fields before the formats have single spaces between, and the formats as they stand.
     #[inline]
     fn decode_with(value: &'a str) -> Result<(Self, bool, &'a str), ValueError> {
+        if let Some(line) = Self::decode_usual(value) {
+            return Ok((line, true, line.formats));
+        }
+        Self::decode_any(value)
+    }
+
+    /// What nearly every one is: a kind and a protocol that everybody uses, one port, single spaces.
+    #[inline]
+    fn decode_usual(value: &'a str) -> Option<Self> {
+        let (kind, rest) = first_word(value, ["audio ", "video "])?;
+        let digits = rest.bytes().position(|byte| byte == b' ')?;
+        let (port, rest) = rest.split_at_checked(digits)?;
+        let port = number(port)?;
+        let protocols = ["RTP/AVP ", "UDP/TLS/RTP/SAVPF ", "RTP/SAVP "];
+        let (protocol, formats) = first_word(rest.get(1..)?, protocols)?;
+        let is_plain = !matches!(formats.as_bytes(), [] | [b' ', ..] | [.., b' ']);
+        is_plain.then_some(Self {
+            kind,
+            port,
+            port_count: None,
+            protocol,
+            formats,
+        })
+    }
+
+    fn decode_any(value: &'a str) -> Result<(Self, bool, &'a str), ValueError> {
         let mut scan = Scan::new(value);
         let mut spaces = usize::from(scan.spaces());
         let kind = scan.token("the media type is missing")?;
@@ -116,6 +142,17 @@ impl<'a> MediaLine<'a> {
         }
         let _ = write!(out, " {protocol} {formats}");
     }
+}
+
+/// Which of these words, each with its space, comes first, and what follows it.
+#[inline]
+fn first_word<'a, const N: usize>(
+    text: &'a str,
+    words: [&'static str; N],
+) -> Option<(&'static str, &'a str)> {
+    words
+        .into_iter()
+        .find_map(|word| Some((word.trim_ascii_end(), text.strip_prefix(word)?)))
 }
 
 /// A view of one media description.

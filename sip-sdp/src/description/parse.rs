@@ -105,6 +105,29 @@ impl Iterator for Controls<'_> {
     }
 }
 
+/// How many bytes from here are surely of a token, eight at a time: `-` and all from `^` to `~`, which is where the lower
+/// case is.
+#[inline]
+fn usual_name_len(name: &[u8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = ONES << 7;
+    let mut length = 0;
+    for chunk in name.as_chunks::<8>().0 {
+        let chunk = u64::from_le_bytes(*chunk);
+        // Exact in every byte, as no sum of these numbers of seven bits carries into the next byte.
+        let low = chunk & !HIGH;
+        let from_caret = low + ONES * (0x80 - b'^' as u64);
+        let is_delete = low + ONES;
+        let no_hyphen = (low ^ (ONES * b'-' as u64)) + !HIGH;
+        let usual = ((from_caret & !is_delete) | !no_hyphen) & !chunk & HIGH;
+        if usual != HIGH {
+            return length + (usual ^ HIGH).trailing_zeros() as usize / 8;
+        }
+        length += 8;
+    }
+    length
+}
+
 /// The same length, with `?` for every byte of an invalid sequence: spans hold for both forms.
 fn replace_non_utf8(input: &[u8]) -> String {
     let mut text = String::with_capacity(input.len());
@@ -307,7 +330,7 @@ impl<'c> Index<'c> {
     }
 
     /// RFC 8866 §6: `a=<name>` or `a=<name>:<value>`. Returns the length of the name.
-    #[inline]
+    #[inline(always)]
     fn attribute(&mut self, bytes: &[u8], number: usize) -> Result<u16, ParseError> {
         self.attributes += 1;
         if self.attributes > self.config.limits.attributes {
@@ -331,10 +354,19 @@ impl<'c> Index<'c> {
             ));
         }
         let name = bytes.get(2..).unwrap_or_default();
+        let usual = usual_name_len(name);
+        match (name.get(usual..), u16::try_from(usual)) {
+            (Some([b':', _, ..]), Ok(length @ 1..)) => Ok(length),
+            _ => self.attribute_name(name, usual, number),
+        }
+    }
+
+    /// The same for a name that has other bytes than usual, or whose value is missing.
+    fn attribute_name(&self, name: &[u8], usual: usize, number: usize) -> Result<u16, ParseError> {
         let length = name
-            .iter()
-            .position(|&byte| !is_token_byte(byte))
-            .unwrap_or(name.len());
+            .get(usual..)
+            .and_then(|rest| rest.iter().position(|&byte| !is_token_byte(byte)))
+            .map_or(name.len(), |more| usual + more);
         let fault = |column: usize, reason| {
             ParseError::at(
                 ParseErrorKind::Value(LineType::Attribute, reason),
@@ -587,7 +619,29 @@ fn at_value(line_type: LineType, error: ValueError, number: usize) -> ParseError
 mod tests {
     use alloc::vec::Vec;
 
-    use super::Controls;
+    use super::{Controls, usual_name_len};
+    use crate::grammar::is_token_byte;
+
+    #[test]
+    fn usual_names_end_where_they_should() {
+        for byte in 0..=u8::MAX {
+            for at in 0..8 {
+                let mut name = *b"ice-lite";
+                if let Some(changed) = name.get_mut(at) {
+                    *changed = byte;
+                }
+                let is_usual = byte == b'-' || (b'^'..=b'~').contains(&byte);
+                assert!(!is_usual || is_token_byte(byte));
+                assert_eq!(
+                    usual_name_len(&name),
+                    if is_usual { 8 } else { at },
+                    "{byte}"
+                );
+            }
+        }
+        assert_eq!(usual_name_len(b"rtpmap"), 0, "shorter than a chunk");
+        assert_eq!(usual_name_len(b"extmap-allow-mixed"), 16);
+    }
 
     #[test]
     fn control_bytes_are_found_where_an_obvious_search_finds_them() {

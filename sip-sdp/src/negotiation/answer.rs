@@ -101,7 +101,7 @@ fn rejected<'l>(media: &Media<'_>, mid: Option<String>) -> LinePlan<'l> {
     }
 }
 
-fn meaning(format: &FormatPlan) -> Meaning {
+pub(super) fn meaning(format: &FormatPlan) -> Meaning {
     Meaning {
         payload_type: format.payload_type,
         name: format.name.clone(),

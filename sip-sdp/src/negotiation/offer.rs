@@ -1,15 +1,17 @@
 //! Making an offer (RFC 3264 §5 and §8).
 
+use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::answer::is_rtp;
-use super::codec::{Codec, Meaning, dynamic_payload_types};
+use super::answer::{is_rtp, meaning};
+use super::codec::{Codec, Meaning, dynamic_payload_types, is_auxiliary};
 use super::local::{Bundle, LocalMedia, LocalRtcp, LocalSession};
 use super::write::{FormatPlan, LinePlan, StreamPlan, connection_text, describe};
 use super::{LineState, NegotiationError, Negotiator};
 use crate::attribute::Setup;
+use crate::attribute::format::parameter;
 use crate::description::SessionDescription;
 
 pub(super) fn plan(
@@ -206,27 +208,37 @@ fn formats(
 ) -> Result<Vec<FormatPlan>, NegotiationError> {
     let mut plans: Vec<FormatPlan> = Vec::with_capacity(media.codecs.len());
     for codec in &media.codecs {
+        let codec = &with_associated(codec, &plans);
         let taken: Vec<u8> = plans.iter().map(|plan| plan.payload_type).collect();
         let payload_type = payload_type(lines, index, codec, &taken)
             .ok_or(NegotiationError::PayloadTypes { index })?;
-        let meaning = Meaning {
-            payload_type,
-            name: codec.name.to_string(),
-            clock_rate: codec.clock_rate,
-            channels: codec.channels.max(1),
-            fmtp: codec.fmtp.as_ref().map(ToString::to_string),
-        };
-        remember(lines, index, meaning);
-        plans.push(FormatPlan {
+        let plan = FormatPlan {
             payload_type,
             name: codec.name.to_string(),
             clock_rate: codec.clock_rate,
             channels: codec.channels.max(1),
             fmtp: codec.fmtp.as_ref().map(ToString::to_string),
             feedback: codec.feedback.iter().map(ToString::to_string).collect(),
-        });
+        };
+        remember(lines, index, meaning(&plan));
+        plans.push(plan);
     }
     Ok(plans)
+}
+
+/// RFC 4588 §8.6: a retransmission format names what it retransmits; unless it does so itself, the codec before it.
+fn with_associated<'c>(codec: &'c Codec, before: &[FormatPlan]) -> Cow<'c, Codec> {
+    let fmtp = codec.fmtp.as_deref().unwrap_or_default();
+    let is_complete = parameter(fmtp, "apt").is_some();
+    let associated = before.iter().rfind(|plan| !is_auxiliary(&plan.name));
+    match associated {
+        Some(plan) if codec.name.eq_ignore_ascii_case("rtx") && !is_complete => {
+            let separator = if fmtp.is_empty() { "" } else { ";" };
+            let parameters = format!("apt={}{separator}{fmtp}", plan.payload_type);
+            Cow::Owned(codec.clone().with_fmtp(parameters))
+        }
+        _ => Cow::Borrowed(codec),
+    }
 }
 
 /// Notes what a payload type means in a line.

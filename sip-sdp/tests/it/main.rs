@@ -6,6 +6,8 @@ mod corpus;
 mod data;
 mod edit;
 mod examples;
+mod exchange;
+mod exchanges;
 mod negotiation;
 mod parse;
 mod properties;

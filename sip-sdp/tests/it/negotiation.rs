@@ -212,6 +212,31 @@ fn rfc4733_2_1_events_at_the_clock_rate_of_the_codec() {
 }
 
 #[test]
+fn rfc4588_8_6_an_offered_retransmission_format_names_the_codec_before_it() {
+    let h264 =
+        || Codec::new("H264", 90_000).with_fmtp("profile-level-id=42e01f;packetization-mode=1");
+    let rtx = || Codec::new("rtx", 90_000);
+    let can = |id| {
+        let codecs = [Codec::VP8, rtx(), h264(), rtx().with_fmtp("rtx-time=200")];
+        LocalSession::new(id, "192.0.2.1").with_media(LocalMedia::video(4000, codecs))
+    };
+    let mut alice = Negotiator::new();
+    let offer = alice.offer(&can(1)).expect("an offer");
+    let named = ["a=fmtp:97 apt=96", "a=fmtp:99 apt=98;rtx-time=200"];
+    assert_eq!(lines(&offer, "apt="), named);
+    let answer = Negotiator::new()
+        .answer(&can(2), &offer)
+        .expect("an answer");
+    assert_eq!(lines(&answer.description, "apt="), named);
+    alice.accept(&answer.description).expect("accepted");
+    assert_eq!(
+        alice.offer(&can(1)).expect("an offer"),
+        offer,
+        "§8.3.2 of RFC 3264"
+    );
+}
+
+#[test]
 fn rfc3264_6_nothing_in_common_is_rejected() {
     let local = phone(1, [Codec::PCMU, Codec::telephone_event(8000)]);
     for line in [
