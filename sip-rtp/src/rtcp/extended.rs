@@ -5,6 +5,8 @@ use crate::ntp::NtpTime;
 use super::writer::CompoundWriter;
 use super::{XR, read_u32};
 
+mod writer;
+
 /// An extended report: blocks about reception (RFC 3611 §2).
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
@@ -237,9 +239,26 @@ pub struct StatisticsSummary {
     pub jitter: Option<[u32; 4]>,
     /// Least, greatest, mean and standard deviation of the TTL (IPv4) or hop limit (IPv6).
     pub hops: Option<[u8; 4]>,
+    /// Whether `hops` are hop limits of IPv6.
+    pub ipv6: bool,
 }
 
 impl StatisticsSummary {
+    /// A summary of the packets from `begin` up to the one before `end`, that tells nothing yet.
+    #[must_use]
+    pub fn new(ssrc: u32, begin: u16, end: u16) -> Self {
+        Self {
+            ssrc,
+            begin,
+            end,
+            lost: None,
+            duplicated: None,
+            jitter: None,
+            hops: None,
+            ipv6: false,
+        }
+    }
+
     fn decode(flags: u8, content: &[u8]) -> Option<Self> {
         let word = |index: usize| read_u32(content, index * 4);
         let (ssrc, range, lost, duplicated) = (word(0)?, word(1)?, word(2)?, word(3)?);
@@ -252,6 +271,7 @@ impl StatisticsSummary {
             duplicated: (flags & 0x40 != 0).then_some(duplicated),
             jitter: (flags & 0x20 != 0).then_some(jitter),
             hops: (flags & 0x18 != 0).then_some(hops.to_be_bytes()),
+            ipv6: flags & 0x10 != 0,
         })
     }
 }
