@@ -18,7 +18,7 @@ use crate::jitter::{JitterBuffer, JitterConfig, JitterPacket, JitterStatistics, 
 use crate::quality::{self, Bursts, LossPattern};
 use crate::rtcp::VoipMetrics;
 use crate::stream::{
-    self, Frame, Input, Output, ReceivedPacket, RtpStream, StreamConfig, StreamStatistics,
+    self, Diverted, Frame, Input, Output, ReceivedPacket, RtpStream, StreamConfig, StreamStatistics,
 };
 
 mod queue;
@@ -142,12 +142,6 @@ pub struct AudioStatistics {
     pub unknown_payload_type: u64,
 }
 
-#[derive(Debug)]
-enum Arrived {
-    Source(u32),
-    Packet(ReceivedPacket),
-}
-
 /// See the [module](self).
 #[derive(Debug)]
 pub struct AudioStream {
@@ -163,6 +157,8 @@ pub struct AudioStream {
     payload: Vec<u8>,
     // Receiving.
     playing: Option<u32>,
+    /// The payload type of the packet played last.
+    last_payload_type: Option<u8>,
     buffer: JitterBuffer,
     concealer: Concealer,
     noise: ComfortNoise,
@@ -170,7 +166,6 @@ pub struct AudioStream {
     frame: Vec<i16>,
     events_in: EventReceiver,
     event_deadline: Option<Instant>,
-    arrived: Vec<Arrived>,
     pattern: LossPattern,
     /// The counts of missing and late packets that the pattern has taken in.
     counted: (u64, u64),
@@ -184,8 +179,10 @@ impl AudioStream {
     /// A stream that starts at `now`, when the wall clock shows `wall`.
     #[must_use]
     pub fn new(stream: StreamConfig, config: AudioConfig, wall: SystemTime, now: Instant) -> Self {
+        let mut stream = RtpStream::new(stream, wall, now);
+        stream.divert();
         Self {
-            stream: RtpStream::new(stream, wall, now),
+            stream,
             outputs: VecDeque::new(),
             media_time: 0,
             talking: false,
@@ -193,6 +190,7 @@ impl AudioStream {
             events_out: EventSender::new(EVENT_GAP_MS * config.clock_rate / 1000),
             payload: Vec::with_capacity(320),
             playing: None,
+            last_payload_type: None,
             buffer: JitterBuffer::new(config.jitter.clone()),
             concealer: Concealer::new(config.sample_rate),
             noise: ComfortNoise::new(),
@@ -200,7 +198,6 @@ impl AudioStream {
             frame: Vec::with_capacity(960),
             events_in: EventReceiver::new(),
             event_deadline: None,
-            arrived: Vec::new(),
             pattern: LossPattern::default(),
             counted: (0, 0),
             last_packet: None,
@@ -487,26 +484,14 @@ impl AudioStream {
 
     /// Takes the packets out of the stream's outputs; everything else stays for the driver, in order.
     fn settle(&mut self, now: Instant) {
-        // The stream and the rest of `self` are borrowed at the same time: take the packets first. The list keeps its memory.
-        let mut arrived = std::mem::take(&mut self.arrived);
-        self.stream.filter_outputs(|output| match output {
-            Output::Event(stream::Event::Packet(packet)) => {
-                arrived.push(Arrived::Packet(packet));
-                None
-            }
-            Output::Event(stream::Event::SourceStarted { ssrc, .. }) => {
-                arrived.push(Arrived::Source(ssrc));
-                Some(output)
-            }
-            Output::Event(_) | Output::Transmit { .. } => Some(output),
-        });
+        let mut arrived = self.stream.take_diverted();
         for arrived in arrived.drain(..) {
             match arrived {
-                Arrived::Packet(packet) => self.on_packet(packet, now),
-                Arrived::Source(ssrc) => self.on_source(ssrc),
+                Diverted::Packet(packet) => self.on_packet(packet, now),
+                Diverted::Source(ssrc) => self.on_source(ssrc),
             }
         }
-        self.arrived = arrived;
+        self.stream.give_back(arrived);
     }
 
     /// The newest source is the one to hear: the other side was transferred, or started anew.
@@ -578,6 +563,7 @@ impl AudioStream {
             return Played::Audio;
         }
         self.count_losses();
+        self.last_payload_type = Some(packet.payload_type);
         self.frame.clear();
         if let Some((_, decoder)) = self
             .config
@@ -606,10 +592,30 @@ impl AudioStream {
 
     fn conceal(&mut self, duration: u32) -> Played {
         let samples = self.samples(duration);
-        self.frame.clear();
-        self.frame.resize(samples, 0);
-        self.concealer.conceal(&mut self.frame);
         self.statistics.samples_concealed += samples as u64;
+        self.frame.clear();
+        let decoder = self
+            .config
+            .decoders
+            .iter_mut()
+            .find(|(payload_type, _)| Some(*payload_type) == self.last_payload_type);
+        let made_up = decoder.is_some_and(|(payload_type, decoder)| {
+            // The packet after the lost one may say what was in it.
+            let next = self
+                .buffer
+                .following()
+                .filter(|next| next.payload_type == *payload_type);
+            next.is_some_and(|next| decoder.recover(&next.payload, samples, &mut self.frame))
+                || decoder.conceal(samples, &mut self.frame)
+        });
+        if made_up {
+            // To the concealer it is audio like any other: the codec goes on from it smoothly.
+            self.concealer.good(&mut self.frame);
+        } else {
+            self.frame.clear();
+            self.frame.resize(samples, 0);
+            self.concealer.conceal(&mut self.frame);
+        }
         self.pcm.write(&self.frame);
         Played::Concealed
     }

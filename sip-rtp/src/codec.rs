@@ -10,6 +10,8 @@ pub mod g711;
 #[cfg(feature = "g722")]
 pub mod g722;
 pub mod l16;
+#[cfg(feature = "opus")]
+pub mod opus;
 
 /// The encoding half of a codec.
 pub trait Encoder: fmt::Debug + Send {
@@ -32,6 +34,13 @@ pub trait Decoder: fmt::Debug + Send {
         let _ = (samples, pcm);
         false
     }
+
+    /// Appends `samples` samples in place of a lost packet, out of what the packet after it says about it, and returns true,
+    /// if the codec has forward error correction and `next` carries any; the default has none.
+    fn recover(&mut self, next: &[u8], samples: usize, pcm: &mut Vec<i16>) -> bool {
+        let _ = (next, samples, pcm);
+        false
+    }
 }
 
 /// A codec as session descriptions name it (`a=rtpmap:<type> <name>/<clock>/<channels>`, RFC 8866 §6.6).
@@ -44,9 +53,14 @@ pub trait Codec: fmt::Debug + Send + Sync {
     fn sample_rate(&self) -> u32 {
         self.clock_rate()
     }
-    /// The number of channels, interleaved in the samples.
+    /// The number of channels that `a=rtpmap` names.
     fn channels(&self) -> u8 {
         1
+    }
+    /// The number of channels, interleaved in the samples; equals that of `a=rtpmap` except for Opus, which always says 2
+    /// (RFC 7587 §4.1).
+    fn sample_channels(&self) -> u8 {
+        self.channels()
     }
     /// The static payload type of RFC 3551 §6, if it has one.
     fn static_payload_type(&self) -> Option<u8> {
@@ -81,10 +95,12 @@ impl Codecs {
         Self::default()
     }
 
-    /// The codecs of this crate: PCMU, PCMA, G722 (with the feature `g722`), L16.
+    /// The codecs of this crate: Opus (with the feature `opus`), PCMU, PCMA, G722 (with the feature `g722`), L16.
     #[must_use]
     pub fn builtin() -> Self {
         let mut codecs = Self::new();
+        #[cfg(feature = "opus")]
+        codecs.add(opus::Opus::new());
         codecs.add(g711::Pcmu);
         codecs.add(g711::Pcma);
         #[cfg(feature = "g722")]

@@ -358,6 +358,14 @@ impl JitterBuffer {
         self.play()
     }
 
+    /// After [`Playout::Conceal`]: the packet that plays next, when it follows what was concealed without a gap. Codecs with
+    /// forward error correction find in it what was lost.
+    #[must_use]
+    pub fn following(&self) -> Option<&JitterPacket> {
+        let (playing, head) = (self.playing?, self.queue.front()?);
+        (head.at == playing.due && playing.held == 0).then_some(&head.packet)
+    }
+
     /// How much longer than its target the delay has been for the last half second, in ticks of the RTP clock; zero
     /// unless it is so much that what is heard should be played a little faster ([`Self::shortened`]).
     #[must_use]
@@ -436,10 +444,10 @@ impl JitterBuffer {
     }
 
     fn settled_surplus(&mut self, now: Instant, run: u32, tolerance: i64) -> u32 {
-        let now = self.clock(now);
         if run < SURPLUS_RUN {
             return 0;
         }
+        let now = self.clock(now);
         // The packet whose fate the caller ponders has been taken out: count it as due still.
         let tick = i64::from(self.tick);
         let excess = self.excess(now + tick).min(self.queued_excess(tick));

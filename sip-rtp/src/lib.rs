@@ -21,7 +21,12 @@ pub mod event;
 pub mod codec;
 pub mod conceal;
 pub mod mixer;
+#[cfg(feature = "resample")]
+pub mod resample;
 pub mod tone;
+pub mod transcode;
+#[cfg(feature = "vad")]
+pub mod vad;
 
 pub mod audio;
 

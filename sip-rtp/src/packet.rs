@@ -244,6 +244,7 @@ pub struct RtpHeader<'a> {
 
 impl RtpHeader<'_> {
     /// Appends a packet with this header and `payload` to `out`.
+    #[inline]
     pub fn write(&self, payload: &[u8], out: &mut Vec<u8>) {
         if !self.csrc.is_empty() || self.extension.is_some() {
             return self.write_padded(payload, 0, out);
@@ -293,24 +294,19 @@ impl RtpHeader<'_> {
     /// The fixed header with this first octet.
     #[inline]
     fn fixed(&self, first: u8) -> [u8; FIXED_HEADER_LEN] {
-        let sequence = self.sequence.to_be_bytes();
-        let [t0, t1, t2, t3] = self.timestamp.to_be_bytes();
-        let [s0, s1, s2, s3] = self.ssrc.to_be_bytes();
         let second = (u8::from(self.marker) << 7) | (self.payload_type & 0x7f);
-        [
-            first,
-            second,
-            sequence[0],
-            sequence[1],
-            t0,
-            t1,
-            t2,
-            t3,
-            s0,
-            s1,
-            s2,
-            s3,
-        ]
+        let word = u32::from_be_bytes([first, second, 0, 0]) | u32::from(self.sequence);
+        // In one piece: written word by word it would be twelve single octets.
+        let bits = (u128::from(word) << 96)
+            | (u128::from(self.timestamp) << 64)
+            | (u128::from(self.ssrc) << 32);
+        let mut octets = [0; FIXED_HEADER_LEN];
+        octets.copy_from_slice(
+            bits.to_be_bytes()
+                .first_chunk::<FIXED_HEADER_LEN>()
+                .unwrap_or(&[0; FIXED_HEADER_LEN]),
+        );
+        octets
     }
 }
 

@@ -236,11 +236,18 @@ pub struct RtpStream {
     metrics: Option<VoipMetrics>,
     closed: bool,
     outputs: VecDeque<Output>,
-    /// Outputs at the front that `filter_outputs` has shown.
-    filtered: usize,
+    /// What the layer above takes before the outputs, when there is one: packets, and where a source begins.
+    diverted: Option<Vec<Diverted>>,
     statistics: StreamStatistics,
     /// Losses of sources that are gone.
     lost_before: i64,
+}
+
+/// What a layer above takes out of a stream.
+#[derive(Debug)]
+pub(crate) enum Diverted {
+    Source(u32),
+    Packet(ReceivedPacket),
 }
 
 #[derive(Debug)]
@@ -287,7 +294,7 @@ impl RtpStream {
             metrics: None,
             closed: false,
             outputs: VecDeque::new(),
-            filtered: 0,
+            diverted: None,
             statistics: StreamStatistics::default(),
             lost_before: 0,
         };
@@ -364,26 +371,25 @@ impl RtpStream {
 
     /// The next output, in causal order.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.filtered = self.filtered.saturating_sub(1);
         self.outputs.pop_front()
     }
 
-    /// Takes the outputs one by one, in order; what `keep` gives back stays queued. For the layer above, which consumes
-    /// packets and passes on the rest.
-    pub(crate) fn filter_outputs(&mut self, mut keep: impl FnMut(Output) -> Option<Output>) {
-        for index in 0..self.outputs.len() {
-            let Some(output) = self.outputs.pop_front() else {
-                break;
-            };
-            // What an earlier call has kept is not shown again.
-            let kept = if index < self.filtered {
-                Some(output)
-            } else {
-                keep(output)
-            };
-            self.outputs.extend(kept);
-        }
-        self.filtered = self.outputs.len();
+    /// From now on, packets do not become outputs: the layer above takes them with [`Self::take_diverted`].
+    pub(crate) fn divert(&mut self) {
+        self.diverted = Some(Vec::new());
+    }
+
+    /// What was diverted; to be given back empty, so that it keeps its memory.
+    pub(crate) fn take_diverted(&mut self) -> Vec<Diverted> {
+        self.diverted
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
+    }
+
+    /// Gives back the list of [`Self::take_diverted`].
+    pub(crate) fn give_back(&mut self, list: Vec<Diverted>) {
+        self.diverted = Some(list);
     }
 
     /// When [`Self::handle_timeout`] wants to be called.
@@ -552,6 +558,9 @@ impl RtpStream {
                 ssrc: received.ssrc,
                 address: from,
             }));
+            if let Some(diverted) = &mut self.diverted {
+                diverted.push(Diverted::Source(received.ssrc));
+            }
             for packet in held {
                 self.deliver(packet);
             }
@@ -563,7 +572,10 @@ impl RtpStream {
     fn deliver(&mut self, packet: ReceivedPacket) {
         self.statistics.packets_received += 1;
         self.statistics.octets_received += packet.payload.len() as u64;
-        self.outputs.push_back(Output::Event(Event::Packet(packet)));
+        match &mut self.diverted {
+            Some(diverted) => diverted.push(Diverted::Packet(packet)),
+            None => self.outputs.push_back(Output::Event(Event::Packet(packet))),
+        }
     }
 
     /// RFC 3550 §8.2: someone sends with our SSRC.

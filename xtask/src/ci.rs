@@ -1,5 +1,7 @@
 //! `cargo xtask ci`: all that `.ci/run` does, each step timed and named; the first failure stops it.
 
+use std::path::Path;
+
 use anyhow::Result;
 
 use crate::{bench, fuzz, interop, shell, tidy, tools};
@@ -31,7 +33,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         ]))
     })?;
     steps.step("tests", || {
-        shell::run(shell::cargo().args(["test", "--workspace"]))
+        shell::run(shell::cargo().args(["test", "--workspace"]))?;
+        shell::run(
+            shell::cargo()
+                .args(["test", "--package", "sip-rtp"])
+                .args(media_features()),
+        )
     })?;
     steps.step("documentation", || {
         shell::run(shell::cargo().env("RUSTDOCFLAGS", "-Dwarnings").args([
@@ -51,4 +58,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     })?;
     steps.summary();
     Ok(())
+}
+
+/// All that `sip-rtp` can do; Opus only where the system's libopus is there to be linked.
+fn media_features() -> [&'static str; 2] {
+    if Path::new("/usr/include/opus/opus.h").is_file() {
+        ["--features", "srtp,g722,wav,resample,vad,opus"]
+    } else {
+        println!("no libopus on this machine, so no test of Opus (Debian package libopus-dev)");
+        ["--features", "srtp,g722,wav,resample,vad"]
+    }
 }
