@@ -177,9 +177,11 @@ impl Driver {
                 let _ended = writer.send(Bytes::new());
             }
         }
+        for listener in &mut self.udp {
+            let _more_later = listener.poll_flush(cx, &mut self.ready, &mut self.stats);
+        }
         out.extend(self.ready.drain(..));
         for listener in &mut self.udp {
-            let _more_later = listener.poll_flush(cx, &mut self.stats);
             listener.poll_recv(cx, &mut self.buffers, out, &mut self.stats);
         }
         let mut taken = 0;
@@ -244,7 +246,8 @@ impl Driver {
     }
 
     /// Does what the core asks, without waiting: what the system does not take at once is queued, and what the queue
-    /// does not take is dropped and counted. An [`Output::Event`] is not for a driver and is ignored.
+    /// does not take is dropped and counted. Datagrams leave when a batch of them is there, and with the next call of
+    /// [`recv`](Self::recv) or [`flush`](Self::flush), so that one call of the system sends many. An [`Output::Event`] is not for a driver and is ignored.
     pub fn execute(&mut self, output: Output) {
         match output {
             Output::Datagram {
@@ -252,12 +255,8 @@ impl Driver {
                 remote,
                 payload,
             } => {
-                if let Some(socket) = self.udp.iter_mut().find(|socket| socket.id() == listener)
-                    && let Err(error) = socket.send(remote, payload, &mut self.stats)
-                {
-                    tracing::debug!(%remote, %error, "datagram refused by the system");
-                    self.ready
-                        .push_back(Input::DatagramFailed { listener, remote });
+                if let Some(socket) = self.udp.iter_mut().find(|socket| socket.id() == listener) {
+                    socket.send(remote, payload, &mut self.ready, &mut self.stats);
                 }
             }
             Output::Stream {
@@ -289,6 +288,14 @@ impl Driver {
             }
             Output::Resolve { id, question, name } => self.resolve(id, question, name),
             Output::Event(_) => {}
+        }
+    }
+
+    /// Sends the datagrams that wait for others to leave with them. The loop of a worker needs no call of it:
+    /// [`recv`](Self::recv) does it too.
+    pub fn flush(&mut self) {
+        for listener in &mut self.udp {
+            listener.flush(&mut self.ready, &mut self.stats);
         }
     }
 
@@ -386,10 +393,11 @@ impl Driver {
         self.inbox.close();
         drop(self.alive);
         let (udp, stats, all_ended) = (&mut self.udp, &mut self.stats, &mut self.all_ended);
+        let ready = &mut self.ready;
         let flush = poll_fn(|cx| {
             let mut left = false;
             for listener in udp.iter_mut() {
-                left |= listener.poll_flush(cx, stats).is_pending();
+                left |= listener.poll_flush(cx, ready, stats).is_pending();
             }
             if left { Poll::Pending } else { Poll::Ready(()) }
         });

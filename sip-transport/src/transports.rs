@@ -11,6 +11,7 @@ mod datagram;
 mod malformed;
 mod race;
 mod selection;
+mod shortcut;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use sip_message::Host;
 
 use self::race::Race;
 use self::selection::Selection;
+use self::shortcut::Shortcuts;
 use self::stream::Stream;
 pub use self::token::FlowTokenError;
 use self::token::TokenKey;
@@ -84,6 +86,7 @@ pub struct Transports {
     questions: HashMap<ResolveId, (SelectId, usize), FixedState>,
     /// Places that failed of late; keyed, because peers' records name them.
     failing: HashMap<(TransportKind, SocketAddr), DeadlineId, KeyedHash>,
+    shortcuts: Shortcuts,
     deadlines: DeadlineQueue<Timer>,
     outputs: VecDeque<Output>,
     rng: Rng,
@@ -160,6 +163,7 @@ impl Transports {
             races: Vec::new(),
             questions: HashMap::with_hasher(FixedState::default()),
             failing: HashMap::with_hasher(seed.derive("failing").hasher()),
+            shortcuts: Shortcuts::default(),
             deadlines: DeadlineQueue::new(),
             outputs: VecDeque::new(),
             rng: seed.derive("selection").rng(),
@@ -178,6 +182,7 @@ impl Transports {
     /// Makes a socket of the driver known. Between addresses that reach a peer equally well the one added first is
     /// used. A listener that is known already is replaced.
     pub fn add_listener(&mut self, id: ListenerId, kind: TransportKind, local: SocketAddr) {
+        self.shortcuts.clear();
         self.listeners.retain(|listener| listener.id != id);
         self.listeners.push(Listener { id, kind, local });
     }
@@ -185,6 +190,7 @@ impl Transports {
     /// Forgets a socket, for instance because its address is gone. Datagram flows over it fail; connections stay.
     pub fn remove_listener(&mut self, id: ListenerId, now: Instant) {
         self.last_now = Some(now);
+        self.shortcuts.clear();
         self.listeners.retain(|listener| listener.id != id);
         let over = |entry: &Entry| matches!(entry.link, Link::Datagram(listener) if listener == id);
         let ids: Vec<FlowId> = self

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSocketState};
-use socket2::{SockRef, Socket};
+use socket2::Socket;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
@@ -24,11 +24,16 @@ pub(super) struct UdpListener {
     id: ListenerId,
     socket: Arc<UdpSocket>,
     state: UdpSocketState,
-    backlog: VecDeque<(SocketAddr, Bytes)>,
+    /// What is to be sent.
+    queue: VecDeque<(SocketAddr, Bytes)>,
+    /// Did the socket take no more when it was last asked?
+    full: bool,
 }
 
 /// Datagrams that wait while the socket takes no more.
-const BACKLOG: usize = 1024;
+const QUEUE: usize = 1024;
+/// Datagrams sent at once.
+const BATCH: usize = 32;
 /// Batches received before others have their turn.
 const BATCHES: usize = 4;
 /// The largest datagram.
@@ -50,7 +55,8 @@ impl UdpListener {
             id,
             socket,
             state,
-            backlog: VecDeque::new(),
+            queue: VecDeque::new(),
+            full: false,
         })
     }
 
@@ -97,65 +103,84 @@ impl UdpListener {
         cx.waker().wake_by_ref();
     }
 
-    /// Sends, or queues while the socket takes no more.
+    /// Queues a datagram, and sends what is queued when that is a batch.
     pub(super) fn send(
         &mut self,
         remote: SocketAddr,
         payload: Bytes,
+        failed: &mut VecDeque<Input>,
         stats: &mut DriverStats,
-    ) -> io::Result<()> {
-        if self.backlog.is_empty() {
-            match self.try_send(remote, &payload) {
-                Ok(()) => {
-                    stats.sent += 1;
-                    return Ok(());
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => {
-                    stats.refused += 1;
-                    return Err(error);
-                }
-            }
-        }
-        if self.backlog.len() < BACKLOG {
-            self.backlog.push_back((remote, payload));
-        } else {
+    ) {
+        if self.queue.len() >= QUEUE {
             stats.dropped += 1;
+            return;
         }
-        Ok(())
+        self.queue.push_back((remote, payload));
+        // While the socket takes no more it is left alone until the runtime says that it does.
+        if self.queue.len() >= BATCH && !self.full {
+            self.flush(failed, stats);
+        }
     }
 
-    /// Sends what waits; ready when nothing does.
-    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>, stats: &mut DriverStats) -> Poll<()> {
-        while let Some((remote, payload)) = self.backlog.front() {
+    /// Sends what is queued, as far as the socket takes it.
+    pub(super) fn flush(&mut self, failed: &mut VecDeque<Input>, stats: &mut DriverStats) {
+        self.full = false;
+        while !self.queue.is_empty() {
+            // The system is asked directly: the runtime would have to be asked first whether the socket is ready, and
+            // answers no until it was polled once.
+            match batch::send(&self.socket, &mut self.queue) {
+                Ok(sent) => stats.sent += sent as u64,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.full = true;
+                    return;
+                }
+                Err(error) => self.refused(&error, failed, stats),
+            }
+        }
+    }
+
+    /// Sends what is queued; ready when nothing is left.
+    pub(super) fn poll_flush(
+        &mut self,
+        cx: &mut Context<'_>,
+        failed: &mut VecDeque<Input>,
+        stats: &mut DriverStats,
+    ) -> Poll<()> {
+        if !self.full {
+            self.flush(failed, stats);
+        }
+        while !self.queue.is_empty() {
             if self.socket.poll_send_ready(cx).is_pending() {
                 return Poll::Pending;
             }
             // Through the runtime, so that a full socket is waited for.
-            let sent = self
-                .socket
-                .try_io(Interest::WRITABLE, || self.try_send(*remote, payload));
+            let sent = self.socket.try_io(Interest::WRITABLE, || {
+                batch::send(&self.socket, &mut self.queue)
+            });
             match sent {
-                Ok(()) => stats.sent += 1,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-                Err(_) => stats.refused += 1,
+                Ok(sent) => stats.sent += sent as u64,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => self.refused(&error, failed, stats),
             }
-            self.backlog.pop_front();
         }
+        self.full = false;
         Poll::Ready(())
     }
 
-    /// Asks the system directly: the runtime would have to be asked first whether the socket is ready, and answers no
-    /// until it was polled once.
-    fn try_send(&self, remote: SocketAddr, payload: &[u8]) -> io::Result<()> {
-        let (socket, remote) = (SockRef::from(&*self.socket), remote.into());
-        match socket.send_to(payload, &remote) {
-            // Linux hands out the error of an earlier datagram first; this one was not tried.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                socket.send_to(payload, &remote).map(drop)
-            }
-            other => other.map(drop),
-        }
+    /// The system does not send the first datagram of the queue.
+    fn refused(
+        &mut self,
+        error: &io::Error,
+        failed: &mut VecDeque<Input>,
+        stats: &mut DriverStats,
+    ) {
+        let Some((remote, _)) = self.queue.pop_front() else {
+            return;
+        };
+        stats.refused += 1;
+        tracing::debug!(%remote, %error, "datagram refused by the system");
+        let listener = self.id;
+        failed.push_back(Input::DatagramFailed { listener, remote });
     }
 }
 
@@ -164,7 +189,7 @@ impl fmt::Debug for UdpListener {
         f.debug_struct("UdpListener")
             .field("id", &self.id)
             .field("socket", &self.socket)
-            .field("backlog", &self.backlog.len())
+            .field("queue", &self.queue.len())
             .finish_non_exhaustive()
     }
 }
@@ -247,6 +272,91 @@ impl Buffers {
 impl fmt::Debug for Buffers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Buffers(..)")
+    }
+}
+
+/// Sending many datagrams by one call to the system.
+#[cfg(target_os = "linux")]
+mod batch {
+    use std::collections::VecDeque;
+    use std::io::{self, IoSlice};
+    use std::net::SocketAddr;
+    use std::os::fd::AsRawFd;
+
+    use bytes::Bytes;
+    use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, sendmmsg};
+    use socket2::SockRef;
+    use tokio::net::UdpSocket;
+
+    /// Sends from the front of the queue and takes out what was sent: how many. An error is about the first.
+    pub(super) fn send(
+        socket: &UdpSocket,
+        queue: &mut VecDeque<(SocketAddr, Bytes)>,
+    ) -> io::Result<usize> {
+        match retry(|| send_once(socket, queue)) {
+            Ok(sent) => {
+                queue.drain(..sent);
+                Ok(sent)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Linux hands out the error of an earlier datagram first; these were not tried.
+    fn retry(mut send: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+        match send() {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => send(),
+            other => other,
+        }
+    }
+
+    fn send_once(socket: &UdpSocket, queue: &VecDeque<(SocketAddr, Bytes)>) -> io::Result<usize> {
+        let (first, second) = queue.as_slices();
+        if let ([(remote, payload)], []) = (first, second) {
+            return SockRef::from(socket)
+                .send_to(payload, &(*remote).into())
+                .map(|_| 1);
+        }
+        // In arrays, and not in something that is dropped: the borrows below would have to outlive it.
+        let mut datagrams = first.iter().chain(second);
+        let mut addrs = [None::<SockaddrStorage>; super::BATCH];
+        let mut addr = addrs.iter_mut();
+        let slices: [[IoSlice<'_>; 1]; super::BATCH] = std::array::from_fn(|_| {
+            let datagram = datagrams.next();
+            if let (Some((remote, _)), Some(addr)) = (datagram, addr.next()) {
+                *addr = Some((*remote).into());
+            }
+            [IoSlice::new(datagram.map_or(&[], |(_, payload)| payload))]
+        });
+        let count = queue.len().min(super::BATCH);
+        let mut headers = MultiHeaders::preallocate(count, None);
+        let flags = MsgFlags::MSG_DONTWAIT;
+        let sent = sendmmsg(socket.as_raw_fd(), &mut headers, &slices, addrs, [], flags)?;
+        Ok(sent.count())
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod batch {
+    use std::collections::VecDeque;
+    use std::io;
+    use std::net::SocketAddr;
+
+    use bytes::Bytes;
+    use socket2::SockRef;
+    use tokio::net::UdpSocket;
+
+    /// Sends the first of the queue: 1.
+    pub(super) fn send(
+        socket: &UdpSocket,
+        queue: &mut VecDeque<(SocketAddr, Bytes)>,
+    ) -> io::Result<usize> {
+        let Some((remote, payload)) = queue.front() else {
+            return Ok(0);
+        };
+        SockRef::from(socket).send_to(payload, &(*remote).into())?;
+        queue.pop_front();
+        Ok(1)
     }
 }
 

@@ -31,6 +31,13 @@ impl Transports {
         self.last_now = Some(now);
         let id = SelectId(self.next_select);
         self.next_select += 1;
+        if let Some(flow) = self.known_flow(target, size, now) {
+            self.event(Event::Selected {
+                id,
+                result: Ok(vec![flow]),
+            });
+            return id;
+        }
         let transports = self.usable_transports();
         let policy = Policy {
             transports: &transports,
@@ -61,6 +68,24 @@ impl Transports {
             }
         }
         id
+    }
+
+    /// The UDP flow to an address that was selected before, if nothing has changed since that would make it another one.
+    #[inline]
+    fn known_flow(&mut self, target: &Target, size: usize, now: Instant) -> Option<Flow> {
+        let remote = plain_address(target)?;
+        // Of places that fail, and of what is too large for a datagram, the long way knows more.
+        if size > self.config.datagram_size || !self.failing.is_empty() {
+            return None;
+        }
+        let id = self.shortcuts.find(remote)?;
+        let entry = self.flows.get_mut(id)?;
+        if entry.flow.kind != TransportKind::Udp || entry.flow.remote != remote {
+            return None;
+        }
+        entry.used = now;
+        entry.referenced = true;
+        Some(entry.flow)
     }
 
     fn ask(&mut self, id: SelectId, questions: Vec<(usize, crate::io::Question, Box<str>)>) {
@@ -158,6 +183,12 @@ impl Transports {
                 Ok(flows)
             }
         });
+        if let (Some(remote), Ok([flow])) = (plain_address(target), result.as_deref())
+            && flow.kind == TransportKind::Udp
+            && self.failing.is_empty()
+        {
+            self.shortcuts.note(remote, flow.id);
+        }
         match result {
             Ok(flows) => self.race(id, flows, &first_host, now),
             Err(_) => self.event(Event::Selected { id, result }),
@@ -177,7 +208,8 @@ impl Transports {
         }
         let mut sized = Vec::with_capacity(2 * places.len());
         for (kind, remote) in places {
-            if kind == TransportKind::Udp {
+            // RFC 3261 §18.1.1 knows no way for a large request to a group, which no connection reaches.
+            if kind == TransportKind::Udp && !remote.ip().is_multicast() {
                 sized.push((TransportKind::Tcp, remote));
             }
             sized.push((kind, remote));
@@ -273,4 +305,19 @@ impl Transports {
             .filter(|_| !self.listeners.is_empty())
             .collect()
     }
+}
+
+/// The address of a target that needs no procedure: where UDP will do, and is what a sip URI means (RFC 3263 §4.1).
+#[inline]
+fn plain_address(target: &Target) -> Option<SocketAddr> {
+    let TargetHost::Ip(ip) = target.host else {
+        return None;
+    };
+    if target.secure || !matches!(target.transport, None | Some(TransportKind::Udp)) {
+        return None;
+    }
+    let port = target
+        .port
+        .unwrap_or(const { TransportKind::Udp.default_port() });
+    Some(SocketAddr::new(ip, port))
 }

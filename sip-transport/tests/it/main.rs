@@ -75,6 +75,7 @@ impl Worker {
                 output => self.driver.execute(output),
             }
         }
+        self.driver.flush();
     }
 
     /// Takes the next event, running until there is one.

@@ -145,7 +145,7 @@ fn a_port_in_use_is_an_error_that_names_it() {
             );
         }
         let error = Driver::bind(&[Listen::new(
-            TransportKind::Sctp,
+            TransportKind::TlsSctp,
             "127.0.0.1:0".parse().unwrap(),
         )])
         .unwrap_err();

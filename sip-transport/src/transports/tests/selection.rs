@@ -330,3 +330,49 @@ fn failed_places_do_not_pile_up() {
     bench.pass(Duration::from_secs(60));
     assert!(bench.transports.failing.is_empty());
 }
+
+#[test]
+fn a_known_target_is_what_the_long_way_would_choose() {
+    let mut bench = Bench::new();
+    let first = bench.select("sip:192.0.2.9:40000", 500).unwrap();
+    assert_eq!(bench.select("sip:192.0.2.9:40000", 500).unwrap(), first);
+    assert_eq!(
+        bench
+            .select("sip:192.0.2.9:40000;transport=udp", 500)
+            .unwrap(),
+        first
+    );
+    // Too large for a datagram.
+    let large = bench.select("sip:192.0.2.9:40000", 1301).unwrap();
+    assert_eq!(large[0].kind, TransportKind::Tcp);
+    assert_eq!(large[1], first[0]);
+    // Another transport, another port.
+    let tcp = bench
+        .select("sip:192.0.2.9:40000;transport=tcp", 500)
+        .unwrap();
+    assert_eq!(tcp, large[..1]);
+    assert_ne!(bench.select("sip:192.0.2.9", 500).unwrap(), first);
+    // The flow is used, and so it lives on.
+    for _ in 0..5 {
+        assert!(
+            bench.pass(Duration::from_secs(500)).is_empty()
+                || bench.transports.flow(first[0].id).is_some()
+        );
+        assert_eq!(bench.select("sip:192.0.2.9:40000", 500).unwrap(), first);
+    }
+    // Gone and made again.
+    bench.transports.close(first[0].id, bench.now);
+    let second = bench.select("sip:192.0.2.9:40000", 500).unwrap();
+    assert_ne!(second[0].id, first[0].id);
+    assert_eq!(bench.select("sip:192.0.2.9:40000", 500).unwrap(), second);
+    // A socket that reaches it better.
+    let better = ListenerId::new(7);
+    bench
+        .transports
+        .add_listener(better, TransportKind::Udp, addr("192.0.2.8:5060"));
+    let third = bench.select("sip:192.0.2.9:40000", 500).unwrap();
+    assert_eq!(third[0].local, addr("192.0.2.8:5060"));
+    bench.transports.remove_listener(better, bench.now);
+    bench.drain();
+    assert_eq!(bench.select("sip:192.0.2.9:40000", 500).unwrap(), second);
+}
