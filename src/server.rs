@@ -102,9 +102,23 @@ impl Server {
     /// # Errors
     /// When the worker ends by itself.
     pub async fn run(self) -> Result<(), RunError> {
+        self.run_or(std::future::pending()).await
+    }
+
+    /// As [`run`](Self::run), and ends as well when the future is ready.
+    ///
+    /// # Errors
+    /// When the worker ends by itself.
+    pub async fn run_or(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
         // Before anything else runs, so that a signal that comes early is not lost.
         let signals = Signals::new().map_err(|error| RunError::Signals(error.to_string()))?;
-        self.run_until(signals.wait()).await
+        self.run_until(async {
+            tokio::select! {
+                () = signals.wait() => {}
+                () = stop => {}
+            }
+        })
+        .await
     }
 
     /// Serves until the future is ready. Then nothing new is begun (503 with Retry-After), what runs gets its end within

@@ -3,6 +3,8 @@
 //! [`Stack`] owns one of each layer and moves what comes up and what goes down between them, in one place: its `settle` loop.
 //! It opens no socket and reads no clock; [`crate::runtime`] drives it with both, a test drives it with neither.
 
+mod counts;
+
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
@@ -14,6 +16,7 @@ use sip_transport::{
     Flow, FlowId, ListenerId, SelectError, SelectId, Target, TransportKind, Transports,
 };
 
+pub use self::counts::Counts;
 use crate::role::proxy::Proxy;
 use crate::role::registrar::Registrar;
 use crate::role::{self, Answer, Need, Token};
@@ -166,6 +169,7 @@ pub struct Stack {
     outputs: VecDeque<Output>,
     tracing: bool,
     draining: Option<Duration>,
+    counts: Counts,
     last_now: Option<Instant>,
 }
 
@@ -184,6 +188,7 @@ impl Stack {
             outputs: VecDeque::new(),
             tracing: false,
             draining: None,
+            counts: Counts::default(),
             last_now: None,
         }
     }
@@ -304,6 +309,18 @@ impl Stack {
         self.draining = Some(retry_after);
     }
 
+    /// Are new requests refused because the end is near?
+    #[must_use]
+    pub const fn is_draining(&self) -> bool {
+        self.draining.is_some()
+    }
+
+    /// What passed so far.
+    #[must_use]
+    pub const fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
     /// Whether nothing waits for an answer any more: no transaction is without its final response. Walks over all of them.
     #[must_use]
     pub fn is_drained(&self) -> bool {
@@ -371,6 +388,7 @@ impl Stack {
                 quiet = false;
                 match output {
                     sip_transaction::Output::Transmit { flow, payload } => {
+                        self.counts.sent(&payload);
                         if self.tracing
                             && let Some(flow) = self.transports.flow(flow)
                         {
@@ -399,6 +417,9 @@ impl Stack {
                 flow,
                 reply,
             } => {
+                if let Message::Response(response) = &message {
+                    self.counts.received(response.status());
+                }
                 if self.tracing {
                     self.traced(Direction::Received, flow, &message.to_bytes(), now);
                 }
@@ -458,6 +479,9 @@ impl Stack {
     /// Offers a transaction event to the parts in order; each hands back what is not its own.
     fn on_transaction(&mut self, event: sip_transaction::Event, wall: SystemTime, now: Instant) {
         let mut event = event;
+        if let sip_transaction::Event::Request { request, .. } = &event {
+            self.counts.request(request.method());
+        }
         if let (Some(retry_after), sip_transaction::Event::Request { id, request, .. }) =
             (self.draining, &event)
         {
@@ -603,7 +627,10 @@ impl Stack {
                     need,
                 });
             }
-            role::RoleOutput::Event(event) => self.outputs.push_back(Output::Role(event)),
+            role::RoleOutput::Event(event) => {
+                self.counts.role(&event);
+                self.outputs.push_back(Output::Role(event));
+            }
         }
     }
 

@@ -1,23 +1,28 @@
 //! Byte classes of RFC 3261 section 25.1, as one table of bit sets.
 
 /// `token`: alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~"
-const TOKEN: u8 = 1;
+const TOKEN: u16 = 1;
 /// Characters of the `user` part as they may appear unescaped: unreserved / user-unreserved.
-const USER: u8 = 2;
+const USER: u16 = 2;
 /// Characters of the `password` part: unreserved / "&" / "=" / "+" / "$" / ",".
-const PASSWORD: u8 = 4;
+const PASSWORD: u16 = 4;
 /// `paramchar` of a URI: param-unreserved / unreserved.
-const URI_PARAM: u8 = 8;
+const URI_PARAM: u16 = 8;
 /// Characters of the headers part of a URI: hnv-unreserved / unreserved.
-const URI_HEADER: u8 = 16;
+const URI_HEADER: u16 = 16;
 /// Characters of a host name. The underscore is not in the grammar, but names made by container tools have it.
-const HOST: u8 = 32;
+const HOST: u16 = 32;
 /// Characters that an absolute URI may have: reserved / unreserved / "%" (RFC 2396), and those of RFC 3986.
-const URI_ANY: u8 = 64;
+const URI_ANY: u16 = 64;
 /// Characters of a `word` (Call-ID) that a `token` does not have are `()<>:\"/[]?{}`.
-const WORD: u8 = 128;
+const WORD: u16 = 128;
 
-static CLASSES: [u8; 256] = classes();
+/// What the value of a URI parameter has: paramchar, and the "=" of base64, which peers put there.
+const URI_PARAM_VALUE: u16 = 256;
+/// What the value of a header parameter has without quotes: see [`crate::Params`].
+const PARAM_VALUE: u16 = 512;
+
+static CLASSES: [u16; 256] = classes();
 
 const fn contains(set: &[u8], byte: u8) -> bool {
     let mut i = 0;
@@ -38,7 +43,7 @@ const fn contains(set: &[u8], byte: u8) -> bool {
     clippy::indexing_slicing,
     reason = "const evaluation, bounded by the loop"
 )]
-const fn classes() -> [u8; 256] {
+const fn classes() -> [u16; 256] {
     let mut table = [0; 256];
     let mut i = 0_usize;
     while i < 256 {
@@ -61,6 +66,12 @@ const fn classes() -> [u8; 256] {
         if unreserved || contains(b"[]/:&+$", b) {
             class |= URI_PARAM;
         }
+        if class & URI_PARAM != 0 || b == b'=' {
+            class |= URI_PARAM_VALUE;
+        }
+        if class & TOKEN != 0 || contains(b"[]:/@()&$=", b) {
+            class |= PARAM_VALUE;
+        }
         if unreserved || contains(b"[]/?:+$=&", b) {
             class |= URI_HEADER;
         }
@@ -76,7 +87,8 @@ const fn classes() -> [u8; 256] {
     table
 }
 
-const fn is(byte: u8, class: u8) -> bool {
+#[inline]
+const fn is(byte: u8, class: u16) -> bool {
     #[expect(
         clippy::indexing_slicing,
         reason = "a table of 256 entries indexed by a byte"
@@ -96,6 +108,14 @@ pub(crate) const fn is_password(byte: u8) -> bool {
 }
 pub(crate) const fn is_uri_param(byte: u8) -> bool {
     is(byte, URI_PARAM)
+}
+pub(crate) const fn is_uri_param_value(byte: u8) -> bool {
+    is(byte, URI_PARAM_VALUE)
+}
+/// Peers send URIs and other characters unquoted (`;received=2001:db8::1`, RFC 5118 section 4.5), which are
+/// unambiguous up to a semicolon, a comma or white space.
+pub(crate) const fn is_param_value(byte: u8) -> bool {
+    is(byte, PARAM_VALUE)
 }
 pub(crate) const fn is_uri_header(byte: u8) -> bool {
     is(byte, URI_HEADER)
@@ -118,6 +138,12 @@ pub(crate) const fn is_lws(byte: u8) -> bool {
 /// `SP` or `HTAB`.
 pub(crate) const fn is_wsp(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
+}
+
+/// How many bytes at the front are of a class.
+#[inline]
+pub(crate) fn run(text: &[u8], class: impl Fn(u8) -> bool) -> usize {
+    text.iter().position(|&b| !class(b)).unwrap_or(text.len())
 }
 
 /// Is the text a `token` of at least one character?

@@ -35,6 +35,11 @@ pub struct Limits {
     pub field_size: usize,
     /// Bytes of the start line. Default 8,192.
     pub start_line_size: usize,
+    /// Parts of one multipart body (RFC 5621). Stops a body of boundaries alone from making a part of every few bytes.
+    /// Default 64.
+    pub body_parts: usize,
+    /// How deep multipart bodies may be nested. Stops a body that is nested as often as it has room for. Default 8.
+    pub body_depth: u8,
 }
 
 impl Default for Limits {
@@ -45,6 +50,8 @@ impl Default for Limits {
             fields: 256,
             field_size: 16_384,
             start_line_size: 8_192,
+            body_parts: 64,
+            body_depth: 8,
         }
     }
 }

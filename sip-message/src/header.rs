@@ -76,7 +76,9 @@ mod user_agent;
 mod via;
 mod warning;
 
+use alloc::string::ToString as _;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 pub use self::accept::Accept;
 pub use self::accept_encoding::AcceptEncoding;
@@ -216,4 +218,19 @@ pub(crate) fn push_decimal(out: &mut Vec<u8>, value: u64) {
         }
     }
     out.extend_from_slice(digits.get(digits.len() - len..).unwrap_or_default());
+}
+
+/// Appends an address, an IPv6 one without brackets.
+pub(crate) fn push_ip(out: &mut Vec<u8>, address: IpAddr) {
+    match address {
+        IpAddr::V4(v4) => {
+            for (i, octet) in v4.octets().into_iter().enumerate() {
+                if i > 0 {
+                    out.push(b'.');
+                }
+                push_decimal(out, octet.into());
+            }
+        }
+        IpAddr::V6(v6) => out.extend_from_slice(v6.to_string().as_bytes()),
+    }
 }

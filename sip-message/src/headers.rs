@@ -74,6 +74,57 @@ impl Span {
     }
 }
 
+/// The fields as the parser collects them: cheaper to append to than a [`SmallVec`].
+pub(crate) struct Index {
+    inline: [Span; INLINE_FIELDS],
+    /// In use of `inline`, or of `more` once that has them all.
+    len: usize,
+    more: Vec<Span>,
+}
+
+impl Index {
+    #[inline]
+    pub(crate) const fn new() -> Self {
+        const NOTHING: Span = Span {
+            start: 0,
+            len: 0,
+            value_len: 0,
+            value_at: 0,
+            name: NameId::OTHER,
+            source: Source::Base,
+        };
+        Self {
+            inline: [NOTHING; INLINE_FIELDS],
+            len: 0,
+            more: Vec::new(),
+        }
+    }
+
+    #[inline]
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, span: Span) {
+        match self.inline.get_mut(self.len) {
+            Some(slot) => *slot = span,
+            None => self.spill(span),
+        }
+        self.len += 1;
+    }
+
+    #[inline(never)]
+    fn spill(&mut self, span: Span) {
+        if self.more.is_empty() {
+            // Once for messages of proxies with many Via and Record-Route.
+            self.more.reserve(3 * INLINE_FIELDS);
+            self.more.extend_from_slice(&self.inline);
+        }
+        self.more.push(span);
+    }
+}
+
 /// Which buffer a span is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
@@ -118,6 +169,15 @@ impl Headers {
             self.fields.reserve(2 * INLINE_FIELDS);
         }
         self.fields.push(span);
+    }
+
+    /// Takes over the fields that the parser found.
+    pub(crate) fn set_index(&mut self, index: Index) {
+        self.fields = if index.more.is_empty() {
+            SmallVec::from_buf_and_len(index.inline, index.len)
+        } else {
+            SmallVec::from_vec(index.more)
+        };
     }
 
     pub(crate) const fn base(&self) -> &Bytes {

@@ -11,18 +11,22 @@ pub(crate) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
+    #[inline]
     pub(crate) const fn new(text: &'a str) -> Self {
         Self { text, pos: 0 }
     }
 
+    #[inline]
     pub(crate) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.pos).copied()
     }
 
+    #[inline]
     pub(crate) const fn is_end(&self) -> bool {
         self.pos >= self.text.len()
     }
 
+    #[inline]
     pub(crate) fn rest(&self) -> &'a str {
         self.text.get(self.pos..).unwrap_or_default()
     }
@@ -35,6 +39,7 @@ impl<'a> Cursor<'a> {
         self.pos = pos;
     }
 
+    #[inline]
     pub(crate) fn slice(&self, from: usize) -> &'a str {
         self.text.get(from..self.pos).unwrap_or_default()
     }
@@ -44,6 +49,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Advances over bytes of a class; what was passed.
+    #[inline]
     pub(crate) fn take_while(&mut self, class: impl Fn(u8) -> bool) -> &'a str {
         let from = self.pos;
         let bytes = self.text.as_bytes().get(from..).unwrap_or_default();
@@ -51,6 +57,7 @@ impl<'a> Cursor<'a> {
         self.slice(from)
     }
 
+    #[inline]
     pub(crate) fn skip_lws(&mut self) {
         while self.peek().is_some_and(chars::is_lws) {
             self.pos += 1;
@@ -58,6 +65,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes `byte` if it is next.
+    #[inline]
     pub(crate) fn eat(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
         if found {
@@ -67,6 +75,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes `byte` with white space around it, if it is next.
+    #[inline]
     pub(crate) fn eat_separator(&mut self, byte: u8) -> bool {
         let before = self.pos;
         self.skip_lws();
@@ -97,7 +106,8 @@ impl<'a> Cursor<'a> {
         }
         loop {
             let rest = self.text.as_bytes().get(self.pos..).unwrap_or_default();
-            let Some(at) = memchr::memchr2(b'"', b'\\', rest) else {
+            // Most are short: display names.
+            let Some(at) = rest.iter().position(|&b| matches!(b, b'"' | b'\\')) else {
                 return Err(HeaderError::new("quoted string does not end", from));
             };
             self.pos += at;
@@ -132,6 +142,11 @@ impl<'a> Cursor<'a> {
 }
 
 /// The text without white space (folds included) at its ends.
+#[inline]
 pub(crate) fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t', '\r', '\n'])
+    let bytes = text.as_bytes();
+    match bytes {
+        [first, .., last] if !chars::is_lws(*first) && !chars::is_lws(*last) => text,
+        _ => text.trim_matches([' ', '\t', '\r', '\n']),
+    }
 }

@@ -7,6 +7,7 @@ use core::fmt;
 use crate::chars;
 use crate::error::HeaderError;
 use crate::lex::{self, Cursor};
+use crate::scan;
 
 /// The parameters of a header value: `*( ";" name [ "=" value ] )` (RFC 3261 §25.1 `generic-param`).
 ///
@@ -24,6 +25,8 @@ use crate::lex::{self, Cursor};
 #[derive(Clone, Default)]
 pub struct Params<'a> {
     raw: Cow<'a, str>,
+    /// Is it known that every semicolon separates and that there is no white space?
+    plain: bool,
 }
 
 impl<'a> Params<'a> {
@@ -32,6 +35,7 @@ impl<'a> Params<'a> {
     pub const fn new() -> Self {
         Self {
             raw: Cow::Borrowed(""),
+            plain: true,
         }
     }
 
@@ -51,11 +55,24 @@ impl<'a> Params<'a> {
         Self::decode(cursor)?;
         Ok(Self {
             raw: Cow::Borrowed(text),
+            plain: false,
         })
     }
 
     /// Everything from the cursor on, which must be parameters and white space.
-    pub(crate) fn decode(mut cursor: Cursor<'a>) -> Result<Self, HeaderError> {
+    #[inline]
+    pub(crate) fn decode(cursor: Cursor<'a>) -> Result<Self, HeaderError> {
+        let rest = cursor.rest();
+        if is_plain(rest.as_bytes()) {
+            return Ok(Self {
+                raw: Cow::Borrowed(rest),
+                plain: true,
+            });
+        }
+        Self::decode_any(cursor)
+    }
+
+    fn decode_any(mut cursor: Cursor<'a>) -> Result<Self, HeaderError> {
         let from = cursor.pos();
         let mut end = from;
         while cursor.eat_separator(b';') {
@@ -66,6 +83,7 @@ impl<'a> Params<'a> {
         cursor.seek(end);
         Ok(Self {
             raw: Cow::Borrowed(cursor.slice(from)),
+            plain: false,
         })
     }
 
@@ -105,6 +123,9 @@ impl<'a> Params<'a> {
     /// The value of the first parameter of this name, as written (quotes included); `""` if it has none.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
+        if self.plain {
+            return plain_value(&self.raw, name);
+        }
         ParamIter::new(&self.raw).value(name)
     }
 
@@ -126,6 +147,7 @@ impl<'a> Params<'a> {
         if !chars::all_token(name.as_bytes()) {
             return;
         }
+        self.plain = false;
         let raw = self.raw.to_mut();
         raw.push(';');
         raw.push_str(name);
@@ -159,6 +181,7 @@ impl<'a> Params<'a> {
             }
         }
         self.raw = Cow::Owned(kept);
+        self.plain = false;
         true
     }
 
@@ -167,7 +190,57 @@ impl<'a> Params<'a> {
     pub fn into_owned(self) -> Params<'static> {
         Params {
             raw: Cow::Owned(self.raw.into_owned()),
+            plain: self.plain,
         }
+    }
+}
+
+/// `*( ";" name [ "=" value ] )` without white space and quotes, as nearly everyone writes it.
+fn is_plain(text: &[u8]) -> bool {
+    let mut rest = text;
+    while let Some((&first, after)) = rest.split_first() {
+        if first != b';' {
+            return false;
+        }
+        let len = chars::run(after, chars::is_token);
+        let Some(after) = after.get(len..).filter(|_| len > 0) else {
+            return false;
+        };
+        rest = match after {
+            [b'=', value @ ..] => {
+                let len = chars::run(value, chars::is_param_value);
+                match value.get(len..).filter(|_| len > 0) {
+                    Some(after) => after,
+                    None => return false,
+                }
+            }
+            _ => after,
+        };
+    }
+    true
+}
+
+/// The value of the first parameter of this name where every semicolon separates and there is no white space: in
+/// plain parameters of a header, and in those of a URI.
+pub(crate) fn plain_value<'a>(raw: &'a str, name: &str) -> Option<&'a str> {
+    let mut rest = raw.as_bytes();
+    // Behind the semicolon.
+    let mut at = 1;
+    loop {
+        rest = rest.get(1..)?;
+        let end = scan::byte(rest, b';').unwrap_or(rest.len());
+        let (param, after) = rest.split_at_checked(end)?;
+        if let Some((start, value)) = param.split_at_checked(name.len())
+            && start.eq_ignore_ascii_case(name.as_bytes())
+        {
+            match value.first() {
+                None => return Some(""),
+                Some(b'=') => return raw.get(at + name.len() + 1..at + end),
+                Some(_) => {}
+            }
+        }
+        at += end + 1;
+        rest = after;
     }
 }
 
@@ -180,9 +253,8 @@ fn one(cursor: &mut Cursor<'_>) -> Result<(), HeaderError> {
     Ok(())
 }
 
-/// `gen-value`: a token, a host (an IPv6 reference has brackets and colons) or a quoted string. Peers also send URIs and
-/// other characters unquoted (`;received=2001:db8::1`, RFC 5118 section 4.5), which are unambiguous up to a
-/// semicolon, a comma or white space.
+/// `gen-value`: a token, a host (an IPv6 reference has brackets and colons) or a quoted string; see also
+/// [`chars::is_param_value`].
 fn value(cursor: &mut Cursor<'_>) -> Result<(), HeaderError> {
     if cursor.peek() == Some(b'"') {
         return cursor.quoted().map(drop);
@@ -196,13 +268,7 @@ fn value(cursor: &mut Cursor<'_>) -> Result<(), HeaderError> {
             Err(cursor.error("`>` expected"))
         };
     }
-    let value = cursor.take_while(|b| {
-        chars::is_token(b)
-            || matches!(
-                b,
-                b'[' | b']' | b':' | b'/' | b'@' | b'(' | b')' | b'&' | b'$' | b'='
-            )
-    });
+    let value = cursor.take_while(chars::is_param_value);
     if value.is_empty() {
         Err(cursor.error("parameter value expected"))
     } else {
@@ -301,6 +367,11 @@ pub struct ParamIter<'a> {
 impl<'a> ParamIter<'a> {
     pub(crate) const fn new(raw: &'a str) -> Self {
         Self { rest: raw }
+    }
+
+    /// What is still to come.
+    pub(crate) const fn rest(&self) -> &'a str {
+        self.rest
     }
 
     /// The value of the first parameter of this name from here on; `""` if it has none.

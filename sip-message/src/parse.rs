@@ -5,30 +5,34 @@ use bytes::Bytes;
 use crate::chars;
 use crate::config::ParserConfig;
 use crate::error::{ParseError, ParseErrorKind as Kind};
-use crate::headers::{Headers, Place, Source, Span, offset};
+use crate::headers::{Headers, Index, Place, Source, Span, offset};
 use crate::message::{Body, Message};
 use crate::method::Method;
-use crate::multipart::SipFrag;
-use crate::name::{HeaderName, NameId};
+use crate::name::{self, Key, NameId, mark};
 use crate::request::Request;
 use crate::response::Response;
 use crate::scan;
+use crate::sipfrag::SipFrag;
 use crate::status::StatusCode;
+
+/// What the offsets of the index can hold, whatever the configuration says.
+const MAX_SIZE: usize = (u32::MAX / 2) as usize;
 
 pub(crate) fn message(datagram: Bytes, config: &ParserConfig) -> Result<Message, ParseError> {
     let buf: &[u8] = &datagram;
-    if buf.len() > config.limits.message_size {
+    let limit = config.limits.message_size.min(MAX_SIZE);
+    if buf.len() > limit {
         return Err(ParseError::new(
             Kind::MessageTooLarge,
-            config.limits.message_size,
+            limit,
             looks_like_request(buf),
         ));
     }
     let start = skip_line_ends(buf);
-    let (line, fields_at, bits) = start_line(buf, start, config)?;
+    let (line, fields_at, non_ascii) = start_line(buf, start, config)?;
     let request = matches!(line, StartLine::Request { .. });
     let mut head = Head {
-        bits,
+        non_ascii,
         ..Head::new()
     };
     let mut headers = Headers::with_base(Bytes::new());
@@ -36,7 +40,7 @@ pub(crate) fn message(datagram: Bytes, config: &ParserConfig) -> Result<Message,
     check_text(
         buf.get(start..end).unwrap_or_default(),
         start,
-        head.bits,
+        head.non_ascii,
         config,
         request,
     )?;
@@ -105,22 +109,22 @@ pub(crate) fn lenient(datagram: &Bytes) -> Option<Request> {
         }
         let line_at = pos;
         pos = next_line(buf, end);
-        let Some((name, value_at)) = field_name(buf, line_at) else {
+        let Some(name) = field_name(buf, line_at) else {
             continue;
         };
-        let value = buf.get(value_at..end).unwrap_or_default();
+        let value = buf.get(name.end..end).unwrap_or_default();
         // Nothing that would break the answer is copied into it.
         let broken = core::str::from_utf8(value).is_err() || control_character(value).is_some();
         if broken || !has_only_folds(value) {
             continue;
         }
-        let (value_at, value_len) = trimmed(buf, value_at, end);
+        let (value_at, value_len) = trimmed(buf, name.end, end);
         headers.index(Span {
             start: offset(line_at),
             len: offset(pos - line_at),
             value_len: offset(value_len),
             value_at: u16::try_from(value_at - line_at).ok()?,
-            name,
+            name: name.id,
             source: Source::Base,
         });
     }
@@ -164,7 +168,7 @@ pub(crate) fn part_fields(
     check_text(
         whole.get(..end).unwrap_or_default(),
         0,
-        head.bits,
+        head.non_ascii,
         config,
         false,
     )?;
@@ -250,19 +254,19 @@ fn start_line(
     buf: &[u8],
     start: usize,
     config: &ParserConfig,
-) -> Result<(StartLine, usize, u64), ParseError> {
+) -> Result<(StartLine, usize, bool), ParseError> {
     let rest = buf.get(start..).unwrap_or_default();
     if rest.is_empty() {
         return Err(ParseError::new(Kind::Empty, start, false));
     }
     let limit = config.limits.start_line_size;
     let window = rest.get(..limit).unwrap_or(rest);
-    let mut seen = 0;
+    let mut non_ascii = false;
     let mut control = None;
-    let mut found = scan::control(window, 0, &mut seen);
+    let mut found = scan::control(window, 0, &mut non_ascii);
     while let Some(at) = found.filter(|&at| !matches!(window.get(at), Some(b'\r' | b'\n'))) {
         control = control.or(Some(at));
-        found = scan::control(window, at + 1, &mut seen);
+        found = scan::control(window, at + 1, &mut non_ascii);
     }
     let Some(len) = found else {
         let request = looks_like_request(rest);
@@ -308,7 +312,7 @@ fn start_line(
         };
         return Err(ParseError::new(kind, start + len, request));
     }
-    Ok((parsed, start + len + 2, seen))
+    Ok((parsed, start + len + 2, non_ascii))
 }
 
 fn is_version_prefix(line: &[u8]) -> bool {
@@ -323,12 +327,23 @@ fn request_line(
     control: bool,
 ) -> Result<(Method, usize, usize), ParseError> {
     let error = |kind, at, request| Err(ParseError::new(kind, start + at, request));
+    // As nearly everyone writes it.
+    if let Some((rest, b" SIP/2.0")) = line.split_last_chunk()
+        && !control
+        && let Some(space) = scan::byte(rest, b' ')
+        && let Some(uri) = rest.get(space + 1..)
+        && !uri.is_empty()
+        && scan::byte(uri, b' ').is_none()
+        && let Some(method) = Method::from_bytes(rest.get(..space).unwrap_or_default())
+    {
+        return Ok((method, space + 1, rest.len()));
+    }
     // The version decides whether this is SIP at all; its last space cannot be in the URI.
     let Some(last) = line.iter().rposition(|&b| b == b' ') else {
         return error(Kind::NotSip, 0, false);
     };
     let version = line.get(last + 1..).unwrap_or_default();
-    let first = scan::byte(line, 0, b' ').unwrap_or(last);
+    let first = scan::byte(line, b' ').unwrap_or(last);
     if !version.eq_ignore_ascii_case(b"SIP/2.0") {
         return match version {
             [] if contains_version(line) => error(Kind::RequestLine, last, true),
@@ -348,7 +363,7 @@ fn request_line(
     if uri.is_empty() {
         return error(Kind::RequestLine, first + 1, true);
     }
-    let space = scan::byte(uri, 0, b' ');
+    let space = scan::byte(uri, b' ');
     let control = if control {
         uri.iter().position(u8::is_ascii_control)
     } else {
@@ -419,68 +434,37 @@ fn status_line(line: &[u8], start: usize) -> Result<(StatusCode, usize), ParseEr
 
 /// What the field loop notices on its way.
 pub(crate) struct Head {
-    /// Bits of the mandatory and singular fields that were seen.
+    /// Bits of the mandatory and singular fields that were seen; see [`mark`].
     seen: u8,
-    /// The bits of the bytes passed; see [`scan::control`].
-    bits: u64,
+    /// Was a byte passed that is not ASCII?
+    non_ascii: bool,
     /// The value, and where the digits are.
     pub(crate) content_length: Option<(usize, usize)>,
 }
-
-const VIA: u8 = 1;
-const FROM: u8 = 2;
-const TO: u8 = 4;
-const CALL_ID: u8 = 8;
-const CSEQ: u8 = 16;
-const MAX_FORWARDS: u8 = 32;
-const CONTENT_LENGTH: u8 = 64;
-const CONTENT_TYPE: u8 = 128;
-
-const ID_VIA: NameId = HeaderName::Via.id();
-const ID_FROM: NameId = HeaderName::From.id();
-const ID_TO: NameId = HeaderName::To.id();
-const ID_CALL_ID: NameId = HeaderName::CallId.id();
-const ID_CSEQ: NameId = HeaderName::CSeq.id();
-const ID_MAX_FORWARDS: NameId = HeaderName::MaxForwards.id();
-const ID_CONTENT_LENGTH: NameId = HeaderName::ContentLength.id();
-const ID_CONTENT_TYPE: NameId = HeaderName::ContentType.id();
 
 impl Head {
     pub(crate) const fn new() -> Self {
         Self {
             seen: 0,
-            bits: 0,
+            non_ascii: false,
             content_length: None,
         }
     }
 
+    #[inline]
     fn note(
         &mut self,
-        name: NameId,
+        mark: u8,
         value: &[u8],
         value_at: usize,
         request: bool,
     ) -> Result<(), ParseError> {
-        let bit = match name {
-            ID_VIA => {
-                self.seen |= VIA;
-                return Ok(());
-            }
-            ID_FROM => FROM,
-            ID_TO => TO,
-            ID_CALL_ID => CALL_ID,
-            ID_CSEQ => CSEQ,
-            ID_MAX_FORWARDS => MAX_FORWARDS,
-            ID_CONTENT_LENGTH => CONTENT_LENGTH,
-            ID_CONTENT_TYPE => CONTENT_TYPE,
-            _ => return Ok(()),
-        };
         // RFC 3261 §7.3.1: only a field whose grammar is a list may be there twice.
-        if self.seen & bit != 0 {
+        if self.seen & mark & !mark::VIA != 0 {
             return Err(ParseError::new(Kind::Duplicate, value_at, request));
         }
-        self.seen |= bit;
-        if bit == CONTENT_LENGTH {
+        self.seen |= mark;
+        if mark == mark::CONTENT_LENGTH {
             let Some(length) = number(value) else {
                 return Err(ParseError::new(Kind::ContentLength, value_at, request));
             };
@@ -492,6 +476,7 @@ impl Head {
     /// RFC 3261 §8.1.1: the fields that every message has. Max-Forwards is not among them here, because requests of
     /// RFC 2543 elements lack it (§16.3, step 3).
     fn check_mandatory(&self, at: usize, request: bool) -> Result<(), ParseError> {
+        use mark::{CALL_ID, CSEQ, FROM, TO, VIA};
         const ALL: u8 = VIA | FROM | TO | CALL_ID | CSEQ;
         if self.seen & ALL == ALL {
             return Ok(());
@@ -531,30 +516,32 @@ fn fields(
     headers: &mut Headers,
     head: &mut Head,
 ) -> Result<usize, ParseError> {
+    let buf = buf.get(..MAX_SIZE).unwrap_or(buf);
     let limits = &config.limits;
     let error = |kind, at| Err(ParseError::new(kind, at, request));
+    let mut index = Index::new();
     loop {
         if pos > limits.head_size {
             return error(Kind::HeadTooLarge, pos);
         }
         match buf.get(pos..) {
-            Some([b'\r', b'\n', ..]) => return Ok(pos),
+            Some([b'\r', b'\n', ..]) => break,
             None | Some([] | [b'\r']) => return error(Kind::Truncated, pos),
             Some(_) => {}
         }
-        if headers.len() >= limits.fields {
+        if index.len() >= limits.fields {
             return error(Kind::TooManyFields, pos);
         }
-        let Some((name, value_at)) = field_name(buf, pos) else {
+        let Some(name) = field_name(buf, pos) else {
             return error(field_name_error(buf, pos), pos);
         };
-        let end = field_end(buf, value_at, config, request, &mut head.bits)?;
+        let end = field_end(buf, name.end, config, request, &mut head.non_ascii)?;
         if end - pos > limits.field_size {
             return error(Kind::FieldTooLong, pos);
         }
-        let (value_at, value_len) = trimmed(buf, value_at, end);
+        let (value_at, value_len) = trimmed(buf, name.end, end);
         head.note(
-            name,
+            name.mark,
             buf.get(value_at..value_at + value_len).unwrap_or_default(),
             value_at,
             request,
@@ -562,27 +549,58 @@ fn fields(
         let Ok(to_value) = u16::try_from(value_at - pos) else {
             return error(Kind::FieldTooLong, pos);
         };
-        headers.index(Span {
-            start: offset(pos),
-            len: offset(end + 2 - pos),
-            value_len: offset(value_len),
+        // No offset is above `MAX_SIZE`.
+        index.push(Span {
+            start: pos as u32,
+            len: (end + 2 - pos) as u32,
+            value_len: value_len as u32,
             value_at: to_value,
-            name,
+            name: name.id,
             source: Source::Base,
         });
         pos = end + 2;
     }
+    headers.set_index(index);
+    Ok(pos)
 }
 
-/// The name at `pos` and where its colon ends: `token HCOLON` (RFC 3261 §25.1).
-fn field_name(buf: &[u8], pos: usize) -> Option<(NameId, usize)> {
+/// A name, and where its colon ends.
+struct FieldName {
+    id: NameId,
+    mark: u8,
+    end: usize,
+}
+
+impl FieldName {
+    #[inline]
+    const fn of(key: &Key, end: usize) -> Self {
+        Self {
+            id: key.id(),
+            mark: key.mark(),
+            end,
+        }
+    }
+}
+
+/// The name at `pos`: `token HCOLON` (RFC 3261 §25.1).
+#[inline]
+fn field_name(buf: &[u8], pos: usize) -> Option<FieldName> {
     let line = buf.get(pos..)?;
     // Nearly every name is one of the table with its colon right behind, and is a token because the table says so.
-    let front = line.get(..NAME_WINDOW).unwrap_or(line);
-    if let Some(colon) = scan::byte(front, 0, b':') {
-        let id = NameId::lookup(front.get(..colon).unwrap_or_default());
-        if id != NameId::OTHER {
-            return Some((id, pos + colon + 1));
+    if let Some(key) = line.first_chunk().and_then(Key::at_front) {
+        return Some(FieldName::of(key, pos + key.len()));
+    }
+    other_field_name(line, pos)
+}
+
+#[inline(never)]
+fn other_field_name(line: &[u8], pos: usize) -> Option<FieldName> {
+    if line.len() < name::WINDOW {
+        // The last field of a message without a body.
+        let mut window = [0; name::WINDOW];
+        window.get_mut(..line.len())?.copy_from_slice(line);
+        if let Some(key) = Key::at_front(&window) {
+            return Some(FieldName::of(key, pos + key.len()));
         }
     }
     let len = line.iter().position(|&b| !chars::is_token(b))?;
@@ -592,11 +610,19 @@ fn field_name(buf: &[u8], pos: usize) -> Option<(NameId, usize)> {
     while line.get(after).copied().is_some_and(chars::is_wsp) {
         after += 1;
     }
-    (line.get(after) == Some(&b':')).then(|| (NameId::lookup(name), pos + after + 1))
+    if line.get(after) != Some(&b':') {
+        return None;
+    }
+    let end = pos + after + 1;
+    Some(match Key::named(name) {
+        Some(key) => FieldName::of(key, end),
+        None => FieldName {
+            id: NameId::OTHER,
+            mark: 0,
+            end,
+        },
+    })
 }
-
-/// The longest name of the table has 29 characters.
-const NAME_WINDOW: usize = 32;
 
 /// The name is bad, or the buffer ends in it.
 fn field_name_error(buf: &[u8], pos: usize) -> Kind {
@@ -608,18 +634,18 @@ fn field_name_error(buf: &[u8], pos: usize) -> Kind {
     }
 }
 
-/// Where the line of the field ends, folds included: the place of its CR. `seen` is as in [`scan::control`].
+/// Where the line of the field ends, folds included: the place of its CR. `non_ascii` is as in [`scan::control`].
 #[inline]
 fn field_end(
     buf: &[u8],
     from: usize,
     config: &ParserConfig,
     request: bool,
-    seen: &mut u64,
+    non_ascii: &mut bool,
 ) -> Result<usize, ParseError> {
     let mut pos = from;
     loop {
-        let Some(at) = scan::control(buf, pos, seen) else {
+        let Some(at) = scan::control(buf, pos, non_ascii) else {
             return Err(ParseError::new(Kind::Truncated, buf.len(), request));
         };
         let kind = match buf.get(at..) {
@@ -681,15 +707,15 @@ fn trimmed(buf: &[u8], from: usize, to: usize) -> (usize, usize) {
     (at, text.len())
 }
 
-/// RFC 3261 §7: the head is UTF-8. `seen` has the bits of its bytes.
+/// RFC 3261 §7: the head is UTF-8.
 fn check_text(
     head: &[u8],
     start: usize,
-    seen: u64,
+    non_ascii: bool,
     config: &ParserConfig,
     request: bool,
 ) -> Result<(), ParseError> {
-    if !scan::is_ascii(seen)
+    if non_ascii
         && !config.accept_non_utf8
         && let Err(error) = core::str::from_utf8(head)
     {
@@ -727,13 +753,14 @@ pub(crate) fn content_length(buf: &[u8], config: &ParserConfig) -> Result<usize,
             }
             Some(_) => {}
         }
-        let Some((name, value_at)) = field_name(buf, pos) else {
+        let Some(name) = field_name(buf, pos) else {
             return Err(ParseError::new(field_name_error(buf, pos), pos, request));
         };
-        let end = field_end(buf, value_at, config, request, &mut head.bits)?;
-        if name == ID_CONTENT_LENGTH {
-            let (at, len) = trimmed(buf, value_at, end);
-            head.note(name, buf.get(at..at + len).unwrap_or_default(), at, request)?;
+        let end = field_end(buf, name.end, config, request, &mut head.non_ascii)?;
+        if name.mark == mark::CONTENT_LENGTH {
+            let (at, len) = trimmed(buf, name.end, end);
+            let value = buf.get(at..at + len).unwrap_or_default();
+            head.note(name.mark, value, at, request)?;
         }
         pos = end + 2;
     }

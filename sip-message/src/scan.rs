@@ -1,73 +1,93 @@
-//! Searching eight bytes at a time, for texts too short to be worth a call into `memchr`.
+//! Searching eight or sixteen bytes at a time, for texts too short to be worth a call into `memchr`.
 
 const LOW: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
-/// The eight bytes at a place, the first one lowest.
-#[inline]
-fn word(text: &[u8], at: usize) -> Option<u64> {
-    text.get(at..)?
-        .first_chunk()
-        .map(|bytes| u64::from_le_bytes(*bytes))
-}
-
 /// A word whose lowest set high bit marks the first zero byte of `word`; bits above that one may be wrong.
 #[inline]
-const fn zero_bytes(word: u64) -> u64 {
+pub(crate) const fn zero_bytes(word: u64) -> u64 {
     word.wrapping_sub(LOW) & !word & HIGH
 }
 
-/// The first control character (below 0x20, or 0x7f) from `at` on. `seen` collects the bits of the bytes passed, so
-/// that its high bits say whether one was not ASCII.
+/// The first control character (below 0x20, or 0x7f) from `at` on. `non_ascii` becomes true when a byte that is not
+/// ASCII was passed.
 #[inline]
-pub(crate) fn control(text: &[u8], mut at: usize, seen: &mut u64) -> Option<usize> {
-    while let Some(word) = word(text, at) {
-        *seen |= word;
-        // Below 0x20 a byte borrows when 0x20 is taken from it, and 0x7f becomes 0x80 when 1 is added. What is not
-        // ASCII never counts; a carry out of it may make a false mark in the byte after, which the check sorts out.
-        let marks = (word.wrapping_sub(LOW * 0x20) | word.wrapping_add(LOW)) & !word & HIGH;
-        if marks == 0 {
-            at += 8;
+pub(crate) fn control(text: &[u8], at: usize, non_ascii: &mut bool) -> Option<usize> {
+    let mut rest = text.get(at..)?;
+    while let Some((block, after)) = rest.split_first_chunk::<16>() {
+        if !has_special(block) {
+            rest = after;
             continue;
         }
-        let offset = (marks.trailing_zeros() / 8) as usize;
-        let found = at + offset;
-        if text.get(found).is_some_and(u8::is_ascii_control) {
-            return Some(found);
+        rest = rest.get(first_special(block)..)?;
+        if rest.first()?.is_ascii() {
+            return Some(text.len() - rest.len());
         }
-        at = found + 1;
+        *non_ascii = true;
+        rest = skip_non_ascii(rest);
     }
-    let rest = text.get(at..)?;
     for (i, &byte) in rest.iter().enumerate() {
-        *seen |= u64::from(byte);
         if byte.is_ascii_control() {
-            return Some(at + i);
+            return Some(text.len() - rest.len() + i);
         }
+        *non_ascii |= !byte.is_ascii();
     }
     None
 }
 
-/// Was a byte that is not ASCII collected?
+/// Is one of the bytes a control character or not ASCII? Written so that the compiler makes vector instructions of it.
 #[inline]
-pub(crate) const fn is_ascii(seen: u64) -> bool {
-    seen & HIGH == 0
+fn has_special(block: &[u8; 16]) -> bool {
+    block.iter().fold(false, |found, &byte| {
+        found | (byte.wrapping_sub(0x20) >= 0x5f)
+    })
 }
 
-/// The first `byte` from `at` on.
+/// Where the first one is; there is one.
 #[inline]
-pub(crate) fn byte(text: &[u8], mut at: usize, byte: u8) -> Option<usize> {
-    let pattern = LOW * byte as u64;
-    while let Some(word) = word(text, at) {
-        let marks = zero_bytes(word ^ pattern);
-        if marks != 0 {
-            return Some(at + (marks.trailing_zeros() / 8) as usize);
-        }
-        at += 8;
+fn first_special(block: &[u8; 16]) -> usize {
+    let word = u128::from_le_bytes(*block);
+    // The low and the high half.
+    let (first, second) = (word as u64, (word >> 64) as u64);
+    match special_bytes(first) {
+        0 => 8 + (special_bytes(second).trailing_zeros() / 8) as usize,
+        marks => (marks.trailing_zeros() / 8) as usize,
     }
-    text.get(at..)?
-        .iter()
-        .position(|&b| b == byte)
-        .map(|i| at + i)
+}
+
+/// A word whose lowest set high bit marks the first byte that is below 0x20, 0x7f or above; bits above that one may be
+/// wrong: a borrow or a carry goes to the bytes after one that is marked itself.
+#[inline]
+const fn special_bytes(word: u64) -> u64 {
+    (word.wrapping_sub(LOW * 0x20) | word.wrapping_add(LOW) | word) & HIGH
+}
+
+#[cold]
+fn skip_non_ascii(text: &[u8]) -> &[u8] {
+    let len = text.iter().position(u8::is_ascii).unwrap_or(text.len());
+    text.get(len..).unwrap_or_default()
+}
+
+/// The first `byte`.
+#[inline]
+pub(crate) fn byte(text: &[u8], byte: u8) -> Option<usize> {
+    let mut rest = text;
+    while let Some((block, after)) = rest.split_first_chunk::<16>() {
+        if block.iter().fold(false, |found, &b| found | (b == byte)) {
+            break;
+        }
+        rest = after;
+    }
+    let pattern = LOW * byte as u64;
+    while let Some((word, after)) = rest.split_first_chunk() {
+        let marks = zero_bytes(u64::from_le_bytes(*word) ^ pattern);
+        if marks != 0 {
+            return Some(text.len() - rest.len() + (marks.trailing_zeros() / 8) as usize);
+        }
+        rest = after;
+    }
+    let at = rest.iter().position(|&b| b == byte)?;
+    Some(text.len() - rest.len() + at)
 }
 
 #[cfg(test)]
@@ -83,13 +103,13 @@ mod tests {
             wanted in any::<u8>(),
         ) {
             let slow = text.iter().skip(at).position(u8::is_ascii_control).map(|i| i + at);
-            let mut seen = 0;
-            prop_assert_eq!(control(&text, at, &mut seen), slow);
-            if let Some(passed) = text.get(at..slow.unwrap_or(text.len())) && !passed.is_ascii() {
-                prop_assert!(!is_ascii(seen));
+            let mut non_ascii = false;
+            prop_assert_eq!(control(&text, at, &mut non_ascii), slow);
+            if let Some(passed) = text.get(at..slow.unwrap_or(text.len())) {
+                prop_assert_eq!(non_ascii, !passed.is_ascii());
             }
-            let slow = text.iter().skip(at).position(|&b| b == wanted).map(|i| i + at);
-            prop_assert_eq!(byte(&text, at, wanted), slow);
+            let slow = text.iter().position(|&b| b == wanted);
+            prop_assert_eq!(byte(&text, wanted), slow);
         }
     }
 }

@@ -4,6 +4,7 @@ mod compare;
 mod owned;
 mod params;
 mod parts;
+mod service;
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -13,7 +14,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub use self::owned::Uri;
 use self::parts::Parts;
-pub(crate) use self::parts::{host_len, ipv6};
+pub(crate) use self::parts::{host_len, ipv6, port};
 use crate::param::ParamIter;
 
 /// The scheme of a URI, as far as this crate gives it structure.
@@ -125,7 +126,7 @@ impl<'a> UriRef<'a> {
     /// The host of a sip or sips URI.
     #[must_use]
     pub fn host(&self) -> Option<Host<'a>> {
-        self.host_str().and_then(Host::parse)
+        self.host_str().and_then(Host::located)
     }
 
     /// The host of a sip or sips URI as written, with the brackets of an IPv6 reference.
@@ -161,7 +162,8 @@ impl<'a> UriRef<'a> {
         if self.parts.port_end == self.parts.params_end {
             return None;
         }
-        self.params().value(name)
+        // No URI has white space or quotes.
+        crate::param::plain_value(self.part(self.parts.port_end, self.parts.params_end), name)
     }
 
     /// Is the `lr` parameter of loose routing there (RFC 3261 §16.12)?
@@ -264,6 +266,17 @@ impl<'a> Host<'a> {
     /// A host as written in a URI or Via: a name, an IPv4 address, or an IPv6 reference in brackets.
     #[must_use]
     pub fn parse(text: &'a str) -> Option<Self> {
+        let host = Self::located(text)?;
+        let known = match host {
+            Self::Name(name) => name.bytes().all(crate::chars::is_host),
+            Self::V4(_) | Self::V6(_) => true,
+        };
+        known.then_some(host)
+    }
+
+    /// The same for a text that is known to have only characters of a host if it is a name.
+    #[inline]
+    pub(crate) fn located(text: &'a str) -> Option<Self> {
         if let Some(v6) = text.strip_prefix('[') {
             return ipv6(v6.strip_suffix(']')?).map(Self::V6);
         }
@@ -271,13 +284,11 @@ impl<'a> Host<'a> {
         // Only an address ends in a digit: the top label of a name starts with a letter.
         if first.is_ascii_digit()
             && last.is_ascii_digit()
-            && let Ok(v4) = text.parse()
+            && let Some(v4) = parts::ipv4(text.as_bytes())
         {
             return Some(Self::V4(v4));
         }
-        text.bytes()
-            .all(crate::chars::is_host)
-            .then_some(Self::Name(text))
+        Some(Self::Name(text))
     }
 
     /// The address, if it is one.

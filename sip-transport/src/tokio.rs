@@ -35,6 +35,8 @@ mod connection;
 mod dns;
 mod listen;
 mod recorder;
+#[cfg(feature = "sctp")]
+mod sctp;
 #[cfg(feature = "tls")]
 pub mod tls;
 mod udp;
@@ -44,6 +46,8 @@ mod ws;
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::io;
+#[cfg(feature = "sctp")]
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -61,7 +65,11 @@ pub use self::listen::{Bound, Listen};
 pub use self::recorder::{Recorder, RecorderStats};
 use self::udp::UdpListener;
 use crate::id::{ConnectionId, ListenerId, ResolveId};
+#[cfg(feature = "sctp")]
+use crate::io::ConnectionError;
 use crate::io::{Answer, Input, Output, Question, ResolveError};
+#[cfg(feature = "sctp")]
+use crate::kind::TransportKind;
 
 /// The sockets of one worker.
 #[derive(Debug)]
@@ -83,6 +91,11 @@ pub struct Driver {
     #[cfg(feature = "dns")]
     resolver: Option<Resolver>,
     settings: watch::Sender<Settings>,
+    #[cfg(feature = "sctp")]
+    sctp: Vec<sctp::Sctp>,
+    /// The UDP port of SCTP peers.
+    #[cfg(feature = "sctp")]
+    sctp_peers: u16,
     /// Listeners whose connections begin with the costly handshake of TLS.
     handshaking: Vec<ListenerId>,
     /// Connections of those that the core was told of: unless it closes them at once, they may begin.
@@ -156,6 +169,10 @@ impl Driver {
             #[cfg(feature = "dns")]
             resolver: None,
             settings: watch::Sender::new(Settings::default()),
+            #[cfg(feature = "sctp")]
+            sctp: Vec::new(),
+            #[cfg(feature = "sctp")]
+            sctp_peers: sctp::UDP_PORT,
             handshaking: Vec::new(),
             admitting: Vec::new(),
             stats: DriverStats::default(),
@@ -277,6 +294,11 @@ impl Driver {
             } => {
                 let (writer, queue) = mpsc::unbounded_channel();
                 self.connections.insert(connection, writer);
+                #[cfg(feature = "sctp")]
+                if kind == TransportKind::Sctp {
+                    self.connect_sctp(connection, remote, local, queue);
+                    return;
+                }
                 let task =
                     Connection::new(connection, queue, self.to_inbox.clone(), self.alive.clone());
                 let settings = self.settings.borrow().clone();
@@ -325,6 +347,34 @@ impl Driver {
     #[cfg(feature = "dns")]
     pub fn use_resolver(&mut self, resolver: Resolver) {
         self.resolver = Some(resolver);
+    }
+
+    /// Peers take SCTP at this UDP port (RFC 6951 §5.1), from now on; before that at 9899.
+    #[cfg(feature = "sctp")]
+    pub const fn sctp_peers_at(&mut self, udp_port: u16) {
+        self.sctp_peers = udp_port;
+    }
+
+    /// Opens an association from the listener that has the address, or from one of the family.
+    #[cfg(feature = "sctp")]
+    fn connect_sctp(
+        &mut self,
+        connection: ConnectionId,
+        remote: SocketAddr,
+        local: Option<IpAddr>,
+        queue: mpsc::UnboundedReceiver<Bytes>,
+    ) {
+        let has = |one: &&sctp::Sctp| local.is_none_or(|ip| one.local().ip() == ip);
+        let reaches = |one: &&sctp::Sctp| one.reaches(remote);
+        let listeners = || self.sctp.iter().filter(reaches);
+        match listeners().find(has).or_else(|| listeners().next()) {
+            Some(listener) => listener.connect(connection, remote, self.sctp_peers, queue),
+            None => {
+                self.connections.remove(&connection);
+                let error = Some(ConnectionError::Unsupported);
+                self.ready.push_back(Input::Closed { connection, error });
+            }
+        }
     }
 
     fn resolve(&mut self, id: ResolveId, question: Question, name: Box<str>) {
@@ -391,6 +441,8 @@ impl Driver {
         self.connections.clear();
         // Nobody listens any more, so no task waits to report.
         self.inbox.close();
+        #[cfg(feature = "sctp")]
+        self.sctp.clear();
         drop(self.alive);
         let (udp, stats, all_ended) = (&mut self.udp, &mut self.stats, &mut self.all_ended);
         let ready = &mut self.ready;

@@ -131,3 +131,76 @@ fn a_configuration_is_checked_before_it_is_used() {
         "/nonexistent/sip.toml: ",
     );
 }
+
+/// The answer of an HTTP server to a request without a body, whole.
+fn http(address: &str, method: &str, path: &str) -> String {
+    use std::io::{Read as _, Write as _};
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let request =
+        format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn an_operator_sees_what_the_server_does_and_drains_it() {
+    use std::io::BufRead as _;
+    let directory = tempfile::tempdir().unwrap();
+    let mut server = Command::new(env!("CARGO_BIN_EXE_sip"))
+        .args([
+            "serve",
+            "--listen",
+            "udp:127.0.0.1:0",
+            "--admin",
+            "127.0.0.1:0",
+            "--data",
+        ])
+        .arg(directory.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufReader::new(server.stdout.take().unwrap()).lines();
+    let mut told = |begin: &str| loop {
+        let line = lines.next().unwrap().unwrap();
+        if let Some(rest) = line.strip_prefix(begin) {
+            return rest.to_owned();
+        }
+    };
+    let sip_address = told("Listening on UDP ");
+    let admin = told("Administration at http://");
+    let admin = admin.split('/').next().unwrap();
+    let ping = sip(&[
+        "ping",
+        &format!("sip:{sip_address}"),
+        "--listen",
+        "udp:127.0.0.1:0",
+    ]);
+    assert_eq!(ping.status.code(), Some(0));
+    let metrics = http(admin, "GET", "/metrics");
+    assert!(metrics.starts_with("HTTP/1.1 200 "), "{metrics}");
+    assert!(
+        metrics.contains("sip_requests_total{method=\"OPTIONS\"} 1\n"),
+        "{metrics}"
+    );
+    assert!(http(admin, "GET", "/healthz").ends_with("\r\n\r\nok\n"));
+    assert!(http(admin, "GET", "/readyz").ends_with("\r\n\r\nready\n"));
+    assert!(http(admin, "GET", "/bindings/alice").contains("\"bindings\":[]"));
+    assert!(http(admin, "GET", "/nothing").starts_with("HTTP/1.1 404 "));
+    assert!(http(admin, "GET", "/drain").starts_with("HTTP/1.1 405 "));
+    assert!(http(admin, "POST", "/drain").starts_with("HTTP/1.1 202 "));
+    assert_eq!(server.wait().unwrap().code(), Some(0));
+    check(
+        &[
+            "serve",
+            "--admin",
+            "0.0.0.0:8060",
+            "--listen",
+            "udp:127.0.0.1:0",
+        ],
+        2,
+        "loopback",
+    );
+}

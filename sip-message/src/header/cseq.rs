@@ -6,7 +6,6 @@ use super::TypedHeader;
 use crate::chars;
 use crate::error::HeaderError;
 use crate::headers::Values;
-use crate::lex::Cursor;
 use crate::method::Method;
 use crate::name::HeaderName;
 
@@ -32,21 +31,41 @@ impl<'a> TypedHeader<'a> for CSeq {
     const NAME: HeaderName = HeaderName::CSeq;
 
     fn decode(values: &mut Values<'a>) -> Result<Self, HeaderError> {
-        let mut cursor = Cursor::new(super::one(values)?);
-        let number = cursor.number("CSeq number expected")?;
-        // RFC 3261 §8.1.1.5: the number MUST be less than 2**31.
-        if number >= 1 << 31 {
-            return Err(HeaderError::new("CSeq number is not below 2^31", 0));
+        let text = values
+            .next_bytes()
+            .ok_or_else(|| HeaderError::new("empty value", 0))?;
+        let mut number = 0_u32;
+        let mut at = 0;
+        while let Some(digit @ b'0'..=b'9') = text.get(at) {
+            // RFC 3261 §8.1.1.5: the number MUST be less than 2**31.
+            number = number
+                .checked_mul(10)
+                .and_then(|n| n.checked_add(u32::from(digit - b'0')))
+                .filter(|&n| n < 1 << 31)
+                .ok_or_else(|| HeaderError::new("CSeq number is not below 2^31", 0))?;
+            at += 1;
         }
-        if !cursor.peek().is_some_and(chars::is_lws) {
-            return Err(cursor.error("white space expected in CSeq"));
+        if at == 0 {
+            return Err(HeaderError::new("CSeq number expected", 0));
         }
-        cursor.skip_lws();
-        let at = cursor.pos();
-        let method = cursor.take_while(chars::is_token);
-        let method = Method::from_bytes(method.as_bytes())
+        let rest = text.get(at..).unwrap_or_default();
+        let space = chars::run(rest, chars::is_lws);
+        if space == 0 {
+            return Err(HeaderError::new("white space expected in CSeq", at));
+        }
+        at += space;
+        let rest = rest.get(space..).unwrap_or_default();
+        let len = chars::run(rest, chars::is_token);
+        let (method, after) = rest.split_at_checked(len).unwrap_or_default();
+        let method = Method::from_bytes(method)
             .ok_or_else(|| HeaderError::new("method expected in CSeq", at))?;
-        cursor.finish("unexpected text after CSeq")?;
+        let space = chars::run(after, chars::is_lws);
+        if space < after.len() {
+            return Err(HeaderError::new(
+                "unexpected text after CSeq",
+                at + len + space,
+            ));
+        }
         Ok(Self { number, method })
     }
 

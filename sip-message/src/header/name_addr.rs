@@ -10,6 +10,7 @@ use crate::chars;
 use crate::error::HeaderError;
 use crate::lex::{self, Cursor};
 use crate::param::{self, Params};
+use crate::scan;
 use crate::uri::UriRef;
 
 /// `( [ display-name ] "<" addr-spec ">" / addr-spec ) *( ";" param )` (RFC 3261 §20.10, §25.1).
@@ -200,10 +201,13 @@ fn split(text: &str) -> Result<Split<'_>, HeaderError> {
     };
     cursor.eat(b'<');
     let uri_at = cursor.pos();
-    let uri = cursor.take_while(|b| b != b'>');
-    if !cursor.eat(b'>') {
+    let rest = cursor.rest();
+    let Some(len) = scan::byte(rest.as_bytes(), b'>') else {
+        cursor.seek(uri_at + rest.len());
         return Err(cursor.error("`>` expected"));
-    }
+    };
+    let uri = rest.get(..len).unwrap_or_default();
+    cursor.seek(uri_at + len + 1);
     Ok(Split {
         display,
         uri,

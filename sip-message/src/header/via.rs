@@ -16,7 +16,7 @@ use crate::lex::Cursor;
 use crate::name::HeaderName;
 use crate::param::Params;
 use crate::token::Token;
-use crate::uri::{Host, host_len};
+use crate::uri::{self, Host, host_len};
 
 /// One value of Via.
 ///
@@ -55,7 +55,13 @@ impl<'a> Via<'a> {
     /// When the text does not have the form, or is not of SIP/2.0.
     pub fn parse(text: &'a str) -> Result<Self, HeaderError> {
         let mut cursor = Cursor::new(text);
-        let transport = sent_protocol(&mut cursor)?;
+        let transport = match usual_protocol(text.as_bytes()) {
+            Some((transport, len)) => {
+                cursor.seek(len);
+                transport
+            }
+            None => sent_protocol(&mut cursor)?,
+        };
         if !cursor.peek().is_some_and(chars::is_lws) {
             return Err(cursor.error("white space expected before sent-by"));
         }
@@ -64,12 +70,14 @@ impl<'a> Via<'a> {
         let len = host_len(cursor.rest().as_bytes())
             .ok_or_else(|| HeaderError::new("bad host in Via", at))?;
         cursor.seek(at + len);
-        let host =
-            Host::parse(cursor.slice(at)).ok_or_else(|| HeaderError::new("bad host in Via", at))?;
+        let host = Host::located(cursor.slice(at))
+            .ok_or_else(|| HeaderError::new("bad host in Via", at))?;
         let port = if cursor.eat_separator(b':') {
             let at = cursor.pos();
-            let port = cursor.number("bad port in Via")?;
-            Some(u16::try_from(port).map_err(|_| HeaderError::new("bad port in Via", at))?)
+            let (port, len) = uri::port(cursor.rest().as_bytes())
+                .ok_or_else(|| HeaderError::new("bad port in Via", at))?;
+            cursor.seek(at + len);
+            Some(port)
         } else {
             None
         };
@@ -147,7 +155,7 @@ impl<'a> Via<'a> {
             .and_then(|t| t.strip_suffix(']'))
             .unwrap_or(text);
         if text.contains(':') {
-            crate::uri::ipv6(text).map(IpAddr::V6)
+            uri::ipv6(text).map(IpAddr::V6)
         } else {
             text.parse().ok()
         }
@@ -183,6 +191,18 @@ impl<'a> Via<'a> {
     }
 }
 
+/// The front of a Via as nearly everyone writes it, up to the white space before sent-by.
+fn usual_protocol(text: &[u8]) -> Option<(Transport, usize)> {
+    match text.strip_prefix(b"SIP/2.0/")? {
+        [b'U', b'D', b'P', b' ', ..] => Some((Transport::Udp, 11)),
+        [b'T', b'C', b'P', b' ', ..] => Some((Transport::Tcp, 11)),
+        [b'T', b'L', b'S', b' ', ..] => Some((Transport::Tls, 11)),
+        [b'W', b'S', b' ', ..] => Some((Transport::Ws, 10)),
+        [b'W', b'S', b'S', b' ', ..] => Some((Transport::Wss, 11)),
+        _ => None,
+    }
+}
+
 /// `protocol-name SLASH protocol-version SLASH transport`.
 fn sent_protocol(cursor: &mut Cursor<'_>) -> Result<Transport, HeaderError> {
     let name = cursor.token("protocol expected in Via")?;
@@ -214,7 +234,12 @@ impl<'a> TypedHeader<'a> for Via<'a> {
         out.push(b' ');
         match self.host {
             Host::Name(name) => out.extend_from_slice(name.as_bytes()),
-            Host::V4(_) | Host::V6(_) => out.extend_from_slice(self.host.to_string().as_bytes()),
+            Host::V4(v4) => super::push_ip(out, v4.into()),
+            Host::V6(v6) => {
+                out.push(b'[');
+                super::push_ip(out, v6.into());
+                out.push(b']');
+            }
         }
         if let Some(port) = self.port {
             out.push(b':');
@@ -367,6 +392,62 @@ mod tests {
             headers.top_via().unwrap().received(),
             Some("2001:db8::1".parse().unwrap())
         );
+    }
+
+    #[test]
+    fn rfc3261_18_2_1_received_and_rport_are_put_into_the_bytes_as_they_came() {
+        let v4 = Some("192.0.2.7".parse().unwrap());
+        for (text, received, rport, expected) in [
+            (
+                "SIP/2.0/UDP a",
+                v4,
+                None,
+                "SIP/2.0/UDP a;received=192.0.2.7",
+            ),
+            (
+                "SIP/2.0/UDP a;rport;branch=z",
+                v4,
+                Some(9),
+                "SIP/2.0/UDP a;branch=z;received=192.0.2.7;rport=9",
+            ),
+            (
+                "SIP / 2.0 / UDP\ta ;RPort ; x=\";rport\" ;ReCeived=b",
+                v4,
+                Some(9),
+                "SIP / 2.0 / UDP\ta; x=\";rport\" ;received=192.0.2.7;rport=9",
+            ),
+            (
+                "SIP/2.0/UDP a;received=b;rport=1",
+                None,
+                Some(65_535),
+                "SIP/2.0/UDP a;received=b;rport=65535",
+            ),
+            (
+                "SIP/2.0/UDP a;received=b;rport;received=c , SIP/2.0/UDP d;rport",
+                Some("2001:db8::1".parse().unwrap()),
+                None,
+                "SIP/2.0/UDP a;rport;received=2001:db8::1, SIP/2.0/UDP d;rport",
+            ),
+            ("SIP/2.0/UDP a;rport=1", None, None, "SIP/2.0/UDP a;rport=1"),
+        ] {
+            let mut headers = headers(HeaderName::Via, &["", text]);
+            assert!(headers.set_top_via_params(received, rport), "{text}");
+            let fields: Vec<_> = headers
+                .fields()
+                .map(|field| field.value().unwrap())
+                .collect();
+            assert_eq!(fields, ["", expected]);
+            // Once more: now the bytes are in the overlay.
+            assert!(headers.set_top_via_params(received, rport));
+            assert_eq!(
+                headers.fields().nth(1).and_then(|field| field.value()),
+                Some(expected)
+            );
+        }
+        for text in ["", "SIP/2.0/UDP", "SIP/2.0/UDP a;"] {
+            let mut headers = headers(HeaderName::Via, &[text]);
+            assert!(!headers.set_top_via_params(v4, Some(9)), "{text}");
+        }
     }
 
     #[test]

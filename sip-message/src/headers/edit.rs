@@ -3,6 +3,8 @@
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
+use smallvec::SmallVec;
+
 use super::values::split_first;
 use super::{Headers, Place, Source, Span, offset};
 use crate::header::{self, TypedHeader};
@@ -93,27 +95,39 @@ impl Headers {
     /// Writes `received` (RFC 3261 §18.2.1) and the value of `rport` (RFC 3581 §4) into the topmost Via. `None` leaves
     /// the parameter as it is. Was there a Via that could be read?
     pub fn set_top_via_params(&mut self, received: Option<IpAddr>, rport: Option<u16>) -> bool {
-        let Some(at) = self.find(&HeaderName::Via, 0) else {
+        let Some(at) = self.find_value(&HeaderName::Via) else {
             return false;
         };
-        let (first, rest) = split_first(self.value_at(at));
-        let mut values = self.values(HeaderName::Via);
-        let Ok(mut via) = header::Via::decode(&mut values) else {
+        let value = self.value_at(at);
+        let (first, rest) = split_first(value);
+        let rest_at = rest.map_or(value.len(), |rest| value.len() - rest.len() - 1);
+        let Some(kept) = kept_of_via(first, received.is_some(), rport.is_some()) else {
             return false;
         };
-        if let Some(received) = received {
-            via.set_received(received);
-        }
-        if let Some(rport) = rport {
-            via.set_rport(rport);
-        }
-        let mut value = Vec::with_capacity(first.len() + 64 + rest.map_or(0, <[u8]>::len));
-        via.encode(&mut value);
-        if let Some(rest) = rest {
-            value.push(b',');
-            value.extend_from_slice(rest);
-        }
-        self.rewrite_value(at, |out| out.extend_from_slice(&value));
+        let Some(place) = self.span(at).map(Span::value_place) else {
+            return false;
+        };
+        // What stays is copied in runs; nothing is written anew but the parameters.
+        let part = |from: usize, to: usize| Place {
+            start: place.start + offset(from),
+            end: place.start + offset(to),
+            ..place
+        };
+        let whole = part(rest_at, value.len());
+        self.rewrite(at, |headers| {
+            for (from, to) in kept {
+                headers.append_copy(part(from, to));
+            }
+            if let Some(received) = received {
+                headers.overlay.extend_from_slice(b";received=");
+                header::push_ip(&mut headers.overlay, received);
+            }
+            if let Some(rport) = rport {
+                headers.overlay.extend_from_slice(b";rport=");
+                header::push_decimal(&mut headers.overlay, rport.into());
+            }
+            headers.append_copy(whole);
+        });
         true
     }
 
@@ -256,6 +270,15 @@ impl Headers {
         self.edited = true;
     }
 
+    /// The first field of this name that is not empty.
+    fn find_value(&self, name: &HeaderName) -> Option<usize> {
+        let mut at = self.find(name, 0)?;
+        while self.value_at(at).is_empty() {
+            at = self.find(name, at + 1)?;
+        }
+        Some(at)
+    }
+
     /// Appends bytes of the message to the overlay.
     fn append_copy(&mut self, place: Place) {
         let range = place.start as usize..place.end as usize;
@@ -307,6 +330,33 @@ impl Headers {
             source: Source::Overlay,
         }
     }
+}
+
+/// The parts of a Via value that stay when `received` or `rport` get another value; `None` if it is no Via.
+fn kept_of_via(
+    value: &[u8],
+    without_received: bool,
+    without_rport: bool,
+) -> Option<SmallVec<[(usize, usize); 4]>> {
+    let text = core::str::from_utf8(value).ok()?;
+    let via = header::Via::parse(text).ok()?;
+    let params = via.params().as_str();
+    let params_at = text.len() - params.len();
+    let mut kept = SmallVec::new();
+    let mut run = (0, params_at);
+    let mut params = via.params().iter();
+    while let Some((name, _)) = params.next() {
+        let end = text.len() - params.rest().len();
+        if without_received && name.eq_ignore_ascii_case("received")
+            || without_rport && name.eq_ignore_ascii_case("rport")
+        {
+            kept.push(run);
+            run.0 = end;
+        }
+        run.1 = end;
+    }
+    kept.push(run);
+    Some(kept)
 }
 
 /// Bytes of the overlay of a message that is edited.

@@ -66,6 +66,7 @@ impl Headers {
     /// The values of all fields of this name, in order. Where the table says that a comma separates values, it does;
     /// commas in quotes and angle brackets do not.
     #[must_use]
+    #[inline]
     pub fn values(&self, name: HeaderName) -> Values<'_> {
         Values::new(self, name)
     }
@@ -80,6 +81,7 @@ impl Headers {
     ///
     /// # Errors
     /// When the field is there and does not have the form of its RFC.
+    #[inline]
     pub fn typed<'a, H: TypedHeader<'a>>(&'a self) -> Result<Option<H>, HeaderError> {
         let mut values = self.values(H::NAME);
         if values.is_absent() {
@@ -164,7 +166,6 @@ impl Headers {
     }
 
     /// The index of the first field of this name at or after `from`.
-    #[inline]
     pub(crate) fn find(&self, name: &HeaderName, from: usize) -> Option<usize> {
         self.find_id(name.id(), name, from)
     }
@@ -304,7 +305,7 @@ impl<'a, H: TypedHeader<'a>> Iterator for TypedAll<'a, H> {
     type Item = Result<H, HeaderError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.values.is_used_up() {
+        if !self.values.has_next() {
             return None;
         }
         let before = self.values.position();

@@ -4,7 +4,9 @@ use smallvec::SmallVec;
 
 use super::Headers;
 use crate::chars;
+use crate::lex;
 use crate::name::{Arity, HeaderName, NameId};
+use crate::scan;
 
 /// The values of the fields of one name, in order; see [`Headers::values`].
 ///
@@ -18,21 +20,32 @@ pub struct Values<'a> {
     arity: Arity,
     /// The field to look at when `rest` is used up.
     next_field: usize,
-    rest: Option<&'a [u8]>,
+    rest: Rest<'a>,
     invalid: bool,
 }
 
+/// What is left of the current field.
+#[derive(Clone, Copy, Debug)]
+enum Rest<'a> {
+    Nothing,
+    /// Nobody looked yet whether it is UTF-8.
+    Bytes(&'a [u8]),
+    Text(&'a str),
+    /// As a whole it is not UTF-8; single values may be.
+    Broken(&'a [u8]),
+}
+
 impl<'a> Values<'a> {
+    #[inline]
     pub(super) fn new(headers: &'a Headers, name: HeaderName) -> Self {
         let id = name.id();
-        let arity = id.arity();
         let mut values = Self {
             headers,
             name,
             id,
-            arity,
+            arity: id.arity(),
             next_field: 0,
-            rest: None,
+            rest: Rest::Nothing,
             invalid: false,
         };
         values.find_field();
@@ -42,30 +55,38 @@ impl<'a> Values<'a> {
     /// The values of one field alone.
     pub(super) fn of_field(headers: &'a Headers, name: HeaderName, at: usize) -> Self {
         let id = name.id();
-        let arity = id.arity();
-        let rest = Some(headers.value_at(at)).filter(|value| !value.is_empty());
+        let value = headers.value_at(at);
         Self {
             headers,
             name,
             id,
-            arity,
+            arity: id.arity(),
             next_field: headers.len(),
-            rest,
+            rest: if value.is_empty() {
+                Rest::Nothing
+            } else {
+                Rest::Bytes(value)
+            },
             invalid: false,
         }
     }
 
     /// The next value as bytes.
     pub fn next_bytes(&mut self) -> Option<&'a [u8]> {
-        let rest = self.rest?;
+        if !self.has_next() {
+            return None;
+        }
+        let (rest, again): (_, fn(&'a [u8]) -> Rest<'a>) = match self.rest {
+            Rest::Nothing => return None,
+            Rest::Bytes(rest) => (rest, Rest::Bytes),
+            Rest::Text(rest) => (rest.as_bytes(), Rest::Bytes),
+            Rest::Broken(rest) => (rest, Rest::Broken),
+        };
         let (value, after) = match self.arity {
             Arity::One => (rest, None),
             Arity::List => split_first(rest),
         };
-        self.rest = after;
-        if self.rest.is_none() {
-            self.find_field();
-        }
+        self.rest = after.map_or(Rest::Nothing, again);
         Some(value)
     }
 
@@ -77,13 +98,20 @@ impl<'a> Values<'a> {
 
     /// Is no value left?
     #[must_use]
-    pub const fn is_used_up(&self) -> bool {
-        self.rest.is_none()
+    pub fn is_used_up(&self) -> bool {
+        matches!(self.rest, Rest::Nothing) && self.next_field_with_value().is_none()
     }
 
-    /// Is there no field of this name at all, not even an empty one?
+    /// The opposite, and the next field is at hand then.
+    #[inline]
+    pub(super) fn has_next(&mut self) -> bool {
+        !matches!(self.rest, Rest::Nothing) || self.find_field()
+    }
+
+    /// Is there no field of this name at all, not even an empty one? Asked before the first value is taken.
+    #[inline]
     pub(super) fn is_absent(&self) -> bool {
-        self.rest.is_none() && !self.headers.contains(self.name.clone())
+        matches!(self.rest, Rest::Nothing) && !self.headers.contains(self.name.clone())
     }
 
     pub(super) const fn saw_invalid(&self) -> bool {
@@ -95,21 +123,42 @@ impl<'a> Values<'a> {
     }
 
     /// Something that differs after each value.
-    pub(super) fn position(&self) -> (usize, Option<usize>) {
-        (self.next_field, self.rest.map(<[u8]>::len))
+    pub(super) const fn position(&self) -> (usize, Option<usize>) {
+        let rest = match self.rest {
+            Rest::Nothing => None,
+            Rest::Text(text) => Some(text.len()),
+            Rest::Bytes(bytes) | Rest::Broken(bytes) => Some(bytes.len()),
+        };
+        (self.next_field, rest)
     }
 
-    /// Moves to the next field of this name that is not empty.
-    fn find_field(&mut self) {
-        while let Some(at) = self.headers.find_id(self.id, &self.name, self.next_field) {
-            self.next_field = at + 1;
-            let value = self.headers.value_at(at);
-            if !value.is_empty() {
-                self.rest = Some(value);
-                return;
+    /// Moves to the next field of this name that is not empty. Is there one?
+    #[inline]
+    fn find_field(&mut self) -> bool {
+        match self.next_field_with_value() {
+            Some((at, value)) => {
+                self.next_field = at + 1;
+                self.rest = Rest::Bytes(value);
+                true
+            }
+            None => {
+                self.next_field = self.headers.len();
+                false
             }
         }
-        self.next_field = self.headers.len();
+    }
+
+    #[inline]
+    fn next_field_with_value(&self) -> Option<(usize, &'a [u8])> {
+        let mut from = self.next_field;
+        loop {
+            let at = self.headers.find_id(self.id, &self.name, from)?;
+            let value = self.headers.value_at(at);
+            if !value.is_empty() {
+                return Some((at, value));
+            }
+            from = at + 1;
+        }
     }
 }
 
@@ -118,6 +167,20 @@ impl<'a> Iterator for Values<'a> {
 
     fn next(&mut self) -> Option<&'a str> {
         loop {
+            if !self.has_next() {
+                return None;
+            }
+            if let Rest::Bytes(bytes) = self.rest {
+                self.rest = core::str::from_utf8(bytes).map_or(Rest::Broken(bytes), Rest::Text);
+            }
+            if let Rest::Text(text) = self.rest {
+                let (value, after) = match self.arity {
+                    Arity::One => (text, None),
+                    Arity::List => split_first_text(text),
+                };
+                self.rest = after.map_or(Rest::Nothing, Rest::Text);
+                return Some(value);
+            }
             match core::str::from_utf8(self.next_bytes()?) {
                 Ok(text) => return Some(text),
                 Err(_) => self.invalid = true,
@@ -197,8 +260,30 @@ pub(super) fn split_first(text: &[u8]) -> (&[u8], Option<&[u8]>) {
     (trim(value), rest)
 }
 
+/// The same for text.
+fn split_first_text(text: &str) -> (&str, Option<&str>) {
+    match comma(text.as_bytes()) {
+        Some(at) => (
+            lex::trim(text.get(..at).unwrap_or_default()),
+            text.get(at + 1..),
+        ),
+        None => (lex::trim(text), None),
+    }
+}
+
 /// Where the comma after the first value is.
 fn comma(text: &[u8]) -> Option<usize> {
+    let at = scan::byte(text, b',')?;
+    let before = text.get(..at)?;
+    if before.iter().any(|&b| matches!(b, b'"' | b'<')) {
+        comma_outside(text)
+    } else {
+        Some(at)
+    }
+}
+
+/// The same where quotes and angle brackets may hide commas.
+fn comma_outside(text: &[u8]) -> Option<usize> {
     let mut pos = 0;
     loop {
         let rest = text.get(pos..)?;

@@ -5,6 +5,7 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{Scheme, UriError};
 use crate::chars;
+use crate::scan;
 
 /// Where the parts of a URI are. A URI of more than 65,535 bytes is refused.
 ///
@@ -80,25 +81,15 @@ impl Parts {
         let body = usize::from(self.colon) + 1;
         let rest = text.get(body..).unwrap_or_default();
         // An unescaped "@" is nowhere but after the user information.
-        if let Some(at) = memchr::memchr(b'@', rest) {
+        if let Some(at) = scan::byte(rest, b'@') {
             let userinfo = rest.get(..at).unwrap_or_default();
-            let user_end = userinfo.iter().position(|&b| b == b':').unwrap_or(at);
-            let (user, password) = userinfo
-                .split_at_checked(user_end)
-                .unwrap_or((userinfo, &[]));
-            if user.is_empty() {
-                return Err(UriError::new("empty user in the URI", body));
-            }
-            if !chars::all_escaped(user, chars::is_user) {
-                return Err(UriError::new("bad character in the user of the URI", body));
-            }
-            let password = password.get(1..).unwrap_or_default();
-            if !chars::all_escaped(password, chars::is_password) {
-                return Err(UriError::new(
-                    "bad character in the password of the URI",
-                    body + user_end + 1,
-                ));
-            }
+            // Without a password or escapes, as nearly everywhere, one pass is enough.
+            let plain = chars::run(userinfo, chars::is_user);
+            let user_end = if plain == at && at > 0 {
+                at
+            } else {
+                user_info(userinfo, body)?
+            };
             self.user_end = place(body + user_end);
             self.at = place(body + at);
         }
@@ -196,6 +187,29 @@ impl Parts {
     }
 }
 
+/// `user [ ":" password ]`: where the user ends.
+fn user_info(text: &[u8], offset: usize) -> Result<usize, UriError> {
+    let user_end = text.iter().position(|&b| b == b':').unwrap_or(text.len());
+    let (user, password) = text.split_at_checked(user_end).unwrap_or((text, &[]));
+    if user.is_empty() {
+        return Err(UriError::new("empty user in the URI", offset));
+    }
+    if !chars::all_escaped(user, chars::is_user) {
+        return Err(UriError::new(
+            "bad character in the user of the URI",
+            offset,
+        ));
+    }
+    let password = password.get(1..).unwrap_or_default();
+    if !chars::all_escaped(password, chars::is_password) {
+        return Err(UriError::new(
+            "bad character in the password of the URI",
+            offset + user_end + 1,
+        ));
+    }
+    Ok(user_end)
+}
+
 /// Offsets are below the length, which fits (`Parts::parse`).
 fn place(offset: usize) -> u16 {
     u16::try_from(offset).unwrap_or(u16::MAX)
@@ -237,10 +251,7 @@ pub(crate) fn host_len(text: &[u8]) -> Option<usize> {
         ipv6(inner)?;
         return Some(end + 1);
     }
-    let len = text
-        .iter()
-        .position(|&b| !chars::is_host(b))
-        .unwrap_or(text.len());
+    let len = chars::run(text, chars::is_host);
     // RFC 3261 §25.1 hostname: labels start and end with alphanumerics, and one dot may close the name.
     let name = text.get(..len)?;
     let ends = name.first()?.is_ascii_alphanumeric() && name.last().is_some_and(|&b| b != b'-');
@@ -258,21 +269,82 @@ pub(crate) fn ipv6(text: &str) -> Option<Ipv6Addr> {
     format!("{head}::{tail}").parse().ok()
 }
 
+/// Four numbers of up to 255 in decimal digits without leading zeros.
+pub(super) fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
+    let mut octets = [0; 4];
+    let mut rest = text;
+    for (i, octet) in octets.iter_mut().enumerate() {
+        if i > 0 {
+            rest = rest.strip_prefix(b".")?;
+        }
+        let (&first, after) = rest.split_first()?;
+        let mut value = u32::from(digit(first)?);
+        rest = after;
+        while let Some((&next, after)) = rest.split_first()
+            && let Some(next) = digit(next)
+        {
+            if value == 0 || value > 25 {
+                return None;
+            }
+            value = value * 10 + u32::from(next);
+            rest = after;
+        }
+        *octet = u8::try_from(value).ok()?;
+    }
+    rest.is_empty().then(|| octets.into())
+}
+
+#[inline]
+const fn digit(byte: u8) -> Option<u8> {
+    let value = byte.wrapping_sub(b'0');
+    if value < 10 { Some(value) } else { None }
+}
+
 /// A port and how many digits it has.
 pub(crate) fn port(text: &[u8]) -> Option<(u16, usize)> {
-    let mut value: u16 = 0;
+    let mut value: u32 = 0;
     let mut len = 0;
-    for &digit in text.iter().take_while(|b| b.is_ascii_digit()) {
-        value = value
-            .checked_mul(10)?
-            .checked_add(u16::from(digit - b'0'))?;
+    for &byte in text {
+        let Some(digit) = digit(byte) else { break };
+        value = value * 10 + u32::from(digit);
+        if value > u32::from(u16::MAX) {
+            return None;
+        }
         len += 1;
     }
-    (len > 0).then_some((value, len))
+    (len > 0).then_some((value as u16, len))
 }
 
 /// Passes `*( ";" pname [ "=" pvalue ] )`; where it ends.
 fn params(text: &[u8], from: usize) -> Result<usize, UriError> {
+    let mut pos = from;
+    // One pass over what has no escapes.
+    while let Some([b';', rest @ ..]) = text.get(pos..) {
+        let name = chars::run(rest, chars::is_uri_param);
+        let mut len = name;
+        if rest.get(len) == Some(&b'=') {
+            let value = chars::run(
+                rest.get(len + 1..).unwrap_or_default(),
+                chars::is_uri_param_value,
+            );
+            if value == 0 {
+                break;
+            }
+            len += 1 + value;
+        }
+        if name == 0 || !matches!(rest.get(len), None | Some(b';' | b'?')) {
+            break;
+        }
+        pos += 1 + len;
+    }
+    if text.get(pos) == Some(&b';') {
+        return params_with_escapes(text, pos);
+    }
+    Ok(pos)
+}
+
+/// The same with escapes, or with an error.
+fn params_with_escapes(text: &[u8], from: usize) -> Result<usize, UriError> {
     let mut pos = from;
     while text.get(pos) == Some(&b';') {
         pos += 1;
@@ -289,9 +361,7 @@ fn params(text: &[u8], from: usize) -> Result<usize, UriError> {
         }
         // "=" with nothing after it is not in the grammar; nor is a second "=", but peers put base64 there.
         let value = value.get(1..).unwrap_or_default();
-        if eq < len && value.is_empty()
-            || !chars::all_escaped(value, |b| chars::is_uri_param(b) || b == b'=')
-        {
+        if eq < len && value.is_empty() || !chars::all_escaped(value, chars::is_uri_param_value) {
             return Err(UriError::new("bad parameter value in the URI", pos + eq));
         }
         pos += len;

@@ -12,3 +12,4 @@ mod properties;
 mod rfc4475;
 mod rfc5118;
 mod validity;
+mod values;

@@ -117,3 +117,22 @@ fn rfc5118_4_10_three_colons_are_tolerated() {
     assert_eq!(three.validate_all(), Ok(()));
     assert_eq!(uri_host(&two), uri_host(&three));
 }
+
+/// A message without a verdict is a hole in this file.
+#[test]
+fn every_message_of_the_archive_is_here() {
+    let here = include_str!("rfc5118.rs");
+    let files =
+        std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/rfc5118")).unwrap();
+    let names: Vec<String> = files
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(names.len(), 12);
+    for name in names {
+        let name = name.trim_end_matches(".dat");
+        assert!(
+            here.contains(&format!("message!(\"{name}\")")),
+            "{name} has no verdict"
+        );
+    }
+}

@@ -284,7 +284,8 @@ pub(super) const fn is_built_in(kind: TransportKind) -> bool {
         TransportKind::Ws => cfg!(feature = "ws"),
         TransportKind::Tls => cfg!(feature = "tls"),
         TransportKind::Wss => cfg!(all(feature = "tls", feature = "ws")),
-        TransportKind::Sctp | TransportKind::TlsSctp => false,
+        TransportKind::Sctp => cfg!(feature = "sctp"),
+        TransportKind::TlsSctp => false,
     }
 }
 

@@ -11,6 +11,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 use super::connection::{Connection, Settings, is_built_in};
+#[cfg(feature = "sctp")]
+use super::sctp;
 use super::udp::UdpListener;
 use super::{Driver, Item};
 use crate::id::{ConnectionId, ListenerId};
@@ -25,13 +27,31 @@ pub struct Listen {
     pub kind: TransportKind,
     /// The address; a concrete one, because it becomes the local address of every flow. Port 0 for any free port.
     pub addr: SocketAddr,
+    /// Of SCTP, the UDP port in which it travels (RFC 6951 §5.1); 9899 unless said otherwise, 0 for any free one.
+    pub udp_port: u16,
 }
 
 impl Listen {
     /// A socket of a transport.
     #[must_use]
     pub const fn new(kind: TransportKind, addr: SocketAddr) -> Self {
-        Self { kind, addr }
+        Self {
+            kind,
+            addr,
+            udp_port: 9899,
+        }
+    }
+
+    /// An SCTP listener (feature `sctp`), in UDP (RFC 6951): `addr` has the port of SCTP, which stands in Via and URIs.
+    /// With port 0 it is the same number as that of UDP.
+    #[cfg(feature = "sctp")]
+    #[must_use]
+    pub const fn sctp(addr: SocketAddr, udp_port: u16) -> Self {
+        Self {
+            kind: TransportKind::Sctp,
+            addr,
+            udp_port,
+        }
     }
 
     /// A UDP socket.
@@ -78,6 +98,8 @@ pub struct Bound {
     pub kind: TransportKind,
     /// The address, with the port that was found for port 0.
     pub local: SocketAddr,
+    /// Of SCTP, the UDP port in which it travels (RFC 6951).
+    pub udp_port: Option<u16>,
 }
 
 /// How often a port that is free for one transport is tried for the others of the same address.
@@ -110,6 +132,33 @@ pub(super) fn bind(driver: &mut Driver, listen: &[Listen]) -> io::Result<Vec<Bou
             continue;
         };
         let listener = ListenerId::new(number);
+        let udp_port = None;
+        #[cfg(feature = "sctp")]
+        if listen.kind == TransportKind::Sctp {
+            let socket = tokio::net::UdpSocket::from_std(socket.into())
+                .map_err(|error| describe(error, *listen))?;
+            let udp = local.port();
+            let port = match listen.addr.port() {
+                0 => udp,
+                port => port,
+            };
+            let local = SocketAddr::new(local.ip(), port);
+            let context = sctp::Context {
+                listener,
+                local,
+                numbers: Arc::clone(&accepted),
+                inbox: driver.to_inbox.clone(),
+                alive: driver.alive.clone(),
+            };
+            driver.sctp.push(sctp::Sctp::start(socket, context));
+            bound.push(Bound {
+                listener,
+                kind: listen.kind,
+                local,
+                udp_port: Some(udp),
+            });
+            continue;
+        }
         if listen.kind == TransportKind::Udp {
             let socket =
                 UdpListener::new(listener, socket, driver.to_inbox.clone(), &mut driver.tasks)
@@ -126,6 +175,7 @@ pub(super) fn bind(driver: &mut Driver, listen: &[Listen]) -> io::Result<Vec<Bou
                     listener,
                     kind: listen.kind,
                     local,
+                    udp_port,
                 },
                 socket,
                 driver.settings.subscribe(),
@@ -138,6 +188,7 @@ pub(super) fn bind(driver: &mut Driver, listen: &[Listen]) -> io::Result<Vec<Bou
             listener,
             kind: listen.kind,
             local,
+            udp_port,
         });
     }
     Ok(bound)
@@ -145,10 +196,7 @@ pub(super) fn bind(driver: &mut Driver, listen: &[Listen]) -> io::Result<Vec<Bou
 
 /// RFC 3261 §18.2.1: those that are found at one port, 5060, where nothing is said.
 const fn shares_port(kind: TransportKind) -> bool {
-    matches!(
-        kind,
-        TransportKind::Udp | TransportKind::Tcp | TransportKind::Sctp
-    )
+    matches!(kind, TransportKind::Udp | TransportKind::Tcp)
 }
 
 /// Binds the chosen ones of a list to one port.
@@ -162,6 +210,9 @@ fn bind_together(listen: &[Listen], chosen: &[usize]) -> io::Result<Vec<(SocketA
             let mut addr = listen[n].addr;
             if let Some((first, _)) = sockets.first() {
                 addr.set_port(first.port());
+            }
+            if listen[n].kind == TransportKind::Sctp {
+                addr.set_port(listen[n].udp_port);
             }
             match bind_one(listen[n].kind, addr) {
                 Ok(socket) => sockets.push(socket),
@@ -190,7 +241,8 @@ fn bind_one(kind: TransportKind, addr: SocketAddr) -> io::Result<(SocketAddr, So
             "this transport is not built in",
         ));
     }
-    let (ty, protocol) = if kind == TransportKind::Udp {
+    let is_datagram = matches!(kind, TransportKind::Udp | TransportKind::Sctp);
+    let (ty, protocol) = if is_datagram {
         (Type::DGRAM, Protocol::UDP)
     } else {
         (Type::STREAM, Protocol::TCP)
@@ -200,7 +252,7 @@ fn bind_one(kind: TransportKind, addr: SocketAddr) -> io::Result<(SocketAddr, So
         // Each family has its own sockets, so that an address is always what it looks like.
         socket.set_only_v6(true)?;
     }
-    if kind == TransportKind::Udp {
+    if is_datagram {
         // A burst must fit while the worker is busy; the system caps this where it must.
         let _capped = socket.set_recv_buffer_size(4 << 20);
         let _capped = socket.set_send_buffer_size(1 << 20);
@@ -210,7 +262,7 @@ fn bind_one(kind: TransportKind, addr: SocketAddr) -> io::Result<(SocketAddr, So
     }
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
-    if kind != TransportKind::Udp {
+    if !is_datagram {
         socket.listen(1024)?;
     }
     let local = socket

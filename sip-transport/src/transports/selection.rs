@@ -295,6 +295,7 @@ impl Transports {
             TransportKind::Udp,
             TransportKind::Tcp,
             TransportKind::Tls,
+            TransportKind::Sctp,
             TransportKind::Ws,
             TransportKind::Wss,
         ];

@@ -9,6 +9,8 @@ mod capture;
 #[cfg(feature = "dns")]
 mod dns;
 mod faults;
+#[cfg(feature = "sctp")]
+mod sctp;
 mod tcp;
 #[cfg(feature = "tls")]
 mod tls;

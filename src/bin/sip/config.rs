@@ -71,6 +71,7 @@ pub(crate) struct Config {
     pub(crate) registrar: Registrar,
     pub(crate) proxy: Proxy,
     pub(crate) capture: Capture,
+    pub(crate) admin: Admin,
     pub(crate) routes: Table,
 }
 
@@ -85,6 +86,7 @@ struct File {
     registrar: Registrar,
     proxy: Proxy,
     capture: Capture,
+    admin: Admin,
     route: Vec<Spanned<routes::Route>>,
 }
 
@@ -118,6 +120,13 @@ pub(crate) struct Capture {
     pub(crate) file: Option<PathBuf>,
     pub(crate) hep: Option<std::net::SocketAddr>,
     pub(crate) hep_agent: Option<u32>,
+}
+
+/// `[admin]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct Admin {
+    pub(crate) listen: Option<std::net::SocketAddr>,
 }
 
 impl Registrar {
@@ -303,6 +312,7 @@ impl Config {
             registrar: file.registrar,
             proxy: file.proxy,
             capture: file.capture,
+            admin: file.admin,
             routes,
         })
     }
@@ -317,6 +327,7 @@ impl Config {
             ("registrar", self.registrar != new.registrar),
             ("proxy", self.proxy != new.proxy),
             ("capture", self.capture != new.capture),
+            ("admin", self.admin != new.admin),
         ]
         .into_iter()
         .filter_map(|(name, differs)| differs.then_some(name))

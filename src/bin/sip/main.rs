@@ -8,6 +8,7 @@
     reason = "the enums of the library are non-exhaustive"
 )]
 
+mod admin;
 mod answer;
 mod call;
 mod client;

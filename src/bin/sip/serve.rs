@@ -16,6 +16,7 @@ use sip_stack::transport::tokio::tls::Tls;
 use sip_stack::transport::{Hep, TransportKind};
 use sip_stack::users;
 
+use crate::admin;
 use crate::config::Config;
 use crate::output::line;
 use crate::secure::{self, ServerTls};
@@ -66,6 +67,9 @@ pub(crate) struct Args {
     /// The number of this node as a capture agent, for --hep
     #[arg(long, value_name = "N", default_value_t = 2001, requires = "hep")]
     hep_agent: u32,
+    /// Metrics, health, bindings and drain over HTTP at this loopback address and port, such as 127.0.0.1:8060
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    admin: Option<SocketAddr>,
 }
 
 fn algorithm(name: &str) -> Result<Algorithm, String> {
@@ -93,6 +97,9 @@ impl Args {
         }
         if self.capture.is_none() {
             self.capture.clone_from(&config.capture.file);
+        }
+        if self.admin.is_none() {
+            self.admin = config.admin.listen;
         }
         if self.hep.is_none() {
             self.hep = config.capture.hep;
@@ -205,6 +212,16 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
         }
     };
 
+    let admin = match args.admin {
+        None => None,
+        Some(address) => match admin::bind(address).await {
+            Ok(listener) => Some(listener),
+            Err(error) => {
+                eprintln!("sip: --admin {error}");
+                return Ok(2);
+            }
+        },
+    };
     let is_default_place = args.data.is_none();
     let directory = directory(args.data)?;
     let path = directory.join(FILE_NAME);
@@ -282,7 +299,29 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
     for note in notes {
         line(&note);
     }
-    server.run().await?;
+    let stop = Arc::new(tokio::sync::Notify::new());
+    let admin = match admin {
+        None => None,
+        Some(listener) => {
+            line(&format!(
+                "Administration at http://{}/metrics, /healthz, /readyz, /users, /bindings/USER, /drain",
+                listener.local_addr()?
+            ));
+            let admin = admin::Admin {
+                handle: server.handle(),
+                bindings: bindings.clone(),
+                users: users.clone(),
+                domain: server.domains().primary().to_owned(),
+                stop: Arc::clone(&stop),
+            };
+            Some(tokio::spawn(admin::serve(listener, admin)))
+        }
+    };
+    server.run_or(stop.notified()).await?;
+    // Its last readers are gone with the server; what they still ask gets no answer.
+    if let Some(admin) = admin {
+        admin.abort();
+    }
     #[cfg(unix)]
     {
         if let Some(reload) = reload {

@@ -1,0 +1,233 @@
+//! The administrative interface of `sip serve`: metrics, health, bindings and drain over HTTP, on this machine only.
+
+mod figures;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{get, post};
+use serde_json::{Value, json};
+use sip_stack::domain::Aor;
+use sip_stack::location::{BindingUpdate, Change, Embedded, LocationStore as _};
+use sip_stack::runtime::Handle;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+
+use self::figures::Figures;
+
+/// How long the worker may take to answer before it counts as dead.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What the interface works on.
+#[derive(Debug)]
+pub(crate) struct Admin {
+    pub(crate) handle: Handle,
+    pub(crate) bindings: Embedded,
+    pub(crate) users: sip_stack::users::Embedded,
+    /// The canonical name of the domain.
+    pub(crate) domain: String,
+    /// Told when the server is to stop.
+    pub(crate) stop: Arc<Notify>,
+}
+
+/// Binds the address, which must be one of this machine alone.
+pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
+    if !address.ip().is_loopback() {
+        return Err(format!(
+            "{address}: the administrative interface has no passwords, so it listens on a loopback address only, such \
+             as 127.0.0.1:8060"
+        ));
+    }
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| format!("{address}: {error}"))
+}
+
+/// Serves until the task is aborted.
+pub(crate) async fn serve(listener: TcpListener, admin: Admin) -> std::io::Result<()> {
+    let state = Arc::new((admin, Figures::new()));
+    let router = axum::Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(health))
+        .route("/readyz", get(ready))
+        .route("/users", get(users))
+        .route("/bindings/{user}", get(bindings).delete(unbind))
+        .route("/drain", post(drain))
+        .layer(middleware::from_fn(only_programs))
+        .with_state(state);
+    axum::serve(listener, router).await
+}
+
+type Shared = State<Arc<(Admin, Figures)>>;
+
+/// A page in a browser on this machine can send requests to loopback too: what a browser sends is refused, and so is a
+/// name that was bent to this address (DNS rebinding).
+async fn only_programs(request: Request, next: Next) -> Response {
+    if let Err(refused) = is_from_program(request.headers()) {
+        return (StatusCode::FORBIDDEN, refused).into_response();
+    }
+    next.run(request).await
+}
+
+fn is_from_program(headers: &HeaderMap) -> Result<(), &'static str> {
+    if headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site") {
+        return Err("no web pages here\n");
+    }
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or_default();
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    let is_local = name.eq_ignore_ascii_case("localhost")
+        || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    if is_local {
+        Ok(())
+    } else {
+        Err("ask for localhost\n")
+    }
+}
+
+async fn metrics(State(state): Shared) -> Response {
+    let (admin, figures) = &*state;
+    let snapshot = admin
+        .handle
+        .run(|state, _, _| figures::Snapshot::of(&state.stack));
+    match tokio::time::timeout(PATIENCE, snapshot).await {
+        Ok(Ok(snapshot)) => {
+            let text = figures.render(&snapshot, admin.bindings.len(), admin.users.names().len());
+            ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+        }
+        _ => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+/// Does the worker do anything at all?
+async fn health(State(state): Shared) -> Response {
+    let answer = state.0.handle.run(|_, _, _| ());
+    match tokio::time::timeout(PATIENCE, answer).await {
+        Ok(Ok(())) => "ok\n".into_response(),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "the worker is silent\n").into_response(),
+    }
+}
+
+/// Does it take new requests?
+async fn ready(State(state): Shared) -> Response {
+    let answer = state.0.handle.run(|state, _, _| state.stack.is_draining());
+    match tokio::time::timeout(PATIENCE, answer).await {
+        Ok(Ok(false)) => "ready\n".into_response(),
+        Ok(Ok(true)) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response(),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "the worker is silent\n").into_response(),
+    }
+}
+
+async fn users(State(state): Shared) -> Json<Value> {
+    Json(json!({ "domain": state.0.domain, "users": state.0.users.names() }))
+}
+
+async fn bindings(State(state): Shared, Path(user): Path<String>) -> Response {
+    let now = SystemTime::now();
+    let aor = Aor::new(&user, &state.0.domain);
+    match state.0.bindings.lookup(&aor, now).await {
+        Ok(bindings) => {
+            let list: Vec<Value> = bindings
+                .iter()
+                .map(|binding| {
+                    json!({
+                        "contact": binding.contact,
+                        "expires": binding.remaining(now),
+                        "q": binding.q.map(|q| q.to_string()),
+                        "path": binding.path,
+                        "user_agent": binding.user_agent,
+                    })
+                })
+                .collect();
+            Json(json!({ "aor": aor.as_str(), "bindings": list })).into_response()
+        }
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
+    }
+}
+
+/// Removes the bindings of a user, as the telephone itself would with `Contact: *`.
+async fn unbind(State(state): Shared, Path(user): Path<String>) -> Response {
+    let aor = Aor::new(&user, &state.0.domain);
+    // A Call-ID of its own, so that no order with what telephones sent is broken.
+    let update = BindingUpdate::new("administration", 1, Change::RemoveAll);
+    match state
+        .0
+        .bindings
+        .update(&aor, update, SystemTime::now())
+        .await
+    {
+        Ok(_) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
+    }
+}
+
+/// As SIGTERM: nothing new is begun, and the server ends when what runs has ended.
+async fn drain(State(state): Shared) -> StatusCode {
+    state.0.stop.notify_one();
+    StatusCode::ACCEPTED
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(list: &[(&'static str, &'static str)]) -> HeaderMap {
+        list.iter()
+            .map(|(name, value)| {
+                (
+                    header::HeaderName::from_static(name),
+                    header::HeaderValue::from_static(value),
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn browsers_and_foreign_names_are_refused() {
+        for host in [
+            "127.0.0.1:8060",
+            "localhost",
+            "LOCALHOST:1",
+            "[::1]:8060",
+            "127.9.9.9",
+        ] {
+            assert!(
+                is_from_program(&headers(&[("host", host)])).is_ok(),
+                "{host}"
+            );
+        }
+        for host in [
+            "",
+            "evil.example",
+            "127.0.0.1.evil.example:80",
+            "192.0.2.1",
+            "[2001:db8::1]",
+        ] {
+            assert!(
+                is_from_program(&headers(&[("host", host)])).is_err(),
+                "{host}"
+            );
+        }
+        let page = [("host", "localhost"), ("origin", "https://evil.example")];
+        assert!(is_from_program(&headers(&page)).is_err());
+        let page = [("host", "localhost"), ("sec-fetch-site", "cross-site")];
+        assert!(is_from_program(&headers(&page)).is_err());
+    }
+
+    #[tokio::test]
+    async fn only_loopback_is_bound() {
+        let refused = bind("0.0.0.0:0".parse().unwrap()).await.unwrap_err();
+        assert!(refused.contains("loopback"), "{refused}");
+        assert!(bind("127.0.0.1:0".parse().unwrap()).await.is_ok());
+    }
+}
