@@ -31,7 +31,11 @@ fuzz_target!(|data: &[u8]| {
         };
         let (text, after) = more.split_at(usize::from(*len % 24).min(more.len()));
         rest = after;
-        let text = String::from_utf8_lossy(text);
+        // A value that is set keeps control characters other than line ends, which a strict parser then refuses.
+        let text = String::from_utf8_lossy(text).replace(
+            |c: char| c.is_control() && c != '\r' && c != '\n' && c != '\t',
+            " ",
+        );
         let mut name = NAMES[usize::from(*which) % NAMES.len()].clone();
         let before = fields(&message);
         let body = message.body().to_vec();

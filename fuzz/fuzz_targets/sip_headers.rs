@@ -43,6 +43,7 @@ fn with<'a>(name: &HeaderName, values: impl Iterator<Item = &'a str>) -> Request
     let mut request = Request::builder(Method::Options, "sip:h")
         .build_partial()
         .expect("a request without fields");
+    request.headers_mut().remove_all(name.clone());
     for value in values {
         request.headers_mut().push_back(name.clone(), value);
     }

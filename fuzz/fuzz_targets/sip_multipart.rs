@@ -24,7 +24,11 @@ fn split(kind: &ContentType<'_>, body: Bytes) {
     let Ok(parts) = Part::parse_all(kind, body.clone()) else {
         return;
     };
-    assert!(parts.len() <= Limits::default().body_parts, "{} parts", parts.len());
+    assert!(
+        parts.len() <= Limits::default().body_parts,
+        "{} parts",
+        parts.len()
+    );
     let inside: usize = parts.iter().map(|part| part.content().len()).sum();
     assert!(inside <= body.len(), "the parts are pieces of the body");
     let boundary = kind.params().unquoted("boundary").unwrap_or_default();

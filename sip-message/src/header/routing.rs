@@ -11,6 +11,7 @@ mod user_to_user;
 
 pub use self::diversion::Diversion;
 pub use self::flow_timer::FlowTimer;
+pub(super) use self::history_info::history_target;
 pub use self::history_info::{HistoryInfo, HistoryTarget};
 pub use self::max_breadth::MaxBreadth;
 pub use self::path::Path;

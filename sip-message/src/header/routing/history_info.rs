@@ -10,6 +10,7 @@ use alloc::borrow::Cow;
 
 use crate::header::NameAddr;
 use crate::header::shape::newtype_header;
+use crate::param::Params;
 
 newtype_header! {
     /// One retargeting that the request went through (RFC 7044 §5).
@@ -43,16 +44,13 @@ impl HistoryInfo<'_> {
     /// The place in the tree of retargetings: `1.1.2`. `None` when it is missing or has another form.
     #[must_use]
     pub fn index(&self) -> Option<&str> {
-        self.index_param("index")
+        index(self.params(), "index")
     }
 
     /// How the URI came about.
     #[must_use]
     pub fn target(&self) -> Option<HistoryTarget<'_>> {
-        let contact = self.index_param("rc").map(HistoryTarget::Contact);
-        let mapped = || self.index_param("mp").map(HistoryTarget::Mapped);
-        let same = || self.index_param("np").map(HistoryTarget::Same);
-        contact.or_else(mapped).or_else(same)
+        history_target(self.params())
     }
 
     /// The Reason field in the URI: why the request left this target (RFC 7044 §10.2), to be read with
@@ -78,10 +76,18 @@ impl HistoryInfo<'_> {
             .find(|(other, _)| other.eq_ignore_ascii_case(name))
             .map(|(_, value)| crate::uri::unescape(value))
     }
+}
 
-    fn index_param(&self, name: &str) -> Option<&str> {
-        self.params().get(name).filter(|index| is_index(index))
-    }
+/// Which of the three parameters there is, with its index.
+pub(in crate::header) fn history_target<'a>(params: &'a Params<'_>) -> Option<HistoryTarget<'a>> {
+    let contact = index(params, "rc").map(HistoryTarget::Contact);
+    let mapped = || index(params, "mp").map(HistoryTarget::Mapped);
+    let same = || index(params, "np").map(HistoryTarget::Same);
+    contact.or_else(mapped).or_else(same)
+}
+
+fn index<'a>(params: &'a Params<'_>, name: &str) -> Option<&'a str> {
+    params.get(name).filter(|index| is_index(index))
 }
 
 /// `number *( "." number )`, without zeros in front.

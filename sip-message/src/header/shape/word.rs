@@ -36,46 +36,62 @@ pub(crate) enum Word {
 }
 
 impl Word {
+    #[inline]
     pub(crate) fn take<'a>(self, cursor: &mut Cursor<'a>) -> Result<&'a str, HeaderError> {
-        let quoted = matches!(self, Self::TokenOrQuoted | Self::Signature | Self::Quoted);
-        if quoted && cursor.peek() == Some(b'"') {
-            return cursor.quoted();
-        }
         let from = cursor.pos();
-        let word = cursor.take_while(|b| match self {
-            Self::Quoted => false,
-            Self::Star => b == b'*',
-            Self::Token | Self::TokenOrQuoted => chars::is_token(b),
-            Self::CallId => chars::is_word(b) || b == b'@',
-            Self::Code | Self::Digits3 => b.is_ascii_digit(),
-            Self::Version => b.is_ascii_digit() || b == b'.',
-            Self::HostPort => {
-                b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b':' | b'[' | b']')
+        // Each arm names its class, so that the loop over the characters has no choice to make.
+        let (word, is_well_formed) = match self {
+            Self::TokenOrQuoted | Self::Signature | Self::Quoted if cursor.peek() == Some(b'"') => {
+                return cursor.quoted();
             }
-            Self::Uuid => b.is_ascii_hexdigit(),
+            Self::Token | Self::TokenOrQuoted => {
+                let word = cursor.take_while(chars::is_token);
+                (word, !word.is_empty())
+            }
+            Self::CallId => call_id(cursor),
+            Self::Quoted => ("", false),
+            Self::Star => {
+                let word = cursor.take_while(|b| b == b'*');
+                (word, word == "*")
+            }
+            Self::Code => {
+                let word = cursor.take_while(|b| b.is_ascii_digit());
+                (word, matches!(word.len(), 1..=3))
+            }
+            Self::Digits3 => {
+                let word = cursor.take_while(|b| b.is_ascii_digit());
+                (word, word.len() == 3)
+            }
+            Self::Version => {
+                let word = cursor.take_while(|b| b.is_ascii_digit() || b == b'.');
+                let halves = word.split_once('.');
+                let is_half = |half: &str| !half.is_empty() && !half.contains('.');
+                (word, halves.is_some_and(|(a, b)| is_half(a) && is_half(b)))
+            }
+            Self::HostPort => {
+                let word = cursor.take_while(is_in_hostport);
+                (word, is_hostport(word))
+            }
+            Self::Uuid => {
+                let word = cursor.take_while(|b| b.is_ascii_hexdigit());
+                (word, word.len() == 32)
+            }
             Self::Billing => {
-                b.is_ascii_alphanumeric()
-                    || matches!(b, b'-' | b'.' | b':' | b'[' | b']' | b'/' | b'@')
+                let word = cursor.take_while(|b| is_in_hostport(b) || matches!(b, b'/' | b'@'));
+                (word, is_billing(word))
             }
             Self::Signature => {
-                b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_' | b'.' | b'=')
+                let word = cursor.take_while(|b| {
+                    b.is_ascii_alphanumeric()
+                        || matches!(b, b'+' | b'/' | b'-' | b'_' | b'.' | b'=')
+                });
+                (word, !word.is_empty())
             }
-            Self::Service => b.is_ascii_alphanumeric() || matches!(b, b':' | b'-' | b'.'),
-        });
-        let is_well_formed = match self {
-            Self::Token | Self::TokenOrQuoted | Self::Signature => !word.is_empty(),
-            Self::Quoted => false,
-            Self::Star => word == "*",
-            Self::CallId => is_call_id(word),
-            Self::Code => matches!(word.len(), 1..=3),
-            Self::Digits3 => word.len() == 3,
-            Self::Version => word
-                .split_once('.')
-                .is_some_and(|(a, b)| !a.is_empty() && !b.is_empty() && !b.contains('.')),
-            Self::HostPort => is_hostport(word),
-            Self::Uuid => word.len() == 32,
-            Self::Billing => is_billing(word),
-            Self::Service => is_service(word),
+            Self::Service => {
+                let word = cursor
+                    .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b':' | b'-' | b'.'));
+                (word, is_service(word))
+            }
         };
         if is_well_formed {
             Ok(word)
@@ -86,12 +102,19 @@ impl Word {
     }
 }
 
-/// `word [ "@" word ]`.
-fn is_call_id(text: &str) -> bool {
-    let mut words = text.split('@');
-    let word =
-        |word: Option<&str>| word.is_none_or(|w| !w.is_empty() && w.bytes().all(chars::is_word));
-    word(words.next()) && word(words.next()) && words.next().is_none()
+/// `word [ "@" word ]`, in one pass.
+fn call_id<'a>(cursor: &mut Cursor<'a>) -> (&'a str, bool) {
+    let from = cursor.pos();
+    let before = cursor.take_while(chars::is_word);
+    let mut is_well_formed = !before.is_empty();
+    if cursor.eat(b'@') {
+        is_well_formed &= !cursor.take_while(chars::is_word).is_empty();
+    }
+    (cursor.slice(from), is_well_formed)
+}
+
+const fn is_in_hostport(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b':' | b'[' | b']')
 }
 
 /// `host [ ":" port ]`.

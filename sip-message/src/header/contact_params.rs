@@ -1,16 +1,19 @@
-//! Globally routable user agent URIs: the parameters that a registrar adds to a Contact (RFC 5627 §11, RFC 6140 §7.1).
+//! The parameters of Contact that extensions define: features (RFC 3840 §9), GRUUs (RFC 5627 §11, RFC 6140 §7.1), and
+//! from where a redirection has its target (RFC 7044 §5). `+sip.instance` and `reg-id` are in the file of Contact.
 //!
 //! ```text
 //! pub-gruu  = quoted URI ; the same for ever
 //! temp-gruu = quoted URI ; another one with each registration
+//! rc / mp / np = index   ; see History-Info
 //! ```
 //!
-//! Their `gr` parameter is one of the URI: [`UriRef::is_gruu`](crate::UriRef::is_gruu).
+//! What stands in the URI (`gr`, `ob`, `bnc`, `pn-provider`, ...) is a matter of [`UriRef`](crate::UriRef).
 
 use alloc::borrow::Cow;
 use alloc::string::String;
 
-use super::{Contact, Features};
+use super::routing::history_target;
+use super::{Contact, Features, HistoryTarget};
 use crate::param;
 
 impl<'a> Contact<'a> {
@@ -50,6 +53,12 @@ impl<'a> Contact<'a> {
     pub fn features(&self) -> Features<'_> {
         const NONE: &crate::Params<'static> = &crate::Params::new();
         Features::new(self.address().map_or(NONE, |address| address.params()))
+    }
+
+    /// In a 3xx response: how this target came from the one with the given index (RFC 7044 §5, §10.4). The star has none.
+    #[must_use]
+    pub fn history_target(&self) -> Option<HistoryTarget<'_>> {
+        history_target(self.address()?.params())
     }
 
     fn with_quoted(self, name: &str, value: &str) -> Self {
@@ -100,6 +109,15 @@ mod tests {
         let gruu = contact.pub_gruu().unwrap();
         let gruu = UriRef::parse(&gruu).unwrap();
         assert!(gruu.is_bulk() && gruu.is_gruu());
+    }
+
+    #[test]
+    fn rfc7044_5_targets_of_a_redirection() {
+        let target = |text| Contact::parse(text).unwrap();
+        let mapped = target("<sip:bob@h>;mp=1.1");
+        assert_eq!(mapped.history_target(), Some(HistoryTarget::Mapped("1.1")));
+        assert_eq!(target("<sip:bob@h>;rc=x").history_target(), None);
+        assert_eq!(Contact::Star.history_target(), None);
     }
 
     #[test]
