@@ -97,7 +97,9 @@ struct Server {
     now: Instant,
     request: Request,
     code: StatusCode,
-    ready: VecDeque<(Input, Response, Option<Input>)>,
+    requests: VecDeque<Input>,
+    responses: VecDeque<Response>,
+    acks: VecDeque<Input>,
 }
 
 impl Server {
@@ -107,32 +109,37 @@ impl Server {
             now: Instant::now(),
             request: message::request(text),
             code,
-            ready: VecDeque::new(),
+            requests: VecDeque::new(),
+            responses: VecDeque::new(),
+            acks: VecDeque::new(),
         }
     }
 }
 
 impl Work for Server {
     fn prepare(&mut self, times: u64) {
-        self.ready.clear();
-        for _ in 0..times {
+        for _ in self.requests.len() as u64..times {
             let response = answer(&self.request, self.code);
-            let ack = (*self.request.method() == Method::Invite)
-                .then(|| input(ack(&self.request, &response)));
-            self.ready
-                .push_back((input(self.request.clone()), response, ack));
+            if *self.request.method() == Method::Invite {
+                self.acks.push_back(input(ack(&self.request, &response)));
+            }
+            self.requests.push_back(input(self.request.clone()));
+            self.responses.push_back(response);
         }
     }
 
     fn run(&mut self) {
-        let (request, response, ack) = self.ready.pop_front().expect("it was made ready");
-        self.layer.handle_input(request, self.now);
+        if let Some(request) = self.requests.pop_front() {
+            self.layer.handle_input(request, self.now);
+        }
         let Some(Output::Event(Event::Request { id, .. })) = self.layer.poll_output() else {
             panic!("each request is new: the last one has ended");
         };
-        let answered = self.layer.respond(id, response, self.now);
-        answered.expect("it is live");
-        if let Some(ack) = ack {
+        if let Some(response) = self.responses.pop_front() {
+            let answered = self.layer.respond(id, response, self.now);
+            answered.expect("it is live");
+        }
+        if let Some(ack) = self.acks.pop_front() {
             self.layer.handle_input(ack, self.now);
         }
         self.now = finish(&mut self.layer, self.now);

@@ -11,6 +11,7 @@ mod branch;
 mod compose;
 mod config;
 mod event;
+mod fold;
 mod id;
 mod index;
 mod invite_client;

@@ -2,6 +2,7 @@
 
 use sip_message::{HeaderName, Headers, Method, Request, Response};
 
+use crate::fold::Fold;
 use crate::scan::{self, TopVia};
 use crate::siphash::{HashKey, SipHash};
 
@@ -54,9 +55,11 @@ impl RequestIdentity {
             hash.field(scan::cseq(headers).map_or(&[], |(number, _)| number));
         }
         // RFC 3261 §17.2.3: the branch and the sent-by. Branches are compared as they are written.
-        hash.word(via.port.map_or(0, |port| 1 + u64::from(port)));
-        hash.field(&via.branch);
-        hash.field_ignoring_case(&via.host);
+        hash.fields(
+            &via.branch,
+            &via.host,
+            via.port.map_or(0, |port| 1 + u64::from(port)),
+        );
         Some(Self {
             hash: hash.finish(),
             legacy,
@@ -130,11 +133,11 @@ impl MergeKey {
         if from_tag.is_empty() || call_id.is_empty() || cseq.is_empty() {
             return None;
         }
-        let mut hash = SipHash::new(key);
+        let mut hash = Fold::new(key);
         hash.field(from_tag);
         hash.field(call_id);
         hash.field(cseq);
-        std::num::NonZeroU64::new(hash.finish_64()).map(Self)
+        std::num::NonZeroU64::new(hash.finish()).map(Self)
     }
 
     /// What an [`Index`](crate::index::Index) finds it by.

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::fold::Fold;
 use crate::index::Index;
 use crate::siphash::HashKey;
 
@@ -130,15 +131,13 @@ impl Network {
         }
     }
 
-    /// Both halves of a product with secret factors: enough for what only has to be spread, and is never shown.
-    fn hash(self, HashKey(first, second): HashKey) -> u64 {
-        let bits = match self {
-            // No IPv6 network begins with 32 zero bits but the one of IPv4 addresses, which are not kept there.
-            Self::V4(bits) => u64::from(bits),
-            Self::V6(bits) => bits,
-        };
-        let product = u128::from(bits ^ first) * u128::from(second | 1);
-        (product >> 64) as u64 ^ product as u64
+    fn hash(self, key: HashKey) -> u64 {
+        let mut hash = Fold::new(key);
+        match self {
+            Self::V4(bits) => hash.words(u64::from(bits), 4),
+            Self::V6(bits) => hash.words(bits, 6),
+        }
+        hash.finish()
     }
 }
 

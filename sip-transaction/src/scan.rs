@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memrchr};
+use memchr::memrchr;
 use sip_message::{HeaderName, Headers};
 
 /// What matching needs of the top Via (RFC 3261 §17.1.3, §17.2.3).
@@ -38,8 +38,8 @@ impl<'a> TopVia<'a> {
         let mut branch: &[u8] = &[];
         while let Some((b';', rest)) = params.split_first() {
             let (param, others) = until_separator(rest)?;
-            if let Some((name, value)) = param.split_at_checked(7)
-                && name.eq_ignore_ascii_case(b"branch=")
+            if let Some((name, value)) = param.split_first_chunk::<7>()
+                && is_branch(*name)
             {
                 branch = value;
                 break;
@@ -65,6 +65,12 @@ impl<'a> TopVia<'a> {
             branch: via.branch().unwrap_or_default().as_bytes().to_vec().into(),
         })
     }
+}
+
+/// `branch=` in any case.
+const fn is_branch([a, b, c, d, e, f, equals]: [u8; 7]) -> bool {
+    let name = u64::from_le_bytes([a, b, c, d, e, f, equals, 0]);
+    name | 0x0000_2020_2020_2020 == u64::from_le_bytes(*b"branch=\0")
 }
 
 fn scan_port(digits: &[u8]) -> Option<u16> {
@@ -178,9 +184,10 @@ const fn suspects(word: u64) -> u64 {
         | below(word ^ (b'[' as u64 * ONES), 1)
 }
 
-/// What is before a byte and what is behind it.
+/// What is before a byte and what is behind it, in a short text.
 fn split(text: &[u8], at: u8) -> (&[u8], &[u8]) {
-    let place = memchr(at, text).unwrap_or(text.len());
+    let place = text.iter().position(|byte| *byte == at);
+    let place = place.unwrap_or(text.len());
     let (before, behind) = text.split_at_checked(place).unwrap_or((text, &[]));
     (before, behind.get(1..).unwrap_or_default())
 }

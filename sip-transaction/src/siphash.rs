@@ -41,14 +41,19 @@ impl<const COMPRESS: usize, const FINISH: usize> Hash<COMPRESS, FINISH> {
     /// Adds a field.
     #[inline]
     pub(crate) fn field(&mut self, bytes: &[u8]) {
-        self.masked_field(bytes, 0);
+        self.word(bytes.len() as u64);
+        self.masked(bytes, 0);
     }
 
-    /// Adds a field in which the case of letters carries no meaning: a host. Other bytes than letters lose a bit too,
-    /// but none that could be mistaken for another in a host.
+    /// Adds a field, a host in which the case of letters carries no meaning, and a small number, with one word for the
+    /// number and the two lengths.
     #[inline]
-    pub(crate) fn field_ignoring_case(&mut self, bytes: &[u8]) {
-        self.masked_field(bytes, 0x2020_2020_2020_2020);
+    pub(crate) fn fields(&mut self, bytes: &[u8], host: &[u8], number: u64) {
+        // A message has fewer than 2^24 bytes in a Via; the number is less than 2^17.
+        self.word(bytes.len() as u64 ^ (host.len() as u64) << 24 ^ number.rotate_right(16));
+        self.masked(bytes, 0);
+        // Other bytes than letters lose a bit too, but none that could be mistaken for another in a host.
+        self.masked(host, 0x2020_2020_2020_2020);
     }
 
     /// Adds 64 bits.
@@ -76,15 +81,13 @@ impl<const COMPRESS: usize, const FINISH: usize> Hash<COMPRESS, FINISH> {
     }
 
     /// The first 64 of them.
-    #[inline]
     pub(crate) fn finish_64(self) -> u64 {
         let [low, _] = self.finish();
         low
     }
 
     #[inline]
-    fn masked_field(&mut self, bytes: &[u8], mask: u64) {
-        self.word(bytes.len() as u64);
+    fn masked(&mut self, bytes: &[u8], mask: u64) {
         let (words, rest) = bytes.as_chunks::<8>();
         for word in words {
             self.word(u64::from_le_bytes(*word) | mask);
@@ -194,7 +197,7 @@ mod tests {
         for length in 1..=host.len() {
             let of = |name: &[u8]| {
                 let mut hash = SipHash::new(KEY);
-                hash.field_ignoring_case(name);
+                hash.fields(b"", name, 0);
                 hash.finish()
             };
             let name = &host[..length];

@@ -11,12 +11,11 @@ use sip_message::{HeaderName, Message, Request, Response};
 use sip_transport::{Flow, FlowId, Rng, Seed, TransportKind};
 
 use self::client::Client;
-use self::server::Server;
+use self::server::{Server, ToldOf};
 use crate::arena::Arena;
 use crate::compose;
 use crate::index::Index;
 use crate::links::FlowLists;
-use crate::matching::RequestIdentity;
 use crate::outputs::Outputs;
 use crate::peers::Peers;
 use crate::siphash::HashKey;
@@ -25,7 +24,7 @@ use crate::tick::Clock;
 use crate::timer::{Times, Timing};
 use crate::timers::Timers;
 use crate::{
-    Branch, ClientTransactionId, Gone, Input, Output, ServerTransactionId, Stats,
+    Branch, ClientTransactionId, Event, Gone, Input, Output, ServerTransactionId, Stats,
     TransactionConfig, TransactionLayer,
 };
 
@@ -78,8 +77,6 @@ pub struct Transactions {
     server_timers: Timers,
     outputs: Outputs,
     stats: Stats,
-    /// What identifies the request that is being handled.
-    identity: Option<RequestIdentity>,
     /// The newest server transaction, and the header lines of its request: the 100 for it is made if it is needed.
     fresh: Option<Key>,
     fresh_headers: Vec<u8>,
@@ -118,7 +115,6 @@ impl Transactions {
             server_flows: FlowLists::default(),
             outputs: Outputs::default(),
             stats: Stats::default(),
-            identity: None,
             fresh: None,
             fresh_headers: Vec::new(),
             arena: Arena::default(),
@@ -132,35 +128,45 @@ impl Transactions {
     /// Something arrived from the transport.
     pub fn handle_input(&mut self, input: Input, now: Instant) {
         let now = self.clock.tick(now);
-        // Retransmissions are recognised before anything is moved.
-        if let Input::Message {
-            message: Message::Request(request),
-            reply,
-            ..
-        } = &input
-            && self.absorb_request(request, reply)
-        {
-            return;
-        }
-        match input {
+        // Messages are large: they are looked at where they are, and moved once, into the event.
+        let (message, flow, reply) = match input {
             Input::Message {
-                message: Message::Request(request),
+                message,
                 flow,
                 reply,
-            } => {
-                self.on_new_request(request, flow, reply, now);
-            }
-            Input::Message {
-                message: Message::Response(response),
-                flow,
-                ..
-            } => {
-                self.on_response(response, flow, now);
-            }
+            } => (message, flow, reply),
             Input::FlowFailed { flow } => {
                 self.on_client_flow_failed(flow, now);
                 self.on_server_flow_failed(flow, now);
+                return;
             }
+        };
+        match message {
+            Message::Request(request) => {
+                let Some(told) = self.on_request(&request, &flow, &reply, now) else {
+                    return;
+                };
+                self.outputs.event(match told {
+                    ToldOf::Request { id, merged } => Event::Request {
+                        id,
+                        request,
+                        flow,
+                        merged,
+                    },
+                    ToldOf::Cancel { id, invite } => Event::Cancel {
+                        id,
+                        invite,
+                        request,
+                        flow,
+                    },
+                    ToldOf::Ack { invite } => Event::Ack {
+                        invite,
+                        request,
+                        flow,
+                    },
+                });
+            }
+            Message::Response(response) => self.on_response(response, flow, now),
         }
     }
 

@@ -41,7 +41,7 @@ impl Headers {
     }
 
     /// The whole value of the first field of this name as bytes.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn get_bytes(&self, name: HeaderName) -> Option<&[u8]> {
         let at = self.find(&name, 0)?;

@@ -126,7 +126,7 @@ impl Transactions {
             self.hash_key,
         );
         let key = self.register_client(key, flow.id, reliable, machine);
-        self.apply_client(key, step, None, now);
+        self.apply_client(key, step, now);
         ClientTransactionId(key)
     }
 
@@ -207,7 +207,16 @@ impl Transactions {
         if step.tell.is_none() {
             self.stats.absorbed_responses += 1;
         }
-        self.apply_client(key, step, Some((response, flow)), now);
+        let sender = client.flow;
+        let internal = matches!(client.machine, Machine::Cancel(_));
+        if let Some(payload) = step.send {
+            self.outputs.transmit(sender, payload);
+        }
+        if step.tell == Some(Tell::Response) && !internal {
+            let id = ClientTransactionId(key);
+            self.outputs.event(Event::Response { id, response, flow });
+        }
+        self.settle_client(key, step.cancel, step.ended, now);
     }
 
     pub(super) fn cancel_client(
@@ -235,7 +244,7 @@ impl Transactions {
             *cancel = Some(Box::from(self.scratch.as_slice()));
         }
         let step = machine.on_cancel(timing, now);
-        self.apply_client(id.0, step, None, now);
+        self.apply_client(id.0, step, now);
         Ok(())
     }
 
@@ -259,7 +268,7 @@ impl Transactions {
             if step.tell == Some(Tell::TimedOut) {
                 self.stats.timeouts += 1;
             }
-            self.apply_client(key, step, None, now);
+            self.apply_client(key, step, now);
         }
     }
 
@@ -267,62 +276,49 @@ impl Transactions {
         for key in self.client_flows.keys(flow, &mut self.clients) {
             if let Some(client) = self.clients.get_mut(key) {
                 let step = client.machine.on_flow_failed();
-                self.apply_client(key, step, None, now);
+                self.apply_client(key, step, now);
             }
         }
     }
 
-    /// Does what a machine wants: sends, tells, cancels, and destroys or arms it.
-    fn apply_client(
-        &mut self,
-        key: Key,
-        step: Step,
-        response: Option<(Response, Flow)>,
-        now: Tick,
-    ) {
+    /// Does what a machine wants that no response moved: sends, tells, cancels, and destroys or arms it.
+    fn apply_client(&mut self, key: Key, step: Step, now: Tick) {
         let id = ClientTransactionId(key);
-        let Some(client) = self.clients.get_mut(key) else {
+        let Some(client) = self.clients.get(key) else {
             return;
         };
-        let (flow, reliable, match_key) = (client.flow, client.reliable, client.key);
-        let internal = matches!(client.machine, Machine::Cancel(_));
-        let cancel = match &mut client.machine {
-            // What was sent is kept as an empty one, so that a second cancel builds nothing.
-            Machine::Invite { cancel, .. } if step.cancel => cancel.replace(Box::default()),
-            Machine::Invite { .. } | Machine::NonInvite(_) | Machine::Cancel(_) => None,
-        };
         if let Some(payload) = step.send {
-            self.outputs.transmit(flow, payload);
+            self.outputs.transmit(client.flow, payload);
         }
         match step.tell {
-            Some(tell) if !internal => self.tell_client(id, tell, response),
-            Some(_) | None => {}
+            // The transaction user knows nothing of the transaction of a CANCEL.
+            Some(_) if matches!(client.machine, Machine::Cancel(_)) => {}
+            Some(Tell::TimedOut) => self.outputs.timed_out(id),
+            Some(Tell::FlowFailed) => self.outputs.flow_failed(id),
+            Some(Tell::Response | Tell::Ack | Tell::AckTimedOut) => {
+                debug_assert!(false, "told by another path")
+            }
+            None => {}
         }
-        if let Some(payload) = cancel.filter(|cancel| !cancel.is_empty()) {
-            self.start_cancel(match_key, Bytes::from(payload), flow, reliable, now);
-        }
-        if step.ended {
-            self.end_client(key, internal);
-        } else {
-            self.arm_client(key, now);
-        }
+        self.settle_client(key, step.cancel, step.ended, now);
     }
 
-    fn tell_client(
-        &mut self,
-        id: ClientTransactionId,
-        tell: Tell,
-        response: Option<(Response, Flow)>,
-    ) {
-        match tell {
-            Tell::Response => {
-                if let Some((response, flow)) = response {
-                    self.outputs.event(Event::Response { id, response, flow });
-                }
-            }
-            Tell::TimedOut => self.outputs.timed_out(id),
-            Tell::FlowFailed => self.outputs.flow_failed(id),
-            Tell::Ack | Tell::AckTimedOut => debug_assert!(false, "a client machine told {tell:?}"),
+    /// The rest of a step: cancels, and destroys or arms the transaction.
+    fn settle_client(&mut self, key: Key, cancel: bool, ended: bool, now: Tick) {
+        if cancel
+            && let Some(client) = self.clients.get_mut(key)
+            && let Machine::Invite { cancel, .. } = &mut client.machine
+            // What was sent is kept as an empty one, so that a second cancel builds nothing.
+            && let Some(payload) = cancel.replace(Box::default())
+            && !payload.is_empty()
+        {
+            let (flow, reliable, invite) = (client.flow, client.reliable, client.key);
+            self.start_cancel(invite, Bytes::from(payload), flow, reliable, now);
+        }
+        if ended {
+            self.end_client(key);
+        } else {
+            self.arm_client(key, now);
         }
     }
 
@@ -342,7 +338,7 @@ impl Transactions {
         };
         let (machine, step) = NonInviteClient::new(payload, timing, now);
         let slot = self.register_client(key, flow, reliable, Machine::Cancel(machine));
-        self.apply_client(slot, step, None, now);
+        self.apply_client(slot, step, now);
     }
 
     fn arm_client(&mut self, key: Key, now: Tick) {
@@ -354,15 +350,14 @@ impl Transactions {
             .set(key, deadline, now, &mut self.clients);
     }
 
-    fn end_client(&mut self, key: Key, internal: bool) {
+    fn end_client(&mut self, key: Key) {
         let Some(client) = self.clients.remove(key) else {
             return;
         };
         self.client_keys.remove(client.key.hash(), key.index);
-        self.client_flows
-            .remove(client.flow, client.links, &mut self.clients);
+        self.client_flows.remove(client.links, &mut self.clients);
         self.client_timers.forget(client.alarm, &mut self.clients);
-        if !internal {
+        if !matches!(client.machine, Machine::Cancel(_)) {
             self.outputs.terminated(ClientTransactionId(key).into());
         }
     }

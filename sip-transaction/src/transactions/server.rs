@@ -15,7 +15,7 @@ use crate::step::{Step, Tell};
 use crate::tick::Tick;
 use crate::timer::Timing;
 use crate::timers::{Alarm, Timed};
-use crate::{Event, Gone, ServerTransactionId, compose};
+use crate::{Gone, ServerTransactionId, compose};
 
 /// A server transaction: its machine, and how the layer finds and serves it.
 #[derive(Debug)]
@@ -45,6 +45,22 @@ struct Invite {
     /// Of an RFC 2543 client, the hash of the To tag of the non-2xx final response; else zero.
     legacy_to_tag: u64,
     legacy: bool,
+}
+
+/// What the TU is told of a request.
+#[derive(Debug)]
+pub(super) enum ToldOf {
+    Request {
+        id: ServerTransactionId,
+        merged: bool,
+    },
+    Cancel {
+        id: ServerTransactionId,
+        invite: Option<ServerTransactionId>,
+    },
+    Ack {
+        invite: Option<ServerTransactionId>,
+    },
 }
 
 impl Linked for Server {
@@ -82,36 +98,35 @@ impl Machine {
 }
 
 impl Transactions {
-    /// Deals with what cannot be a new request: retransmissions, and what cannot be identified. True if it was one.
-    pub(super) fn absorb_request(&mut self, request: &Request, reply: &Flow) -> bool {
+    /// A request came. What the TU is to be told, unless the layer deals with it.
+    pub(super) fn on_request(
+        &mut self,
+        request: &Request,
+        flow: &Flow,
+        reply: &Flow,
+        now: Tick,
+    ) -> Option<ToldOf> {
         let Some(identity) = RequestIdentity::of(request, self.hash_key) else {
             self.stats.unidentifiable += 1;
-            return true;
-        };
-        if *request.method() != Method::Ack
-            && let Some(key) = self.find_server(&identity.with_method(request.method()))
-        {
-            self.on_retransmission(key, reply.id);
-            return true;
-        }
-        self.identity = Some(identity);
-        false
-    }
-
-    /// An ACK, or a request without a transaction.
-    pub(super) fn on_new_request(&mut self, request: Request, flow: Flow, reply: Flow, now: Tick) {
-        // `absorb_request` has just identified it.
-        let Some(identity) = self.identity.take() else {
-            return;
+            return None;
         };
         if *request.method() == Method::Ack {
-            self.on_ack(request, &identity, flow, now);
-            return;
+            return self.on_ack(request, &identity, now);
+        }
+        let match_key = identity.with_method(request.method());
+        if let Some(key) = self.find_server(&match_key) {
+            self.on_retransmission(key, reply.id);
+            return None;
         }
         let peer = self.peers.find(flow.remote.ip());
-        if !self.is_refused(&request, &identity, &peer, &reply) {
-            self.start_server(request, &identity, peer, flow, &reply, now);
+        if self.is_refused(request, &identity, &peer, reply) {
+            return None;
         }
+        let (id, merged) = self.start_server(request, match_key, identity.legacy, peer, reply, now);
+        if *request.method() == Method::Cancel {
+            return self.on_new_cancel(id, request, &identity, now);
+        }
+        Some(ToldOf::Request { id, merged })
     }
 
     fn find_server(&self, match_key: &MatchKey) -> Option<Key> {
@@ -144,7 +159,8 @@ impl Transactions {
         }
     }
 
-    fn on_ack(&mut self, ack: Request, identity: &RequestIdentity, flow: Flow, now: Tick) {
+    fn on_ack(&mut self, ack: &Request, identity: &RequestIdentity, now: Tick) -> Option<ToldOf> {
+        let nothing = Some(ToldOf::Ack { invite: None });
         let key = self.find_server(&identity.with_method(&Method::Invite));
         let found = key.and_then(|key| Some((key, self.servers.get_mut(key)?)));
         let Some((
@@ -156,15 +172,13 @@ impl Transactions {
             },
         )) = found
         else {
-            self.tell_ack(None, ack, flow);
-            return;
+            return nothing;
         };
         let id = ServerTransactionId(key);
         // RFC 3261 §17.2.3: the To tag of an RFC 2543 client's ACK must be that of the response.
         let legacy = invite.legacy && !invite.machine.is_accepted();
         if legacy && invite.legacy_to_tag != tag_hash(ack.headers().to_tag(), self.hash_key) {
-            self.tell_ack(None, ack, flow);
-            return;
+            return nothing;
         }
         let timing = Timing {
             times: &self.times,
@@ -172,19 +186,11 @@ impl Transactions {
         };
         let step = invite.machine.on_ack(timing, now);
         if step.tell == Some(Tell::Ack) {
-            self.tell_ack(Some(id), ack, flow);
-            return;
+            return Some(ToldOf::Ack { invite: Some(id) });
         }
         self.stats.absorbed_requests += 1;
         self.apply_server(key, step, now);
-    }
-
-    fn tell_ack(&mut self, invite: Option<ServerTransactionId>, request: Request, flow: Flow) {
-        self.outputs.event(Event::Ack {
-            invite,
-            request,
-            flow,
-        });
+        None
     }
 
     /// The limits: the answer of a full layer has no transaction.
@@ -226,14 +232,13 @@ impl Transactions {
 
     fn start_server(
         &mut self,
-        request: Request,
-        identity: &RequestIdentity,
+        request: &Request,
+        match_key: MatchKey,
+        legacy: bool,
         peer: Peer,
-        flow: Flow,
         reply: &Flow,
         now: Tick,
-    ) {
-        let match_key = identity.with_method(request.method());
+    ) -> (ServerTransactionId, bool) {
         let reliable = reply.is_reliable();
         let timing = self.timing(reliable);
         let method = request.method();
@@ -242,7 +247,7 @@ impl Transactions {
             Machine::Invite(Box::new(Invite {
                 machine,
                 legacy_to_tag: 0,
-                legacy: identity.legacy,
+                legacy,
             }))
         } else {
             Machine::NonInvite(NonInviteServer::new(timing, now))
@@ -276,17 +281,7 @@ impl Transactions {
         self.server_flows.add(reply.id, key, &mut self.servers);
         self.arm_server(key, now);
         self.fresh = Some(key);
-        let id = ServerTransactionId(key);
-        if is_cancel {
-            self.tell_cancel(id, request, identity, flow, now);
-        } else {
-            self.outputs.event(Event::Request {
-                id,
-                request,
-                flow,
-                merged,
-            });
-        }
+        (ServerTransactionId(key), merged)
     }
 
     /// Most requests are answered before the next one comes: the header lines of the newest one wait in a buffer of the
@@ -321,14 +316,13 @@ impl Transactions {
 
     /// RFC 3261 §9.2: a CANCEL for an INVITE goes to the TU. One for another request has no effect and is answered 200
     /// here; one that matches nothing goes to the TU, which answers 481 or, as a stateless element, forwards it.
-    fn tell_cancel(
+    fn on_new_cancel(
         &mut self,
         id: ServerTransactionId,
-        request: Request,
+        request: &Request,
         identity: &RequestIdentity,
-        flow: Flow,
         now: Tick,
-    ) {
+    ) -> Option<ToldOf> {
         let invite = self
             .find_server(&identity.with_method(&Method::Invite))
             .map(ServerTransactionId);
@@ -340,17 +334,12 @@ impl Transactions {
         };
         if invite.is_none() && others() {
             let tag = self.rng.token(16);
-            let response = compose::response(&request, StatusCode::OK, &tag);
+            let response = compose::response(request, StatusCode::OK, &tag);
             let answered = self.respond_to(id, &response, now);
             debug_assert_eq!(answered, Ok(()), "the transaction has just begun");
-            return;
+            return None;
         }
-        self.outputs.event(Event::Cancel {
-            id,
-            invite,
-            request,
-            flow,
-        });
+        Some(ToldOf::Cancel { id, invite })
     }
 
     pub(super) fn respond_to(
@@ -492,8 +481,7 @@ impl Transactions {
             self.merge_keys.remove(merge_key.hash(), key.index);
         }
         self.peers.leave(server.peer);
-        self.server_flows
-            .remove(server.flow, server.links, &mut self.servers);
+        self.server_flows.remove(server.links, &mut self.servers);
         self.server_timers.forget(server.alarm, &mut self.servers);
         self.outputs.terminated(ServerTransactionId(key).into());
     }
