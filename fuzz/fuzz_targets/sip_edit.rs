@@ -15,7 +15,7 @@ const NAMES: [HeaderName; 7] = [
     HeaderName::Subject,
     HeaderName::Supported,
     HeaderName::Contact,
-    HeaderName::MaxForwards,
+    HeaderName::Organization,
     HeaderName::from_static("X-Fuzz"),
 ];
 

@@ -55,6 +55,7 @@ mod policy;
 mod preference;
 mod priority;
 mod proxy_require;
+mod qvalue;
 mod record_route;
 mod reply_to;
 mod require;
@@ -96,7 +97,7 @@ pub use self::caller::{
     AdditionalIdentity, Identity, IdentityInfo, PAssertedIdentity, PPreferredIdentity, Privacy,
     RemotePartyId,
 };
-pub use self::contact::{Contact, QValue};
+pub use self::contact::Contact;
 pub use self::content_disposition::ContentDisposition;
 pub use self::content_encoding::ContentEncoding;
 pub use self::content_id::ContentId;
@@ -135,6 +136,7 @@ pub use self::preference::{
 };
 pub use self::priority::Priority;
 pub use self::proxy_require::ProxyRequire;
+pub use self::qvalue::QValue;
 pub use self::record_route::RecordRoute;
 pub use self::reply_to::ReplyTo;
 pub use self::require::Require;

@@ -24,7 +24,7 @@ macro_rules! headers {
 
         /// The values of all fields of a name as this crate writes them: decoded and encoded again, which takes out
         /// folds and doubtful white space. Where a header is a list that is decoded as one, so is the answer. The values
-        /// of a name without a type come as they are.
+        /// of a name without a type come as they are, empty ones left out.
         ///
         /// ```
         /// use sip_message::{HeaderName, Method, Request, header};
@@ -45,7 +45,11 @@ macro_rules! headers {
                 $(id if id == const { id_of::<header::$header $(<$life>)?>() } => {
                     rewrite::<header::$header $(<$life>)?>(headers)
                 })*
-                _ => Ok(headers.values(name.clone()).map(str::to_string).collect()),
+                _ => Ok(headers
+                    .values(name.clone())
+                    .filter(|value| !value.is_empty())
+                    .map(str::to_string)
+                    .collect()),
             }
         }
 
