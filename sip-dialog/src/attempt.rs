@@ -8,6 +8,7 @@ use sip_transaction::{ClientTransactionId, TransactionLayer};
 use sip_transport::{Flow, Seed, SelectError};
 
 use crate::authentication::{AccountKey, Authenticator, Credential, Demand};
+use crate::index::NumberHash;
 use crate::io::{FailureCause, Output, Token};
 
 /// Challenges in a row that are answered for one request: one for each proxy on the way, and a stale one.
@@ -67,7 +68,9 @@ impl Owner {
     reason = "moved once, at the end of a request"
 )]
 pub(crate) enum Progress {
-    /// A response that is not a challenge that we answered.
+    /// A provisional response to the INVITE of a session, and whether that had a body.
+    Provisional(crate::SessionId, bool, Response),
+    /// A final response that is not a challenge that we answered.
     Response(Owner, Request, Response),
     /// It ended without one.
     Failed(Owner, FailureCause),
@@ -98,8 +101,8 @@ struct Attempt {
 pub(crate) struct Attempts {
     next: u64,
     /// Keyed by numbers that we mint.
-    attempts: HashMap<AttemptId, Attempt>,
-    by_transaction: HashMap<ClientTransactionId, AttemptId>,
+    attempts: HashMap<AttemptId, Attempt, NumberHash>,
+    by_transaction: HashMap<ClientTransactionId, AttemptId, NumberHash>,
     authenticator: Authenticator,
 }
 
@@ -107,8 +110,8 @@ impl Attempts {
     pub(crate) fn new(seed: &Seed) -> Self {
         Self {
             next: 0,
-            attempts: HashMap::new(),
-            by_transaction: HashMap::new(),
+            attempts: HashMap::default(),
+            by_transaction: HashMap::default(),
             authenticator: Authenticator::new(seed),
         }
     }
@@ -131,7 +134,7 @@ impl Attempts {
         let mut request = request;
         self.authenticator
             .authorize(account, next_hop.as_str(), &mut request);
-        let size = request.to_bytes().len();
+        let size = request.encoded_len();
         out.extend([Output::SelectFlow {
             token: Token::Attempt(id.0),
             next_hop: next_hop.clone(),
@@ -188,14 +191,12 @@ impl Attempts {
         false
     }
 
-    pub(crate) fn remove(&mut self, id: AttemptId) {
-        if let Some(transaction) = self
-            .attempts
-            .remove(&id)
-            .and_then(|attempt| attempt.transaction)
-        {
+    fn remove(&mut self, id: AttemptId) -> Option<Attempt> {
+        let attempt = self.attempts.remove(&id)?;
+        if let Some(transaction) = attempt.transaction {
             self.by_transaction.remove(&transaction);
         }
+        Some(attempt)
     }
 
     /// The answer to [`Output::SelectFlow`].
@@ -274,11 +275,12 @@ impl Attempts {
         let attempt = self.attempts.get_mut(&id)?;
         let status = response.status();
         if status.is_provisional() {
-            return Some(Progress::Response(
-                attempt.owner,
-                attempt.request.clone(),
-                response,
-            ));
+            // A provisional response to anything but the first INVITE tells nothing.
+            let Owner::Invite(session) = attempt.owner else {
+                return None;
+            };
+            let offered = !attempt.request.body().is_empty();
+            return Some(Progress::Provisional(session, offered, response));
         }
         let challenged = status == StatusCode::UNAUTHORIZED
             || status == StatusCode::PROXY_AUTHENTICATION_REQUIRED;
@@ -301,9 +303,8 @@ impl Attempts {
         {
             return self.next_flow(id, FailureCause::Unreachable, t, now);
         }
-        let (owner, request) = (attempt.owner, attempt.request.clone());
         // Further 2xx to an INVITE come by the dialogs' own matching.
-        self.remove(id);
+        let Attempt { owner, request, .. } = self.remove(id)?;
         Some(Progress::Response(owner, request, response))
     }
 
@@ -346,8 +347,7 @@ impl Attempts {
         } else {
             demands.clear();
             if !attempt.learned {
-                let (owner, request) = (attempt.owner, attempt.request.clone());
-                self.remove(id);
+                let Attempt { owner, request, .. } = self.remove(id)?;
                 return Some(Progress::Response(owner, request, response));
             }
         }

@@ -204,6 +204,9 @@ impl Authenticator {
 
     /// Adds answers to all remembered challenges of `next_hop`; those of an earlier try are replaced.
     pub(crate) fn authorize(&mut self, account: AccountKey, next_hop: &str, request: &mut Request) {
+        if self.remembered.is_empty() && !has_credentials(request) {
+            return;
+        }
         request.headers_mut().remove_all(HeaderName::Authorization);
         request
             .headers_mut()
@@ -228,6 +231,12 @@ impl Authenticator {
             request.headers_mut().push_back(name, value);
         }
     }
+}
+
+/// Whether a request has answers of an earlier try.
+fn has_credentials(request: &Request) -> bool {
+    let headers = request.headers();
+    headers.contains(HeaderName::Authorization) || headers.contains(HeaderName::ProxyAuthorization)
 }
 
 fn answer(

@@ -1,148 +1,222 @@
 //! [`Dialog`]: what two user agents keep of each other (RFC 3261 section 12).
 
-use sip_message::header::{CSeq, Contact, NameAddr};
-use sip_message::{HeaderName, Method, Request, RequestBuilder, Response, Uri};
+use std::fmt;
+use std::net::SocketAddr;
+
+use sip_message::header::{Contact, NameAddr};
+use sip_message::{HeaderName, Headers, Method, Request, RequestBuilder, Response, Uri};
+use sip_transport::{Flow, TransportKind};
 
 /// The state of a dialog, early or confirmed.
 ///
-/// Everything in it is copied out of the messages that made it, so that a dialog that lasts for hours keeps no datagram alive.
+/// Everything in it is copied out of the messages that made it, so that a dialog that lasts for hours keeps no datagram alive; and into
+/// one text, as there may be many.
 #[derive(Debug, Clone)]
 pub(crate) struct Dialog {
-    call_id: String,
-    pub(crate) remote_tag: String,
-    /// The From of our requests, with its tag.
-    local: String,
-    /// The To of our requests, with its tag.
-    remote: String,
-    /// The Contact of our requests, as a URI.
-    pub(crate) contact: Uri,
+    /// Call-ID, remote tag, the From and the To of our requests, and the Route values: each but the last ends with a line end, which no
+    /// value of a header field has.
+    text: Box<str>,
+    /// Where the first four begin that are not the first.
+    starts: [u32; 4],
     pub(crate) remote_target: Uri,
-    /// Route values, in the order in which they are sent.
-    route_set: Vec<String>,
     pub(crate) local_cseq: u32,
     pub(crate) remote_cseq: Option<u32>,
 }
 
+/// Puts the text of a dialog together.
+struct Text {
+    text: String,
+    starts: [u32; 4],
+}
+
+impl Text {
+    fn new(call_id: &str, remote_tag: &str, local: impl fmt::Display, remote: &str) -> Self {
+        use fmt::Write as _;
+        let mut text = String::with_capacity(256);
+        let mut starts = [0; 4];
+        // Writing to a string does not fail.
+        let _ = write!(text, "{call_id}\n");
+        starts[0] = end(&text);
+        let _ = write!(text, "{remote_tag}\n");
+        starts[1] = end(&text);
+        let _ = write!(text, "{local}\n");
+        starts[2] = end(&text);
+        let _ = write!(text, "{remote}\n");
+        starts[3] = end(&text);
+        Self { text, starts }
+    }
+
+    fn route(&mut self, value: &str) {
+        self.text.push_str(value);
+        self.text.push('\n');
+    }
+}
+
+/// The length of a text; messages are far shorter than 4 GiB.
+fn end(text: &str) -> u32 {
+    u32::try_from(text.len()).unwrap_or(u32::MAX)
+}
+
 impl Dialog {
     /// The dialog that a response to our request creates (section 12.1.2); `None` when the response lacks what a dialog is made of.
-    pub(crate) fn of_uac(response: &Response, contact: &Uri) -> Option<Self> {
+    pub(crate) fn of_uac(response: &Response) -> Option<Self> {
         let headers = response.headers();
         let (local_cseq, _) = headers.cseq()?;
+        let remote_target = target(headers)?;
+        // Section 12.1.2: a peer of RFC 2543 may send no tag; it then is empty.
+        let mut text = Text::new(
+            headers.call_id()?,
+            headers.to_tag().unwrap_or_default(),
+            headers.get(HeaderName::From)?,
+            headers.get(HeaderName::To)?,
+        );
         // The route set is taken in reverse order, and may be empty.
-        let mut route_set: Vec<String> = headers
-            .values(HeaderName::RecordRoute)
-            .map(str::to_owned)
-            .collect();
-        route_set.reverse();
-        Some(Self {
-            call_id: headers.call_id()?.to_owned(),
-            // Section 12.1.2: a peer of RFC 2543 may send no tag; it then is empty.
-            remote_tag: headers.to_tag().unwrap_or_default().to_owned(),
-            local: headers.get(HeaderName::From)?.to_owned(),
-            remote: headers.get(HeaderName::To)?.to_owned(),
-            contact: contact.clone(),
-            remote_target: target(response.headers())?,
-            route_set,
-            local_cseq,
-            remote_cseq: None,
-        })
+        for route in headers.values_rev(HeaderName::RecordRoute) {
+            text.route(route);
+        }
+        Some(Self::of(text, remote_target, local_cseq, None))
     }
 
     /// The dialog that our response to `request` creates (section 12.1.1).
-    pub(crate) fn of_uas(request: &Request, local_tag: &str, contact: &Uri) -> Option<Self> {
+    pub(crate) fn of_uas(request: &Request, local_tag: &str) -> Option<Self> {
         let headers = request.headers();
         let (number, _) = headers.cseq()?;
-        let to = NameAddr::parse(headers.get(HeaderName::To)?)
-            .ok()?
-            .with_tag(local_tag);
-        Some(Self {
-            call_id: headers.call_id()?.to_owned(),
-            remote_tag: headers.from_tag().unwrap_or_default().to_owned(),
-            local: to.to_string(),
-            remote: headers.get(HeaderName::From)?.to_owned(),
-            contact: contact.clone(),
-            remote_target: target(headers)?,
-            route_set: headers
-                .values(HeaderName::RecordRoute)
-                .map(str::to_owned)
-                .collect(),
-            // Section 12.1.1: the local sequence number is empty until we send; then any number below 2^31 will do.
-            local_cseq: 0,
-            remote_cseq: Some(number),
-        })
+        let remote_target = target(headers)?;
+        let to = headers.get(HeaderName::To)?;
+        let call_id = headers.call_id()?;
+        let remote_tag = headers.from_tag().unwrap_or_default();
+        let from = headers.get(HeaderName::From)?;
+        let mut text = if headers.to_tag().is_none() && to.contains('>') {
+            // The usual form; the tag is one more parameter.
+            Text::new(
+                call_id,
+                remote_tag,
+                format_args!("{to};tag={local_tag}"),
+                from,
+            )
+        } else {
+            let to = NameAddr::parse(to).ok()?.with_tag(local_tag);
+            Text::new(call_id, remote_tag, to, from)
+        };
+        for route in headers.values(HeaderName::RecordRoute) {
+            text.route(route);
+        }
+        // Section 12.1.1: the local sequence number is empty until we send; then any number below 2^31 will do.
+        Some(Self::of(text, remote_target, 0, Some(number)))
+    }
+
+    fn of(text: Text, remote_target: Uri, local_cseq: u32, remote_cseq: Option<u32>) -> Self {
+        Self {
+            text: text.text.into(),
+            starts: text.starts,
+            remote_target,
+            local_cseq,
+            remote_cseq,
+        }
+    }
+
+    fn part(&self, from: u32, to: u32) -> &str {
+        self.text
+            .get(from as usize..(to as usize).saturating_sub(1))
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn call_id(&self) -> &str {
+        self.part(0, self.starts[0])
+    }
+
+    pub(crate) fn remote_tag(&self) -> &str {
+        self.part(self.starts[0], self.starts[1])
+    }
+
+    /// The From of our requests, with its tag.
+    pub(crate) fn local(&self) -> &str {
+        self.part(self.starts[1], self.starts[2])
+    }
+
+    /// The To of our requests, with its tag.
+    fn remote(&self) -> &str {
+        self.part(self.starts[2], self.starts[3])
+    }
+
+    /// The Route values, in the order in which they are sent.
+    pub(crate) fn routes(&self) -> impl Iterator<Item = &str> {
+        self.text
+            .get(self.starts[3] as usize..)
+            .unwrap_or_default()
+            .lines()
     }
 
     /// The request after the last one (section 12.2.1.1), without its Via; the sequence number has gone up, unless it is an ACK,
     /// which has `cseq`, the number of its INVITE.
-    pub(crate) fn request(&mut self, method: Method, ack: Option<u32>) -> RequestBuilder {
+    pub(crate) fn request(
+        &mut self,
+        method: Method,
+        ack: Option<u32>,
+        contact: &ContactValue,
+    ) -> RequestBuilder {
         let number = ack.unwrap_or_else(|| {
             self.local_cseq = self.local_cseq.saturating_add(1);
             self.local_cseq
         });
-        let (uri, routes) = self.path();
-        let cseq = CSeq::new(number, method.clone());
         // Only what refreshes the target has a Contact (RFC 3261 table 2, and those of its extensions).
         let refreshes = matches!(
             method,
             Method::Invite | Method::Update | Method::Subscribe | Method::Notify | Method::Refer
         );
-        let mut builder = Request::builder(method, uri);
-        for route in routes {
-            builder = builder.header(HeaderName::Route, route);
-        }
-        builder = builder
+        let mut builder = self
+            .start(method)
             .header(HeaderName::MaxForwards, "70")
-            .header(HeaderName::From, &self.local)
-            .header(HeaderName::To, &self.remote)
-            .header(HeaderName::CallId, &self.call_id)
-            .typed(&cseq);
+            .header(HeaderName::From, self.local())
+            .header(HeaderName::To, self.remote())
+            .header(HeaderName::CallId, self.call_id())
+            .cseq(number);
         if refreshes {
-            builder = builder.header(HeaderName::Contact, format!("<{}>", self.contact));
+            builder = builder.header(HeaderName::Contact, contact.as_str());
         }
         builder
     }
 
     /// The Request-URI and the Route values (section 12.2.1.1).
-    fn path(&self) -> (String, Vec<String>) {
-        let Some((first, rest)) = self.route_set.split_first() else {
-            return (self.remote_target.to_string(), Vec::new());
-        };
-        let first_uri = uri_of(first);
-        match first_uri {
+    fn start(&self, method: Method) -> RequestBuilder {
+        let mut routes = self.routes();
+        let first = self
+            .routes()
+            .next()
+            .and_then(|route| NameAddr::parse(route).ok());
+        match first {
             // A strict router gets its own URI as the Request-URI, and the remote target comes last.
-            Some(uri) if !uri.as_ref().is_loose_router() => {
-                let mut routes = rest.to_vec();
-                routes.push(format!("<{}>", self.remote_target));
-                (uri.as_ref().without_params().to_owned(), routes)
+            Some(strict) if !strict.uri().is_loose_router() => {
+                let mut builder = Request::builder(method, strict.uri().without_params());
+                for route in routes.skip(1) {
+                    builder = builder.header(HeaderName::Route, route);
+                }
+                builder.header(HeaderName::Route, format!("<{}>", self.remote_target))
             }
-            _ => (self.remote_target.to_string(), self.route_set.clone()),
+            _ => {
+                let mut builder = Request::builder(method, self.remote_target.as_str());
+                for route in routes.by_ref() {
+                    builder = builder.header(HeaderName::Route, route);
+                }
+                builder
+            }
         }
     }
 
     /// Where requests go first: the first route, or the remote target.
     pub(crate) fn next_hop(&self) -> Uri {
-        self.route_set
-            .first()
-            .and_then(|route| uri_of(route))
+        self.routes()
+            .next()
+            .and_then(|route| Some(NameAddr::parse(route).ok()?.uri().to_uri()))
             .unwrap_or_else(|| self.remote_target.clone())
-    }
-
-    /// Our side, as the value of a From.
-    pub(crate) fn local(&self) -> &str {
-        &self.local
-    }
-
-    /// The Route values.
-    pub(crate) fn routes(&self) -> impl Iterator<Item = &str> {
-        self.route_set.iter().map(String::as_str)
     }
 
     /// Names the dialog to the other side, in Replaces or Join: the tags are as it has them (RFC 3891 section 3).
     pub(crate) fn replaces(&self) -> String {
         format!(
             "{};to-tag={};from-tag={}",
-            self.call_id,
-            self.remote_tag,
+            self.call_id(),
+            self.remote_tag(),
             self.local_tag()
         )
     }
@@ -151,21 +225,27 @@ impl Dialog {
     pub(crate) fn target_dialog(&self) -> String {
         format!(
             "{};local-tag={};remote-tag={}",
-            self.call_id,
+            self.call_id(),
             self.local_tag(),
-            self.remote_tag
+            self.remote_tag()
         )
     }
 
-    fn local_tag(&self) -> String {
-        NameAddr::parse(&self.local)
+    pub(crate) fn local_tag(&self) -> String {
+        NameAddr::parse(self.local())
             .ok()
             .and_then(|local| local.tag().map(str::to_owned))
             .unwrap_or_default()
     }
 
     /// Section 12.2: a target refresh moves the remote target, and nothing else.
-    pub(crate) fn refresh(&mut self, headers: &sip_message::Headers) {
+    pub(crate) fn refresh(&mut self, headers: &Headers) {
+        if let Some(contact) = headers.get(HeaderName::Contact)
+            && ContactValue::is_of(contact, self.remote_target.as_str())
+        {
+            // It is where it was.
+            return;
+        }
         if let Some(target) = target(headers) {
             self.remote_target = target;
         }
@@ -181,12 +261,81 @@ impl Dialog {
     }
 }
 
-fn uri_of(route: &str) -> Option<Uri> {
-    Some(NameAddr::parse(route).ok()?.uri().to_uri())
+/// The Contact of our messages: a URI in angle brackets, ready to be sent.
+#[derive(Debug, Clone)]
+pub(crate) struct ContactValue(Box<str>);
+
+impl ContactValue {
+    pub(crate) fn new(uri: &Uri) -> Self {
+        Self(format!("<{uri}>").into())
+    }
+
+    /// Our Contact in what answers a request that arrived over `flow`: the user that was asked for, at the address where it arrived (section
+    /// 12.1.1).
+    pub(crate) fn of(request: &Request, flow: &Flow) -> Self {
+        let user = request.uri().ok().and_then(|uri| uri.user());
+        let address = SocketAddr::new(flow.local.ip(), flow.local.port());
+        let at = if user.is_some() { "@" } else { "" };
+        let user = user.unwrap_or_default();
+        // Section 12.1.1: a SIPS URI for a request to one, or that came by a route of them.
+        let secure = flow.kind.is_secure() && is_secure(request);
+        let scheme = if secure { "sips" } else { "sip" };
+        let transport = match flow.kind {
+            TransportKind::Udp => "",
+            // RFC 3261 section 26.2.2: over TLS is what a SIPS URI means.
+            TransportKind::Tls if secure => "",
+            // RFC 7118 section 5: there is one value for WebSockets, over TLS or not.
+            TransportKind::Wss => TransportKind::Ws.uri_param(),
+            kind => kind.uri_param(),
+        };
+        let param = if transport.is_empty() {
+            ""
+        } else {
+            ";transport="
+        };
+        Self(format!("<{scheme}:{user}{at}{address}{param}{transport}>").into())
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn uri(&self) -> Option<Uri> {
+        Uri::parse(self.0.trim_start_matches('<').trim_end_matches('>')).ok()
+    }
+
+    /// Whether a value of Contact is that URI and nothing else.
+    fn is_of(value: &str, uri: &str) -> bool {
+        value
+            .strip_prefix('<')
+            .and_then(|rest| rest.strip_suffix('>'))
+            .is_some_and(|inside| inside == uri)
+    }
+}
+
+impl fmt::Display for ContactValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Does the Request-URI, or the topmost Record-Route, or without one the Contact, ask for SIPS (section 12.1.1)?
+fn is_secure(request: &Request) -> bool {
+    let headers = request.headers();
+    let route = headers.values(HeaderName::RecordRoute).next();
+    let of = |value: &str| {
+        let name = NameAddr::parse(value);
+        name.is_ok_and(|name| name.uri().is_secure())
+    };
+    let peer = match route {
+        Some(route) => of(route),
+        None => headers.get(HeaderName::Contact).is_some_and(of),
+    };
+    peer || request.uri().is_ok_and(|uri| uri.is_secure())
 }
 
 /// The remote target: the URI of the Contact.
-fn target(headers: &sip_message::Headers) -> Option<Uri> {
+fn target(headers: &Headers) -> Option<Uri> {
     let contact = headers.typed::<Contact<'_>>().ok()??;
     Some(contact.address()?.uri().to_uri())
 }

@@ -28,7 +28,6 @@ use std::time::Instant;
 
 use sip_message::{
     BuildError, HeaderName, Method, Request, RequestBuilder, Response, ResponseBuilder, StatusCode,
-    Uri,
 };
 use sip_transaction::{Event as TransactionEvent, ServerTransactionId, TransactionLayer};
 use sip_transport::{DeadlineQueue, Flow, KeyedHash, Rng, Seed, SelectError};
@@ -36,7 +35,8 @@ use sip_transport::{DeadlineQueue, Flow, KeyedHash, Rng, Seed, SelectError};
 use crate::attempt::{Attempts, Owner};
 use crate::authentication::{AccountKey, Credential};
 use crate::config::{DialogConfig, OutgoingRequest, RequestId, SessionId};
-use crate::dialog::Dialog;
+use crate::dialog::{ContactValue, Dialog};
+use crate::index::{CallKey, NumberHash};
 use crate::io::{Body, Event, FailureCause, Output, Token};
 use crate::package::EventPackage;
 use crate::publication::{PublicationId, Published, Publisher};
@@ -73,14 +73,14 @@ enum Deadline {
     /// Nobody need know any more what became of a referral (RFC 7614).
     Referral(SubscriptionId),
     /// No 2xx can come any more to an INVITE of ours that was given up.
-    Forget(Box<(String, String)>),
+    Forget(CallKey),
 }
 
 /// An INVITE of ours that came to nothing: a 2xx may still be on its way.
 #[derive(Debug)]
 struct Lingering {
     account: AccountKey,
-    contact: Uri,
+    contact: ContactValue,
     /// The tags of branches that have their ACK and BYE.
     abandoned: Vec<String>,
 }
@@ -96,25 +96,25 @@ pub struct Dialogs {
     attempts: Attempts,
     next: u64,
     /// Keyed by numbers that we mint.
-    sessions: HashMap<SessionId, Session>,
-    /// Sessions by Call-ID and local tag: the peer chooses the Call-ID, so the hash is keyed. Never iterated.
-    by_call: HashMap<(String, String), SessionId, KeyedHash>,
-    by_server_transaction: HashMap<ServerTransactionId, SessionId>,
-    /// Keyed like `by_call`, and of at most `sessions` entries. Never iterated.
-    lingering: HashMap<(String, String), Lingering, KeyedHash>,
+    sessions: HashMap<SessionId, Box<Session>, NumberHash>,
+    /// Makes the keys of the next maps, none of which is iterated: a peer chooses the Call-ID, so the hash is keyed.
+    call_hash: KeyedHash,
+    by_call: HashMap<CallKey, SessionId, NumberHash>,
+    by_server_transaction: HashMap<ServerTransactionId, SessionId, NumberHash>,
+    /// Of at most `sessions` entries.
+    lingering: HashMap<CallKey, Lingering, NumberHash>,
     /// Keyed by numbers that we mint.
-    subscriptions: HashMap<SubscriptionId, Subscription>,
-    /// Keyed like `by_call`. Never iterated.
-    by_subscription: HashMap<(String, String), SubscriptionId, KeyedHash>,
+    subscriptions: HashMap<SubscriptionId, Subscription, NumberHash>,
+    by_subscription: HashMap<CallKey, SubscriptionId, NumberHash>,
     /// Sessions that are over, and whose dialogs are not.
     husks: usize,
     /// Calls that report to who asked for them. Keyed by numbers that we mint, as the next two.
-    carried: HashMap<SessionId, SubscriptionId>,
-    referrals: HashMap<SubscriptionId, referee::Explicit>,
-    referral_tokens: HashMap<String, SubscriptionId>,
+    carried: HashMap<SessionId, SubscriptionId, NumberHash>,
+    referrals: HashMap<SubscriptionId, referee::Explicit, NumberHash>,
+    referral_tokens: HashMap<String, SubscriptionId, KeyedHash>,
     /// Keyed by numbers that we mint, as the next one.
-    publishers: HashMap<PublicationId, Publisher>,
-    published: HashMap<PublicationId, Published>,
+    publishers: HashMap<PublicationId, Publisher, NumberHash>,
+    published: HashMap<PublicationId, Published, NumberHash>,
     /// Keyed by what a peer sends, though only what we mint is found.
     by_entity_tag: HashMap<String, PublicationId, KeyedHash>,
     /// Few, and each of another name.
@@ -125,7 +125,7 @@ pub struct Dialogs {
     orphans: Vec<(ServerTransactionId, Box<Request>)>,
     /// The value of Allow, and the option tags of Supported.
     allow: String,
-    supported: Vec<String>,
+    supported: String,
     deadlines: DeadlineQueue<Deadline>,
     outputs: VecDeque<Output>,
     last_now: Option<Instant>,
@@ -137,27 +137,28 @@ impl Dialogs {
     pub fn new(config: DialogConfig, seed: Seed) -> Self {
         Self {
             allow: config.allow(),
-            supported: config.option_tags(),
+            supported: config.option_tags().join(", "),
             config,
             rng: seed.derive("tags").rng(),
             attempts: Attempts::new(&seed),
             next: 1,
-            sessions: HashMap::new(),
-            by_call: HashMap::with_hasher(seed.hasher()),
-            by_server_transaction: HashMap::new(),
-            lingering: HashMap::with_hasher(seed.hasher()),
-            subscriptions: HashMap::new(),
+            sessions: HashMap::default(),
+            call_hash: seed.hasher(),
+            by_call: HashMap::default(),
+            by_server_transaction: HashMap::default(),
+            lingering: HashMap::default(),
+            subscriptions: HashMap::default(),
             husks: 0,
-            carried: HashMap::new(),
-            referrals: HashMap::new(),
-            referral_tokens: HashMap::new(),
-            publishers: HashMap::new(),
-            published: HashMap::new(),
+            carried: HashMap::default(),
+            referrals: HashMap::default(),
+            referral_tokens: HashMap::with_hasher(seed.hasher()),
+            publishers: HashMap::default(),
+            published: HashMap::default(),
             by_entity_tag: HashMap::with_hasher(seed.hasher()),
             packages: Vec::new(),
             watchers: BTreeMap::new(),
             orphans: Vec::new(),
-            by_subscription: HashMap::with_hasher(seed.hasher()),
+            by_subscription: HashMap::default(),
             deadlines: DeadlineQueue::new(),
             outputs: VecDeque::new(),
             last_now: None,
@@ -328,7 +329,7 @@ impl Dialogs {
                 Deadline::Published(publication) => self.on_published_due(publication),
                 Deadline::Referral(referral) => self.on_referral_due(referral),
                 Deadline::Forget(key) => {
-                    self.lingering.remove(&*key);
+                    self.lingering.remove(&key);
                 }
             }
         }
@@ -379,7 +380,7 @@ impl Dialogs {
             | Owner::Change(_)
             | Owner::Prack(_)
             | Owner::Within(..)
-            | Owner::Nobody => self.sessions.get_mut(&owner.in_dialog_of()?)?.current(),
+            | Owner::Nobody => Some(self.sessions.get_mut(&owner.in_dialog_of()?)?.current()?.0),
         }
     }
 
@@ -416,8 +417,8 @@ impl Dialogs {
     ) -> Option<()> {
         let session = self.sessions.get_mut(&id)?;
         let account = session.account;
-        let dialog = session.current()?;
-        let request = fill(agent(&self.config, dialog.request(method, None)))
+        let (dialog, contact) = session.current()?;
+        let request = fill(agent(&self.config, dialog.request(method, None, contact)))
             .build_partial()
             .ok()?;
         let next_hop = dialog.next_hop();
@@ -427,7 +428,18 @@ impl Dialogs {
     }
 
     fn respond(
-        &mut self,
+        &self,
+        id: ServerTransactionId,
+        response: Result<Response, BuildError>,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> Option<()> {
+        t.respond(id, response.ok()?, now).ok()
+    }
+
+    /// The same for a response that is to be sent again: a copy of it.
+    fn respond_and_keep(
+        &self,
         id: ServerTransactionId,
         response: Result<Response, BuildError>,
         t: &mut dyn TransactionLayer,

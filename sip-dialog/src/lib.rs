@@ -8,6 +8,7 @@ mod dialog;
 mod dialogs;
 pub mod digest;
 mod early_media;
+mod index;
 mod io;
 mod package;
 mod publication;

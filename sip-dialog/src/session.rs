@@ -4,15 +4,17 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sip_message::{Request, Response, StatusCode, Uri};
+use sip_message::{Request, Response, StatusCode};
 use sip_transaction::ServerTransactionId;
 use sip_transport::{DeadlineId, FlowId};
+use smallvec::SmallVec;
 
 use crate::attempt::AttemptId;
 use crate::authentication::AccountKey;
 use crate::config::SessionId;
-use crate::dialog::Dialog;
+use crate::dialog::{ContactValue, Dialog};
 use crate::early_media::EarlyMedia;
+use crate::index::CallKey;
 use crate::io::{Body, EndCause};
 use crate::subscription::SubscriptionId;
 
@@ -23,12 +25,9 @@ const BRANCHES: usize = 16;
 #[derive(Debug)]
 pub(crate) enum State {
     /// We called.
-    Calling { attempt: AttemptId, cancelled: bool },
+    Calling(Box<Calling>),
     /// We are called.
-    Ringing {
-        transaction: ServerTransactionId,
-        request: Box<Request>,
-    },
+    Ringing(Box<Ringing>),
     /// It is up.
     Up,
     /// Our BYE is on its way, or answered while a re-INVITE of ours is not: its 2xx would still get an ACK (RFC 5407 section 3.2.3).
@@ -37,28 +36,103 @@ pub(crate) enum State {
     Over,
 }
 
+/// What a call of ours has until it is answered.
 #[derive(Debug)]
-pub(crate) struct Session {
-    pub(crate) state: State,
-    pub(crate) account: AccountKey,
-    pub(crate) contact: Uri,
-    pub(crate) local_tag: String,
-    pub(crate) call_id: String,
-    /// Whether we sent the INVITE that made the Call-ID: who waits longer after a 491 (section 14.1).
-    pub(crate) caller: bool,
-    pub(crate) dialog: Option<Dialog>,
+pub(crate) struct Calling {
+    pub(crate) attempt: AttemptId,
+    pub(crate) cancelled: bool,
     /// The early dialogs of our INVITE, one for each branch that told its tag (section 12.1).
-    pub(crate) early: Vec<Early>,
-    /// Our 2xx without ACK, of the INVITE or of a re-INVITE.
-    pub(crate) unacknowledged: Option<Box<Unacknowledged>>,
-    /// The ACK that answers each retransmission of the peer's 2xx, by the number of its CSeq.
-    pub(crate) ack: Option<Ack>,
-    /// What waits for [`Dialogs::acknowledge`](crate::Dialogs::acknowledge) with an answer.
-    pub(crate) held: Option<Held>,
+    pub(crate) early: SmallVec<[Early; 1]>,
     /// What is to be offered in the next PRACK (RFC 6337 pattern 5).
     pub(crate) prack_offer: Option<Body>,
     /// Whether one is under way.
     pub(crate) prack_offered: bool,
+}
+
+impl Calling {
+    pub(crate) fn new(attempt: AttemptId) -> Self {
+        Self {
+            attempt,
+            cancelled: false,
+            early: SmallVec::new(),
+            prack_offer: None,
+            prack_offered: false,
+        }
+    }
+
+    /// The early dialog with that remote tag.
+    pub(crate) fn branch(&mut self, remote_tag: &str) -> Option<&mut Early> {
+        self.early
+            .iter_mut()
+            .find(|early| early.dialog.remote_tag() == remote_tag)
+    }
+
+    /// The early dialog of a provisional response, which comes last from now on.
+    pub(crate) fn early(&mut self, response: &Response) -> Option<&mut Early> {
+        let tag = response.headers().to_tag()?;
+        let known = self
+            .early
+            .iter()
+            .position(|early| early.dialog.remote_tag() == tag);
+        if let Some(index) = known {
+            let last = self.early.len() - 1;
+            if index != last {
+                let early = self.early.remove(index);
+                self.early.push(early);
+            }
+        } else {
+            if self.early.len() >= BRANCHES {
+                return None;
+            }
+            self.early.push(Early {
+                dialog: Dialog::of_uac(response)?,
+                rseq: None,
+                exchanged: false,
+                media: EarlyMedia::default(),
+            });
+        }
+        let early = self.early.last_mut()?;
+        early.media.on_response(response);
+        Some(early)
+    }
+}
+
+/// What a call to us has until it is answered.
+#[derive(Debug)]
+pub(crate) struct Ringing {
+    pub(crate) transaction: ServerTransactionId,
+    pub(crate) request: Request,
+    pub(crate) local_tag: String,
+    /// When the INVITE expires.
+    pub(crate) unanswered: Option<DeadlineId>,
+    /// The session that this one takes the place of when it is accepted (RFC 3891).
+    pub(crate) replaces: Option<SessionId>,
+    /// The session that this one joins (RFC 3911).
+    pub(crate) joins: Option<SessionId>,
+    /// What waits for preconditions (RFC 3312).
+    pub(crate) deferred: Option<Deferred>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) state: State,
+    pub(crate) account: AccountKey,
+    /// Whether we sent the INVITE that made the Call-ID: who waits longer after a 491 (section 14.1).
+    pub(crate) caller: bool,
+    /// Whether the peer's Allow has UPDATE.
+    pub(crate) peer_updates: bool,
+    /// Hang up once the ACK is here (section 15: a callee must not send BYE before it).
+    pub(crate) ends_after_ack: bool,
+    /// How its dialog is found.
+    pub(crate) key: CallKey,
+    pub(crate) contact: ContactValue,
+    pub(crate) dialog: Option<Dialog>,
+    /// Our 2xx without ACK, of the INVITE or of a re-INVITE.
+    pub(crate) unacknowledged: Option<Box<Unacknowledged>>,
+    /// The ACK that answers each retransmission of the peer's 2xx, by the number of its CSeq.
+    pub(crate) ack: Option<Box<Ack>>,
+    /// What waits for [`Dialogs::acknowledge`](crate::Dialogs::acknowledge) with an answer.
+    pub(crate) held: Option<Box<Held>>,
     /// The tags of branches that answered too late: they have their ACK and BYE.
     pub(crate) abandoned: Vec<String>,
     /// A re-INVITE of the peer that the application has not answered.
@@ -69,25 +143,13 @@ pub(crate) struct Session {
     pub(crate) change: Option<Box<Change>>,
     /// Reliable provisional responses of ours (RFC 3262).
     pub(crate) reliable: Option<Box<Reliable>>,
-    pub(crate) timer: Option<SessionTimer>,
+    pub(crate) timer: Option<Box<SessionTimer>>,
     /// The last description of ours, to refresh with where UPDATE is not known; kept only with a session timer.
-    pub(crate) description: Option<Body>,
-    /// Whether the peer's Allow has UPDATE.
-    pub(crate) peer_updates: bool,
-    /// Hang up once the ACK is here (section 15: a callee must not send BYE before it).
-    pub(crate) ends_after_ack: bool,
-    /// When the INVITE that we have not answered expires.
-    pub(crate) unanswered: Option<DeadlineId>,
+    pub(crate) description: Option<Box<Body>>,
     /// The Reason of our CANCEL or BYE.
     pub(crate) reason: Option<Box<str>>,
-    /// The session that this one takes the place of when it is accepted (RFC 3891).
-    pub(crate) replaces: Option<SessionId>,
-    /// The session that this one joins (RFC 3911).
-    pub(crate) joins: Option<SessionId>,
     /// The Recv-Info of the peer (RFC 6086).
     pub(crate) peer_info: Option<Box<str>>,
-    /// What waits for preconditions (RFC 3312).
-    pub(crate) deferred: Option<Box<Deferred>>,
     /// Subscriptions that share the dialog: those of referrals (RFC 5057).
     pub(crate) usages: Vec<SubscriptionId>,
 }
@@ -96,26 +158,23 @@ impl Session {
     pub(crate) const fn new(
         state: State,
         account: AccountKey,
-        contact: Uri,
-        call_id: String,
-        local_tag: String,
+        contact: ContactValue,
+        key: CallKey,
         dialog: Option<Dialog>,
     ) -> Self {
         let caller = matches!(state, State::Calling { .. });
         Self {
             state,
             account,
-            contact,
-            local_tag,
-            call_id,
             caller,
+            peer_updates: false,
+            ends_after_ack: false,
+            key,
+            contact,
             dialog,
-            early: Vec::new(),
             unacknowledged: None,
             ack: None,
             held: None,
-            prack_offer: None,
-            prack_offered: false,
             abandoned: Vec::new(),
             reinvite: None,
             update: None,
@@ -123,62 +182,62 @@ impl Session {
             reliable: None,
             timer: None,
             description: None,
-            peer_updates: false,
-            ends_after_ack: false,
-            unanswered: None,
             reason: None,
-            replaces: None,
-            joins: None,
             peer_info: None,
-            deferred: None,
             usages: Vec::new(),
+        }
+    }
+
+    pub(crate) const fn calling(&mut self) -> Option<&mut Calling> {
+        match &mut self.state {
+            State::Calling(calling) => Some(calling),
+            State::Ringing(_) | State::Up | State::Ending { .. } | State::Over => None,
+        }
+    }
+
+    pub(crate) const fn ringing(&self) -> Option<&Ringing> {
+        match &self.state {
+            State::Ringing(ringing) => Some(ringing),
+            State::Calling(_) | State::Up | State::Ending { .. } | State::Over => None,
+        }
+    }
+
+    pub(crate) const fn ringing_mut(&mut self) -> Option<&mut Ringing> {
+        match &mut self.state {
+            State::Ringing(ringing) => Some(ringing),
+            State::Calling(_) | State::Up | State::Ending { .. } | State::Over => None,
+        }
+    }
+
+    /// The early dialogs of our INVITE.
+    pub(crate) fn early(&self) -> &[Early] {
+        match &self.state {
+            State::Calling(calling) => &calling.early,
+            State::Ringing(_) | State::Up | State::Ending { .. } | State::Over => &[],
         }
     }
 
     /// The dialog with that remote tag: the confirmed one, or an early one.
     pub(crate) fn dialog_with(&mut self, remote_tag: &str) -> Option<&mut Dialog> {
-        if let Some(dialog) = &mut self.dialog {
-            return (dialog.remote_tag == remote_tag).then_some(dialog);
-        }
-        self.early
-            .iter_mut()
-            .map(|early| &mut early.dialog)
-            .find(|dialog| dialog.remote_tag == remote_tag)
-    }
-
-    /// The dialog in which a request of ours goes: the confirmed one, or the early one that was heard of last.
-    pub(crate) fn current(&mut self) -> Option<&mut Dialog> {
         if self.dialog.is_some() {
-            return self.dialog.as_mut();
+            return self
+                .dialog
+                .as_mut()
+                .filter(|dialog| dialog.remote_tag() == remote_tag);
         }
-        self.early.last_mut().map(|early| &mut early.dialog)
+        Some(&mut self.calling()?.branch(remote_tag)?.dialog)
     }
 
-    /// The early dialog of a provisional response, which comes last from now on.
-    pub(crate) fn early(&mut self, response: &Response) -> Option<&mut Early> {
-        let tag = response.headers().to_tag()?;
-        if let Some(index) = self
-            .early
-            .iter()
-            .position(|early| early.dialog.remote_tag == tag)
-        {
-            let early = self.early.remove(index);
-            self.early.push(early);
-        } else {
-            if self.early.len() >= BRANCHES {
+    /// The dialog in which a request of ours goes, the confirmed one, or the early one that was heard of last, and our Contact in it.
+    pub(crate) fn current(&mut self) -> Option<(&mut Dialog, &ContactValue)> {
+        let dialog = match (&mut self.dialog, &mut self.state) {
+            (Some(dialog), _) => dialog,
+            (None, State::Calling(calling)) => &mut calling.early.last_mut()?.dialog,
+            (None, State::Ringing(_) | State::Up | State::Ending { .. } | State::Over) => {
                 return None;
             }
-            let dialog = Dialog::of_uac(response, &self.contact)?;
-            self.early.push(Early {
-                dialog,
-                rseq: None,
-                exchanged: false,
-                media: EarlyMedia::default(),
-            });
-        }
-        let early = self.early.last_mut()?;
-        early.media.on_response(response);
-        Some(early)
+        };
+        Some((dialog, &self.contact))
     }
 
     /// Whether an INVITE of either side is not finished (section 14.1).
@@ -229,7 +288,7 @@ pub(crate) struct Unacknowledged {
 pub(crate) struct Ack {
     pub(crate) number: u32,
     /// Until it is sent.
-    pub(crate) request: Option<Box<Request>>,
+    pub(crate) request: Option<Request>,
     pub(crate) sent: Option<(Bytes, FlowId)>,
 }
 
@@ -237,7 +296,7 @@ pub(crate) struct Ack {
 #[derive(Debug)]
 pub(crate) enum Held {
     /// In a 2xx: the ACK to this INVITE waits.
-    Ack(Box<Request>),
+    Ack(Request),
     /// In a reliable provisional response: its PRACK waits.
     Prack { tag: String, rseq: u32, cseq: u32 },
 }
@@ -306,6 +365,6 @@ mod tests {
     #[test]
     fn sessions_stay_small() {
         // What a session holds while it is up and nothing happens; the cold halves are boxed.
-        assert!(size_of::<Session>() <= 792, "{}", size_of::<Session>());
+        assert!(size_of::<Session>() <= 360, "{}", size_of::<Session>());
     }
 }

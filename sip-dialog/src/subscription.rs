@@ -9,7 +9,8 @@ use sip_transport::DeadlineId;
 
 use crate::authentication::AccountKey;
 use crate::config::SessionId;
-use crate::dialog::Dialog;
+use crate::dialog::{ContactValue, Dialog};
+use crate::index::CallKey;
 use crate::io::{Body, FailureCause};
 
 /// Names a subscription, ours or one to us.
@@ -119,10 +120,11 @@ impl SubscribeRequest {
 #[derive(Debug)]
 pub(crate) struct Subscription {
     pub(crate) role: Role,
-    pub(crate) call_id: String,
+    /// How its own dialog is found.
+    pub(crate) key: CallKey,
     pub(crate) local_tag: String,
     pub(crate) account: AccountKey,
-    pub(crate) contact: Uri,
+    pub(crate) contact: ContactValue,
     /// The value of Event.
     pub(crate) event: String,
     /// Its own dialog, unless it shares one.

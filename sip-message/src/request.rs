@@ -170,6 +170,13 @@ impl Request {
         message::encode(self.line, &self.headers, &self.body, out);
     }
 
+    /// How many bytes [`encode`](Self::encode) appends, without doing it: what the choice of a transport goes by (RFC 3261 §18.1.1).
+    #[must_use]
+    pub fn encoded_len(&self) -> usize {
+        let line = (self.line.end - self.line.start) as usize;
+        line + self.headers.encoded_len() + 2 + self.body().len()
+    }
+
     /// The message as bytes; that of an unedited message is the buffer it came in.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {

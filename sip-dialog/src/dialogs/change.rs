@@ -10,6 +10,7 @@ use super::uac::allows_update;
 use super::{Deadline, Dialogs, with_body};
 use crate::attempt::Owner;
 use crate::config::{Gone, SessionId};
+use crate::dialog::ContactValue;
 use crate::io::{Body, EndCause, Event, FailureCause, RejectCause};
 use crate::session::{Change, Held, Kind, State};
 use crate::session_body::Meaning;
@@ -89,9 +90,7 @@ impl Dialogs {
         now: Instant,
     ) -> Result<(), Gone> {
         let session = self.sessions.get_mut(&id).ok_or(Gone)?;
-        let dialog = session.dialog.as_mut().ok_or(Gone)?;
-        let before = std::mem::replace(&mut dialog.contact, contact.clone());
-        let old = std::mem::replace(&mut session.contact, contact);
+        let old = std::mem::replace(&mut session.contact, ContactValue::new(&contact));
         let sent = match self.update(id, None, t, now) {
             // Section 4.4: a change of the target alone is the one that is easily accepted.
             Ok(()) => Ok(()),
@@ -101,9 +100,6 @@ impl Dialogs {
             && let Some(session) = self.sessions.get_mut(&id)
         {
             session.contact = old;
-            if let Some(dialog) = &mut session.dialog {
-                dialog.contact = before;
-            }
         }
         sent
     }
@@ -134,7 +130,7 @@ impl Dialogs {
             Kind::ReInvite => Method::Invite,
             Kind::Update => Method::Update,
         };
-        let (allow, supported) = (self.allow.clone(), self.supported.join(", "));
+        let (allow, supported) = (self.allow.clone(), self.supported.clone());
         let timer = self.refreshing(id);
         let packages = self.recv_info();
         self.send_within(id, method, Owner::Change(id), |mut builder| {
@@ -200,7 +196,7 @@ impl Dialogs {
             return;
         }
         // Section 12.2.1.2: a 2xx to a target refresh moves the target.
-        if let Some(dialog) = session.current() {
+        if let Some((dialog, _)) = session.current() {
             dialog.refresh(response.headers());
         }
         if response.headers().contains(HeaderName::Allow) {
@@ -214,7 +210,7 @@ impl Dialogs {
         };
         if kind == Kind::ReInvite {
             if meaning == Meaning::Offer && !ending {
-                session.held = Some(Held::Ack(Box::new(request)));
+                session.held = Some(Box::new(Held::Ack(request)));
             } else {
                 self.prepare_ack(id, &request, None);
             }

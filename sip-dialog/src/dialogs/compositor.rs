@@ -62,9 +62,7 @@ impl Dialogs {
         }
         let tag = self.rng.token(12);
         let response = self.answer(&request, status, &tag).build();
-        self.respond(transaction, response, t, now)
-            .map(|_| ())
-            .ok_or(Gone)
+        self.respond(transaction, response, t, now).ok_or(Gone)
     }
 
     /// A PUBLISH; hands it back when there is nothing to publish to here.

@@ -45,12 +45,12 @@ impl Dialogs {
             return;
         };
         match &mut session.state {
-            State::Calling { attempt, cancelled } => {
-                if *cancelled {
+            State::Calling(calling) => {
+                if calling.cancelled {
                     return;
                 }
-                *cancelled = true;
-                let attempt = *attempt;
+                calling.cancelled = true;
+                let attempt = calling.attempt;
                 let reason = session.reason.take();
                 if !self.attempts.cancel(attempt, reason.as_deref(), t, now) {
                     self.remove(id);
@@ -65,7 +65,7 @@ impl Dialogs {
             }
             State::Up => {
                 // A 2xx that waits for our answer still has its ACK.
-                if let Some(Held::Ack(invite)) = session.held.take() {
+                if let Some(Held::Ack(invite)) = session.held.take().map(|held| *held) {
                     self.prepare_ack(id, &invite, None);
                 }
                 let Some(session) = self.sessions.get_mut(&id) else {
@@ -143,29 +143,22 @@ impl Dialogs {
             State::Over,
             session.account,
             session.contact,
-            session.call_id,
-            session.local_tag,
+            session.key,
             session.dialog.take(),
         );
         husk.usages = session.usages;
-        self.by_call
-            .insert((husk.call_id.clone(), husk.local_tag.clone()), id);
-        self.sessions.insert(id, husk);
+        self.by_call.insert(husk.key, id);
+        self.sessions.insert(id, Box::new(husk));
         self.husks += 1;
     }
 
     /// Takes a session out of everything that knows it.
-    pub(super) fn remove(&mut self, id: SessionId) -> Option<Session> {
+    pub(super) fn remove(&mut self, id: SessionId) -> Option<Box<Session>> {
         self.orphan(id);
         let session = self.sessions.remove(&id)?;
-        self.by_call
-            .remove(&(session.call_id.clone(), session.local_tag.clone()));
+        self.by_call.remove(&session.key);
         let transactions = [
-            if let State::Ringing { transaction, .. } = session.state {
-                Some(transaction)
-            } else {
-                None
-            },
+            session.ringing().map(|ringing| ringing.transaction),
             session
                 .unacknowledged
                 .as_ref()
@@ -182,7 +175,7 @@ impl Dialogs {
                 .and_then(|reliable| Some(reliable.waiting.as_ref()?.deadline)),
             session.change.as_ref().and_then(|change| change.waits),
             session.timer.as_ref().map(|timer| timer.deadline),
-            session.unanswered,
+            session.ringing().and_then(|ringing| ringing.unanswered),
         ];
         for deadline in deadlines.into_iter().flatten() {
             self.deadlines.cancel(deadline);
@@ -203,6 +196,9 @@ impl Dialogs {
     }
 
     pub(super) fn answer_orphans(&mut self, t: &mut dyn TransactionLayer, now: Instant) {
+        if self.orphans.is_empty() {
+            return;
+        }
         for (transaction, request) in std::mem::take(&mut self.orphans) {
             let response = self
                 .answer(&request, StatusCode::REQUEST_TERMINATED, "")
@@ -220,11 +216,9 @@ impl Dialogs {
         if self.lingering.len() >= self.config.sessions {
             return;
         }
-        let key = (session.call_id, session.local_tag);
-        self.deadlines.insert(
-            now + self.config.t1 * 64,
-            Deadline::Forget(Box::new(key.clone())),
-        );
+        let key = session.key;
+        self.deadlines
+            .insert(now + self.config.t1 * 64, Deadline::Forget(key));
         self.lingering.insert(
             key,
             Lingering {

@@ -8,7 +8,6 @@ use sip_transaction::TransactionLayer;
 use super::Dialogs;
 use crate::config::{Gone, InviteRequest, SessionId};
 use crate::io::{Body, Event};
-use crate::session::State;
 use crate::session_body::{Meaning, SessionBody};
 
 impl Dialogs {
@@ -77,9 +76,7 @@ impl Dialogs {
         now: Instant,
     ) -> Result<Option<Body>, Gone> {
         let session = self.sessions.get(&id).ok_or(Gone)?;
-        let State::Ringing { request, .. } = &session.state else {
-            return Err(Gone);
-        };
+        let request = &session.ringing().ok_or(Gone)?.request;
         let body = match Body::of(request.headers(), request.body_bytes()) {
             Some(offer) => session_body.answer(&offer),
             None => session_body.offer(),

@@ -12,7 +12,8 @@ use super::subscriber::same_event;
 use super::{Deadline, Dialogs};
 use crate::authentication::AccountKey;
 use crate::config::Gone;
-use crate::dialog::Dialog;
+use crate::dialog::{ContactValue, Dialog};
+use crate::index::CallKey;
 use crate::io::{Body, Event, FailureCause};
 use crate::subscription::{
     Notifier, Over, Role, Subscription, SubscriptionEnd, SubscriptionId, SubscriptionStatus,
@@ -160,8 +161,8 @@ impl Dialogs {
             self.respond(transaction, response.build(), t, now);
             return None;
         }
-        let contact = super::uas::contact(&request, &flow);
-        let Some(dialog) = Dialog::of_uas(&request, &tag, &contact) else {
+        let contact = ContactValue::of(&request, &flow);
+        let Some(dialog) = Dialog::of_uas(&request, &tag) else {
             let response = self
                 .answer(&request, StatusCode::BAD_REQUEST, &tag)
                 .reason("Missing or Invalid Contact")
@@ -170,16 +171,15 @@ impl Dialogs {
             return None;
         };
         let id = SubscriptionId(self.mint());
-        let call_id = request.headers().call_id().unwrap_or_default().to_owned();
+        let key = CallKey::new(&self.call_hash, dialog.call_id(), &tag);
         let event = event.to_owned();
         let served = event.clone();
-        self.by_subscription
-            .insert((call_id.clone(), tag.clone()), id);
+        self.by_subscription.insert(key, id);
         self.subscriptions.insert(
             id,
             Subscription {
                 role: Role::Notifier(Notifier::asked(transaction, request.clone(), false)),
-                call_id,
+                key,
                 local_tag: tag,
                 account: AccountKey(0),
                 contact,
@@ -213,7 +213,7 @@ impl Dialogs {
         let (Some(call_id), Some(tag)) = (headers.call_id(), headers.to_tag()) else {
             return Some(request);
         };
-        let key = (call_id.to_owned(), tag.to_owned());
+        let key = CallKey::new(&self.call_hash, call_id, tag);
         let Some(id) = self.by_subscription.get(&key).copied() else {
             return Some(request);
         };
@@ -224,7 +224,7 @@ impl Dialogs {
             return Some(request);
         };
         if !matches!(subscription.role, Role::Notifier(_))
-            || dialog.remote_tag != headers.from_tag().unwrap_or_default()
+            || dialog.remote_tag() != headers.from_tag().unwrap_or_default()
         {
             return Some(request);
         }
@@ -347,14 +347,11 @@ impl Dialogs {
             let timer = self.deadlines.insert(at, Deadline::Subscription(id));
             subscription.expires = Some((at, timer));
         }
-        let (tag, contact) = (
-            subscription.local_tag.clone(),
-            format!("<{}>", subscription.contact),
-        );
+        let (tag, contact) = (subscription.local_tag.clone(), subscription.contact.clone());
         let response = self
             .answer(request, status, &tag)
             .copy(request, HeaderName::RecordRoute)
-            .header(HeaderName::Contact, contact)
+            .header(HeaderName::Contact, contact.as_str())
             .header(HeaderName::Expires, seconds.to_string())
             .build();
         if self.respond(transaction, response, t, now).is_none() {
@@ -424,8 +421,7 @@ impl Dialogs {
         match subscription.within {
             Some(session) => self.leave_dialog(session, id),
             None => {
-                self.by_subscription
-                    .remove(&(subscription.call_id, subscription.local_tag));
+                self.by_subscription.remove(&subscription.key);
             }
         }
         true

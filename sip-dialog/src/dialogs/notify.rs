@@ -98,19 +98,22 @@ impl Dialogs {
         };
         notifier.notifying = true;
         let account = subscription.account;
-        let dialog = match subscription.within {
+        let shared = match subscription.within {
             Some(session) => self
                 .sessions
                 .get_mut(&session)
-                .and_then(|session| session.dialog.as_mut()),
-            None => subscription.dialog.as_mut(),
+                .and_then(|session| session.current()),
+            None => subscription
+                .dialog
+                .as_mut()
+                .map(|dialog| (dialog, &subscription.contact)),
         };
-        let Some(dialog) = dialog else {
+        let Some((dialog, contact)) = shared else {
             self.subscription_over(id, SubscriptionEnd::Lost);
             return;
         };
         let builder = dialog
-            .request(Method::Notify, None)
+            .request(Method::Notify, None, contact)
             .header(HeaderName::Event, &subscription.event)
             .header(HeaderName::SubscriptionState, state);
         let builder = match tag {

@@ -11,7 +11,7 @@ use sip_transaction::TransactionLayer;
 use super::Dialogs;
 use crate::config::{Gone, SessionId};
 use crate::io::Body;
-use crate::session::{Deferred, State};
+use crate::session::Deferred;
 
 impl Dialogs {
     /// Holds back the 180 and the 200 of a call that comes, until [`Self::preconditions_met`]; a 183 with the description of what is
@@ -21,10 +21,8 @@ impl Dialogs {
     /// [`Gone`] when the call was answered or given up.
     pub fn await_preconditions(&mut self, id: SessionId) -> Result<(), Gone> {
         let session = self.sessions.get_mut(&id).ok_or(Gone)?;
-        if !matches!(session.state, State::Ringing { .. }) {
-            return Err(Gone);
-        }
-        session.deferred.get_or_insert_default();
+        let ringing = session.ringing_mut().ok_or(Gone)?;
+        ringing.deferred.get_or_insert_default();
         Ok(())
     }
 
@@ -40,7 +38,8 @@ impl Dialogs {
     ) -> Result<(), Gone> {
         self.last_now = Some(now);
         let session = self.sessions.get_mut(&id).ok_or(Gone)?;
-        let deferred = session.deferred.take().ok_or(Gone)?;
+        let ringing = session.ringing_mut().ok_or(Gone)?;
+        let deferred = ringing.deferred.take().ok_or(Gone)?;
         if let Some(body) = deferred.ringing {
             self.ring(id, StatusCode::RINGING, body, t, now)?;
         }
@@ -89,10 +88,7 @@ impl Dialogs {
     }
 
     fn deferred(&mut self, id: SessionId) -> Option<&mut Deferred> {
-        let session = self.sessions.get_mut(&id)?;
-        if !matches!(session.state, State::Ringing { .. }) {
-            return None;
-        }
-        session.deferred.as_deref_mut()
+        let ringing = self.sessions.get_mut(&id)?.ringing_mut()?;
+        ringing.deferred.as_mut()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use sip_message::StatusCode;
 use sip_transaction::TransactionLayer;
 
 use super::Dialogs;
@@ -17,9 +18,11 @@ impl Dialogs {
     ) {
         match progress {
             None => {}
-            // A provisional response to anything but the first INVITE tells nothing.
-            Some(Progress::Response(owner, _, response))
-                if !response.status().is_final() && !matches!(owner, Owner::Invite(_)) => {}
+            Some(Progress::Provisional(id, offered, response)) => {
+                if response.status() != StatusCode::TRYING {
+                    self.on_provisional(id, offered, &response);
+                }
+            }
             Some(Progress::Response(Owner::Request(id), _, response)) => {
                 self.tell(Event::Responded { id, response });
             }

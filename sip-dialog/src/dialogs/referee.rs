@@ -11,7 +11,8 @@ use super::reliable::has_tag;
 use super::{Deadline, Dialogs};
 use crate::authentication::AccountKey;
 use crate::config::{Gone, SessionId};
-use crate::dialog::Dialog;
+use crate::dialog::{ContactValue, Dialog};
+use crate::index::CallKey;
 use crate::io::{Body, Event, FailureCause, RejectCause};
 use crate::subscription::{Notifier, Over, Role, Subscription, SubscriptionId, SubscriptionStatus};
 
@@ -59,7 +60,7 @@ impl Dialogs {
             // RFC 7647 section 5: 200, not 202.
             .answer(&request, StatusCode::OK, &subscription.local_tag)
             .copy(&request, HeaderName::RecordRoute)
-            .header(HeaderName::Contact, format!("<{}>", subscription.contact));
+            .header(HeaderName::Contact, subscription.contact.as_str());
         if silent {
             // RFC 4488 section 4.
             response = response.header(HeaderName::ReferSub, "false");
@@ -67,8 +68,8 @@ impl Dialogs {
         let mut token = String::new();
         if explicit {
             token = self.rng.token(24);
-            let host = subscription.contact.as_ref().host();
-            let port = subscription.contact.as_ref().port();
+            let contact = subscription.contact.uri().ok_or(Gone)?;
+            let (host, port) = (contact.as_ref().host(), contact.as_ref().port());
             let uri = sip_message::Uri::sip(Some(&token), host.ok_or(Gone)?, port);
             response = response.header(HeaderName::ReferEventsAt, format!("<{uri}>"));
         }
@@ -123,7 +124,7 @@ impl Dialogs {
         let response = self.answer(&request, status, &tag).build();
         let sent = self.respond(transaction, response, t, now);
         self.forget_subscription(id);
-        sent.map(|_| ()).ok_or(Gone)
+        sent.ok_or(Gone)
     }
 
     /// Tells how far a referral is that was accepted; a final status is the last that is told (RFC 3515 section 2.4.5).
@@ -260,7 +261,7 @@ impl Dialogs {
         }
         let named = named.ok().flatten();
         let id = SubscriptionId(self.mint());
-        let call_id = headers.call_id().unwrap_or_default().to_owned();
+        let key = CallKey::new(&self.call_hash, headers.call_id().unwrap_or_default(), &tag);
         let (dialog, contact, local_tag, event) = match (session, flow) {
             (Some(session), _) => {
                 let Some(shared) = self.sessions.get_mut(&session) else {
@@ -269,16 +270,11 @@ impl Dialogs {
                 shared.usages.push(id);
                 let number = headers.cseq().map_or(0, |(number, _)| number);
                 let event = format!("refer;id={number}");
-                (
-                    None,
-                    shared.contact.clone(),
-                    shared.local_tag.clone(),
-                    event,
-                )
+                (None, shared.contact.clone(), String::new(), event)
             }
             (None, Some(flow)) => {
-                let contact = super::uas::contact(&request, flow);
-                let Some(dialog) = Dialog::of_uas(&request, &tag, &contact) else {
+                let contact = ContactValue::of(&request, flow);
+                let Some(dialog) = Dialog::of_uas(&request, &tag) else {
                     let response = self
                         .answer(&request, StatusCode::BAD_REQUEST, &tag)
                         .reason("Missing or Invalid Contact")
@@ -286,8 +282,7 @@ impl Dialogs {
                     self.respond(transaction, response, t, now);
                     return;
                 };
-                self.by_subscription
-                    .insert((call_id.clone(), tag.clone()), id);
+                self.by_subscription.insert(key, id);
                 (Some(dialog), contact, tag, "refer".to_owned())
             }
             (None, None) => return,
@@ -296,7 +291,7 @@ impl Dialogs {
             id,
             Subscription {
                 role: Role::Notifier(Notifier::asked(transaction, request.clone(), true)),
-                call_id,
+                key,
                 local_tag,
                 account: AccountKey(0),
                 contact,
@@ -357,8 +352,8 @@ impl Dialogs {
                 .referrals
                 .get(&referral)
                 .is_none_or(|explicit| explicit.subscribers.len() >= SUBSCRIBERS);
-        let contact = super::uas::contact(&request, &flow);
-        let dialog = Dialog::of_uas(&request, &tag, &contact).filter(|_| !full);
+        let contact = ContactValue::of(&request, &flow);
+        let dialog = Dialog::of_uas(&request, &tag).filter(|_| !full);
         let Some(dialog) = dialog else {
             let status = if full {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -370,15 +365,14 @@ impl Dialogs {
             return None;
         };
         let id = SubscriptionId(self.mint());
-        let call_id = request.headers().call_id().unwrap_or_default().to_owned();
-        self.by_subscription
-            .insert((call_id.clone(), tag.clone()), id);
+        let key = CallKey::new(&self.call_hash, dialog.call_id(), &tag);
+        self.by_subscription.insert(key, id);
         let event = event.to_owned();
         self.subscriptions.insert(
             id,
             Subscription {
                 role: Role::Notifier(Notifier::asked(transaction, request, true)),
-                call_id,
+                key,
                 local_tag: tag,
                 account: AccountKey(0),
                 contact,

@@ -11,6 +11,8 @@ use super::{Dialogs, agent};
 use crate::attempt::Owner;
 use crate::authentication::AccountKey;
 use crate::config::{Gone, SessionId};
+use crate::dialog::ContactValue;
+use crate::index::CallKey;
 use crate::io::{EndCause, Event, FailureCause};
 use crate::refer::{ReferRequest, ReferTarget, Report, uri_of};
 use crate::session::State;
@@ -45,6 +47,7 @@ impl Dialogs {
         let reports = !matches!(refer.report, Report::Explicit | Report::Nothing);
         if reports && dialog.remote_target.as_ref().param("gr").is_some() {
             let target = dialog.remote_target.clone();
+            let contact = contact.uri().ok_or(Gone)?;
             let mut to = ReferTarget::new(target.clone(), from, target, contact);
             to.account = account;
             to.route = dialog.routes().filter_map(uri_of).collect();
@@ -58,7 +61,7 @@ impl Dialogs {
             return Ok(self.refer_to(to, refer, t, now));
         }
         let id = SubscriptionId(self.mint());
-        let supported = self.supported.join(", ");
+        let supported = self.supported.clone();
         let fields = refer.fields(from.as_str());
         self.send_within(session, Method::Refer, Owner::Refer(id), |mut builder| {
             if !supported.is_empty() {
@@ -73,12 +76,12 @@ impl Dialogs {
         let known = self.sessions.get_mut(&session).ok_or(Gone)?;
         let number = known.dialog.as_ref().ok_or(Gone)?.local_cseq;
         known.usages.push(id);
-        let (call_id, local_tag) = (known.call_id.clone(), known.local_tag.clone());
+        let key = known.key;
         self.subscriptions.insert(
             id,
             Subscription {
                 within: Some(session),
-                ..referring(number, account, contact, call_id, local_tag)
+                ..referring(number, account, contact, key, String::new())
             },
         );
         self.wait_for_notify(id, now);
@@ -96,6 +99,8 @@ impl Dialogs {
         self.last_now = Some(now);
         let id = SubscriptionId(self.mint());
         let (local_tag, call_id) = (self.rng.token(12), self.rng.token(24));
+        let contact = ContactValue::new(&to.contact);
+        let key = CallKey::new(&self.call_hash, &call_id, &local_tag);
         let mut builder = Request::builder(Method::Refer, to.target.as_str());
         for route in &to.route {
             builder = builder.header(HeaderName::Route, format!("<{route}>"));
@@ -106,10 +111,10 @@ impl Dialogs {
             .to(&NameAddr::new(to.to.as_ref()))
             .call_id(&call_id)
             .cseq(1)
-            .header(HeaderName::Contact, format!("<{}>", to.contact))
+            .header(HeaderName::Contact, contact.as_str())
             .header(HeaderName::Allow, &self.allow);
         if !self.supported.is_empty() {
-            builder = builder.header(HeaderName::Supported, self.supported.join(", "));
+            builder = builder.header(HeaderName::Supported, &self.supported);
         }
         for (name, value) in refer.fields(to.from.as_str()) {
             builder = builder.header(name, value);
@@ -122,17 +127,9 @@ impl Dialogs {
             });
             return id;
         };
-        self.subscriptions.insert(
-            id,
-            referring(
-                1,
-                to.account,
-                to.contact,
-                call_id.clone(),
-                local_tag.clone(),
-            ),
-        );
-        self.by_subscription.insert((call_id, local_tag), id);
+        self.subscriptions
+            .insert(id, referring(1, to.account, contact, key, local_tag));
+        self.by_subscription.insert(key, id);
         self.wait_for_notify(id, now);
         self.attempts.start(
             Owner::Refer(id),
@@ -172,7 +169,7 @@ impl Dialogs {
         let session = self.sessions.get(&session)?;
         match &session.dialog {
             Some(dialog) => Some(dialog),
-            None => session.early.last().map(|early| &early.dialog),
+            None => session.early().last().map(|early| &early.dialog),
         }
     }
 
@@ -260,8 +257,8 @@ impl Dialogs {
 fn referring(
     number: u32,
     account: AccountKey,
-    contact: Uri,
-    call_id: String,
+    contact: ContactValue,
+    key: CallKey,
     local_tag: String,
 ) -> Subscription {
     Subscription {
@@ -279,7 +276,7 @@ fn referring(
                 answered: false,
             }),
         }),
-        call_id,
+        key,
         local_tag,
         account,
         contact,

@@ -12,7 +12,7 @@ use super::{Deadline, Dialogs, answered_with, with_body};
 use crate::attempt::Owner;
 use crate::config::{Gone, SessionId};
 use crate::io::{Body, EndCause, Event};
-use crate::session::{Held, Reliable, State, Waiting};
+use crate::session::{Held, Reliable, Ringing, State, Waiting};
 use crate::session_body::Meaning;
 
 /// Provisional responses that wait for the PRACK of the one before; a further one is refused.
@@ -20,7 +20,7 @@ const QUEUED: usize = 8;
 
 impl Dialogs {
     /// A provisional response to our INVITE, other than 100.
-    pub(super) fn on_provisional(&mut self, id: SessionId, invite: &Request, response: &Response) {
+    pub(super) fn on_provisional(&mut self, id: SessionId, offered: bool, response: &Response) {
         let understood = self.config.supports("100rel");
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
@@ -31,13 +31,17 @@ impl Dialogs {
             // RFC 3311 section 5.1: a provisional response says it too.
             session.peer_updates = allows_update(headers);
         }
-        let offers = session.prack_offer.is_some();
+        let Some(calling) = session.calling() else {
+            return;
+        };
+        let (mut held, mut prack_offer) = (None, None);
         let mut meaning = match body {
             None => Meaning::Nothing,
             Some(_) => Meaning::Preview,
         };
         let mut prack = None;
-        if let Some(early) = session.early(response)
+        let mut offer_now = false;
+        if let Some(early) = calling.early(response)
             && understood
             && has_tag(headers, HeaderName::Require, "100rel")
             && let Ok(Some(RSeq(rseq))) = headers.typed::<RSeq>()
@@ -53,7 +57,7 @@ impl Dialogs {
             early.rseq = Some(rseq);
             if body.is_some() {
                 // RFC 6337 patterns 3 and 4: the first one answers, or offers if nothing was.
-                meaning = match (early.exchanged, invite.body().is_empty()) {
+                meaning = match (early.exchanged, !offered) {
                     (true, _) => Meaning::Repeated,
                     (false, true) => Meaning::Offer,
                     (false, false) => Meaning::Answer,
@@ -61,21 +65,22 @@ impl Dialogs {
             }
             early.exchanged |= meaning == Meaning::Answer;
             if meaning == Meaning::Offer {
-                let tag = early.dialog.remote_tag.clone();
-                session.held = Some(Held::Prack { tag, rseq, cseq });
+                let tag = early.dialog.remote_tag().to_owned();
+                held = Some(Box::new(Held::Prack { tag, rseq, cseq }));
             } else {
                 prack = Some((rseq, cseq));
+                offer_now = meaning == Meaning::Answer;
             }
         }
+        if offer_now && let Some(offer) = calling.prack_offer.take() {
+            calling.prack_offered = true;
+            prack_offer = Some(offer);
+        }
+        if held.is_some() {
+            session.held = held;
+        }
         if let Some((rseq, cseq)) = prack {
-            let mut offer = None;
-            if let (true, Meaning::Answer, Some(session)) =
-                (offers, meaning, self.sessions.get_mut(&id))
-            {
-                offer = session.prack_offer.take();
-                session.prack_offered = true;
-            }
-            self.send_prack(id, rseq, cseq, offer);
+            self.send_prack(id, rseq, cseq, prack_offer);
         }
         self.tell(Event::Progress {
             session: id,
@@ -93,12 +98,11 @@ impl Dialogs {
     pub fn offer_in_prack(&mut self, id: SessionId, offer: Body) -> Result<(), Gone> {
         let understood = self.config.supports("100rel");
         let session = self.sessions.get_mut(&id).ok_or(Gone)?;
-        let waits = matches!(session.state, State::Calling { .. })
-            && !session.early.iter().any(|early| early.exchanged);
-        if !waits || !understood {
+        let calling = session.calling().ok_or(Gone)?;
+        if calling.early.iter().any(|early| early.exchanged) || !understood {
             return Err(Gone);
         }
-        session.prack_offer = Some(offer);
+        calling.prack_offer = Some(offer);
         Ok(())
     }
 
@@ -113,7 +117,8 @@ impl Dialogs {
             && self
                 .sessions
                 .get_mut(&id)
-                .is_some_and(|session| std::mem::take(&mut session.prack_offered));
+                .and_then(|session| session.calling())
+                .is_some_and(|calling| std::mem::take(&mut calling.prack_offered));
         if !is_offer {
             return;
         }
@@ -125,16 +130,13 @@ impl Dialogs {
 
     /// Whether a description may go with the next provisional response.
     pub(super) fn may_describe(&self, id: SessionId) -> bool {
-        let Some(session) = self.sessions.get(&id) else {
-            return false;
-        };
-        let State::Ringing { request, .. } = &session.state else {
+        let Some(ringing) = self.sessions.get(&id).and_then(|session| session.ringing()) else {
             return false;
         };
         let reliably = self.config.supports("100rel")
             && [HeaderName::Supported, HeaderName::Require]
                 .into_iter()
-                .any(|name| has_tag(request.headers(), name, "100rel"));
+                .any(|name| has_tag(ringing.request.headers(), name, "100rel"));
         reliably && !self.has_described(id)
     }
 
@@ -167,15 +169,8 @@ impl Dialogs {
     ) -> Result<(), Gone> {
         let understood = self.config.supports("100rel");
         let session = self.sessions.get_mut(&id).ok_or(Gone)?;
-        let State::Ringing {
-            transaction,
-            request,
-        } = &session.state
-        else {
-            return Err(Gone);
-        };
-        let (transaction, request) = (*transaction, request.clone());
-        let headers = request.headers();
+        let ringing = session.ringing().ok_or(Gone)?;
+        let headers = ringing.request.headers();
         let reliably = understood
             && status != StatusCode::TRYING
             && [HeaderName::Supported, HeaderName::Require]
@@ -203,22 +198,22 @@ impl Dialogs {
             .reliable
             .as_ref()
             .is_some_and(|reliable| reliable.described);
+        let Ringing {
+            transaction,
+            request,
+            local_tag,
+            ..
+        } = session.ringing().ok_or(Gone)?;
+        let transaction = *transaction;
         let offers = request.body().is_empty();
         if described && (had || (!reliably && offers)) {
             return Err(Gone);
         }
-        let response = self.in_dialog(
-            self.answer(&request, status, &session.local_tag),
-            &request,
-            session,
-        );
+        let response = self.in_dialog(self.answer(request, status, local_tag), request, session);
         let mut response = answered_with(response, body);
         if !reliably {
             let response = response.build();
-            return self
-                .respond(transaction, response, t, now)
-                .map(|_| ())
-                .ok_or(Gone);
+            return self.respond(transaction, response, t, now).ok_or(Gone);
         }
         let rseq = match &session.reliable {
             Some(reliable) => reliable.next,
@@ -229,7 +224,7 @@ impl Dialogs {
             .header(HeaderName::Require, "100rel")
             .typed(&RSeq(rseq));
         let response = self
-            .respond(transaction, response.build(), t, now)
+            .respond_and_keep(transaction, response.build(), t, now)
             .ok_or(Gone)?;
         let (interval, gives_up) = (self.config.t1, now + self.config.t1 * 64);
         let deadline = self
@@ -270,13 +265,10 @@ impl Dialogs {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
-        let State::Ringing {
-            transaction,
-            request,
-        } = &session.state
-        else {
+        let Some(ringing) = session.ringing() else {
             return;
         };
+        let transaction = ringing.transaction;
         let Some(waiting) = session
             .reliable
             .as_mut()
@@ -285,16 +277,20 @@ impl Dialogs {
             return;
         };
         if now >= waiting.gives_up {
-            let (transaction, request) = (*transaction, request.clone());
-            let tag = session.local_tag.clone();
-            let response = self
-                .answer(&request, StatusCode::SERVER_TIMEOUT, &tag)
-                .build();
-            self.respond(transaction, response, t, now);
+            if let Some(ringing) = self.sessions.get(&id).and_then(|session| session.ringing()) {
+                let response = self
+                    .answer(
+                        &ringing.request,
+                        StatusCode::SERVER_TIMEOUT,
+                        &ringing.local_tag,
+                    )
+                    .build();
+                self.respond(transaction, response, t, now);
+            }
             self.ended(id, EndCause::NoAck);
             return;
         }
-        let _ = t.respond(*transaction, waiting.response.clone(), now);
+        let _ = t.respond(transaction, waiting.response.clone(), now);
         waiting.interval *= 2;
         let next = (due + waiting.interval).min(waiting.gives_up);
         waiting.deadline = self.deadlines.insert(next, Deadline::Provisional(id));
@@ -313,7 +309,10 @@ impl Dialogs {
             return;
         };
         let invite = match &session.state {
-            State::Ringing { request, .. } => request.headers().cseq().map(|(number, _)| number),
+            State::Ringing(ringing) => {
+                let cseq = ringing.request.headers().cseq();
+                cseq.map(|(number, _)| number)
+            }
             State::Up => session
                 .unacknowledged
                 .as_ref()
@@ -377,7 +376,7 @@ impl Dialogs {
     /// Whether the response that is acknowledged made the offer: the INVITE had none.
     fn offered_by_us(&self, id: SessionId, waiting: &Waiting) -> bool {
         let invited = match self.sessions.get(&id).map(|session| &session.state) {
-            Some(State::Ringing { request, .. }) => !request.body().is_empty(),
+            Some(State::Ringing(ringing)) => !ringing.request.body().is_empty(),
             _ => true,
         };
         waiting.described && !invited

@@ -18,13 +18,13 @@ impl Dialogs {
     /// The session whose place `id` takes when it is accepted (RFC 3891), if any.
     #[must_use]
     pub fn replaces(&self, id: SessionId) -> Option<SessionId> {
-        self.sessions.get(&id)?.replaces
+        self.sessions.get(&id)?.ringing()?.replaces
     }
 
     /// The session that `id` joins (RFC 3911), if any: who accepts it brings the two together, and leaves the other as it is.
     #[must_use]
     pub fn joins(&self, id: SessionId) -> Option<SessionId> {
-        self.sessions.get(&id)?.joins
+        self.sessions.get(&id)?.ringing()?.joins
     }
 
     pub(super) fn replace(&mut self, id: SessionId, t: &mut dyn TransactionLayer, now: Instant) {

@@ -12,7 +12,8 @@ use super::usage::Effect;
 use super::{Deadline, Dialogs, agent, with_body};
 use crate::attempt::Owner;
 use crate::config::Gone;
-use crate::dialog::Dialog;
+use crate::dialog::{ContactValue, Dialog};
+use crate::index::CallKey;
 use crate::io::{Body, Event, FailureCause};
 use crate::subscription::{
     Role, SubscribeRequest, Subscriber, Subscription, SubscriptionEnd, SubscriptionId,
@@ -35,6 +36,8 @@ impl Dialogs {
         let id = SubscriptionId(self.mint());
         let local_tag = self.rng.token(12);
         let call_id = self.rng.token(24);
+        let key = CallKey::new(&self.call_hash, &call_id, &local_tag);
+        let contact = ContactValue::new(&subscribe.contact);
         let interval = u32::try_from(subscribe.expires.as_secs()).unwrap_or(u32::MAX);
         let mut builder = Request::builder(Method::Subscribe, subscribe.target.as_str());
         for route in &subscribe.route {
@@ -46,7 +49,7 @@ impl Dialogs {
             .to(&NameAddr::new(subscribe.to.as_ref()))
             .call_id(&call_id)
             .cseq(1)
-            .header(HeaderName::Contact, format!("<{}>", subscribe.contact))
+            .header(HeaderName::Contact, contact.as_str())
             .header(HeaderName::Event, &subscribe.event)
             .header(HeaderName::Expires, interval.to_string());
         for (name, value) in subscribe.headers {
@@ -72,10 +75,10 @@ impl Dialogs {
                 etag: None,
                 referral: None,
             }),
-            call_id: call_id.clone(),
-            local_tag: local_tag.clone(),
+            key,
+            local_tag,
             account: subscribe.account,
-            contact: subscribe.contact,
+            contact,
             event: subscribe.event,
             dialog: None,
             within: None,
@@ -83,7 +86,7 @@ impl Dialogs {
             expires: None,
         };
         self.subscriptions.insert(id, subscription);
-        self.by_subscription.insert((call_id, local_tag), id);
+        self.by_subscription.insert(key, id);
         self.wait_for_notify(id, now);
         self.attempts.start(
             Owner::Subscribe(id),
@@ -143,14 +146,17 @@ impl Dialogs {
         let Role::Subscriber(subscriber) = &mut subscription.role else {
             return;
         };
-        let dialog = match subscription.within {
+        let shared = match subscription.within {
             Some(session) => self
                 .sessions
                 .get_mut(&session)
-                .and_then(|session| session.dialog.as_mut()),
-            None => subscription.dialog.as_mut(),
+                .and_then(|session| session.current()),
+            None => subscription
+                .dialog
+                .as_mut()
+                .map(|dialog| (dialog, &subscription.contact)),
         };
-        let Some(dialog) = dialog else {
+        let Some((dialog, contact)) = shared else {
             return;
         };
         let expires = if subscriber.leaving {
@@ -162,7 +168,7 @@ impl Dialogs {
             self.deadlines.cancel(timer);
         }
         let builder = dialog
-            .request(Method::Subscribe, None)
+            .request(Method::Subscribe, None, contact)
             .header(HeaderName::Event, &subscription.event)
             .header(HeaderName::Expires, expires.to_string());
         let builder = match &subscriber.etag {
@@ -334,7 +340,7 @@ impl Dialogs {
         };
         let Some(id) = self
             .by_subscription
-            .get(&(call_id.to_owned(), tag.to_owned()))
+            .get(&CallKey::new(&self.call_hash, call_id, tag))
             .copied()
         else {
             return Some(request);
@@ -363,7 +369,7 @@ impl Dialogs {
             && subscription
                 .dialog
                 .as_ref()
-                .is_none_or(|dialog| dialog.remote_tag == from);
+                .is_none_or(|dialog| dialog.remote_tag() == from);
         let Role::Subscriber(subscriber) = &mut subscription.role else {
             return Some(request);
         };
@@ -395,7 +401,7 @@ impl Dialogs {
             None => {
                 // Section 4.4.1: the NOTIFY makes the dialog, with its own route set.
                 let tag = subscription.local_tag.clone();
-                subscription.dialog = Dialog::of_uas(&request, &tag, &subscription.contact);
+                subscription.dialog = Dialog::of_uas(&request, &tag);
                 if let Some(dialog) = &mut subscription.dialog {
                     dialog.local_cseq = subscriber.cseq;
                 }

@@ -139,13 +139,13 @@ impl Dialogs {
         let expires = now + whole - (whole / 3).min(Duration::from_secs(32));
         // Section 7.4: refreshed once half the interval has gone by.
         let due = if we_refresh { now + whole / 2 } else { expires };
-        session.timer = Some(SessionTimer {
+        session.timer = Some(Box::new(SessionTimer {
             interval,
             we_refresh,
             refreshed: false,
             expires,
             deadline: self.deadlines.insert(due, Deadline::Timer(id)),
-        });
+        }));
     }
 
     fn disarm(&mut self, id: SessionId) {
@@ -194,7 +194,7 @@ impl Dialogs {
         let (kind, body) = if session.peer_updates {
             (Kind::Update, None)
         } else {
-            (Kind::ReInvite, session.description.clone())
+            (Kind::ReInvite, session.description.as_deref().cloned())
         };
         self.change(id, kind, body, true);
     }
@@ -205,7 +205,7 @@ impl Dialogs {
             return;
         }
         if let (Some(session), Some(body)) = (self.sessions.get_mut(&id), body) {
-            session.description = Some(body.clone());
+            session.description = Some(Box::new(body.clone()));
         }
     }
 }

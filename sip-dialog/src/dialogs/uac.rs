@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use sip_message::header::{Allow, MinSe, NameAddr};
+use sip_message::header::{MinSe, NameAddr};
 use sip_message::{HeaderName, Headers, Method, Request, Response, StatusCode, Uri};
 use sip_transaction::TransactionLayer;
 use sip_transport::{Flow, SelectError};
@@ -11,10 +11,11 @@ use super::{Deadline, Dialogs, agent, with_body};
 use crate::attempt::Owner;
 use crate::authentication::AccountKey;
 use crate::config::{Gone, InviteRequest, SessionId};
-use crate::dialog::Dialog;
+use crate::dialog::{ContactValue, Dialog};
 use crate::early_media::EarlyMedia;
+use crate::index::CallKey;
 use crate::io::{Body, EndCause, Event, FailureCause, Output, RejectCause, Token};
-use crate::session::{Ack, Held, Session, State};
+use crate::session::{Ack, Calling, Held, Session, State};
 use crate::session_body::Meaning;
 
 /// Branches of a fork that are remembered as ended; one beyond gets a BYE for each of its 2xx.
@@ -33,6 +34,7 @@ impl Dialogs {
     ) -> SessionId {
         self.last_now = Some(now);
         let id = SessionId(self.mint());
+        let contact = ContactValue::new(&invite.contact);
         let local_tag = self.rng.token(12);
         let call_id = self.rng.token(24);
         let from = NameAddr::new(invite.from.as_ref());
@@ -50,10 +52,10 @@ impl Dialogs {
             .to(&NameAddr::new(invite.to.as_ref()))
             .call_id(&call_id)
             .cseq(1)
-            .header(HeaderName::Contact, format!("<{}>", invite.contact))
+            .header(HeaderName::Contact, contact.as_str())
             .header(HeaderName::Allow, &self.allow);
         if !self.supported.is_empty() {
-            builder = builder.header(HeaderName::Supported, self.supported.join(", "));
+            builder = builder.header(HeaderName::Supported, &self.supported);
         }
         if let Some(packages) = self.recv_info() {
             builder = builder.header(HeaderName::RecvInfo, packages);
@@ -70,7 +72,8 @@ impl Dialogs {
         let description = invite
             .body
             .clone()
-            .filter(|_| self.config.session_interval.is_some());
+            .filter(|_| self.config.session_interval.is_some())
+            .map(Box::new);
         builder = with_body(builder, invite.body);
         let first = invite.route.first().unwrap_or(&invite.target);
         let next_hop = invite.next_hop.as_ref().unwrap_or(first).clone();
@@ -83,21 +86,12 @@ impl Dialogs {
                     invite.account,
                     &mut self.outputs,
                 );
-                let state = State::Calling {
-                    attempt,
-                    cancelled: false,
-                };
-                let mut session = Session::new(
-                    state,
-                    invite.account,
-                    invite.contact,
-                    call_id.clone(),
-                    local_tag.clone(),
-                    None,
-                );
+                let state = State::Calling(Box::new(Calling::new(attempt)));
+                let key = CallKey::new(&self.call_hash, &call_id, &local_tag);
+                let mut session = Session::new(state, invite.account, contact, key, None);
                 session.description = description;
-                self.by_call.insert((call_id, local_tag), id);
-                self.sessions.insert(id, session);
+                self.by_call.insert(key, id);
+                self.sessions.insert(id, Box::new(session));
             }
             Err(_) => self.tell(Event::Rejected {
                 session: id,
@@ -116,12 +110,7 @@ impl Dialogs {
         now: Instant,
     ) {
         let status = response.status();
-        if status == StatusCode::TRYING {
-            return;
-        }
-        if status.is_provisional() {
-            self.on_provisional(id, &request, &response);
-        } else if status.is_success() {
+        if status.is_success() {
             self.on_success(id, &request, &response, t, now);
         } else if !self.retry_longer(id, request, &response) {
             self.remove_lingering(id, now);
@@ -146,11 +135,8 @@ impl Dialogs {
         let Some(session) = self.sessions.get_mut(&id) else {
             return false;
         };
-        let State::Calling {
-            attempt,
-            cancelled: false,
-        } = &mut session.state
-        else {
+        let account = session.account;
+        let Some(calling) = session.calling().filter(|calling| !calling.cancelled) else {
             return false;
         };
         let Some((number, _)) = request
@@ -167,11 +153,11 @@ impl Dialogs {
         let Some(next_hop) = next_hop(&request) else {
             return false;
         };
-        *attempt = self.attempts.start(
+        calling.attempt = self.attempts.start(
             Owner::Invite(id),
             request,
             next_hop,
-            session.account,
+            account,
             &mut self.outputs,
         );
         true
@@ -189,22 +175,19 @@ impl Dialogs {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
-        let cancelled = matches!(
-            session.state,
-            State::Calling {
-                cancelled: true,
-                ..
-            }
-        );
         let tag = response.headers().to_tag().unwrap_or_default();
-        let early = session
-            .early
-            .iter()
-            .position(|early| early.dialog.remote_tag == tag)
-            .map(|index| session.early.swap_remove(index));
+        let (mut cancelled, mut early) = (false, None);
+        if let Some(calling) = session.calling() {
+            cancelled = calling.cancelled;
+            early = calling
+                .early
+                .iter()
+                .position(|early| early.dialog.remote_tag() == tag)
+                .map(|index| calling.early.swap_remove(index));
+        }
         let exchanged = early.as_ref().is_some_and(|early| early.exchanged);
         let early = early.map(|early| early.dialog);
-        let dialog = match (Dialog::of_uac(response, &session.contact), early) {
+        let dialog = match (Dialog::of_uac(response), early) {
             // The route set and the target are those of the 2xx; the sequence numbers go on.
             (Some(mut dialog), Some(early)) => {
                 dialog.local_cseq = dialog.local_cseq.max(early.local_cseq);
@@ -225,7 +208,6 @@ impl Dialogs {
         };
         let remote_target = dialog.remote_target.to_string();
         session.dialog = Some(dialog);
-        session.early = Vec::new();
         session.state = State::Up;
         session.peer_updates = allows_update(response.headers());
         let body = Body::of(response.headers(), response.body_bytes());
@@ -237,7 +219,7 @@ impl Dialogs {
             Some(_) => Meaning::Answer,
         };
         if meaning == Meaning::Offer && !cancelled {
-            session.held = Some(Held::Ack(Box::new(request.clone())));
+            session.held = Some(Box::new(Held::Ack(request.clone())));
         } else {
             self.prepare_ack(id, request, None);
         }
@@ -259,7 +241,7 @@ impl Dialogs {
     /// What is known of the early media of the branch that was heard of last; `None` once the call is answered, or before.
     #[must_use]
     pub fn early_media(&self, id: SessionId) -> Option<&EarlyMedia> {
-        Some(&self.sessions.get(&id)?.early.last()?.media)
+        Some(&self.sessions.get(&id)?.early().last()?.media)
     }
 
     /// Answers an offer that came in a response: in the ACK to a 2xx, or in the PRACK to a reliable provisional response.
@@ -275,20 +257,21 @@ impl Dialogs {
     ) -> Result<(), Gone> {
         self.last_now = Some(now);
         let session = self.sessions.get_mut(&id).ok_or(Gone)?;
-        match session.held.take().ok_or(Gone)? {
+        match *session.held.take().ok_or(Gone)? {
             Held::Ack(invite) => {
                 self.keep_description(id, body.as_ref());
                 self.prepare_ack(id, &invite, body);
             }
             Held::Prack { tag, rseq, cseq } => {
-                let index = session
+                let calling = session.calling().ok_or(Gone)?;
+                let index = calling
                     .early
                     .iter()
-                    .position(|early| early.dialog.remote_tag == tag)
+                    .position(|early| early.dialog.remote_tag() == tag)
                     .ok_or(Gone)?;
-                let mut early = session.early.remove(index);
+                let mut early = calling.early.remove(index);
                 early.exchanged = true;
-                session.early.push(early);
+                calling.early.push(early);
                 self.keep_description(id, body.as_ref());
                 self.send_prack(id, rseq, cseq, body);
             }
@@ -305,7 +288,7 @@ impl Dialogs {
         else {
             return;
         };
-        let mut builder = dialog.request(Method::Ack, Some(number));
+        let mut builder = dialog.request(Method::Ack, Some(number), &session.contact);
         for name in [HeaderName::Authorization, HeaderName::ProxyAuthorization] {
             for value in invite
                 .headers()
@@ -320,12 +303,12 @@ impl Dialogs {
         let Ok(request) = with_body(agent(&self.config, builder), body).build_partial() else {
             return;
         };
-        let size = request.to_bytes().len();
-        session.ack = Some(Ack {
+        let size = request.encoded_len();
+        session.ack = Some(Box::new(Ack {
             number,
-            request: Some(Box::new(request)),
+            request: Some(request),
             sent: None,
-        });
+        }));
         self.outputs.push_back(Output::SelectFlow {
             token: Token::Ack(id, u64::from(number)),
             next_hop,
@@ -356,7 +339,7 @@ impl Dialogs {
                 let Some(request) = ack.request.take() else {
                     return;
                 };
-                let payload = t.send_ack(*request, flow, now);
+                let payload = t.send_ack(request, flow, now);
                 ack.sent = Some((payload, flow.id));
                 // Section 13.2.2.4: no 2xx is repeated after 64 times T1, and none needs this ACK.
                 self.deadlines.insert(
@@ -391,7 +374,7 @@ impl Dialogs {
         let (Some(call_id), Some(tag)) = (headers.call_id(), headers.from_tag()) else {
             return false;
         };
-        let key = (call_id.to_owned(), tag.to_owned());
+        let key = CallKey::new(&self.call_hash, call_id, tag);
         self.by_call.contains_key(&key) || self.lingering.contains_key(&key)
     }
 
@@ -411,7 +394,7 @@ impl Dialogs {
             return;
         };
         let tag = headers.to_tag().unwrap_or_default();
-        let key = (call_id.to_owned(), local_tag.to_owned());
+        let key = CallKey::new(&self.call_hash, call_id, local_tag);
         let (contact, account, abandoned) = if let Some(session) = self
             .by_call
             .get(&key)
@@ -420,7 +403,7 @@ impl Dialogs {
             let Some(dialog) = &session.dialog else {
                 return;
             };
-            if tag == dialog.remote_tag {
+            if tag == dialog.remote_tag() {
                 if let Some(ack) = &session.ack
                     && ack.number == number
                     && let Some((payload, flow)) = &ack.sent
@@ -455,24 +438,24 @@ impl Dialogs {
     fn abandon(
         &mut self,
         response: &Response,
-        contact: &Uri,
+        contact: &ContactValue,
         account: AccountKey,
         ended: bool,
         flow: Flow,
         t: &mut dyn TransactionLayer,
         now: Instant,
     ) {
-        let Some(mut dialog) = Dialog::of_uac(response, contact) else {
+        let Some(mut dialog) = Dialog::of_uac(response) else {
             return;
         };
-        let ack = dialog.request(Method::Ack, Some(dialog.local_cseq));
+        let ack = dialog.request(Method::Ack, Some(dialog.local_cseq), contact);
         if let Ok(request) = ack.build_partial() {
             t.send_ack(request, flow, now);
         }
         if ended {
             return;
         }
-        let bye = agent(&self.config, dialog.request(Method::Bye, None));
+        let bye = agent(&self.config, dialog.request(Method::Bye, None, contact));
         if let Ok(request) = bye.build_partial() {
             let next_hop = dialog.next_hop();
             self.attempts
@@ -485,9 +468,8 @@ impl Dialogs {
         call_id: Option<&str>,
         local_tag: Option<&str>,
     ) -> Option<SessionId> {
-        self.by_call
-            .get(&(call_id?.to_owned(), local_tag?.to_owned()))
-            .copied()
+        let key = CallKey::new(&self.call_hash, call_id?, local_tag?);
+        self.by_call.get(&key).copied()
     }
 }
 
@@ -501,9 +483,8 @@ pub(super) fn next_hop(request: &Request) -> Option<Uri> {
 
 /// Whether the sender takes UPDATE (RFC 3311 section 5.1).
 pub(super) fn allows_update(headers: &Headers) -> bool {
+    // Methods are tokens, in whose list nothing is quoted.
     headers
-        .typed::<Allow<'_>>()
-        .ok()
-        .flatten()
-        .is_some_and(|allow| allow.contains(&Method::Update))
+        .get(HeaderName::Allow)
+        .is_some_and(|allow| allow.split(',').any(|method| method.trim() == "UPDATE"))
 }

@@ -11,9 +11,10 @@ use super::uac::allows_update;
 use super::{Deadline, Dialogs, answered_with};
 use crate::authentication::AccountKey;
 use crate::config::{Gone, SessionId};
-use crate::dialog::Dialog;
+use crate::dialog::{ContactValue, Dialog};
+use crate::index::CallKey;
 use crate::io::{Body, EndCause, Event};
-use crate::session::{Session, State, Unacknowledged};
+use crate::session::{Ringing, Session, State, Unacknowledged};
 use crate::session_body::Meaning;
 
 impl Dialogs {
@@ -52,19 +53,10 @@ impl Dialogs {
         if self.defers_accept(id, body.as_ref()) {
             return Ok(());
         }
-        let session = self.sessions.get(&id).ok_or(Gone)?;
-        let State::Ringing {
-            transaction,
-            request,
-        } = &session.state
-        else {
-            return Err(Gone);
-        };
-        let (transaction, request) = (*transaction, request.clone());
+        let session = self.sessions.get_mut(&id).ok_or(Gone)?;
+        session.ringing().ok_or(Gone)?;
         let mut body = body;
-        if let Some(session) = self.sessions.get_mut(&id)
-            && let Some(reliable) = &mut session.reliable
-        {
+        if let Some(reliable) = &mut session.reliable {
             if reliable.accept.is_some() {
                 return Err(Gone);
             }
@@ -83,13 +75,28 @@ impl Dialogs {
                 return Ok(());
             }
         }
-        self.accept_invite(id, transaction, &request, body, t, now)?;
+        let State::Ringing(ringing) = std::mem::replace(&mut session.state, State::Up) else {
+            return Err(Gone);
+        };
+        let Ringing {
+            transaction,
+            request,
+            local_tag,
+            ..
+        } = &*ringing;
+        let accepted = self.accept_invite(id, *transaction, request, local_tag, body, t, now);
+        if accepted.is_err() {
+            // Its transaction is gone; the time-out of the INVITE or the application ends the rest.
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.state = State::Ringing(ringing);
+            }
+            return accepted;
+        }
+        if let Some(timer) = ringing.unanswered {
+            self.deadlines.cancel(timer);
+        }
         // RFC 3891 section 3: the session whose place this one takes ends now.
-        let replaced = self
-            .sessions
-            .get_mut(&id)
-            .and_then(|session| session.replaces.take());
-        if let Some(replaced) = replaced {
+        if let Some(replaced) = ringing.replaces {
             self.replace(replaced, t, now);
             self.answer_orphans(t, now);
         }
@@ -114,7 +121,7 @@ impl Dialogs {
         if let Some(dialog) = &mut session.dialog {
             dialog.refresh(request.headers());
         }
-        self.accept_invite(id, transaction, &request, body, t, now)
+        self.accept_invite(id, transaction, &request, "", body, t, now)
     }
 
     /// Refuses an [`Event::ReInvite`]: the session stays as it is (section 14.2).
@@ -133,9 +140,7 @@ impl Dialogs {
         let (transaction, request) = session.reinvite.take().ok_or(Gone)?;
         self.by_server_transaction.remove(&transaction);
         let response = self.answer(&request, status, "").build();
-        self.respond(transaction, response, t, now)
-            .map(|_| ())
-            .ok_or(Gone)
+        self.respond(transaction, response, t, now).ok_or(Gone)
     }
 
     /// Refuses the call with a final status other than 2xx.
@@ -152,28 +157,24 @@ impl Dialogs {
     ) -> Result<(), Gone> {
         self.last_now = Some(now);
         let session = self.sessions.get(&id).ok_or(Gone)?;
-        let State::Ringing {
-            transaction,
-            request,
-        } = &session.state
-        else {
-            return Err(Gone);
-        };
-        let mut response = self.answer(request, status, &session.local_tag);
+        let ringing = session.ringing().ok_or(Gone)?;
+        let mut response = self.answer(&ringing.request, status, &ringing.local_tag);
         for (name, value) in headers {
             response = response.header(name.clone(), value);
         }
-        let (transaction, response) = (*transaction, response.build());
+        let (transaction, response) = (ringing.transaction, response.build());
         let sent = self.respond(transaction, response, t, now);
         self.ended(id, EndCause::Local);
-        sent.map(|_| ()).ok_or(Gone)
+        sent.ok_or(Gone)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "split off two calls")]
     fn accept_invite(
         &mut self,
         id: SessionId,
         transaction: ServerTransactionId,
         request: &Request,
+        local_tag: &str,
         body: Option<Body>,
         t: &mut dyn TransactionLayer,
         now: Instant,
@@ -182,13 +183,13 @@ impl Dialogs {
         let session = self.sessions.get(&id).ok_or(Gone)?;
         let mut response = self
             .in_dialog(
-                self.answer(request, StatusCode::OK, &session.local_tag),
+                self.answer(request, StatusCode::OK, local_tag),
                 request,
                 session,
             )
             .header(HeaderName::Allow, &self.allow);
         if !self.supported.is_empty() {
-            response = response.header(HeaderName::Supported, self.supported.join(", "));
+            response = response.header(HeaderName::Supported, &self.supported);
         }
         if let Some(packages) = self.recv_info() {
             response = response.header(HeaderName::RecvInfo, packages);
@@ -197,14 +198,12 @@ impl Dialogs {
         self.keep_description(id, body.as_ref());
         let offered = request.body().is_empty() && body.is_some();
         let response = answered_with(Self::agreed(response, agreed), body).build();
-        let response = self.respond(transaction, response, t, now).ok_or(Gone)?;
+        let response = self
+            .respond_and_keep(transaction, response, t, now)
+            .ok_or(Gone)?;
         let (interval, gives_up) = (self.config.t1, now + self.config.t1 * 64);
         let deadline = self.deadlines.insert(now + interval, Deadline::Success(id));
         let session = self.sessions.get_mut(&id).ok_or(Gone)?;
-        session.state = State::Up;
-        if let Some(timer) = session.unanswered.take() {
-            self.deadlines.cancel(timer);
-        }
         session.peer_updates |= allows_update(request.headers());
         session.unacknowledged = Some(Box::new(Unacknowledged {
             transaction,
@@ -227,7 +226,7 @@ impl Dialogs {
     ) -> ResponseBuilder {
         response
             .copy(request, HeaderName::RecordRoute)
-            .header(HeaderName::Contact, format!("<{}>", session.contact))
+            .header(HeaderName::Contact, session.contact.as_str())
     }
 
     /// Section 13.3.1.4: a 2xx is repeated with doubling intervals, over any transport, until its ACK or for 64 times T1.
@@ -348,19 +347,17 @@ impl Dialogs {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
-        let tag = session.local_tag.clone();
+        let tag = session
+            .dialog
+            .as_ref()
+            .map(Dialog::local_tag)
+            .unwrap_or_default();
         let _ = t.answer_cancel(cancel, request, Some(invite), &tag, now);
-        if let State::Ringing {
-            transaction,
-            request,
-        } = &session.state
-            && *transaction == invite
+        if session
+            .ringing()
+            .is_some_and(|ringing| ringing.transaction == invite)
         {
-            let (transaction, request) = (*transaction, request.clone());
-            let response = self
-                .answer(&request, StatusCode::REQUEST_TERMINATED, &tag)
-                .build();
-            self.respond(transaction, response, t, now);
+            self.terminate(id, t, now);
             self.ended(id, EndCause::Cancelled);
         } else if let Some((transaction, request)) =
             session.reinvite.take_if(|(id, _)| *id == invite)
@@ -484,8 +481,7 @@ impl Dialogs {
             self.respond(id, response.build(), t, now);
             return;
         }
-        let contact = contact(&request, &flow);
-        let Some(dialog) = Dialog::of_uas(&request, &tag, &contact) else {
+        let Some(dialog) = Dialog::of_uas(&request, &tag) else {
             // Section 8.1.1.8: an INVITE must have a Contact.
             let response = self
                 .answer(&request, StatusCode::BAD_REQUEST, &tag)
@@ -495,23 +491,27 @@ impl Dialogs {
             return;
         };
         let session = SessionId(self.mint());
-        let call_id = request.headers().call_id().unwrap_or_default().to_owned();
-        self.by_call.insert((call_id.clone(), tag.clone()), session);
+        let key = CallKey::new(&self.call_hash, dialog.call_id(), &tag);
+        self.by_call.insert(key, session);
         self.by_server_transaction.insert(id, session);
         let expires = request.headers().typed::<Expires>().ok().flatten();
-        let state = State::Ringing {
-            transaction: id,
-            request: Box::new(request.clone()),
-        };
-        let mut new = Session::new(state, AccountKey(0), contact, call_id, tag, Some(dialog));
-        new.peer_updates = allows_update(request.headers());
-        new.replaces = replaced;
-        new.joins = joined;
-        new.unanswered = expires.map(|Expires(seconds)| {
+        let unanswered = expires.map(|Expires(seconds)| {
             let at = now + Duration::from_secs(seconds.into());
             self.deadlines.insert(at, Deadline::Unanswered(session))
         });
-        self.sessions.insert(session, new);
+        let state = State::Ringing(Box::new(Ringing {
+            transaction: id,
+            request: request.clone(),
+            local_tag: tag,
+            unanswered,
+            replaces: replaced,
+            joins: joined,
+            deferred: None,
+        }));
+        let contact = ContactValue::of(&request, &flow);
+        let mut new = Session::new(state, AccountKey(0), contact, key, Some(dialog));
+        new.peer_updates = allows_update(request.headers());
+        self.sessions.insert(session, Box::new(new));
         self.tell(Event::Incoming {
             session,
             request,
@@ -545,22 +545,31 @@ impl Dialogs {
         t: &mut dyn TransactionLayer,
         now: Instant,
     ) {
-        let Some(session) = self.sessions.get(&id) else {
-            return;
+        if self.terminate(id, t, now) {
+            self.ended(id, EndCause::Cancelled);
+        }
+    }
+
+    /// Answers an INVITE 487 that has no final response; whether there was one.
+    pub(super) fn terminate(
+        &mut self,
+        id: SessionId,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> bool {
+        let Some(ringing) = self.sessions.get(&id).and_then(|session| session.ringing()) else {
+            return false;
         };
-        let State::Ringing {
-            transaction,
-            request,
-        } = &session.state
-        else {
-            return;
-        };
-        let transaction = *transaction;
+        let transaction = ringing.transaction;
         let response = self
-            .answer(request, StatusCode::REQUEST_TERMINATED, &session.local_tag)
+            .answer(
+                &ringing.request,
+                StatusCode::REQUEST_TERMINATED,
+                &ringing.local_tag,
+            )
             .build();
         self.respond(transaction, response, t, now);
-        self.ended(id, EndCause::Cancelled);
+        true
     }
 
     fn is_in_dialog(&mut self, id: SessionId, request: &Request) -> bool {
@@ -569,45 +578,4 @@ impl Dialogs {
             .get_mut(&id)
             .is_some_and(|session| session.dialog_with(tag).is_some())
     }
-}
-
-/// Our Contact in a call that arrived over `flow`: the user that was called, at the address where it arrived (section 12.1.1).
-pub(super) fn contact(request: &Request, flow: &Flow) -> sip_message::Uri {
-    let user = request
-        .uri()
-        .ok()
-        .and_then(|uri| uri.user().map(str::to_owned));
-    let (user, host) = (user.as_deref(), flow.local.ip().into());
-    let port = Some(flow.local.port());
-    // Section 12.1.1: a SIPS URI for a request to one, or that came by a route of them.
-    let secure = flow.kind.is_secure() && is_secure(request);
-    let uri = if secure {
-        sip_message::Uri::sips(user, host, port)
-    } else {
-        sip_message::Uri::sip(user, host, port)
-    };
-    let kind = flow.kind;
-    // RFC 3261 section 26.2.2: over TLS is what a SIPS URI means.
-    if kind == TransportKind::Udp || (kind == TransportKind::Tls && secure) {
-        return uri;
-    }
-    // RFC 7118 section 5: there is one value for WebSockets, over TLS or not.
-    let websocket = kind == TransportKind::Wss;
-    let kind = if websocket { TransportKind::Ws } else { kind };
-    uri.with_param("transport", Some(kind.uri_param()))
-}
-
-/// Does the Request-URI, or the topmost Record-Route, or without one the Contact, ask for SIPS (section 12.1.1)?
-fn is_secure(request: &Request) -> bool {
-    let headers = request.headers();
-    let route = headers.values(HeaderName::RecordRoute).next();
-    let of = |value: &str| {
-        let name = sip_message::header::NameAddr::parse(value);
-        name.is_ok_and(|name| name.uri().is_secure())
-    };
-    let peer = match route {
-        Some(route) => of(route),
-        None => headers.get(HeaderName::Contact).is_some_and(of),
-    };
-    peer || request.uri().is_ok_and(|uri| uri.is_secure())
 }

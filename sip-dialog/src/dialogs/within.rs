@@ -104,9 +104,7 @@ impl Dialogs {
         let session = self.sessions.get_mut(&id).ok_or(Gone)?;
         let (transaction, request) = session.update.take().ok_or(Gone)?;
         let response = self.answer(&request, status, "").build();
-        self.respond(transaction, response, t, now)
-            .map(|_| ())
-            .ok_or(Gone)
+        self.respond(transaction, response, t, now).ok_or(Gone)
     }
 
     /// The session whose dialog has this Call-ID and these tags, seen from here (section 12): for what names a dialog in a header field,
@@ -116,11 +114,11 @@ impl Dialogs {
         let id = self.session_of(Some(call_id), Some(local_tag))?;
         let session = self.sessions.get(&id)?;
         let known = match &session.dialog {
-            Some(dialog) => dialog.remote_tag == remote_tag,
+            Some(dialog) => dialog.remote_tag() == remote_tag,
             None => session
-                .early
+                .early()
                 .iter()
-                .any(|early| early.dialog.remote_tag == remote_tag),
+                .any(|early| early.dialog.remote_tag() == remote_tag),
         };
         known.then_some(id)
     }
@@ -234,9 +232,8 @@ impl Dialogs {
     /// What is known of the early media of the branch that sent a request.
     fn branch_media(&mut self, id: SessionId, request: &Request) -> Option<&mut EarlyMedia> {
         let tag = request.headers().from_tag().unwrap_or_default();
-        let mut early = self.sessions.get_mut(&id)?.early.iter_mut();
-        let branch = early.find(|early| early.dialog.remote_tag == tag)?;
-        Some(&mut branch.media)
+        let calling = self.sessions.get_mut(&id)?.calling()?;
+        Some(&mut calling.branch(tag)?.media)
     }
 
     fn on_bye(
@@ -252,25 +249,17 @@ impl Dialogs {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
-        match &session.state {
-            State::Ringing {
-                transaction,
-                request,
-            } => {
+        match &mut session.state {
+            State::Ringing(_) => {
                 // Section 15.1.2: requests that still wait are answered 487.
-                let (transaction, request) = (*transaction, request.clone());
-                let tag = session.local_tag.clone();
-                let response = self
-                    .answer(&request, StatusCode::REQUEST_TERMINATED, &tag)
-                    .build();
-                self.respond(transaction, response, t, now);
+                self.terminate(id, t, now);
             }
-            State::Calling { .. } => {
+            State::Calling(calling) => {
                 // Section 15: a callee cancels nothing by BYE; its branch is gone, and the INVITE goes on.
                 let gone = request.headers().from_tag().unwrap_or_default();
-                session
+                calling
                     .early
-                    .retain(|early| early.dialog.remote_tag != gone);
+                    .retain(|early| early.dialog.remote_tag() != gone);
                 return;
             }
             State::Up | State::Ending { .. } | State::Over => {}
@@ -403,8 +392,8 @@ impl Dialogs {
                     .reliable
                     .as_ref()
                     .is_some_and(|reliable| reliable.described && reliable.acknowledged.is_some()),
-                State::Calling { .. } => {
-                    session.early.iter().any(|early| early.exchanged) && !session.prack_offered
+                State::Calling(calling) => {
+                    calling.early.iter().any(|early| early.exchanged) && !calling.prack_offered
                 }
                 State::Up | State::Ending { .. } | State::Over => !session
                     .unacknowledged
@@ -433,13 +422,13 @@ impl Dialogs {
             dialog.refresh(request.headers());
         }
         let up = matches!(session.state, State::Up);
-        let contact = format!("<{}>", session.contact);
+        let contact = session.contact.clone();
         let mut response = self
             .answer(request, StatusCode::OK, "")
-            .header(HeaderName::Contact, contact)
+            .header(HeaderName::Contact, contact.as_str())
             .header(HeaderName::Allow, &self.allow);
         if !self.supported.is_empty() {
-            response = response.header(HeaderName::Supported, self.supported.join(", "));
+            response = response.header(HeaderName::Supported, &self.supported);
         }
         if let Some(packages) = self.recv_info() {
             response = response.header(HeaderName::RecvInfo, packages);
@@ -466,7 +455,7 @@ impl Dialogs {
             .answer(request, StatusCode::OK, tag)
             .header(HeaderName::Allow, &self.allow)
             .header(HeaderName::Accept, "application/sdp")
-            .header(HeaderName::Supported, self.supported.join(", "))
+            .header(HeaderName::Supported, &self.supported)
             .build();
         self.respond(transaction, response, t, now);
     }
