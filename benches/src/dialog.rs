@@ -9,8 +9,11 @@ use std::{
 
 use bytes::Bytes;
 use sip_dialog::{Body, DialogConfig, Dialogs, Event, InviteRequest, Output};
-use sip_message::{Message, ParserConfig, StatusCode, Uri};
-use sip_transaction::{Input, Output as Down, TransactionConfig, Transactions};
+use sip_message::{HeaderName, Message, ParserConfig, Request, Response, StatusCode, Uri};
+use sip_transaction::{
+    ClientTransactionId, Gone, Input, Output as Down, ServerTransactionId, TransactionConfig,
+    TransactionLayer, Transactions,
+};
 use sip_transport::{Flow, FlowId, Seed, TransportKind};
 
 use crate::Case;
@@ -18,7 +21,7 @@ use crate::Case;
 const SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
 
 pub(crate) fn cases() -> Vec<Case> {
-    vec![call()]
+    vec![call(), within(), answered_within()]
 }
 
 struct Agent {
@@ -128,6 +131,147 @@ fn call() -> Case {
             "each call is set up and ends on both sides"
         );
     })
+}
+
+/// A session that is up, and the number of its last request from the peer.
+struct Up {
+    callee: Agent,
+    request: String,
+    number: u32,
+    now: Instant,
+}
+
+impl Up {
+    /// Taken by the callee over two proxies that stay in the path.
+    fn new() -> Self {
+        let now = Instant::now();
+        let mut callee = Agent::new(2, 1);
+        let text = format!(
+            "INVITE sip:agent@192.0.2.2:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKinvite\r\nMax-Forwards: 70\r\n\
+             Record-Route: <sip:p2.example.com;lr>\r\nRecord-Route: <sip:p1.example.com;lr>\r\n\
+             From: <sip:alice@example.com>;tag=9fxced76sl\r\nTo: <sip:bob@example.com>\r\nCall-ID: 3848276298220188511@example.com\r\n\
+             CSeq: 1 INVITE\r\nContact: <sip:alice@192.0.2.1:5060>\r\nContent-Length: 0\r\n\r\n"
+        );
+        callee.arrive(Bytes::from(text.clone()), now);
+        let mut answer = Bytes::new();
+        while let Some(sent) = callee.step(now) {
+            answer = sent.unwrap_or(answer);
+        }
+        let Ok(Message::Response(answer)) = Message::parse(answer, &ParserConfig::default()) else {
+            panic!("it answers");
+        };
+        let tag = answer.headers().to_tag().expect("a 2xx has a tag");
+        let request = text
+            .replace("To: <sip:bob@example.com>", &format!("To: <sip:bob@example.com>;tag={tag}"))
+            .replace("Record-Route: <sip:p2.example.com;lr>\r\nRecord-Route: <sip:p1.example.com;lr>\r\n", "");
+        let mut up = Self {
+            callee,
+            request,
+            number: 1,
+            now,
+        };
+        up.callee.arrive(up.next("ACK", 1), now);
+        while up.callee.step(now).is_some() {}
+        up
+    }
+
+    fn next(&self, method: &str, number: u32) -> Bytes {
+        let branch = format!("branch=z9hG4bK{method}{number}");
+        let text = self.request.replace("branch=z9hG4bKinvite", &branch);
+        Bytes::from(
+            text.replace("INVITE", method)
+                .replace("CSeq: 1 ", &format!("CSeq: {number} ")),
+        )
+    }
+}
+
+/// An OPTIONS within a dialog that has arrived and is parsed: found, and answered by the dialog layer. The transaction layer is there and
+/// is not counted: the cost is that of `dialog/answered-within` without `transaction`'s.
+fn within() -> Case {
+    let mut up = Up::new();
+    let mut layer = Silent;
+    let Ok(Message::Request(request)) =
+        Message::parse(up.next("OPTIONS", 2), &ParserConfig::default())
+    else {
+        panic!("it is valid");
+    };
+    let flow = up.callee.flow;
+    let mut number = 0;
+    Case::new("dialog/within", move || {
+        number += 1;
+        let back = up.callee.dialogs.handle_input(
+            sip_transaction::Event::Request {
+                id: ServerTransactionId::from_parts(number, 0),
+                request: request.clone(),
+                flow,
+                merged: false,
+            },
+            &mut layer,
+            up.now,
+        );
+        assert!(back.is_none(), "it is of the session");
+    })
+}
+
+/// The same with parsing, the transaction layer, and the end of the transaction.
+fn answered_within() -> Case {
+    let mut up = Up::new();
+    Case::new("dialog/answered-within", move || {
+        up.number += 1;
+        let request = up.next("OPTIONS", up.number);
+        up.callee.arrive(request, up.now);
+        let mut answers = 0;
+        while let Some(sent) = up.callee.step(up.now) {
+            answers += usize::from(sent.is_some());
+        }
+        assert_eq!(answers, 1, "it is answered");
+        // 64 times T1, for which the transaction lives.
+        up.now += std::time::Duration::from_secs(33);
+        up.callee.layer.handle_timeout(up.now);
+        while up.callee.step(up.now).is_some() {}
+    })
+}
+
+/// A transaction layer that takes all and says nothing.
+struct Silent;
+
+impl TransactionLayer for Silent {
+    fn request(&mut self, _: Request, _: Flow, _: Instant) -> ClientTransactionId {
+        ClientTransactionId::from_parts(0, 0)
+    }
+
+    fn forward(&mut self, _: Request, _: Flow, _: u64, _: Instant) -> ClientTransactionId {
+        ClientTransactionId::from_parts(0, 0)
+    }
+
+    fn respond(
+        &mut self,
+        _: ServerTransactionId,
+        response: Response,
+        _: Instant,
+    ) -> Result<(), Gone> {
+        black_box(response);
+        Ok(())
+    }
+
+    fn cancel(
+        &mut self,
+        _: ClientTransactionId,
+        _: &[(HeaderName, &str)],
+        _: Instant,
+    ) -> Result<(), Gone> {
+        Ok(())
+    }
+
+    fn send_ack(&mut self, _: Request, _: Flow, _: Instant) -> Bytes {
+        Bytes::new()
+    }
+
+    fn retransmit(&mut self, _: Bytes, _: FlowId, _: Instant) {}
+
+    fn forward_response(&mut self, _: Response, _: FlowId, _: Instant) {}
+
+    fn forward_request(&mut self, _: Request, _: Flow, _: Instant) {}
 }
 
 /// A network without loss or delay.

@@ -279,6 +279,9 @@ impl Attempts {
             let Owner::Invite(session) = attempt.owner else {
                 return None;
             };
+            if status == StatusCode::TRYING {
+                return None;
+            }
             let offered = !attempt.request.body().is_empty();
             return Some(Progress::Provisional(session, offered, response));
         }

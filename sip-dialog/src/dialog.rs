@@ -35,13 +35,13 @@ impl Text {
         let mut text = String::with_capacity(256);
         let mut starts = [0; 4];
         // Writing to a string does not fail.
-        let _ = write!(text, "{call_id}\n");
+        let _ = writeln!(text, "{call_id}");
         starts[0] = end(&text);
-        let _ = write!(text, "{remote_tag}\n");
+        let _ = writeln!(text, "{remote_tag}");
         starts[1] = end(&text);
-        let _ = write!(text, "{local}\n");
+        let _ = writeln!(text, "{local}");
         starts[2] = end(&text);
-        let _ = write!(text, "{remote}\n");
+        let _ = writeln!(text, "{remote}");
         starts[3] = end(&text);
         Self { text, starts }
     }

@@ -451,7 +451,10 @@ impl Dialogs {
     }
 
     fn answer(&self, request: &Request, status: StatusCode, tag: &str) -> ResponseBuilder {
-        let response = Response::to(request, status).to_tag(tag);
+        let mut response = Response::to(request, status);
+        if !tag.is_empty() {
+            response = response.to_tag(tag);
+        }
         match &self.config.agent {
             Some(agent) => response.header(HeaderName::Server, agent),
             None => response,

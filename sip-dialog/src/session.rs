@@ -217,6 +217,17 @@ impl Session {
         }
     }
 
+    /// Whether it has a dialog with that remote tag.
+    pub(crate) fn has_dialog_with(&self, remote_tag: &str) -> bool {
+        match &self.dialog {
+            Some(dialog) => dialog.remote_tag() == remote_tag,
+            None => self
+                .early()
+                .iter()
+                .any(|early| early.dialog.remote_tag() == remote_tag),
+        }
+    }
+
     /// The dialog with that remote tag: the confirmed one, or an early one.
     pub(crate) fn dialog_with(&mut self, remote_tag: &str) -> Option<&mut Dialog> {
         if self.dialog.is_some() {
@@ -294,6 +305,7 @@ pub(crate) struct Ack {
 
 /// An offer of the peer in a response, which the application has not answered.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "boxed, and rare")]
 pub(crate) enum Held {
     /// In a 2xx: the ACK to this INVITE waits.
     Ack(Request),

@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use sip_message::StatusCode;
 use sip_transaction::TransactionLayer;
 
 use super::Dialogs;
@@ -19,9 +18,7 @@ impl Dialogs {
         match progress {
             None => {}
             Some(Progress::Provisional(id, offered, response)) => {
-                if response.status() != StatusCode::TRYING {
-                    self.on_provisional(id, offered, &response);
-                }
+                self.on_provisional(id, offered, &response);
             }
             Some(Progress::Response(Owner::Request(id), _, response)) => {
                 self.tell(Event::Responded { id, response });

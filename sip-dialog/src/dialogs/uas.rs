@@ -384,12 +384,11 @@ impl Dialogs {
         now: Instant,
     ) -> Option<TransactionEvent> {
         if let Some(local_tag) = request.headers().to_tag() {
-            if let Some(session) = self.session_of(request.headers().call_id(), Some(local_tag))
-                && self.is_in_dialog(session, &request)
-            {
-                self.within(session, id, request, t, now);
-                return None;
-            }
+            let session = self.session_of(request.headers().call_id(), Some(local_tag));
+            let request = match session {
+                Some(session) => self.within(session, id, request, t, now)?,
+                None => request,
+            };
             let request = match request.method() {
                 Method::Notify => self.on_notify(id, request, t, now)?,
                 Method::Subscribe => self.on_resubscribe(id, request, t, now)?,
@@ -570,12 +569,5 @@ impl Dialogs {
             .build();
         self.respond(transaction, response, t, now);
         true
-    }
-
-    fn is_in_dialog(&mut self, id: SessionId, request: &Request) -> bool {
-        let tag = request.headers().from_tag().unwrap_or_default();
-        self.sessions
-            .get_mut(&id)
-            .is_some_and(|session| session.dialog_with(tag).is_some())
     }
 }

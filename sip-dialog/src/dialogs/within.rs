@@ -113,17 +113,10 @@ impl Dialogs {
     pub fn find(&self, call_id: &str, local_tag: &str, remote_tag: &str) -> Option<SessionId> {
         let id = self.session_of(Some(call_id), Some(local_tag))?;
         let session = self.sessions.get(&id)?;
-        let known = match &session.dialog {
-            Some(dialog) => dialog.remote_tag() == remote_tag,
-            None => session
-                .early()
-                .iter()
-                .any(|early| early.dialog.remote_tag() == remote_tag),
-        };
-        known.then_some(id)
+        session.has_dialog_with(remote_tag).then_some(id)
     }
 
-    /// A request in a dialog of ours (section 12.2.2).
+    /// A request in a dialog of ours (section 12.2.2); hands back one with another remote tag.
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "any other method is refused"
@@ -135,14 +128,17 @@ impl Dialogs {
         request: Request,
         t: &mut dyn TransactionLayer,
         now: Instant,
-    ) {
+    ) -> Option<Request> {
         let headers = request.headers();
-        let Some(session) = self.sessions.get_mut(&id) else {
-            return;
+        let tag = headers.from_tag().unwrap_or_default();
+        let session = self
+            .sessions
+            .get_mut(&id)
+            .filter(|session| session.has_dialog_with(tag));
+        let Some(session) = session else {
+            return Some(request);
         };
-        let Some(dialog) = session.dialog_with(headers.from_tag().unwrap_or_default()) else {
-            return;
-        };
+        let dialog = session.dialog_with(tag)?;
         let number = headers.cseq().map_or(0, |(number, _)| number);
         let in_order = dialog.accept_cseq(number);
         let ending = matches!(session.state, State::Ending { .. } | State::Over);
@@ -164,7 +160,7 @@ impl Dialogs {
         };
         if let Some(response) = refusal {
             self.respond(transaction, response.build(), t, now);
-            return;
+            return None;
         }
         if let Some(usage) = usage {
             if *request.method() == Method::Notify {
@@ -172,7 +168,7 @@ impl Dialogs {
             } else {
                 self.on_refresh(usage, transaction, &request, t, now);
             }
-            return;
+            return None;
         }
         if early
             && request.headers().contains(HeaderName::PEarlyMedia)
@@ -182,10 +178,7 @@ impl Dialogs {
         }
         let surfaced = self.config.methods.contains(request.method());
         let request = if *request.method() == Method::Info {
-            let Some(request) = self.on_info(id, transaction, request, t, now) else {
-                return;
-            };
-            request
+            self.on_info(id, transaction, request, t, now)?
         } else {
             request
         };
@@ -227,6 +220,7 @@ impl Dialogs {
                 self.respond(transaction, response, t, now);
             }
         }
+        None
     }
 
     /// What is known of the early media of the branch that sent a request.

@@ -12,6 +12,7 @@ mod calls;
 mod changes;
 mod dialogs;
 mod digest;
+mod flows;
 mod hooks;
 mod offers;
 mod phone;
