@@ -146,12 +146,10 @@ impl Up {
     fn new() -> Self {
         let now = Instant::now();
         let mut callee = Agent::new(2, 1);
-        let text = format!(
-            "INVITE sip:agent@192.0.2.2:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKinvite\r\nMax-Forwards: 70\r\n\
+        let text = "INVITE sip:agent@192.0.2.2:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKinvite\r\nMax-Forwards: 70\r\n\
              Record-Route: <sip:p2.example.com;lr>\r\nRecord-Route: <sip:p1.example.com;lr>\r\n\
              From: <sip:alice@example.com>;tag=9fxced76sl\r\nTo: <sip:bob@example.com>\r\nCall-ID: 3848276298220188511@example.com\r\n\
-             CSeq: 1 INVITE\r\nContact: <sip:alice@192.0.2.1:5060>\r\nContent-Length: 0\r\n\r\n"
-        );
+             CSeq: 1 INVITE\r\nContact: <sip:alice@192.0.2.1:5060>\r\nContent-Length: 0\r\n\r\n".to_owned();
         callee.arrive(Bytes::from(text.clone()), now);
         let mut answer = Bytes::new();
         while let Some(sent) = callee.step(now) {

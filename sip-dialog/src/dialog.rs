@@ -280,13 +280,16 @@ impl ContactValue {
         // Section 12.1.1: a SIPS URI for a request to one, or that came by a route of them.
         let secure = flow.kind.is_secure() && is_secure(request);
         let scheme = if secure { "sips" } else { "sip" };
-        let transport = match flow.kind {
-            TransportKind::Udp => "",
-            // RFC 3261 section 26.2.2: over TLS is what a SIPS URI means.
-            TransportKind::Tls if secure => "",
+        let kind = flow.kind;
+        // RFC 3261 section 26.2.2: over TLS is what a SIPS URI means.
+        let usual = kind == TransportKind::Udp || (kind == TransportKind::Tls && secure);
+        let transport = if usual {
+            ""
+        } else if kind == TransportKind::Wss {
             // RFC 7118 section 5: there is one value for WebSockets, over TLS or not.
-            TransportKind::Wss => TransportKind::Ws.uri_param(),
-            kind => kind.uri_param(),
+            TransportKind::Ws.uri_param()
+        } else {
+            kind.uri_param()
         };
         let param = if transport.is_empty() {
             ""

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use sip_message::header::Expires;
 use sip_message::{HeaderName, Method, Request, ResponseBuilder, StatusCode};
 use sip_transaction::{Event as TransactionEvent, ServerTransactionId, TransactionLayer};
-use sip_transport::{Flow, TransportKind};
+use sip_transport::Flow;
 
 use super::uac::allows_update;
 use super::{Deadline, Dialogs, answered_with};

@@ -286,7 +286,7 @@ impl End {
                     merged: false,
                 },
             };
-            self.servers.push((call_id, method.clone(), number, id));
+            self.servers.push((call_id, method, number, id));
             let back = self.agent.input(event);
             self.settle();
             if let Some(TransactionEvent::Request { id, request, .. }) = back {
@@ -614,7 +614,7 @@ impl End {
                     .names
                     .iter()
                     .find(|(theirs, _)| *theirs == call_id)
-                    .map_or(call_id.clone(), |(_, ours)| ours.clone());
+                    .map_or_else(|| call_id.clone(), |(_, ours)| ours.clone());
                 if let Some((_, id)) = self
                     .referrals
                     .iter()
@@ -710,7 +710,7 @@ impl End {
                     .names
                     .iter()
                     .find(|(theirs, _)| *theirs == call_id)
-                    .map_or(call_id.clone(), |(_, ours)| ours.clone());
+                    .map_or_else(|| call_id.clone(), |(_, ours)| ours.clone());
                 let (_, id) = self
                     .referrals
                     .iter()
