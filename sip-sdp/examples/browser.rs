@@ -1,9 +1,8 @@
 //! Lets a browser on this machine take our answers and offers, and prints the exchange: how `tests/data/exchanges.txt` is
-//! made. Named are the browser, whether there is a data channel, and the browser's command, to which the address of a page
-//! on the loopback is added.
+//! made. What follows the name is the browser's command; the address of a page on the loopback is added to it.
 //!
-//! `cargo run -p sip-sdp --example browser -- firefox nodata firefox-esr --headless --no-remote --profile <folder>`
-//! `cargo run -p sip-sdp --example browser -- chromium data chromium --headless --no-sandbox --user-data-dir=<folder>`
+//! `cargo run -p sip-sdp --example browser -- firefox firefox-esr --headless --no-remote --profile <folder>`
+//! `cargo run -p sip-sdp --example browser -- chromium chromium --headless --no-sandbox --user-data-dir=<folder>`
 #![expect(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -57,7 +56,7 @@ const ours = async (step, pc) => {
   let pc = new RTCPeerConnection();
   const audio = pc.addTransceiver('audio');
   const video = pc.addTransceiver('video');
-  if (location.search == '?data') pc.createDataChannel('data');
+  pc.createDataChannel('data');
   await theirs('first', pc);
   audio.direction = 'sendonly';
   await theirs('hold', pc);
@@ -80,12 +79,11 @@ type Asked = (String, String, TcpStream);
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [name, channel, program, options @ ..] = arguments.as_slice() else {
-        return Err("browser <name> <data or nodata> <program> [options of the program]".into());
+    let [name, program, options @ ..] = arguments.as_slice() else {
+        return Err("browser <name> <program> [options of the program]".into());
     };
-    let has_data = channel == "data";
     let listener = TcpListener::bind("127.0.0.1:0")?;
-    let page = format!("http://{}/?{channel}", listener.local_addr()?);
+    let page = format!("http://{}/", listener.local_addr()?);
     let browser = Command::new(program)
         .args(options)
         .arg(&page)
@@ -102,7 +100,7 @@ fn main() -> Result<(), Failure> {
             std::thread::spawn(move || request(connection).map(|request| sender.send(request)));
         }
     });
-    let (mut answerer, mut offerer) = (Side::new(has_data), Side::new(has_data));
+    let (mut answerer, mut offerer) = (Side::new(), Side::new());
     loop {
         let (path, body, connection) = asked.recv_timeout(PATIENCE)?;
         let parts: Vec<&str> = path.split('/').collect();
@@ -193,7 +191,6 @@ fn request(connection: TcpStream) -> Result<Asked, Failure> {
         return Err("nothing was asked".into());
     }
     let path = line.split(' ').nth(1).unwrap_or_default();
-    let path = path.split('?').next().unwrap_or_default();
     let path = path.trim_start_matches('/').to_owned();
     let mut length = 0;
     loop {

@@ -66,7 +66,20 @@ pub(super) struct StreamPlan<'l> {
 }
 
 impl StreamPlan<'_> {
-    fn write(&self, out: &mut String) {
+    /// The fingerprints of the line's certificate and its role, when it has DTLS.
+    fn dtls(&self) -> Option<(&[(String, String)], Setup)> {
+        let dtls = self.media.dtls.as_ref()?;
+        Some((dtls.fingerprints.as_slice(), self.setup?))
+    }
+
+    /// The ICE credentials of the line, when it has ICE.
+    fn ice_credentials(&self) -> Option<(&str, &str)> {
+        let ice = self.media.ice.as_ref();
+        ice.filter(|_| self.ice && !self.ice_mismatch)
+            .map(|ice| (ice.ufrag.as_str(), ice.password.as_str()))
+    }
+
+    fn write(&self, out: &mut String, shared: &Shared<'_>) {
         let media = self.media;
         // Writing to a String cannot fail.
         let _ = write!(out, "m={} {} {}", self.kind, self.port, self.protocol);
@@ -127,14 +140,14 @@ impl StreamPlan<'_> {
             out.push_str("a=rtcp-mux\r\n");
         }
         if self.transport {
-            self.write_transport(out);
+            self.write_transport(out, shared);
         }
         for (name, value) in &media.attributes {
             write_attribute(out, name, value.as_deref());
         }
     }
 
-    fn write_transport(&self, out: &mut String) {
+    fn write_transport(&self, out: &mut String, shared: &Shared<'_>) {
         let media = self.media;
         match media.rtcp {
             LocalRtcp::Port(port) => {
@@ -146,23 +159,19 @@ impl StreamPlan<'_> {
         for (tag, suite, keys) in &self.crypto {
             let _ = write!(out, "a=crypto:{tag} {suite} {keys}\r\n");
         }
-        if let (Some(setup), Some(dtls)) = (self.setup, &media.dtls) {
-            for (hash, digest) in &dtls.fingerprints {
-                let _ = write!(out, "a=fingerprint:{hash} {digest}\r\n");
-            }
-            let _ = write!(out, "a=setup:{setup}\r\n");
-            if let Some(tls_id) = &dtls.tls_id {
-                let _ = write!(out, "a=tls-id:{tls_id}\r\n");
-            }
+        if shared.dtls.is_none() {
+            write_dtls(out, self.dtls());
+        }
+        let tls_id = media.dtls.as_ref().and_then(|dtls| dtls.tls_id.as_ref());
+        if let (Some(_), Some(tls_id)) = (self.setup, tls_id) {
+            let _ = write!(out, "a=tls-id:{tls_id}\r\n");
         }
         if self.ice_mismatch {
             out.push_str("a=ice-mismatch\r\n");
         } else if let (true, Some(ice)) = (self.ice, &media.ice) {
-            let _ = write!(
-                out,
-                "a=ice-ufrag:{}\r\na=ice-pwd:{}\r\n",
-                ice.ufrag, ice.password
-            );
+            if shared.ice.is_none() {
+                write_ice_credentials(out, self.ice_credentials());
+            }
             if !ice.options.is_empty() {
                 let _ = write!(out, "a=ice-options:{}\r\n", ice.options.join(" "));
             }
@@ -173,6 +182,58 @@ impl StreamPlan<'_> {
                 out.push_str("a=end-of-candidates\r\n");
             }
         }
+    }
+}
+
+/// What is told once for the session, since lines are bundled and each would say the same: RFC 8122 §5, RFC 4145 §4 and
+/// RFC 8839 §5.4 allow it. Told by the line that carries the bundle alone, as RFC 8843 §7.1.3 allows as well, Firefox 153
+/// crashes without fingerprints in the others, refuses later offers without their roles, and ICE restarts of that line only.
+#[derive(Default)]
+struct Shared<'l> {
+    /// Fingerprints and role of DTLS.
+    dtls: Option<(&'l [(String, String)], Setup)>,
+    /// User fragment and password.
+    ice: Option<(&'l str, &'l str)>,
+}
+
+impl<'l> Shared<'l> {
+    fn of(lines: &'l [LinePlan<'_>]) -> Self {
+        let streams = || {
+            lines.iter().filter_map(|line| match line {
+                LinePlan::Stream(stream) => Some(stream),
+                LinePlan::Rejected { .. } => None,
+            })
+        };
+        let is_bundled = streams().any(|stream| !stream.transport);
+        let Some(first) = streams().next().filter(|_| is_bundled) else {
+            return Self::default();
+        };
+        let (dtls, ice) = (first.dtls(), first.ice_credentials());
+        Self {
+            dtls: dtls.filter(|_| streams().all(|stream| stream.dtls() == dtls)),
+            ice: ice.filter(|_| streams().all(|stream| stream.ice_credentials() == ice)),
+        }
+    }
+
+    fn write(&self, out: &mut String) {
+        write_dtls(out, self.dtls);
+        write_ice_credentials(out, self.ice);
+    }
+}
+
+fn write_dtls(out: &mut String, dtls: Option<(&[(String, String)], Setup)>) {
+    let Some((fingerprints, setup)) = dtls else {
+        return;
+    };
+    for (hash, digest) in fingerprints {
+        let _ = write!(out, "a=fingerprint:{hash} {digest}\r\n");
+    }
+    let _ = write!(out, "a=setup:{setup}\r\n");
+}
+
+fn write_ice_credentials(out: &mut String, credentials: Option<(&str, &str)>) {
+    if let Some((ufrag, password)) = credentials {
+        let _ = write!(out, "a=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\n");
     }
 }
 
@@ -209,6 +270,8 @@ pub(super) fn describe(
     for group in groups {
         let _ = write!(rest, "a=group:{group}\r\n");
     }
+    let shared = Shared::of(lines);
+    shared.write(&mut rest);
     // RFC 8839 §5.3: lite is a property of the agent, told once.
     if local
         .media
@@ -233,7 +296,7 @@ pub(super) fn describe(
                     let _ = write!(rest, "a=mid:{mid}\r\n");
                 }
             }
-            LinePlan::Stream(stream) => stream.write(&mut rest),
+            LinePlan::Stream(stream) => stream.write(&mut rest, &shared),
         }
     }
     let head = |version: u64| {

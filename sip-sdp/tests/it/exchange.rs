@@ -20,8 +20,8 @@ pub(crate) struct Side {
 }
 
 impl Side {
-    /// With audio and video, and with a data channel where the browser can have one.
-    pub(crate) fn new(has_data: bool) -> Self {
+    /// With audio, video and a data channel.
+    pub(crate) fn new() -> Self {
         let mut side = Self {
             negotiator: Negotiator::new(),
             local: LocalSession::new(1, "127.0.0.1").with_bundle(Bundle::Only),
@@ -37,14 +37,12 @@ impl Side {
             ],
         ));
         side.add(video());
-        if has_data {
-            let mut data = LocalMedia::new("application", 4000, "UDP/DTLS/SCTP");
-            data.formats = vec!["webrtc-datachannel".into()];
-            side.add(
-                data.with_attribute(&SctpPort(5000))
-                    .with_attribute(&MaxMessageSize(262_144)),
-            );
-        }
+        let mut data = LocalMedia::new("application", 4000, "UDP/DTLS/SCTP");
+        data.formats = vec!["webrtc-datachannel".into()];
+        side.add(
+            data.with_attribute(&SctpPort(5000))
+                .with_attribute(&MaxMessageSize(262_144)),
+        );
         side
     }
 
