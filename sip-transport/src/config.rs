@@ -48,6 +48,10 @@ pub struct TransportConfig {
     pub resolve_time: Duration,
     /// How long a place that failed comes after others in selections (RFC 3263 §4.3). Default 60 seconds.
     pub failing_time: Duration,
+    /// Believe `alias` (RFC 5923) on connections without a certificate of the peer too? Then whoever can connect from a
+    /// host can take over the requests to any port of it. For closed networks of servers. Default no: an alias needs a
+    /// certificate.
+    pub danger_alias_without_certificate: bool,
     /// The key of flow tokens (RFC 5626 §5.2). `None`, the default, for one from the seed: then no token is good after
     /// a restart. With a key that is kept the tokens of UDP flows are.
     pub flow_token_key: Option<[u8; 32]>,
@@ -75,6 +79,7 @@ impl Default for TransportConfig {
             attempt_delay: Duration::from_millis(250),
             resolve_time: Duration::from_secs(10),
             failing_time: Duration::from_secs(60),
+            danger_alias_without_certificate: false,
             flow_token_key: None,
             reopen_time: Duration::from_secs(40),
         }

@@ -7,6 +7,7 @@
 //!                                                └──▶ Idle (reopens to the sent-by, §18.2.2) ───┘   else gone
 //! ```
 
+mod alias;
 mod datagram;
 mod malformed;
 mod race;
@@ -532,6 +533,7 @@ impl Transports {
             Link::Stream(stream) => {
                 self.stats.stream_flows -= 1;
                 self.forget_place(id, &entry.flow);
+                self.forget_alias(id, &entry.flow, stream.alias());
                 if let Some(connection) = stream.connection() {
                     self.forget_connection(connection, stream.is_accepted(), entry.flow.remote);
                     self.outputs.push_back(Output::Close { connection });

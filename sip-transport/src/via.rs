@@ -14,9 +14,16 @@ pub(crate) struct ReplyRoute {
     port: Option<u16>,
     /// RFC 3581: was there an `rport`?
     symmetric: bool,
+    /// RFC 5923: was there an `alias`?
+    alias: bool,
 }
 
 impl ReplyRoute {
+    /// Does the peer take requests for its sent-by over the connection of this one (RFC 5923 §8.1)?
+    pub(crate) const fn is_alias(&self) -> bool {
+        self.alias
+    }
+
     /// Where a response by datagram goes, to a request that came from `source`.
     pub(crate) fn datagram(&self, source: SocketAddr) -> SocketAddr {
         let port = self.port.filter(|&port| port != 0).unwrap_or(5060);
@@ -49,6 +56,7 @@ pub(crate) fn stamp(request: &mut Request, source: SocketAddr, honour_maddr: boo
             maddr: None,
             port: Some(source.port()),
             symmetric: true,
+            alias: false,
         };
     };
     let symmetric = via.rport().is_some();
@@ -62,6 +70,7 @@ pub(crate) fn stamp(request: &mut Request, source: SocketAddr, honour_maddr: boo
         maddr,
         port: via.port(),
         symmetric,
+        alias: via.params().contains("alias"),
     };
     // RFC 3261 §18.2.1: a name, or an address other than the source. RFC 3581 §4: always when there is an rport.
     // A `received` that the sender wrote is not believed either.

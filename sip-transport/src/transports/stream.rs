@@ -42,6 +42,8 @@ pub(super) struct Stream {
     handshake: bool,
     /// Whom the peer proved to be.
     peer: Option<Arc<PeerIdentity>>,
+    /// Where else it leads (RFC 5923).
+    alias: Option<SocketAddr>,
 }
 
 #[derive(Debug)]
@@ -75,11 +77,21 @@ impl Stream {
             proven: false,
             handshake: false,
             peer: None,
+            alias: None,
         }
     }
 
     pub(super) fn peer(&self) -> Option<&PeerIdentity> {
         self.peer.as_deref()
+    }
+
+    pub(super) const fn alias(&self) -> Option<SocketAddr> {
+        self.alias
+    }
+
+    /// Gives it another alias; the earlier one.
+    pub(super) const fn set_alias(&mut self, alias: Option<SocketAddr>) -> Option<SocketAddr> {
+        std::mem::replace(&mut self.alias, alias)
     }
 
     pub(super) const fn connection(&self) -> Option<ConnectionId> {
@@ -392,7 +404,11 @@ impl Transports {
                         .get_mut(id)
                         .and_then(|entry| entry.link.stream_mut())
                 {
-                    stream.reopen = Some(route.stream(flow.remote, flow.kind.default_port()));
+                    let place = route.stream(flow.remote, flow.kind.default_port());
+                    stream.reopen = Some(place);
+                    if route.is_alias() {
+                        self.alias(id, place);
+                    }
                 }
                 self.stats.requests += 1;
                 self.event(Event::Message {
@@ -467,6 +483,7 @@ impl Transports {
         let failed_handshake = stream.handshake;
         // RFC 3261 §18.2.2: responses to what came over it go over a new connection to the sent-by.
         let reopens = !opening && stream.reopen.is_some();
+        let alias = stream.set_alias(None);
         if reopens {
             **stream = Stream {
                 reopen: stream.reopen,
@@ -479,6 +496,9 @@ impl Transports {
         self.stats.failed_handshakes += u64::from(failed_handshake);
         if opening {
             self.note_failure(kind, remote, now);
+        }
+        if let Some(flow) = self.flow(id) {
+            self.forget_alias(id, &flow, alias);
         }
         if reopens {
             if let Some(flow) = self.flow(id) {
@@ -665,6 +685,7 @@ impl Transports {
         now: Instant,
     ) -> Option<Flow> {
         let known = self.stream_flows.get(&(kind, remote)).copied();
+        let known = known.filter(|&id| self.is_good_alias(id, remote, server_name));
         if let Some(flow) = known.and_then(|id| self.reuse(id, server_name, now)) {
             return Some(flow);
         }

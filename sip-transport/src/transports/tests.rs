@@ -5,6 +5,7 @@
     reason = "a test picks out what it looks for"
 )]
 
+mod alias;
 mod capture;
 mod datagram;
 mod keep_alive;
