@@ -46,8 +46,9 @@ mod ws;
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::io;
+use std::net::IpAddr;
 #[cfg(feature = "sctp")]
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -68,13 +69,15 @@ use crate::id::{ConnectionId, ListenerId, ResolveId};
 #[cfg(feature = "sctp")]
 use crate::io::ConnectionError;
 use crate::io::{Answer, Input, Output, Question, ResolveError};
-#[cfg(feature = "sctp")]
 use crate::kind::TransportKind;
 
 /// The sockets of one worker.
 #[derive(Debug)]
 pub struct Driver {
     udp: Vec<UdpListener>,
+    /// Sockets of multicast groups, which only receive.
+    groups: Vec<UdpListener>,
+    bound: Vec<Bound>,
     buffers: udp::Buffers,
     /// What tasks found: bounded, so that a worker that falls behind stops its peers from sending.
     inbox: mpsc::Receiver<Item>,
@@ -157,6 +160,8 @@ impl Driver {
         let (alive, all_ended) = mpsc::channel(1);
         let mut driver = Self {
             udp: Vec::new(),
+            groups: Vec::new(),
+            bound: Vec::new(),
             buffers: udp::Buffers::new(),
             inbox,
             to_inbox,
@@ -178,6 +183,7 @@ impl Driver {
             stats: DriverStats::default(),
         };
         let bound = listen::bind(&mut driver, listen)?;
+        driver.bound.clone_from(&bound);
         Ok((driver, bound))
     }
 
@@ -198,7 +204,7 @@ impl Driver {
             let _more_later = listener.poll_flush(cx, &mut self.ready, &mut self.stats);
         }
         out.extend(self.ready.drain(..));
-        for listener in &mut self.udp {
+        for listener in self.udp.iter_mut().chain(&mut self.groups) {
             listener.poll_recv(cx, &mut self.buffers, out, &mut self.stats);
         }
         let mut taken = 0;
@@ -311,6 +317,23 @@ impl Driver {
             Output::Resolve { id, question, name } => self.resolve(id, question, name),
             Output::Event(_) => {}
         }
+    }
+
+    /// Takes requests that are sent to a multicast group too, at the port and by the interface of a UDP listener, such as
+    /// `sip.mcast.net`, 224.0.1.75 (RFC 3261 §18.1.1, §18.2.1). They arrive as if they had been sent to the listener.
+    ///
+    /// # Errors
+    /// When there is no such listener, or the system does not let it join.
+    pub fn join_group(&mut self, listener: ListenerId, group: IpAddr) -> io::Result<()> {
+        let is_it = |one: &&Bound| one.listener == listener && one.kind == TransportKind::Udp;
+        let bound = self.bound.iter().find(is_it).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::NotFound, "there is no such UDP listener")
+        })?;
+        let socket = listen::join(group, bound.local)?;
+        let inbox = self.to_inbox.clone();
+        let socket = UdpListener::new(listener, socket, inbox, &mut self.tasks)?;
+        self.groups.push(socket);
+        Ok(())
     }
 
     /// Sends the datagrams that wait for others to leave with them. The loop of a worker needs no call of it:

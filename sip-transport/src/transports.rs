@@ -45,6 +45,7 @@ use crate::seed::{KeyedHash, Rng, Seed};
 use crate::slab::Slab;
 use crate::stats::Stats;
 use crate::stun;
+use crate::via;
 
 /// The pure core of the transport layer (RFC 3261 §18).
 ///
@@ -387,6 +388,11 @@ impl Transports {
         remote: SocketAddr,
         payload: Bytes,
     ) {
+        let payload = if remote.ip().is_multicast() {
+            via::for_group(payload, remote.ip())
+        } else {
+            payload
+        };
         if self.capturing {
             self.captured(true, TransportKind::Udp, local, remote, &payload);
         }

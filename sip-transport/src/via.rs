@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use bytes::Bytes;
 use sip_message::{Headers, Host, Request};
 
 use crate::target::parse_host;
@@ -82,6 +83,40 @@ pub(crate) fn stamp(request: &mut Request, source: SocketAddr, honour_maddr: boo
             .set_top_via_params(Some(ip), symmetric.then(|| source.port()));
     }
     route
+}
+
+/// RFC 3261 §18.1.1: "A client that sends a request to a multicast address MUST add the "maddr" parameter to its Via
+/// header field value containing the destination multicast address, and for IPv4, SHOULD add the "ttl" parameter with a
+/// value of 1." A response, and what has no Via, is left as it is.
+pub(crate) fn for_group(payload: Bytes, group: IpAddr) -> Bytes {
+    let Some(at) = end_of_top_via(&payload).filter(|_| !payload.starts_with(b"SIP/2.0 ")) else {
+        return payload;
+    };
+    let parameters = match group {
+        IpAddr::V4(ip) => format!(";maddr={ip};ttl=1"),
+        IpAddr::V6(ip) => format!(";maddr=[{ip}]"),
+    };
+    let (front, back) = payload.split_at(at);
+    [front, parameters.as_bytes(), back].concat().into()
+}
+
+/// Where the value of the topmost Via ends.
+fn end_of_top_via(message: &[u8]) -> Option<usize> {
+    let mut at = memchr::memmem::find(message, b"\r\n")? + 2;
+    loop {
+        let line = message.get(at..)?;
+        let len = memchr::memmem::find(line, b"\r\n")?;
+        let line = line.get(..len).filter(|line| !line.is_empty())?;
+        let colon = memchr::memchr(b':', line)?;
+        let name = line.get(..colon)?.trim_ascii_end();
+        if name.eq_ignore_ascii_case(b"via") || name.eq_ignore_ascii_case(b"v") {
+            // Only we wrote it, and no parameter of ours is quoted: the first comma is between two values.
+            let value = line.get(colon..)?;
+            let end = memchr::memchr(b',', value).unwrap_or(value.len());
+            return Some(at + colon + value.get(..end)?.trim_ascii_end().len());
+        }
+        at += len + 2;
+    }
 }
 
 /// The `sent-by` of the topmost Via.
@@ -171,5 +206,35 @@ mod tests {
             "SIP/2.0/UDP 192.0.2.4;maddr=example.com;branch=z9hG4bK1",
             "192.0.2.4:5060",
         );
+    }
+
+    #[test]
+    fn rfc3261_18_1_1_a_request_to_a_group_says_which() {
+        for (text, group, expected) in [
+            (
+                "OPTIONS sip:h SIP/2.0\r\nMax-Forwards: 70\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\n\r\n",
+                "224.0.1.75",
+                "OPTIONS sip:h SIP/2.0\r\nMax-Forwards: 70\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1;maddr=224.0.1.75;ttl=1\r\n\r\n",
+            ),
+            (
+                "OPTIONS sip:h SIP/2.0\r\nv: SIP/2.0/UDP h , SIP/2.0/UDP i\r\nVia: x\r\n\r\n",
+                "ff02::1",
+                "OPTIONS sip:h SIP/2.0\r\nv: SIP/2.0/UDP h;maddr=[ff02::1] , SIP/2.0/UDP i\r\nVia: x\r\n\r\n",
+            ),
+            // A response goes as it is (§18.2.2), and so does what is no message.
+            (
+                "SIP/2.0 200 OK\r\nVia: a\r\n\r\n",
+                "224.0.1.75",
+                "SIP/2.0 200 OK\r\nVia: a\r\n\r\n",
+            ),
+            (
+                "OPTIONS sip:h SIP/2.0\r\n\r\nVia: a\r\n",
+                "224.0.1.75",
+                "OPTIONS sip:h SIP/2.0\r\n\r\nVia: a\r\n",
+            ),
+            ("\r\n\r\n", "224.0.1.75", "\r\n\r\n"),
+        ] {
+            assert_eq!(for_group(text.into(), group.parse().unwrap()), expected);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Binding sockets.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -29,6 +29,10 @@ pub struct Listen {
     pub addr: SocketAddr,
     /// Of SCTP, the UDP port in which it travels (RFC 6951 §5.1); 9899 unless said otherwise, 0 for any free one.
     pub udp_port: u16,
+    /// May other sockets be bound to the same address and port (`SO_REUSEPORT`)? Then each worker has its own, and the
+    /// system deals what arrives out among them: what comes from one address and port, always to the same. All of them
+    /// must say so, and belong to one user.
+    pub shared: bool,
 }
 
 impl Listen {
@@ -39,7 +43,16 @@ impl Listen {
             kind,
             addr,
             udp_port: 9899,
+            shared: false,
         }
+    }
+
+    /// One of several sockets of the same address and port, one for each worker. Where the system does not know such
+    /// sockets, binding the second fails.
+    #[must_use]
+    pub const fn shared(mut self) -> Self {
+        self.shared = true;
+        self
     }
 
     /// An SCTP listener (feature `sctp`), in UDP (RFC 6951): `addr` has the port of SCTP, which stands in Via and URIs.
@@ -48,9 +61,8 @@ impl Listen {
     #[must_use]
     pub const fn sctp(addr: SocketAddr, udp_port: u16) -> Self {
         Self {
-            kind: TransportKind::Sctp,
-            addr,
             udp_port,
+            ..Self::new(TransportKind::Sctp, addr)
         }
     }
 
@@ -214,7 +226,7 @@ fn bind_together(listen: &[Listen], chosen: &[usize]) -> io::Result<Vec<(SocketA
             if listen[n].kind == TransportKind::Sctp {
                 addr.set_port(listen[n].udp_port);
             }
-            match bind_one(listen[n].kind, addr) {
+            match bind_one(listen[n].kind, addr, listen[n].shared) {
                 Ok(socket) => sockets.push(socket),
                 Err(error) => {
                     failed = Some(describe(error, Listen::new(listen[n].kind, addr)));
@@ -234,7 +246,11 @@ fn bind_together(listen: &[Listen], chosen: &[usize]) -> io::Result<Vec<(SocketA
     }
 }
 
-fn bind_one(kind: TransportKind, addr: SocketAddr) -> io::Result<(SocketAddr, Socket)> {
+fn bind_one(
+    kind: TransportKind,
+    addr: SocketAddr,
+    shared: bool,
+) -> io::Result<(SocketAddr, Socket)> {
     if !is_built_in(kind) {
         return Err(io::Error::new(
             io::ErrorKind::Unsupported,
@@ -260,6 +276,16 @@ fn bind_one(kind: TransportKind, addr: SocketAddr) -> io::Result<(SocketAddr, So
         // A restarted server finds its port although old connections linger in TIME_WAIT.
         socket.set_reuse_address(true)?;
     }
+    #[cfg(unix)]
+    if shared {
+        socket.set_reuse_port(true)?;
+    }
+    #[cfg(not(unix))]
+    let _not_known_here = shared;
+    if is_datagram && let IpAddr::V4(ip) = addr.ip() {
+        // What goes to a group leaves by the interface of this address.
+        let _where_it_can = socket.set_multicast_if_v4(&ip);
+    }
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
     if !is_datagram {
@@ -270,6 +296,34 @@ fn bind_one(kind: TransportKind, addr: SocketAddr) -> io::Result<(SocketAddr, So
         .as_socket()
         .ok_or_else(|| io::Error::other("the system gave an address that is not one of IP"))?;
     Ok((local, socket))
+}
+
+/// A socket that takes what is sent to a group and arrives by the interface of an address.
+pub(super) fn join(group: IpAddr, local: SocketAddr) -> io::Result<Socket> {
+    let addr = SocketAddr::new(group, local.port());
+    if !group.is_multicast() || group.is_ipv4() != local.is_ipv4() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("{group} is no multicast group that {local} could join"),
+        ));
+    }
+    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
+    // Others on this machine may be members too.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    match (group, local) {
+        (IpAddr::V4(group), SocketAddr::V4(local)) => {
+            socket.bind(&addr.into())?;
+            socket.join_multicast_v4(&group, local.ip())?;
+        }
+        (IpAddr::V6(group), SocketAddr::V6(local)) => {
+            socket.set_only_v6(true)?;
+            socket.bind(&addr.into())?;
+            socket.join_multicast_v6(&group, local.scope_id())?;
+        }
+        (IpAddr::V4(_) | IpAddr::V6(_), _) => {}
+    }
+    Ok(socket)
 }
 
 /// An error that says which socket, and where that is known what to do.

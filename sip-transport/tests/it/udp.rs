@@ -154,3 +154,104 @@ fn names_are_resolved_by_the_system() {
         assert_eq!(flows[0].remote, "127.0.0.1:5070".parse().unwrap());
     });
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn workers_share_a_port_and_each_peer_keeps_to_one() {
+    within(async {
+        let addr: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let mut first = Worker::listening(&[Listen::udp(addr).shared()], |_| {});
+        let listen = [Listen::udp(first.addr()).shared()];
+        let mut second = Worker::listening(&listen, |_| {});
+        assert_eq!(first.addr(), second.addr());
+        // Without the option nobody else may have it.
+        assert!(Driver::bind(&[Listen::udp(first.addr())]).is_err());
+        let mut peers = Vec::new();
+        for n in 0..40 {
+            let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            let from = peer.local_addr().unwrap();
+            for m in 0..3 {
+                let text = format!(
+                    "OPTIONS sip:b SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\n\
+                     To: <sip:b@h>\r\nCall-ID: {n}-{m}\r\nCSeq: 1 OPTIONS\r\n\r\n"
+                );
+                peer.send_to(text.as_bytes(), first.addr()).await.unwrap();
+            }
+            peers.push(peer);
+        }
+        let mut counts = [
+            std::collections::BTreeMap::new(),
+            std::collections::BTreeMap::new(),
+        ];
+        for _ in 0..120 {
+            let (which, flow) = tokio::select! {
+                (_, flow, _) = first.message() => (0, flow),
+                (_, flow, _) = second.message() => (1, flow),
+            };
+            *counts[which].entry(flow.remote).or_insert(0) += 1;
+        }
+        let [one, other] = counts;
+        assert_eq!(one.len() + other.len(), 40, "a peer is with one worker");
+        assert!(!one.is_empty() && !other.is_empty());
+        assert!(one.values().chain(other.values()).all(|&count| count == 3));
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn rfc3261_18_1_1_a_request_to_a_group_reaches_its_members() {
+    within(async {
+        let group: IpAddr = "224.0.1.75".parse().unwrap();
+        let addr: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let (mut a, mut b) = (
+            Worker::listening(&[Listen::udp(addr)], |_| {}),
+            Worker::listening(&[Listen::udp(addr)], |_| {}),
+        );
+        if let Err(error) = b.driver.join_group(b.bound[0].listener, group) {
+            eprintln!("skipped: this machine has no multicast on loopback ({error})");
+            return;
+        }
+        let remote = SocketAddr::new(group, b.addr().port());
+        let flow = a
+            .transports
+            .flow_to(TransportKind::Udp, a.bound[0].listener, remote, now())
+            .unwrap();
+        a.send(flow.id, request(flow, "OPTIONS", ""));
+        if a.driver.stats().refused > 0 {
+            eprintln!("skipped: this machine sends no multicast on loopback");
+            return;
+        }
+        let (message, from, reply) = b.message().await;
+        assert_eq!((from.local, from.remote), (b.addr(), a.addr()));
+        let via = message.headers().top_via().unwrap();
+        assert_eq!((via.maddr(), via.ttl()), (Some("224.0.1.75"), Some(1)));
+        // §18.2.2: the response goes to the maddr, here at the port of the sent-by.
+        assert_eq!(reply.remote, SocketAddr::new(group, a.addr().port()));
+        a.driver.join_group(a.bound[0].listener, group).unwrap();
+        b.send(reply.id, ok_to(&message));
+        let (message, ..) = a.message().await;
+        assert_eq!(message.as_response().unwrap().status().as_u16(), 200);
+    });
+}
+
+#[test]
+fn only_a_group_can_be_joined() {
+    within(async {
+        let mut worker = Worker::start("127.0.0.1");
+        let listener = worker.bound[0].listener;
+        for wrong in ["192.0.2.1", "ff02::1"] {
+            let error = worker
+                .driver
+                .join_group(listener, wrong.parse().unwrap())
+                .unwrap_err();
+            assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput, "{error}");
+        }
+        let tcp = worker.bound[1].listener;
+        assert!(
+            worker
+                .driver
+                .join_group(tcp, "224.0.1.75".parse().unwrap())
+                .is_err()
+        );
+    });
+}
