@@ -5,6 +5,7 @@
     reason = "a test picks out what it looks for"
 )]
 
+mod broken;
 mod capture;
 #[cfg(feature = "dns")]
 mod dns;
