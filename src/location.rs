@@ -79,10 +79,23 @@ pub struct Binding {
     /// What the telephone calls itself (User-Agent), for people.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub user_agent: Box<str>,
-    /// Where the REGISTER came from, as a URI, when it came over a connection that nobody but the telephone can open:
-    /// of TLS or of a WebSocket (RFC 7118 §5). Requests to the contact go there.
+    /// The token of the flow that the REGISTER came over, when the contact is reached by that
+    /// ([`Transports::flow_of_token`](sip_transport::Transports::flow_of_token)).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub received: Option<Box<str>>,
+    pub flow: Option<Box<str>>,
+    /// Which flow of which user agent it is (RFC 5626).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outbound: Option<Outbound>,
+}
+
+/// A user agent registers by several flows, each known by a number (RFC 5626 §4.2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::exhaustive_structs, reason = "RFC 5626 names these two")]
+pub struct Outbound {
+    /// The user agent: its `+sip.instance`.
+    pub instance: Box<str>,
+    /// The flow: its `reg-id`.
+    pub reg_id: u32,
 }
 
 impl Binding {
@@ -98,7 +111,8 @@ impl Binding {
             cseq,
             path: Vec::new(),
             user_agent: "".into(),
-            received: None,
+            flow: None,
+            outbound: None,
         }
     }
 
@@ -182,8 +196,10 @@ pub struct ContactUpdate {
     pub path: Vec<Box<str>>,
     /// See [`Binding::user_agent`].
     pub user_agent: Box<str>,
-    /// See [`Binding::received`].
-    pub received: Option<Box<str>>,
+    /// See [`Binding::flow`].
+    pub flow: Option<Box<str>>,
+    /// See [`Binding::outbound`].
+    pub outbound: Option<Outbound>,
 }
 
 impl ContactUpdate {
@@ -197,7 +213,8 @@ impl ContactUpdate {
             expires,
             path: Vec::new(),
             user_agent: "".into(),
-            received: None,
+            flow: None,
+            outbound: None,
         }
     }
 }

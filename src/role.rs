@@ -3,13 +3,14 @@
 //! A role takes the transaction events that are its own and hands back the others. What it cannot do itself (ask a
 //! store, find a flow) is a [`Need`] with a [`Token`], answered with [`Answer`] whenever it is known.
 
+mod nat;
 pub mod proxy;
 pub mod registrar;
 
 use std::net::SocketAddr;
 
 use sip_message::{Method, Request, Response, ResponseBuilder, StatusCode, Uri};
-use sip_transport::{Flow, SelectError};
+use sip_transport::{Flow, FlowId, SelectError};
 
 use crate::domain::Aor;
 pub use crate::location::StoreError;
@@ -52,7 +53,24 @@ pub enum Need {
         next_hop: Uri,
         /// How large the request is, in bytes, without what the transport adds.
         size: usize,
+        /// A flow that leads there, if one is known: as long as it lives, it is the answer.
+        way: Option<Way>,
     },
+    /// A token that names a flow, to be kept longer than the flow may live: [`Answer::FlowToken`].
+    FlowToken {
+        /// Which.
+        flow: FlowId,
+    },
+}
+
+/// A flow that a role has kept by its token ([`Need::FlowToken`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "made here, read by drivers")]
+pub struct Way {
+    /// Names it.
+    pub token: Box<str>,
+    /// Is there no other way when it is gone (RFC 5626 §5.3)? Else the URI is one.
+    pub is_only: bool,
 }
 
 /// The answer to a [`Need`].
@@ -67,6 +85,8 @@ pub enum Answer {
     Credential(Result<Option<Ha1s>, StoreError>),
     /// To [`Need::SelectFlow`].
     Flows(Result<Vec<Flow>, SelectError>),
+    /// To [`Need::FlowToken`]; `None` when there is no such flow any more.
+    FlowToken(Option<Box<str>>),
 }
 
 /// What a role puts out.

@@ -280,6 +280,7 @@ const fn refused(need: &Need) -> Answer {
         Need::Update { .. } => Answer::Updated(Err(StoreError::Busy)),
         Need::Credential { .. } => Answer::Credential(Err(StoreError::Busy)),
         Need::SelectFlow { .. } => Answer::Flows(Err(sip_transport::SelectError::Limit)),
+        Need::FlowToken { .. } => Answer::FlowToken(None),
     }
 }
 
@@ -298,8 +299,9 @@ async fn ask(services: &Services, need: Need) -> Answer {
             Some(store) => store.credential(&username, &realm).await,
             None => Ok(None),
         }),
-        // The stack asks its own transport layer; this never leaves it.
+        // The stack asks its own transport layer; these two never leave it.
         Need::SelectFlow { .. } => Answer::Flows(Err(sip_transport::SelectError::NoRoute)),
+        Need::FlowToken { .. } => Answer::FlowToken(None),
     }
 }
 

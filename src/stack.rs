@@ -403,7 +403,7 @@ impl Stack {
                 }
             }
             quiet &= !self.drain_dialogs(now);
-            quiet &= !self.drain_roles(now);
+            quiet &= !self.drain_roles(wall, now);
             if quiet {
                 return;
             }
@@ -600,26 +600,52 @@ impl Stack {
         moved
     }
 
-    fn drain_roles(&mut self, now: Instant) -> bool {
+    fn drain_roles(&mut self, wall: SystemTime, now: Instant) -> bool {
         let mut moved = false;
         while let Some(output) = self.registrar.as_mut().and_then(Registrar::poll_output) {
             moved = true;
-            self.on_role(Role::Registrar, output, now);
+            self.on_role(Role::Registrar, output, wall, now);
         }
         while let Some(output) = self.proxy.as_mut().and_then(Proxy::poll_output) {
             moved = true;
-            self.on_role(Role::Proxy, output, now);
+            self.on_role(Role::Proxy, output, wall, now);
         }
         moved
     }
 
-    fn on_role(&mut self, role: Role, output: role::RoleOutput, now: Instant) {
+    fn on_role(&mut self, role: Role, output: role::RoleOutput, wall: SystemTime, now: Instant) {
         match output {
             role::RoleOutput::Need {
                 token,
-                need: Need::SelectFlow { next_hop, size },
+                need:
+                    Need::SelectFlow {
+                        next_hop,
+                        size,
+                        way,
+                    },
             } => {
-                self.start_selecting(Selecting::Role(role, token), &next_hop, size, now);
+                // RFC 5626 §5.3: the flow that the token names; without it, the way that the URI tells.
+                let is_only = way.as_ref().is_some_and(|way| way.is_only);
+                let flow = way.and_then(|way| self.transports.flow_of_token(&way.token, now).ok());
+                match flow {
+                    None if is_only => {
+                        let answer = Answer::Flows(Err(SelectError::NoRoute));
+                        self.answer(Asker(role, token), answer, wall, now);
+                    }
+                    Some(flow) => {
+                        self.answer(Asker(role, token), Answer::Flows(Ok(vec![flow])), wall, now)
+                    }
+                    None => {
+                        self.start_selecting(Selecting::Role(role, token), &next_hop, size, now)
+                    }
+                }
+            }
+            role::RoleOutput::Need {
+                token,
+                need: Need::FlowToken { flow },
+            } => {
+                let way = self.transports.flow_token(flow).map(Box::from);
+                self.answer(Asker(role, token), Answer::FlowToken(way), wall, now);
             }
             role::RoleOutput::Need { token, need } => {
                 self.outputs.push_back(Output::Need {

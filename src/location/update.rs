@@ -40,14 +40,15 @@ pub fn apply(stored: &[Binding], update: &BindingUpdate, now: SystemTime) -> Upd
             // The bindings as they were: two contacts of one request do not make each other old.
             let before = bindings.clone();
             for contact in contacts {
-                if before.iter().any(|binding| {
-                    is_same_contact(&binding.contact, &contact.contact) && is_old(binding)
-                }) {
+                if before
+                    .iter()
+                    .any(|binding| is_same(binding, contact) && is_old(binding))
+                {
                     return UpdateOutcome::OutOfOrder;
                 }
                 let place = bindings
                     .iter()
-                    .position(|binding| is_same_contact(&binding.contact, &contact.contact));
+                    .position(|binding| is_same(binding, contact));
                 match (place, contact.expires) {
                     (Some(at), 0) => drop(bindings.remove(at)),
                     (Some(at), _) => {
@@ -77,7 +78,22 @@ fn bind(contact: &ContactUpdate, update: &BindingUpdate, now: SystemTime) -> Bin
         cseq: update.cseq,
         path: contact.path.clone(),
         user_agent: contact.user_agent.clone(),
-        received: contact.received.clone(),
+        flow: contact.flow.clone(),
+        outbound: contact.outbound.clone(),
+    }
+}
+
+/// RFC 5626 §6: a flow of a user agent is known by instance and number, whatever its contact; others by their contact.
+fn is_same(binding: &Binding, contact: &ContactUpdate) -> bool {
+    match (&binding.outbound, &contact.outbound) {
+        (Some(a), Some(b)) => a == b,
+        (None, None) => is_same_contact(&binding.contact, &contact.contact),
+        // A removal may leave the number out.
+        (Some(_), None) => {
+            contact.expires == 0 && is_same_contact(&binding.contact, &contact.contact)
+        }
+        // The same telephone, which has learned RFC 5626.
+        (None, Some(_)) => is_same_contact(&binding.contact, &contact.contact),
     }
 }
 
@@ -213,6 +229,35 @@ mod tests {
                 start()
             ))
             .is_empty()
+        );
+    }
+
+    #[test]
+    fn rfc5626_6_a_flow_is_replaced_by_its_instance_and_number() {
+        let flow = |contact: &str, reg_id: u32| {
+            let mut update = ContactUpdate::new(contact, 60);
+            update.outbound = Some(crate::location::Outbound {
+                instance: "<urn:uuid:1>".into(),
+                reg_id,
+            });
+            update
+        };
+        let change =
+            |cseq, list: Vec<ContactUpdate>| BindingUpdate::new("a", cseq, Change::Contacts(list));
+        let both = vec![flow("sip:a@192.0.2.7:1", 1), flow("sip:a@192.0.2.7:1", 2)];
+        let first = stored(apply(&[], &change(1, both), start()));
+        assert_eq!(first.len(), 2, "one contact, two flows");
+        // After a restart of the telephone: another port, the same flow.
+        let again = change(2, vec![flow("sip:a@192.0.2.7:9", 2)]);
+        let second = stored(apply(&first, &again, start()));
+        assert_eq!(names(&second), ["sip:a@192.0.2.7:1", "sip:a@192.0.2.7:9"]);
+        // One that knows no flows is a contact of its own.
+        let plain = contacts("b", 1, &[("sip:a@192.0.2.7:9", 60)]);
+        assert_eq!(stored(apply(&second, &plain, start())).len(), 3);
+        let gone = contacts("b", 1, &[("sip:a@192.0.2.7:9", 0)]);
+        assert_eq!(
+            names(&stored(apply(&second, &gone, start()))),
+            ["sip:a@192.0.2.7:1"]
         );
     }
 

@@ -20,7 +20,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use sip_message::header::From;
+use sip_message::header::{Contact, From};
 use sip_message::{HeaderName, Method, Request, Response, StatusCode, Uri};
 use sip_transaction::{
     ClientTransactionId, Event, ServerTransactionId, TransactionId, TransactionLayer,
@@ -29,7 +29,7 @@ use sip_transport::{DeadlineId, DeadlineQueue, Flow, KeyedHash, Rng, Seed};
 
 use self::context::Context;
 use self::route::{Destination, Mark};
-use super::{Answer, Need, Refusal, RoleEvent, RoleOutput, Token};
+use super::{Answer, Need, Refusal, RoleEvent, RoleOutput, Token, nat};
 use crate::auth::{Asker, Attempt, Authenticator, Check, Verdict};
 use crate::domain::{Aor, Domains};
 use crate::location::StoreError;
@@ -113,6 +113,8 @@ pub struct Proxy {
 /// What an answer is awaited for.
 #[derive(Debug)]
 enum Waiting {
+    /// By which token is its sender reached?
+    Token(ServerTransactionId),
     /// Who sends this?
     Credential(ServerTransactionId, Attempt),
     /// Where is this user?
@@ -245,6 +247,14 @@ impl Proxy {
             (Waiting::Credential(id, attempt), Answer::Credential(Ok(hashes))) => {
                 self.on_credential(id, attempt, hashes.as_ref(), t, now);
             }
+            (Waiting::Token(id), answer) => {
+                if let (Some(context), Answer::FlowToken(token)) =
+                    (self.contexts.get_mut(&id), answer)
+                {
+                    context.from = token;
+                }
+                self.admit(id, t, now);
+            }
             (Waiting::Bindings(id), Answer::Bindings(Ok(bindings))) => {
                 self.on_bindings(id, bindings, t, now)
             }
@@ -296,6 +306,7 @@ impl Proxy {
                     Some((Waiting::Flows(id, branch), _)) => {
                         self.on_flows(id, branch, Vec::new(), t, now)
                     }
+                    Some((Waiting::Token(id), _)) => self.admit(id, t, now),
                     Some((Waiting::Ack(_), _)) | None => {}
                 },
             }
@@ -366,13 +377,14 @@ impl Proxy {
         }
         let loop_hash = admit::loop_hash(&request, &self.loops);
         let mut forwarded = request.clone();
-        let is_trusted = match route::preprocess(&mut forwarded, &self.config.domains, &self.mark) {
-            Ok(is_trusted) => is_trusted,
+        let trusted = match route::preprocess(&mut forwarded, &self.config.domains, &self.mark) {
+            Ok(trusted) => trusted,
             Err(refusal) => {
                 self.respond_refusal(id, &request, flow, &refusal, t, now);
                 return None;
             }
         };
+        let is_trusted = trusted.is_some();
         let destination = route::destination(&forwarded, is_trusted, &self.config.domains);
         // What belongs to a dialog, or brings its own route, goes where it says.
         let is_routable = !is_trusted
@@ -422,13 +434,34 @@ impl Proxy {
         let mut context = Context::new(forwarded, flow, destination, tag, loop_hash, breadth);
         let is_trusted = is_trusted || decision.as_ref().is_some_and(routing::Route::is_trusted);
         context.action = decision.map(routing::Route::into_action);
+        context.to = trusted.and_then(|trusted| trusted.token);
+        let is_by_flow = request.method().creates_dialog()
+            && request
+                .headers()
+                .typed::<Contact<'_>>()
+                .is_ok_and(|contact| {
+                    contact
+                        .as_ref()
+                        .and_then(Contact::address)
+                        .is_some_and(|contact| nat::needs_flow(&request, &flow, contact.uri()))
+                });
+        let flow = context.flow.id;
+        context.is_admitted = is_trusted;
         self.contexts.insert(id, context);
-        if is_trusted {
-            self.resolve(id, t, now);
+        if is_by_flow {
+            self.need(Waiting::Token(id), Need::FlowToken { flow }, now);
         } else {
-            self.authorize(id, t, now);
+            self.admit(id, t, now);
         }
         None
+    }
+
+    fn admit(&mut self, id: ServerTransactionId, t: &mut dyn TransactionLayer, now: Instant) {
+        match self.contexts.get(&id) {
+            Some(context) if context.is_admitted => self.resolve(id, t, now),
+            Some(_) => self.authorize(id, t, now),
+            None => {}
+        }
     }
 
     /// Who may send this where?

@@ -1,4 +1,4 @@
-//! [`Registrar`]: RFC 3261 §10.3, with Path (RFC 3327).
+//! [`Registrar`]: RFC 3261 §10.3, with Path (RFC 3327), Service-Route (RFC 3608) and flows (RFC 5626).
 //!
 //! ```text
 //!   REGISTER --> Require? --> credentials? --Need::Credential--> whose? --> Contact? --Need::Update or Lookup--> 200
@@ -11,7 +11,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sip_message::header::{Date, To};
-use sip_message::{HeaderName, Method, Request, Response, StatusCode};
+use sip_message::{HeaderName, Method, Request, Response, StatusCode, Uri};
 use sip_transaction::{Event, ServerTransactionId, TransactionLayer};
 use sip_transport::{DeadlineId, DeadlineQueue, Flow, Rng, Seed};
 
@@ -19,7 +19,7 @@ use self::contacts::Wish;
 use super::{Answer, Need, Refusal, RoleEvent, RoleOutput, Token, unknown_options};
 use crate::auth::{Asker, Attempt, Authenticator, Check, Verdict};
 use crate::domain::{Aor, Domains};
-use crate::location::{Binding, BindingUpdate, StoreError, UpdateOutcome};
+use crate::location::{Binding, BindingUpdate, Change, StoreError, UpdateOutcome};
 
 /// How a [`Registrar`] behaves.
 #[derive(Clone, Debug)]
@@ -41,6 +41,10 @@ pub struct RegistrarConfig {
     pub store_timeout: Duration,
     /// The Retry-After of a 503, in seconds.
     pub retry_after: u32,
+    /// How often a client keeps its flow alive at least, in seconds: the Flow-Timer of RFC 5626 §4.4.
+    pub flow_timer: u32,
+    /// The route that a client's requests take, topmost first: the Service-Route of RFC 3608.
+    pub service_route: Vec<Uri>,
 }
 
 impl RegistrarConfig {
@@ -56,6 +60,8 @@ impl RegistrarConfig {
             max_waiting: 10_000,
             store_timeout: Duration::from_secs(10),
             retry_after: 10,
+            flow_timer: 120,
+            service_route: Vec::new(),
         }
     }
 }
@@ -94,6 +100,12 @@ struct Job {
 #[derive(Debug)]
 enum Stage {
     Credential(Attempt),
+    /// The token of the flow, for the contacts that are reached by it.
+    Token {
+        aor: Aor,
+        change: Change,
+        by_flow: Vec<bool>,
+    },
     Bindings(Aor),
 }
 
@@ -166,6 +178,14 @@ impl Registrar {
             (Stage::Credential(attempt), Answer::Credential(Ok(hashes))) => {
                 self.on_credential(&job, attempt, hashes.as_ref(), wall, now)
             }
+            (
+                Stage::Token {
+                    aor,
+                    change,
+                    by_flow,
+                },
+                Answer::FlowToken(token),
+            ) => Ok(self.change(&job, aor, with_flow(change, &by_flow, token.as_deref()))),
             (Stage::Bindings(aor), Answer::Bindings(Ok(bindings))) => {
                 self.on_bindings(&job, aor, bindings, wall)
             }
@@ -184,7 +204,8 @@ impl Registrar {
                 Answer::Bindings(Ok(_))
                 | Answer::Updated(Ok(_))
                 | Answer::Credential(Ok(_))
-                | Answer::Flows(_),
+                | Answer::Flows(_)
+                | Answer::FlowToken(_),
             ) => Err(Refusal::new(StatusCode::SERVER_INTERNAL_ERROR)),
         };
         self.proceed(job, result, t, now);
@@ -228,7 +249,9 @@ impl Registrar {
             return Err(Refusal::because(StatusCode::BAD_REQUEST, error.reason()));
         }
         // Step 2.
-        if let Some(unsupported) = unknown_options(&job.request, HeaderName::Require, &["path"]) {
+        if let Some(unsupported) =
+            unknown_options(&job.request, HeaderName::Require, &["path", "outbound"])
+        {
             return Err(
                 Refusal::new(StatusCode::BAD_EXTENSION).with(HeaderName::Unsupported, unsupported)
             );
@@ -300,21 +323,33 @@ impl Registrar {
                 "Not Your Address Of Record",
             ));
         }
-        let wish = contacts::read(&job.request, &job.flow, &self.config)?;
-        let need = match wish {
-            Wish::Query => Need::Lookup { aor: aor.clone() },
-            Wish::Change(change) => {
-                let call_id = job.request.headers().call_id().unwrap_or_default();
-                let cseq = job.request.headers().cseq().map_or(0, |(number, _)| number);
-                let update =
-                    BindingUpdate::new(call_id, cseq, change).with_limit(self.config.max_bindings);
-                Need::Update {
-                    aor: aor.clone(),
-                    update,
-                }
+        match contacts::read(&job.request, &job.flow, &self.config)? {
+            Wish::Query => {
+                let need = Need::Lookup { aor: aor.clone() };
+                Ok(Next::Wait(need, Stage::Bindings(aor)))
             }
+            Wish::Change { change, by_flow } if by_flow.contains(&true) => {
+                let need = Need::FlowToken { flow: job.flow.id };
+                let stage = Stage::Token {
+                    aor,
+                    change,
+                    by_flow,
+                };
+                Ok(Next::Wait(need, stage))
+            }
+            Wish::Change { change, .. } => Ok(self.change(job, aor, change)),
+        }
+    }
+
+    fn change(&self, job: &Job, aor: Aor, change: Change) -> Next {
+        let call_id = job.request.headers().call_id().unwrap_or_default();
+        let cseq = job.request.headers().cseq().map_or(0, |(number, _)| number);
+        let update = BindingUpdate::new(call_id, cseq, change).with_limit(self.config.max_bindings);
+        let need = Need::Update {
+            aor: aor.clone(),
+            update,
         };
-        Ok(Next::Wait(need, Stage::Bindings(aor)))
+        Next::Wait(need, Stage::Bindings(aor))
     }
 
     fn on_updated(
@@ -350,6 +385,20 @@ impl Registrar {
         }
         // RFC 3327 §5.3: what was stored is told.
         builder = builder.copy(&job.request, HeaderName::Path);
+        // RFC 3608 §6.3: in the order in which the client is to use it.
+        for uri in &self.config.service_route {
+            builder = builder.header(HeaderName::ServiceRoute, format!("<{}>", uri.as_str()));
+        }
+        // RFC 5626 §6: the client learns that its flows are known, and (§4.4.1) how long they last without it.
+        let call_id = job.request.headers().call_id().unwrap_or_default();
+        let has_flow = bindings
+            .iter()
+            .any(|binding| binding.outbound.is_some() && *binding.call_id == *call_id);
+        if has_flow {
+            builder = builder
+                .header(HeaderName::Require, "outbound")
+                .header(HeaderName::FlowTimer, self.config.flow_timer.to_string());
+        }
         let since = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
         builder = builder.typed(&Date::from_unix_seconds(since.as_secs()));
         let response = builder
@@ -423,6 +472,21 @@ impl Registrar {
     #[cfg(test)]
     fn waits_for(&self) -> usize {
         self.waiting.len()
+    }
+}
+
+/// The change with the token of the flow on the contacts that are reached by it.
+fn with_flow(change: Change, by_flow: &[bool], token: Option<&str>) -> Change {
+    match change {
+        Change::RemoveAll => Change::RemoveAll,
+        Change::Contacts(mut contacts) => {
+            for (contact, is_by_flow) in contacts.iter_mut().zip(by_flow) {
+                if *is_by_flow {
+                    contact.flow = token.map(Box::from);
+                }
+            }
+            Change::Contacts(contacts)
+        }
     }
 }
 

@@ -340,7 +340,7 @@ impl ServerBuilder {
         let registrar = Registrar::new(config, authenticator("registrar"), &seed);
         let mut config = ProxyConfig::new(domains.clone());
         config.handled.clone_from(&handled);
-        config.mark = self.mark;
+        config.mark.clone_from(&self.mark);
         config.router = self.router;
         for change in self.proxy {
             change(&mut config);
@@ -351,6 +351,12 @@ impl ServerBuilder {
             transport.client_transports.push(TransportKind::Tls);
         }
         transport.service_records = self.resolver.is_some();
+        if let Some(mark) = &self.mark {
+            // Kept with the data, so that what was registered over a UDP flow is reached after a restart.
+            let mut key = [0; 32];
+            mark.derive("flow tokens").rng().fill(&mut key);
+            transport.flow_token_key = Some(key);
+        }
         let parts = Parts {
             transports: Transports::new(transport, seed.derive("transport")),
             transactions: Transactions::new(

@@ -9,6 +9,7 @@ use sip_transport::{DeadlineId, Flow};
 
 use super::route::Destination;
 use crate::location::{Binding, Q};
+use crate::role::Way;
 use crate::routing::Action;
 
 /// A request on its way.
@@ -25,13 +26,21 @@ pub(super) struct Context {
     pub(super) failover: Failover,
     /// Where it was sent, if redirections are followed: never twice to one URI (RFC 3261 §16.5).
     pub(super) tried: Vec<Uri>,
+    /// The token of the flow that it came over, if its sender is reached by that alone.
+    pub(super) from: Option<Box<str>>,
+    /// The token of the flow that its route leads to (RFC 5626 §5.3).
+    pub(super) to: Option<Box<str>>,
     /// The To tag of the responses that are ours.
     pub(super) tag: String,
     pub(super) loop_hash: u64,
     pub(super) breadth: u32,
+    /// What of it each branch of the present group has.
+    pub(super) share: u32,
     /// The targets that are not tried yet, those of one group together.
     pub(super) groups: VecDeque<Vec<Target>>,
     pub(super) branches: Vec<Branch>,
+    /// May it go where it wants without a proof of who sends it?
+    pub(super) is_admitted: bool,
     /// Has it its final answer?
     pub(super) is_answered: bool,
     /// Was it cancelled, or refused by a 6xx? Then no more targets are tried.
@@ -46,8 +55,10 @@ pub(super) struct Target {
     pub(super) uri: Uri,
     /// The route to it, topmost first (RFC 3327 §5.4).
     pub(super) path: Vec<Box<str>>,
-    /// Where the connection to it is, if that is not where its URI leads.
-    pub(super) received: Option<Uri>,
+    /// The flow that it is reached by.
+    pub(super) flow: Option<Way>,
+    /// Other flows of the same user agent, which is called once (RFC 5626 §7), the newest first.
+    pub(super) others: Vec<Self>,
 }
 
 /// When a request goes on to the next group of targets.
@@ -65,6 +76,10 @@ pub(super) struct Branch {
     /// The copy, for the next flow if one fails; `None` when it cannot be sent any more.
     pub(super) request: Option<Box<Request>>,
     pub(super) flows: VecDeque<Flow>,
+    /// The flow that it is to go by.
+    pub(super) way: Option<Way>,
+    /// What is tried when those fail.
+    pub(super) others: Vec<Target>,
     pub(super) client: Option<ClientTransactionId>,
     /// Has any response come over the present flow?
     pub(super) has_heard: bool,
@@ -91,11 +106,15 @@ impl Context {
             action: None,
             failover: Failover::Always,
             tried: Vec::new(),
+            from: None,
+            to: None,
             tag,
             loop_hash,
             breadth,
+            share: breadth,
             groups: VecDeque::new(),
             branches: Vec::new(),
+            is_admitted: false,
             is_answered: false,
             is_over: false,
             live: 0,
@@ -157,7 +176,8 @@ impl Target {
         Self {
             uri,
             path: Vec::new(),
-            received: None,
+            flow: None,
+            others: Vec::new(),
         }
     }
 }
@@ -195,10 +215,9 @@ pub(super) fn group(
     let mut bindings = bindings;
     // Stable: equally good ones stay in the order in which they were registered.
     bindings.sort_by_key(|binding| Reverse(binding.q.unwrap_or_default()));
-    let mut groups: VecDeque<(Q, Vec<Target>)> = VecDeque::new();
     let limit = usize::try_from(breadth).unwrap_or(usize::MAX);
+    let mut agents: Vec<(Binding, Target)> = Vec::new();
     for binding in bindings {
-        let q = binding.q.unwrap_or_default();
         let Ok(uri) = UriRef::parse(&binding.contact) else {
             continue;
         };
@@ -206,11 +225,38 @@ pub(super) fn group(
         if !uri.is_sip() || (is_secure && !uri.is_secure()) {
             continue;
         }
-        let target = Target {
+        let mut target = Target {
             uri: uri.to_uri(),
-            path: binding.path,
-            received: binding.received.and_then(|uri| Uri::parse(&uri).ok()),
+            path: binding.path.clone(),
+            flow: binding.flow.as_ref().map(|token| Way {
+                token: token.clone(),
+                is_only: binding.outbound.is_some(),
+            }),
+            others: Vec::new(),
         };
+        // RFC 5626 §7: a user agent with several flows is called by one of them, the one that was registered last.
+        let instance = binding.outbound.as_ref().map(|outbound| &outbound.instance);
+        let same = agents.iter_mut().find(|(other, _)| {
+            instance.is_some()
+                && other.outbound.as_ref().map(|outbound| &outbound.instance) == instance
+        });
+        match same {
+            Some((other, first)) => {
+                if binding.expires > other.expires {
+                    std::mem::swap(first, &mut target);
+                    first.others = std::mem::take(&mut target.others);
+                    other.expires = binding.expires;
+                    first.others.insert(0, target);
+                } else {
+                    first.others.push(target);
+                }
+            }
+            None => agents.push((binding, target)),
+        }
+    }
+    let mut groups: VecDeque<(Q, Vec<Target>)> = VecDeque::new();
+    for (binding, target) in agents {
+        let q = binding.q.unwrap_or_default();
         match groups.back_mut() {
             Some((last, targets)) if *last == q && targets.len() < limit => targets.push(target),
             _ => groups.push_back((q, vec![target])),

@@ -9,7 +9,7 @@ use sip_transport::Flow;
 
 use super::context::{Branch, Target};
 use super::{Due, Proxy, Waiting, admit, route};
-use crate::role::{Need, Refusal};
+use crate::role::{Need, Refusal, Way};
 
 /// What a Record-Route and a few parameters add to the size that a transport is chosen for.
 const GROWTH: usize = 160;
@@ -35,6 +35,7 @@ impl Proxy {
             return;
         };
         let share = context.breadth / u32::try_from(group.len()).unwrap_or(u32::MAX).max(1);
+        context.share = share.max(1);
         for target in group {
             let Some(context) = self.contexts.get_mut(&id) else {
                 return;
@@ -43,23 +44,33 @@ impl Proxy {
             if self.config.follows_redirects {
                 context.tried.push(target.uri.clone());
             }
-            match copy(&context.request, &target, share.max(1)) {
+            match copy(&context.request, &target, context.share) {
                 Some((request, next_hop)) => {
                     let size = request.to_bytes().len() + GROWTH;
+                    let way = target.flow.or_else(|| {
+                        let token = context.to.clone()?;
+                        Some(Way {
+                            token,
+                            is_only: false,
+                        })
+                    });
                     context.branches.push(Branch {
                         request: Some(Box::new(request)),
                         flows: VecDeque::new(),
+                        way: way.clone(),
+                        others: target.others,
                         client: None,
                         has_heard: false,
                         timer_c: None,
                         is_followed: false,
                         response: None,
                     });
-                    self.need(
-                        Waiting::Flows(id, place),
-                        Need::SelectFlow { next_hop, size },
-                        now,
-                    );
+                    let need = Need::SelectFlow {
+                        next_hop,
+                        size,
+                        way,
+                    };
+                    self.need(Waiting::Flows(id, place), need, now);
                 }
                 None => {
                     let response = Refusal::because(StatusCode::BAD_REQUEST, "Malformed Route");
@@ -71,6 +82,8 @@ impl Proxy {
                     let nothing = Branch {
                         request: None,
                         flows: VecDeque::new(),
+                        way: None,
+                        others: Vec::new(),
                         client: None,
                         has_heard: false,
                         timer_c: None,
@@ -103,8 +116,13 @@ impl Proxy {
         if branch.response.is_some() {
             return; // Cancelled meanwhile.
         }
+        // RFC 5626 §5.3: a user agent that keeps its flow open, and did not, is not there.
+        let failure = match &branch.way {
+            Some(way) if way.is_only => StatusCode::TEMPORARILY_UNAVAILABLE,
+            _ => StatusCode::SERVICE_UNAVAILABLE,
+        };
         branch.flows = flows.into();
-        self.send(id, place, StatusCode::SERVICE_UNAVAILABLE, t, now);
+        self.send(id, place, failure, t, now);
     }
 
     /// Sends a branch over its next flow (RFC 3263 §4.3: the next, when one failed); `failure` is its answer if there
@@ -129,6 +147,10 @@ impl Proxy {
         } else {
             branch.flows.pop_front()
         };
+        if flow.is_none() && !is_over && !branch.has_heard && !branch.others.is_empty() {
+            self.next_flow_of_agent(id, place, failure, t, now);
+            return;
+        }
         let (Some(flow), Some(copy)) = (flow, &branch.request) else {
             branch.request = None;
             branch.response = Refusal::new(failure)
@@ -140,7 +162,15 @@ impl Proxy {
             return;
         };
         let mut request = Request::clone(copy);
-        route::record(&mut request, &context.flow, &flow, &self.mark);
+        let incoming = route::Side::new(&context.flow, context.from.as_deref());
+        // The token is of the flow that it goes by, and not of one that was found in its place.
+        let token = branch.way.as_ref().map(|way| &*way.token);
+        route::record(
+            &mut request,
+            &incoming,
+            &route::Side::new(&flow, token),
+            &self.mark,
+        );
         let is_invite = *request.method() == Method::Invite;
         let client = t.forward(request, flow, context.loop_hash, now);
         branch.client = Some(client);
@@ -162,19 +192,62 @@ impl Proxy {
             return;
         }
         let mut request = request;
-        let is_trusted =
-            route::preprocess(&mut request, &self.config.domains, &self.mark).unwrap_or(false);
-        if !is_trusted || request.headers_mut().decrement_max_forwards().is_none() {
+        let Ok(route::Trusted { token }) =
+            route::preprocess(&mut request, &self.config.domains, &self.mark)
+                .and_then(|trusted| trusted.ok_or(Refusal::new(StatusCode::FORBIDDEN)))
+        else {
+            return;
+        };
+        if request.headers_mut().decrement_max_forwards().is_none() {
             return;
         }
         if let Some(next_hop) = route::next_hop(&mut request) {
             let size = request.to_bytes().len();
             self.need(
                 Waiting::Ack(Box::new(request)),
-                Need::SelectFlow { next_hop, size },
+                Need::SelectFlow {
+                    next_hop,
+                    size,
+                    way: token.map(|token| Way {
+                        token,
+                        is_only: false,
+                    }),
+                },
                 now,
             );
         }
+    }
+
+    /// RFC 5626 §5.3, §7: a flow that failed before anything was heard over it; the user agent may have another.
+    fn next_flow_of_agent(
+        &mut self,
+        id: ServerTransactionId,
+        place: usize,
+        failure: StatusCode,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let Some(context) = self.contexts.get_mut(&id) else {
+            return;
+        };
+        let share = context.share;
+        let Some(branch) = context.branches.get_mut(place) else {
+            return;
+        };
+        let target = branch.others.remove(0);
+        let Some((request, next_hop)) = copy(&context.request, &target, share) else {
+            self.send(id, place, failure, t, now);
+            return;
+        };
+        let size = request.to_bytes().len() + GROWTH;
+        branch.request = Some(Box::new(request));
+        branch.way.clone_from(&target.flow);
+        let need = Need::SelectFlow {
+            next_hop,
+            size,
+            way: target.flow,
+        };
+        self.need(Waiting::Flows(id, place), need, now);
     }
 }
 
@@ -195,8 +268,5 @@ fn copy(request: &Request, target: &Target, breadth: u32) -> Option<(Request, Ur
         copy.headers_mut().push_front(HeaderName::Route, value);
     }
     let next_hop = route::next_hop(&mut copy)?;
-    // Without a route the request goes to the target, which is where its connection is.
-    let received = target.received.clone();
-    let is_routed = copy.headers().contains(HeaderName::Route);
-    Some((copy, received.filter(|_| !is_routed).unwrap_or(next_hop)))
+    Some((copy, next_hop))
 }

@@ -50,9 +50,8 @@ impl Proxy {
                         let (uri, route) = hop.target(uri);
                         let path = route.into_iter().map(Into::into).collect();
                         vec![Target {
-                            uri,
                             path,
-                            received: None,
+                            ..Target::new(uri)
                         }]
                     })
                     .collect();

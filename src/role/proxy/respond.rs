@@ -74,6 +74,13 @@ impl Proxy {
             self.send(id, place, status, t, now);
             return;
         }
+        // RFC 5626 §5.3: the flow of a user agent failed further on; it may have another.
+        if status == StatusCode::FLOW_FAILED && !branch.others.is_empty() && !context.is_over {
+            branch.flows.clear();
+            branch.has_heard = false;
+            self.send(id, place, status, t, now);
+            return;
+        }
         branch.request = None;
         let mut response = response;
         let is_followed = status.class() == 3
@@ -386,6 +393,7 @@ fn cancel_branches(
         .filter(|branch| branch.response.is_none())
     {
         branch.flows.clear();
+        branch.others.clear();
         // RFC 3261 §9.1: only an INVITE is cancelled; others answer by themselves.
         let is_sent = branch
             .client

@@ -56,7 +56,8 @@ impl Mark {
     }
 
     /// The Record-Route value for a flow.
-    fn record(&self, flow: &Flow, call_id: &str, is_secure: bool) -> String {
+    fn record(&self, side: &Side<'_>, call_id: &str, is_secure: bool) -> String {
+        let flow = side.flow;
         // RFC 3261 §16.6, step 4: a SIPS URI for a request to one, and for no other, whatever the transport.
         let scheme = if is_secure { "sips" } else { "sip" };
         let transport = match flow.kind {
@@ -70,8 +71,10 @@ impl Mark {
         } else {
             format!(";transport={transport}")
         };
+        // RFC 5626 §5.3: the user part names the flow to that side.
+        let (token, at) = side.token.map_or(("", ""), |token| (token, "@"));
         format!(
-            "<{scheme}:{}{transport};lr;{MARK}={}>",
+            "<{scheme}:{token}{at}{}{transport};lr;{MARK}={}>",
             flow.sent_by(),
             self.of(call_id)
         )
@@ -84,21 +87,40 @@ impl std::fmt::Debug for Mark {
     }
 }
 
+/// One side of this proxy: a flow, and its token where the flow is the only way to there.
+pub(super) struct Side<'a> {
+    flow: &'a Flow,
+    token: Option<&'a str>,
+}
+
+impl<'a> Side<'a> {
+    pub(super) const fn new(flow: &'a Flow, token: Option<&'a str>) -> Self {
+        Self { flow, token }
+    }
+}
+
+/// What a marked route says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Trusted {
+    /// The token of the flow that the request goes on by.
+    pub(super) token: Option<Box<str>>,
+}
+
 /// Takes off the routes that led here. Was one of them marked?
 pub(super) fn preprocess(
     request: &mut Request,
     domains: &Domains,
     mark: &Mark,
-) -> Result<bool, Refusal> {
+) -> Result<Option<Trusted>, Refusal> {
     let bad = |_| Refusal::because(StatusCode::BAD_REQUEST, "Malformed Route");
     let call_id = request.headers().call_id().unwrap_or_default().to_owned();
-    let mut is_trusted = false;
+    let mut trusted: Option<Trusted> = None;
     // A strict router put our Record-Route into the Request-URI, and the Request-URI at the end of Route.
     let is_recorded = request
         .uri()
         .is_ok_and(|uri| domains.is_ours(uri) && mark.is_on(uri, &call_id));
     if is_recorded {
-        is_trusted = true;
+        trusted = Some(Trusted { token: None });
         let mut routes: Vec<String> = request
             .headers()
             .values(HeaderName::Route)
@@ -134,16 +156,21 @@ pub(super) fn preprocess(
         };
         let uri = NameAddr::parse(first).map_err(bad)?.uri();
         let is_marked = mark.is_on(uri, &call_id);
-        if !domains.is_ours(uri) || (is_trusted && !is_marked) {
+        if !domains.is_ours(uri) || (trusted.is_some() && !is_marked) {
             break;
         }
-        is_trusted |= is_marked;
+        if is_marked {
+            // The last one is that of the side where it goes on.
+            trusted = Some(Trusted {
+                token: uri.user().map(Box::from),
+            });
+        }
         request.headers_mut().remove_first(HeaderName::Route);
         if !is_marked {
             break;
         }
     }
-    Ok(is_trusted)
+    Ok(trusted)
 }
 
 /// RFC 3261 §16.5: who is responsible for the Request-URI. Within a dialog it is a contact, whose missing port is 5060.
@@ -220,13 +247,16 @@ fn set_routes(request: &mut Request, routes: &[String]) {
 
 /// RFC 3261 §16.6, step 4: a request that makes a dialog has us on its route; twice when it changes its transport or
 /// our address on the way (RFC 5658 §3), so that each side finds one that it can reach.
-pub(super) fn record(request: &mut Request, incoming: &Flow, outgoing: &Flow, mark: &Mark) {
+pub(super) fn record(request: &mut Request, incoming: &Side<'_>, outgoing: &Side<'_>, mark: &Mark) {
     if !request.method().creates_dialog() || request.headers().to_tag().is_some() {
         return;
     }
     let call_id = request.headers().call_id().unwrap_or_default().to_owned();
     let is_secure = request.uri().is_ok_and(|uri| uri.is_secure());
-    if (incoming.kind, incoming.local) != (outgoing.kind, outgoing.local) {
+    let is_same_place =
+        (incoming.flow.kind, incoming.flow.local) == (outgoing.flow.kind, outgoing.flow.local);
+    // One that names a flow is good for that side alone.
+    if !is_same_place || incoming.token.is_some() || outgoing.token.is_some() {
         request.headers_mut().push_front(
             HeaderName::RecordRoute,
             mark.record(incoming, &call_id, is_secure),

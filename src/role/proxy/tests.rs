@@ -11,6 +11,7 @@ use crate::location::{Binding, Q};
 use crate::users;
 
 mod calls;
+mod flows;
 mod requests;
 mod routing;
 
@@ -24,6 +25,8 @@ struct World {
     servers: u32,
     /// Next hops that were asked for.
     hops: Vec<String>,
+    /// The tokens of flows that came with them.
+    tokens: Vec<Option<String>>,
     /// How many flows each next hop has; 0 is an error.
     flows: usize,
     /// The transport of those flows.
@@ -59,6 +62,7 @@ impl World {
             now: Instant::now(),
             servers: 0,
             hops: Vec::new(),
+            tokens: Vec::new(),
             flows: 1,
             kind: TransportKind::Udp,
             silent: false,
@@ -99,13 +103,22 @@ impl World {
                         Vec::new()
                     }))
                 }
-                Need::SelectFlow { next_hop, size } => {
+                Need::FlowToken { .. } => Answer::FlowToken(Some("caller".into())),
+                Need::SelectFlow {
+                    next_hop,
+                    size,
+                    way,
+                } => {
                     assert!(size > 100);
+                    let is_dead = way
+                        .as_ref()
+                        .is_some_and(|way| way.is_only && way.token.starts_with("dead"));
+                    self.tokens.push(way.map(|way| way.token.into()));
                     self.hops.push(next_hop.to_string());
                     let flows: Vec<Flow> = (1..=self.flows)
                         .map(|n| flow(self.kind, u32::try_from(n).unwrap(), "192.0.2.99:5060"))
                         .collect();
-                    Answer::Flows(if flows.is_empty() {
+                    Answer::Flows(if flows.is_empty() || is_dead {
                         Err(SelectError::NoRoute)
                     } else {
                         Ok(flows)

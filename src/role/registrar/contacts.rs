@@ -2,13 +2,13 @@
 
 use std::time::SystemTime;
 
-use sip_message::header::Contact;
+use sip_message::header::{Contact, NameAddr};
 use sip_message::{HeaderName, Request, StatusCode};
-use sip_transport::{Flow, SentBy, TransportKind};
+use sip_transport::Flow;
 
 use super::RegistrarConfig;
-use crate::location::{Binding, Change, ContactUpdate, Q};
-use crate::role::Refusal;
+use crate::location::{Binding, Change, ContactUpdate, Outbound, Q};
+use crate::role::{Refusal, nat};
 
 /// What a REGISTER wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,12 @@ pub(super) enum Wish {
     /// To know the bindings.
     Query,
     /// To change them.
-    Change(Change),
+    Change {
+        /// How.
+        change: Change,
+        /// Which of the contacts are reached by the flow that the request came over.
+        by_flow: Vec<bool>,
+    },
 }
 
 /// How many contacts one request may name: no more than would be stored, and as many again that it removes.
@@ -34,12 +39,14 @@ pub(super) fn read(
     }
     let header_expires = headers.get(HeaderName::Expires).map(seconds);
     let path = path(request)?;
+    let knows_outbound = has_option(request, "outbound");
     let user_agent: Box<str> = headers
         .get(HeaderName::UserAgent)
         .map(|text| clip(text, 80))
         .unwrap_or_default()
         .into();
     let mut contacts = Vec::new();
+    let mut by_flow = Vec::new();
     let mut has_star = false;
     for contact in headers.typed_all::<Contact<'_>>() {
         let contact =
@@ -77,9 +84,18 @@ pub(super) fn read(
         update.parameters = others.as_str().into();
         update.path.clone_from(&path);
         update.user_agent.clone_from(&user_agent);
-        if path.is_empty() {
-            update.received = received(flow);
+        let mut is_by_flow = nat::needs_flow(request, flow, address.uri());
+        // RFC 5626 §6: a number counts only with an instance, and from a client that supports it.
+        if let (true, Some(instance), Some(reg_id)) =
+            (knows_outbound, contact.instance(), contact.reg_id())
+        {
+            is_by_flow |= edge(request, &path)?;
+            update.outbound = Some(Outbound {
+                instance: instance.as_ref().into(),
+                reg_id,
+            });
         }
+        by_flow.push(is_by_flow && update.expires > 0);
         contacts.push(update);
         if contacts.len() > config.max_bindings * CONTACTS {
             return Err(Refusal::because(StatusCode::FORBIDDEN, "Too Many Contacts"));
@@ -87,10 +103,16 @@ pub(super) fn read(
     }
     // Step 6.
     match (has_star, contacts.is_empty()) {
-        (false, false) => Ok(Wish::Change(Change::Contacts(contacts))),
+        (false, false) => Ok(Wish::Change {
+            change: Change::Contacts(contacts),
+            by_flow,
+        }),
         (false, true) => Ok(Wish::Query),
         (true, true) if header_expires == Some(0) && headers.count(HeaderName::Contact) == 1 => {
-            Ok(Wish::Change(Change::RemoveAll))
+            Ok(Wish::Change {
+                change: Change::RemoveAll,
+                by_flow,
+            })
         }
         (true, true) => Err(Refusal::because(
             StatusCode::BAD_REQUEST,
@@ -103,22 +125,34 @@ pub(super) fn read(
     }
 }
 
-/// Where to reach a telephone that only it can open a connection from: without a certificate for its address, or in a
-/// browser (RFC 7118 §5). Over UDP and TCP its Contact says where it listens.
-fn received(flow: &Flow) -> Option<Box<str>> {
-    let secure = match flow.kind {
-        TransportKind::Tls | TransportKind::Wss => "sips",
-        TransportKind::Ws => "sip",
-        _ => return None,
+/// Whether we are the first hop of a client that registers a flow, and keep the flow (RFC 5626 §6).
+fn edge(request: &Request, path: &[Box<str>]) -> Result<bool, Refusal> {
+    // The proxy nearest to the client wrote the last value.
+    let Some(first_hop) = path.last() else {
+        if request.headers().values(HeaderName::Via).count() == 1 {
+            return Ok(true);
+        }
+        return Err(Refusal::new(StatusCode::FIRST_HOP_LACKS_OUTBOUND_SUPPORT));
     };
-    let transport = flow.kind.uri_param();
-    Some(
-        format!(
-            "{secure}:{};transport={transport}",
-            SentBy::from(flow.remote)
-        )
-        .into(),
-    )
+    let keeps_flow =
+        NameAddr::parse(first_hop).is_ok_and(|address| address.uri().param("ob").is_some());
+    if keeps_flow {
+        Ok(false)
+    } else {
+        Err(Refusal::new(StatusCode::FIRST_HOP_LACKS_OUTBOUND_SUPPORT))
+    }
+}
+
+/// Is the option tag in Supported or Require?
+fn has_option(request: &Request, option: &str) -> bool {
+    [HeaderName::Supported, HeaderName::Require]
+        .into_iter()
+        .any(|name| {
+            request
+                .headers()
+                .values(name)
+                .any(|tag| tag.eq_ignore_ascii_case(option))
+        })
 }
 
 /// RFC 3327 §5.3: the Path of a client that knows of it; of one that does not, the recommended policy.
@@ -127,12 +161,7 @@ fn path(request: &Request) -> Result<Vec<Box<str>>, Refusal> {
     if !headers.contains(HeaderName::Path) {
         return Ok(Vec::new());
     }
-    let is_known = |name| {
-        headers
-            .values(name)
-            .any(|tag| tag.eq_ignore_ascii_case("path"))
-    };
-    if !is_known(HeaderName::Supported) && !is_known(HeaderName::Require) {
+    if !has_option(request, "path") {
         return Err(Refusal::new(StatusCode::BAD_EXTENSION).with(HeaderName::Unsupported, "path"));
     }
     let path: Vec<Box<str>> = headers.values(HeaderName::Path).map(Box::from).collect();

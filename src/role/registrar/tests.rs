@@ -103,7 +103,7 @@ impl World {
             return match need {
                 Need::Credential { .. } => Answer::Credential(Err(error.clone())),
                 Need::Lookup { .. } => Answer::Bindings(Err(error.clone())),
-                Need::Update { .. } | Need::SelectFlow { .. } => {
+                Need::Update { .. } | Need::SelectFlow { .. } | Need::FlowToken { .. } => {
                     Answer::Updated(Err(error.clone()))
                 }
             };
@@ -116,6 +116,7 @@ impl World {
             Need::Update { aor, update } => {
                 Answer::Updated(ready(self.bindings.update(&aor, update, self.wall)))
             }
+            Need::FlowToken { .. } => Answer::FlowToken(Some("flow".into())),
             Need::SelectFlow { .. } => panic!("a registrar sends no requests"),
         }
     }
@@ -312,11 +313,11 @@ fn rfc3261_10_3_step_7_removal_and_order() {
 
 #[test]
 fn rfc3261_10_3_step_2_unknown_extensions_are_refused() {
-    let response = World::new().register("Require: path, outbound, gruu\r\n");
+    let response = World::new().register("Require: path, gruu, outbound, x\r\n");
     assert_eq!(response.status(), StatusCode::BAD_EXTENSION);
     assert_eq!(
         response.headers().get(HeaderName::Unsupported),
-        Some("outbound, gruu")
+        Some("gruu, x")
     );
 }
 
@@ -540,4 +541,72 @@ fn a_source_that_guesses_does_not_lock_out_others() {
         ),
         Check::Challenge { .. }
     ));
+}
+
+const FLOW: &str = "Contact: <sip:a@192.0.2.7>;reg-id=1;+sip.instance=\"<urn:uuid:1>\"\r\n";
+
+fn stored(world: &World) -> Vec<Binding> {
+    let aor = Aor::new("alice", "example.com");
+    ready(world.bindings.lookup(&aor, world.wall)).unwrap()
+}
+
+#[test]
+fn rfc5626_6_a_flow_is_stored_with_its_number_and_confirmed() {
+    let mut world = World::open();
+    let response = world.register(&format!("Supported: outbound\r\n{FLOW}"));
+    assert_eq!(outcome(&response), (200, "OK"));
+    assert_eq!(
+        response.headers().get(HeaderName::Require),
+        Some("outbound")
+    );
+    assert_eq!(response.headers().get(HeaderName::FlowTimer), Some("120"));
+    let binding = stored(&world).remove(0);
+    assert_eq!(binding.flow.as_deref(), Some("flow"));
+    assert_eq!(binding.outbound.map(|outbound| outbound.reg_id), Some(1));
+}
+
+#[test]
+fn rfc5626_6_without_the_option_a_number_means_nothing() {
+    let mut world = World::open();
+    let response = world.register(FLOW);
+    assert_eq!(response.headers().get(HeaderName::Require), None);
+    let binding = stored(&world).remove(0);
+    assert_eq!((binding.flow, binding.outbound), (None, None));
+}
+
+#[test]
+fn rfc5626_6_a_first_hop_that_keeps_no_flow_is_told() {
+    let mut world = World::open();
+    let through = |path: &str| {
+        format!(
+            "Via: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKx\r\nSupported: outbound, path\r\n{path}{FLOW}"
+        )
+    };
+    let response = world.register(&through("Path: <sip:edge.example.net;lr>\r\n"));
+    assert_eq!(outcome(&response).0, 439);
+    assert_eq!(outcome(&world.register(&through(""))).0, 439);
+    let response = world.register(&through(
+        "Path: <sip:core.example.net;lr>, <sip:token@edge.example.net;lr;ob>\r\n",
+    ));
+    assert_eq!(outcome(&response).0, 200);
+    let binding = stored(&world).remove(0);
+    // The edge keeps the flow, not this server.
+    assert_eq!((binding.flow, binding.path.len()), (None, 2));
+}
+
+#[test]
+fn rfc3608_6_3_the_service_route_is_told() {
+    let mut world = World::open();
+    let uri = |text| Uri::parse(text).unwrap();
+    world.registrar.config.service_route =
+        vec![uri("sip:p1.example.com;lr"), uri("sip:p2.example.com;lr")];
+    let response = world.register("Contact: <sip:a@192.0.2.7>\r\n");
+    let routes: Vec<&str> = response
+        .headers()
+        .values(HeaderName::ServiceRoute)
+        .collect();
+    assert_eq!(
+        routes,
+        ["<sip:p1.example.com;lr>", "<sip:p2.example.com;lr>"]
+    );
 }

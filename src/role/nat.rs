@@ -1,0 +1,133 @@
+//! Which requests come from a user agent that is reached by the flow they came over, and by nothing else.
+
+use sip_message::{HeaderName, Host, Request, UriRef};
+use sip_transport::Flow;
+
+/// Did the request come from the user agent itself, over no proxy that would know the way back?
+fn is_direct(request: &Request) -> bool {
+    request.headers().values(HeaderName::Via).count() == 1
+        && !request.headers().contains(HeaderName::Path)
+        && !request.headers().contains(HeaderName::RecordRoute)
+}
+
+/// Does a contact of the sender lead nowhere but over the flow that the request came over?
+///
+/// That is so for a connection that the user agent opened, since its port there is no listening one (RFC 5923 §2,
+/// RFC 7118 §5), and behind a translator of addresses: it names the address that it believes to be its own, in Via and
+/// in Contact, and the packets come from another. A contact elsewhere, as in a registration for a third party, is left as it is.
+pub(super) fn needs_flow(request: &Request, flow: &Flow, contact: UriRef<'_>) -> bool {
+    if !is_direct(request) {
+        return false;
+    }
+    let Some(contact) = contact.host() else {
+        return false;
+    };
+    // RFC 7118 appendix B.1: what a browser calls itself.
+    if let Host::Name(name) = &contact
+        && is_invalid(name)
+    {
+        return true;
+    }
+    let Some(via) = request.headers().top_via() else {
+        return false;
+    };
+    let names_itself = contact.is_same(&via.host());
+    let is_elsewhere = via.host().ip().is_some_and(|ip| ip != flow.remote.ip());
+    names_itself && (flow.kind.is_stream() || is_elsewhere)
+}
+
+/// RFC 2606 §2: no such name exists.
+fn is_invalid(name: &str) -> bool {
+    let name = name.trim_end_matches('.');
+    name.rsplit('.')
+        .next()
+        .is_some_and(|last| last.eq_ignore_ascii_case("invalid"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sip_message::{Message, ParserConfig};
+    use sip_transport::{FlowId, TransportKind};
+
+    fn needs(kind: TransportKind, via: &str, contact: &str, more: &str) -> bool {
+        let text = format!(
+            "REGISTER sip:h SIP/2.0\r\nVia: SIP/2.0/UDP {via};branch=z9hG4bK1\r\n{more}From: <sip:a@h>;tag=1\r\n\
+             To: <sip:a@h>\r\nCall-ID: x\r\nCSeq: 1 REGISTER\r\nContent-Length: 0\r\n\r\n"
+        );
+        let Message::Request(request) =
+            Message::parse(text.into(), &ParserConfig::default()).unwrap()
+        else {
+            panic!("a request")
+        };
+        let flow = Flow::new(
+            FlowId::from_parts(0, 0),
+            kind,
+            "192.0.2.10:5060".parse().unwrap(),
+            "198.51.100.7:31000".parse().unwrap(),
+        );
+        needs_flow(&request, &flow, UriRef::parse(contact).unwrap())
+    }
+
+    #[test]
+    fn a_datagram_from_another_address_than_the_sender_knows_came_through_a_translator() {
+        let udp = TransportKind::Udp;
+        assert!(needs(udp, "192.168.1.2", "sip:a@192.168.1.2:5060", ""));
+        assert!(!needs(udp, "198.51.100.7", "sip:a@198.51.100.7:5062", ""));
+        // For a third party: not where the request came from.
+        assert!(!needs(udp, "192.168.1.2", "sip:a@192.168.1.3", ""));
+        assert!(!needs(
+            udp,
+            "phone.example.com",
+            "sip:a@phone.example.com",
+            ""
+        ));
+    }
+
+    #[test]
+    fn rfc5923_2_a_connection_leads_back_to_who_opened_it() {
+        let tcp = TransportKind::Tcp;
+        assert!(needs(
+            tcp,
+            "198.51.100.7",
+            "sip:a@198.51.100.7:5060;transport=tcp",
+            ""
+        ));
+        assert!(!needs(
+            tcp,
+            "198.51.100.7",
+            "sip:a@203.0.113.1;transport=tcp",
+            ""
+        ));
+    }
+
+    #[test]
+    fn rfc7118_b_1_a_browser_has_no_name() {
+        let ws = TransportKind::Ws;
+        assert!(needs(
+            ws,
+            "x.invalid",
+            "sip:a@df7jal23ls0d.invalid;transport=ws",
+            ""
+        ));
+        assert!(needs(
+            ws,
+            "x.invalid",
+            "sip:a@other.INVALID.;transport=ws",
+            ""
+        ));
+    }
+
+    #[test]
+    fn a_proxy_between_knows_the_way() {
+        let tcp = TransportKind::Tcp;
+        let contact = "sip:a@198.51.100.7;transport=tcp";
+        for more in [
+            "Via: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK2\r\n",
+            "Path: <sip:edge.example.com;lr>\r\n",
+            "Record-Route: <sip:edge.example.com;lr>\r\n",
+        ] {
+            assert!(!needs(tcp, "198.51.100.7", contact, more), "{more}");
+        }
+    }
+}
