@@ -188,6 +188,10 @@ pub trait TypedHeader<'a>: Sized {
     /// The field this is the form of.
     const NAME: HeaderName;
 
+    /// How one value alone is decoded, for a header that is made of one: [`Headers::typed`](crate::Headers::typed) then
+    /// takes a shorter way than [`decode`](Self::decode), to the same result. `None` for lists.
+    const DECODE_VALUE: Option<fn(&'a str) -> Result<Self, HeaderError>> = None;
+
     /// Takes what it is made of from the values: one of them, or all where the header is a list.
     ///
     /// # Errors
@@ -203,6 +207,17 @@ pub(crate) fn one<'a>(values: &mut Values<'a>) -> Result<&'a str, HeaderError> {
     values
         .next()
         .ok_or_else(|| HeaderError::new("empty value", 0))
+}
+
+/// Decodes the next value the way [`TypedHeader::DECODE_VALUE`] says.
+pub(crate) fn decode_value<'a, H: TypedHeader<'a>>(
+    values: &mut Values<'a>,
+) -> Result<H, HeaderError> {
+    let value = one(values)?;
+    match H::DECODE_VALUE {
+        Some(decode) => decode(value),
+        None => Err(HeaderError::new("not a header of one value", 0)),
+    }
 }
 
 /// Appends a number in decimal digits.

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 pub use self::read::{Field, Fields, TypedAll};
 pub use self::values::{Values, ValuesRev};
-use crate::name::NameId;
+use crate::name::{NameId, mark};
 
 /// The header fields of a message in the order of arrival.
 ///
@@ -40,9 +40,17 @@ pub struct Headers {
     /// Lines of edited fields, and the start line of an edited or built message. Only ever appended to.
     overlay: Vec<u8>,
     fields: SmallVec<[Span; INLINE_FIELDS]>,
+    /// Where the parser saw the first field of each [`mark`](crate::name::mark).
+    hints: Hints,
     /// Was a field changed since parsing?
     edited: bool,
 }
+
+/// For each [`mark`](crate::name::mark) the index of the first such field, or [`UNKNOWN`].
+pub(crate) type Hints = [u8; mark::COUNT];
+
+/// There is none, or its place has to be looked for.
+pub(crate) const UNKNOWN: u8 = u8::MAX;
 
 /// The corpora have 9 to 16 fields in most messages; more than this spill to the heap.
 pub(crate) const INLINE_FIELDS: usize = 20;
@@ -76,10 +84,11 @@ impl Span {
 
 /// The fields as the parser collects them: cheaper to append to than a [`SmallVec`].
 pub(crate) struct Index {
-    inline: [Span; INLINE_FIELDS],
+    pub(crate) inline: [Span; INLINE_FIELDS],
     /// In use of `inline`, or of `more` once that has them all.
-    len: usize,
-    more: Vec<Span>,
+    pub(crate) len: usize,
+    pub(crate) more: Vec<Span>,
+    pub(crate) hints: Hints,
 }
 
 impl Index {
@@ -90,32 +99,20 @@ impl Index {
             len: 0,
             value_len: 0,
             value_at: 0,
-            name: NameId::OTHER,
+            name: NameId(0),
             source: Source::Base,
         };
         Self {
             inline: [NOTHING; INLINE_FIELDS],
             len: 0,
             more: Vec::new(),
+            hints: [UNKNOWN; mark::COUNT],
         }
     }
 
-    #[inline]
-    pub(crate) const fn len(&self) -> usize {
-        self.len
-    }
-
-    #[inline]
-    pub(crate) fn push(&mut self, span: Span) {
-        match self.inline.get_mut(self.len) {
-            Some(slot) => *slot = span,
-            None => self.spill(span),
-        }
-        self.len += 1;
-    }
-
+    /// Appends one more than fit inline.
     #[inline(never)]
-    fn spill(&mut self, span: Span) {
+    pub(crate) fn spill(&mut self, span: Span) {
         if self.more.is_empty() {
             // Once for messages of proxies with many Via and Record-Route.
             self.more.reserve(3 * INLINE_FIELDS);
@@ -146,6 +143,23 @@ impl Headers {
             base,
             overlay: Vec::new(),
             fields: SmallVec::new(),
+            hints: [UNKNOWN; mark::COUNT],
+            edited: false,
+        }
+    }
+
+    /// The fields that the parser found in a buffer.
+    #[inline]
+    pub(crate) fn parsed(base: Bytes, index: Index) -> Self {
+        Self {
+            base,
+            overlay: Vec::new(),
+            fields: if index.more.is_empty() {
+                SmallVec::from_buf_and_len(index.inline, index.len)
+            } else {
+                SmallVec::from_vec(index.more)
+            },
+            hints: index.hints,
             edited: false,
         }
     }
@@ -169,15 +183,6 @@ impl Headers {
             self.fields.reserve(2 * INLINE_FIELDS);
         }
         self.fields.push(span);
-    }
-
-    /// Takes over the fields that the parser found.
-    pub(crate) fn set_index(&mut self, index: Index) {
-        self.fields = if index.more.is_empty() {
-            SmallVec::from_buf_and_len(index.inline, index.len)
-        } else {
-            SmallVec::from_vec(index.more)
-        };
     }
 
     pub(crate) const fn base(&self) -> &Bytes {

@@ -221,6 +221,17 @@ impl NameId {
         Key::named(name).map_or(Self::OTHER, Key::id)
     }
 
+    /// Which bit of [`mark`] the field has; [`mark::COUNT`] without one.
+    #[inline]
+    pub(crate) fn place(self) -> usize {
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "a table of 256 entries indexed by a byte"
+        )]
+        usize::from(PLACES[usize::from(self.0)])
+    }
+
+    #[inline]
     pub(crate) fn arity(self) -> Arity {
         TABLE
             .get(usize::from(self.0))
@@ -232,16 +243,21 @@ impl NameId {
     }
 }
 
-/// The fields that every message or every parser looks at, as bits of a set.
+/// The fields that every element looks at, as bits of a set. The parser remembers where the first of each is.
 pub(crate) mod mark {
-    pub(crate) const VIA: u8 = 1;
-    pub(crate) const FROM: u8 = 2;
-    pub(crate) const TO: u8 = 4;
-    pub(crate) const CALL_ID: u8 = 8;
-    pub(crate) const CSEQ: u8 = 16;
-    pub(crate) const MAX_FORWARDS: u8 = 32;
-    pub(crate) const CONTENT_LENGTH: u8 = 64;
-    pub(crate) const CONTENT_TYPE: u8 = 128;
+    pub(crate) const VIA: u16 = 1;
+    pub(crate) const FROM: u16 = 2;
+    pub(crate) const TO: u16 = 4;
+    pub(crate) const CALL_ID: u16 = 8;
+    pub(crate) const CSEQ: u16 = 16;
+    pub(crate) const MAX_FORWARDS: u16 = 32;
+    pub(crate) const CONTENT_LENGTH: u16 = 64;
+    pub(crate) const CONTENT_TYPE: u16 = 128;
+    pub(crate) const CONTACT: u16 = 256;
+    /// Those that may be there more than once.
+    pub(crate) const LISTS: u16 = VIA | CONTACT;
+    /// How many there are.
+    pub(crate) const COUNT: usize = 9;
 }
 
 /// One spelling of a name of the table, long or compact, with the colon behind it, as words of eight bytes (the first
@@ -254,7 +270,7 @@ pub(crate) struct Key {
     masks: [u64; WORDS],
     id: NameId,
     len: u8,
-    mark: u8,
+    mark: u16,
 }
 
 /// The longest name has 29 bytes, and the colon makes it 30.
@@ -328,7 +344,7 @@ impl Key {
 
     /// The bit of [`mark`] for this field, or 0.
     #[inline]
-    pub(crate) const fn mark(&self) -> u8 {
+    pub(crate) const fn mark(&self) -> u16 {
         self.mark
     }
 
@@ -346,25 +362,49 @@ impl Key {
             i += 1;
         }
         text[i] = b':';
-        let mark = match NameId(id) {
-            ID_VIA => mark::VIA,
-            ID_FROM => mark::FROM,
-            ID_TO => mark::TO,
-            ID_CALL_ID => mark::CALL_ID,
-            ID_CSEQ => mark::CSEQ,
-            ID_MAX_FORWARDS => mark::MAX_FORWARDS,
-            ID_CONTENT_LENGTH => mark::CONTENT_LENGTH,
-            ID_CONTENT_TYPE => mark::CONTENT_TYPE,
-            _ => 0,
-        };
         Self {
             words: words(&text),
             masks: words(&masks),
             id: NameId(id),
             len: name.len() as u8 + 1,
-            mark,
+            mark: mark_of(NameId(id)),
         }
     }
+}
+
+const fn mark_of(id: NameId) -> u16 {
+    match id {
+        ID_VIA => mark::VIA,
+        ID_FROM => mark::FROM,
+        ID_TO => mark::TO,
+        ID_CALL_ID => mark::CALL_ID,
+        ID_CSEQ => mark::CSEQ,
+        ID_MAX_FORWARDS => mark::MAX_FORWARDS,
+        ID_CONTENT_LENGTH => mark::CONTENT_LENGTH,
+        ID_CONTENT_TYPE => mark::CONTENT_TYPE,
+        ID_CONTACT => mark::CONTACT,
+        _ => 0,
+    }
+}
+
+/// Which bit of [`mark`] a field has, by the number of its name; [`mark::COUNT`] without one.
+static PLACES: [u8; 256] = places();
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "const evaluation, bounded by the loop"
+)]
+const fn places() -> [u8; 256] {
+    let mut places = [mark::COUNT as u8; 256];
+    let mut i = 0;
+    while i < places.len() {
+        let mark = mark_of(NameId(i as u8));
+        if mark != 0 {
+            places[i] = mark.trailing_zeros() as u8;
+        }
+        i += 1;
+    }
+    places
 }
 
 const ID_VIA: NameId = HeaderName::Via.id();
@@ -375,6 +415,7 @@ const ID_CSEQ: NameId = HeaderName::CSeq.id();
 const ID_MAX_FORWARDS: NameId = HeaderName::MaxForwards.id();
 const ID_CONTENT_LENGTH: NameId = HeaderName::ContentLength.id();
 const ID_CONTENT_TYPE: NameId = HeaderName::ContentType.id();
+const ID_CONTACT: NameId = HeaderName::Contact.id();
 
 /// The window as words, the first byte lowest.
 #[inline]

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::chars;
 use crate::config::ParserConfig;
 use crate::error::{ParseError, ParseErrorKind as Kind};
-use crate::headers::{Headers, Index, Place, Source, Span, offset};
+use crate::headers::{Headers, Index, Place, Source, Span, UNKNOWN, offset};
 use crate::message::{Body, Message};
 use crate::method::Method;
 use crate::name::{self, Key, NameId, mark};
@@ -31,16 +31,12 @@ pub(crate) fn message(datagram: Bytes, config: &ParserConfig) -> Result<Message,
     let start = skip_line_ends(buf);
     let (line, fields_at, non_ascii) = start_line(buf, start, config)?;
     let request = matches!(line, StartLine::Request { .. });
-    let mut head = Head {
-        non_ascii,
-        ..Head::new()
-    };
-    let mut headers = Headers::with_base(Bytes::new());
-    let end = fields(buf, fields_at, config, request, &mut headers, &mut head)?;
+    let mut head = Head::new();
+    let end = fields(buf, fields_at, config, request, &mut head)?;
     check_text(
         buf.get(start..end).unwrap_or_default(),
         start,
-        head.non_ascii,
+        non_ascii | head.non_ascii,
         config,
         request,
     )?;
@@ -54,15 +50,21 @@ pub(crate) fn message(datagram: Bytes, config: &ParserConfig) -> Result<Message,
         // RFC 3261 §18.3: a datagram that ends before its body does is an error.
         Some((_, at)) => return Err(ParseError::new(Kind::BodyTruncated, at, request)),
     };
-    headers.attach(datagram);
-    Ok(assemble(
-        line,
-        headers,
-        Body::Base {
-            start: offset(body_at),
-            end: offset(body_end),
-        },
-    ))
+    let body = Body::Base {
+        start: offset(body_at),
+        end: offset(body_end),
+    };
+    let headers = Headers::parsed(datagram, head.index);
+    Ok(match line {
+        StartLine::Request { method, line, uri } => {
+            Message::Request(Request::from_parts(method, line, uri, headers, body))
+        }
+        StartLine::Response {
+            status,
+            line,
+            reason,
+        } => Message::Response(Response::from_parts(status, line, reason, headers, body)),
+    })
 }
 
 /// Locates what can be located in a broken request: the request line if there is something like one, and every line
@@ -162,9 +164,8 @@ pub(crate) fn part_fields(
         });
         whole = closed.into();
     }
-    let mut headers = Headers::with_base(Bytes::new());
     let mut head = Head::new();
-    let end = fields(&whole, 0, config, false, &mut headers, &mut head)?;
+    let end = fields(&whole, 0, config, false, &mut head)?;
     check_text(
         whole.get(..end).unwrap_or_default(),
         0,
@@ -173,8 +174,7 @@ pub(crate) fn part_fields(
         false,
     )?;
     let content = whole.slice(end + 2..);
-    headers.attach(whole);
-    Ok((headers, content))
+    Ok((Headers::parsed(whole, head.index), content))
 }
 
 /// RFC 3420: a start line, fields, an empty line and a body, of which any may be missing.
@@ -203,14 +203,14 @@ pub(crate) fn fragment(bytes: Bytes, config: &ParserConfig) -> Result<SipFrag, P
         }
         at = after;
     }
-    let mut headers = Headers::with_base(Bytes::new());
-    let end = fields(&whole, at, config, false, &mut headers, &mut Head::new())?;
-    headers.attach(whole.clone());
+    let mut head = Head::new();
+    let end = fields(&whole, at, config, false, &mut head)?;
+    let content = whole.slice(end + 2..);
     Ok(SipFrag::from_parts(
         start_line_text,
         status,
-        headers,
-        whole.slice(end + 2..),
+        Headers::parsed(whole, head.index),
+        content,
     ))
 }
 
@@ -226,19 +226,6 @@ enum StartLine {
         line: Place,
         reason: Place,
     },
-}
-
-fn assemble(line: StartLine, headers: Headers, body: Body) -> Message {
-    match line {
-        StartLine::Request { method, line, uri } => {
-            Message::Request(Request::from_parts(method, line, uri, headers, body))
-        }
-        StartLine::Response {
-            status,
-            line,
-            reason,
-        } => Message::Response(Response::from_parts(status, line, reason, headers, body)),
-    }
 }
 
 /// RFC 3261 §7.5: line ends before the start line are ignored.
@@ -432,52 +419,33 @@ fn status_line(line: &[u8], start: usize) -> Result<(StatusCode, usize), ParseEr
     }
 }
 
-/// What the field loop notices on its way.
-pub(crate) struct Head {
+/// What the field loop finds.
+struct Head {
+    index: Index,
     /// Bits of the mandatory and singular fields that were seen; see [`mark`].
-    seen: u8,
+    seen: u16,
     /// Was a byte passed that is not ASCII?
     non_ascii: bool,
     /// The value, and where the digits are.
-    pub(crate) content_length: Option<(usize, usize)>,
+    content_length: Option<(usize, usize)>,
 }
 
 impl Head {
-    pub(crate) const fn new() -> Self {
+    #[inline]
+    const fn new() -> Self {
         Self {
+            index: Index::new(),
             seen: 0,
             non_ascii: false,
             content_length: None,
         }
     }
 
-    #[inline]
-    fn note(
-        &mut self,
-        mark: u8,
-        value: &[u8],
-        value_at: usize,
-        request: bool,
-    ) -> Result<(), ParseError> {
-        // RFC 3261 §7.3.1: only a field whose grammar is a list may be there twice.
-        if self.seen & mark & !mark::VIA != 0 {
-            return Err(ParseError::new(Kind::Duplicate, value_at, request));
-        }
-        self.seen |= mark;
-        if mark == mark::CONTENT_LENGTH {
-            let Some(length) = number(value) else {
-                return Err(ParseError::new(Kind::ContentLength, value_at, request));
-            };
-            self.content_length = Some((length, value_at));
-        }
-        Ok(())
-    }
-
     /// RFC 3261 §8.1.1: the fields that every message has. Max-Forwards is not among them here, because requests of
     /// RFC 2543 elements lack it (§16.3, step 3).
     fn check_mandatory(&self, at: usize, request: bool) -> Result<(), ParseError> {
         use mark::{CALL_ID, CSEQ, FROM, TO, VIA};
-        const ALL: u8 = VIA | FROM | TO | CALL_ID | CSEQ;
+        const ALL: u16 = VIA | FROM | TO | CALL_ID | CSEQ;
         if self.seen & ALL == ALL {
             return Ok(());
         }
@@ -513,13 +481,13 @@ fn fields(
     mut pos: usize,
     config: &ParserConfig,
     request: bool,
-    headers: &mut Headers,
     head: &mut Head,
 ) -> Result<usize, ParseError> {
     let buf = buf.get(..MAX_SIZE).unwrap_or(buf);
     let limits = &config.limits;
     let error = |kind, at| Err(ParseError::new(kind, at, request));
-    let mut index = Index::new();
+    // Kept out of `head` so that the compiler keeps them in registers.
+    let (mut seen, mut count, mut non_ascii) = (0, 0, false);
     loop {
         if pos > limits.head_size {
             return error(Kind::HeadTooLarge, pos);
@@ -529,45 +497,72 @@ fn fields(
             None | Some([] | [b'\r']) => return error(Kind::Truncated, pos),
             Some(_) => {}
         }
-        if index.len() >= limits.fields {
+        if count >= limits.fields {
             return error(Kind::TooManyFields, pos);
         }
         let Some(name) = field_name(buf, pos) else {
             return error(field_name_error(buf, pos), pos);
         };
-        let end = field_end(buf, name.end, config, request, &mut head.non_ascii)?;
+        let end = field_end(buf, name.end, config, request, &mut non_ascii)?;
         if end - pos > limits.field_size {
             return error(Kind::FieldTooLong, pos);
         }
         let (value_at, value_len) = trimmed(buf, name.end, end);
-        head.note(
-            name.mark,
-            buf.get(value_at..value_at + value_len).unwrap_or_default(),
-            value_at,
-            request,
-        )?;
+        if name.mark != 0 {
+            if seen & name.mark == 0 {
+                let place = name.mark.trailing_zeros() as usize;
+                if let Some(hint) = head.index.hints.get_mut(place) {
+                    *hint = u8::try_from(count).unwrap_or(UNKNOWN);
+                }
+            } else if name.mark & mark::LISTS == 0 {
+                // RFC 3261 §7.3.1: only a field whose grammar is a list may be there twice.
+                return error(Kind::Duplicate, value_at);
+            }
+            seen |= name.mark;
+            if name.mark == mark::CONTENT_LENGTH {
+                let length = content_length_value(buf, value_at, value_len, request)?;
+                head.content_length = Some((length, value_at));
+            }
+        }
         let Ok(to_value) = u16::try_from(value_at - pos) else {
             return error(Kind::FieldTooLong, pos);
         };
         // No offset is above `MAX_SIZE`.
-        index.push(Span {
+        let span = Span {
             start: pos as u32,
             len: (end + 2 - pos) as u32,
             value_len: value_len as u32,
             value_at: to_value,
             name: name.id,
             source: Source::Base,
-        });
+        };
+        match head.index.inline.get_mut(count) {
+            Some(slot) => *slot = span,
+            None => head.index.spill(span),
+        }
+        count += 1;
         pos = end + 2;
     }
-    headers.set_index(index);
+    head.index.len = count;
+    head.seen = seen;
+    head.non_ascii = non_ascii;
     Ok(pos)
+}
+
+fn content_length_value(
+    buf: &[u8],
+    at: usize,
+    len: usize,
+    request: bool,
+) -> Result<usize, ParseError> {
+    number(buf.get(at..at + len).unwrap_or_default())
+        .ok_or_else(|| ParseError::new(Kind::ContentLength, at, request))
 }
 
 /// A name, and where its colon ends.
 struct FieldName {
     id: NameId,
-    mark: u8,
+    mark: u16,
     end: usize,
 }
 
@@ -744,7 +739,7 @@ pub(crate) fn content_length(buf: &[u8], config: &ParserConfig) -> Result<usize,
     let start = skip_line_ends(buf);
     let (line, mut pos, _) = start_line(buf, start, config)?;
     let request = matches!(line, StartLine::Request { .. });
-    let mut head = Head::new();
+    let mut found = None;
     loop {
         match buf.get(pos..) {
             Some([b'\r', b'\n', ..]) => break,
@@ -756,19 +751,18 @@ pub(crate) fn content_length(buf: &[u8], config: &ParserConfig) -> Result<usize,
         let Some(name) = field_name(buf, pos) else {
             return Err(ParseError::new(field_name_error(buf, pos), pos, request));
         };
-        let end = field_end(buf, name.end, config, request, &mut head.non_ascii)?;
+        let end = field_end(buf, name.end, config, request, &mut false)?;
         if name.mark == mark::CONTENT_LENGTH {
             let (at, len) = trimmed(buf, name.end, end);
-            let value = buf.get(at..at + len).unwrap_or_default();
-            head.note(name.mark, value, at, request)?;
+            if found.is_some() {
+                return Err(ParseError::new(Kind::Duplicate, at, request));
+            }
+            found = Some(content_length_value(buf, at, len, request)?);
         }
         pos = end + 2;
     }
-    match head.content_length {
-        Some((length, _)) => Ok(length),
-        // RFC 3261 §18.3: MUST be used with stream-oriented transports.
-        None => Err(ParseError::new(Kind::ContentLengthMissing, pos, request)),
-    }
+    // RFC 3261 §18.3: MUST be used with stream-oriented transports.
+    found.ok_or_else(|| ParseError::new(Kind::ContentLengthMissing, pos, request))
 }
 
 /// Checks the first line of a stream as soon as it is there, so that other protocols are noticed at once.

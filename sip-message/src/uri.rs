@@ -14,7 +14,8 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub use self::owned::Uri;
 use self::parts::Parts;
-pub(crate) use self::parts::{host_len, ipv6, port};
+use self::parts::host_len;
+pub(crate) use self::parts::{ipv6, port};
 use crate::param::ParamIter;
 
 /// The scheme of a URI, as far as this crate gives it structure.
@@ -61,6 +62,15 @@ impl<'a> UriRef<'a> {
         Ok(Self {
             text,
             parts: Parts::parse(text.as_bytes())?,
+        })
+    }
+
+    /// The sip or sips URI at the front of a text, if it is one without rare parts.
+    pub(crate) fn at_front(text: &'a str) -> Option<Self> {
+        let (parts, len) = Parts::usual(text.as_bytes())?;
+        Some(Self {
+            text: text.get(..len)?,
+            parts,
         })
     }
 
@@ -284,7 +294,8 @@ impl<'a> Host<'a> {
         // Only an address ends in a digit: the top label of a name starts with a letter.
         if first.is_ascii_digit()
             && last.is_ascii_digit()
-            && let Some(v4) = parts::ipv4(text.as_bytes())
+            && let Some((v4, len)) = parts::ipv4(text.as_bytes())
+            && len == text.len()
         {
             return Some(Self::V4(v4));
         }
@@ -328,6 +339,20 @@ impl From<IpAddr> for Host<'_> {
             IpAddr::V6(v6) => Self::V6(v6),
         }
     }
+}
+
+/// The host at the front of a text, and its length.
+pub(crate) fn host_at_front(text: &str) -> Option<(Host<'_>, usize)> {
+    if let Some((v4, len)) = parts::ipv4(text.as_bytes())
+        && !text
+            .as_bytes()
+            .get(len)
+            .is_some_and(|&b| crate::chars::is_host(b))
+    {
+        return Some((Host::V4(v4), len));
+    }
+    let len = host_len(text.as_bytes())?;
+    Some((Host::located(text.get(..len)?)?, len))
 }
 
 /// Why a text is not a URI.

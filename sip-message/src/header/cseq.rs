@@ -25,15 +25,13 @@ impl CSeq {
     pub const fn new(number: u32, method: Method) -> Self {
         Self { number, method }
     }
-}
 
-impl<'a> TypedHeader<'a> for CSeq {
-    const NAME: HeaderName = HeaderName::CSeq;
-
-    fn decode(values: &mut Values<'a>) -> Result<Self, HeaderError> {
-        let text = values
-            .next_bytes()
-            .ok_or_else(|| HeaderError::new("empty value", 0))?;
+    /// Reads one value.
+    ///
+    /// # Errors
+    /// When the text does not have the form, or the number is not below 2^31.
+    pub fn parse(text: &str) -> Result<Self, HeaderError> {
+        let text = text.as_bytes();
         let mut number = 0_u32;
         let mut at = 0;
         while let Some(digit @ b'0'..=b'9') = text.get(at) {
@@ -67,6 +65,15 @@ impl<'a> TypedHeader<'a> for CSeq {
             ));
         }
         Ok(Self { number, method })
+    }
+}
+
+impl<'a> TypedHeader<'a> for CSeq {
+    const NAME: HeaderName = HeaderName::CSeq;
+    const DECODE_VALUE: Option<fn(&'a str) -> Result<Self, HeaderError>> = Some(Self::parse);
+
+    fn decode(values: &mut Values<'a>) -> Result<Self, HeaderError> {
+        crate::header::decode_value(values)
     }
 
     fn encode(&self, out: &mut Vec<u8>) {

@@ -60,6 +60,15 @@ impl<'a> NameAddr<'a> {
     /// # Errors
     /// When the text does not have the form.
     pub fn parse(text: &'a str) -> Result<Self, HeaderError> {
+        if let Some((display, uri, end)) = usual(text) {
+            let mut rest = Cursor::new(text);
+            rest.seek(end);
+            return Ok(Self {
+                display,
+                uri,
+                params: Params::decode(rest)?,
+            });
+        }
         let parts = split(text)?;
         let uri = UriRef::parse(parts.uri)
             .map_err(|error| HeaderError::new(error.reason(), parts.uri_at + error.offset()))?;
@@ -158,6 +167,29 @@ impl PartialEq for NameAddr<'_> {
             && self.uri == other.uri
             && self.params == other.params
     }
+}
+
+/// Display name, URI and the place behind its bracket, if these are as nearly everyone writes them: a quoted string
+/// without escapes or nothing, and a sip URI without rare parts.
+fn usual(text: &str) -> Option<(Display<'_>, UriRef<'_>, usize)> {
+    let bytes = text.as_bytes();
+    let mut open = 0;
+    let mut display = Display::None;
+    if let [b'"', rest @ ..] = bytes {
+        let len = rest.iter().position(|&b| matches!(b, b'"' | b'\\'))?;
+        open = match rest.get(len..)? {
+            [b'"', b' ', b'<', ..] => len + 3,
+            [b'"', b'<', ..] => len + 2,
+            _ => return None,
+        };
+        display = Display::Raw(text.get(..len + 2)?);
+    }
+    if bytes.get(open) != Some(&b'<') {
+        return None;
+    }
+    let uri = UriRef::at_front(text.get(open + 1..)?)?;
+    let end = open + 1 + uri.as_str().len();
+    (bytes.get(end) == Some(&b'>')).then_some((display, uri, end + 1))
 }
 
 struct Split<'a> {

@@ -16,7 +16,7 @@ use crate::lex::Cursor;
 use crate::name::HeaderName;
 use crate::param::Params;
 use crate::token::Token;
-use crate::uri::{self, Host, host_len};
+use crate::uri::{self, Host};
 
 /// One value of Via.
 ///
@@ -67,11 +67,9 @@ impl<'a> Via<'a> {
         }
         cursor.skip_lws();
         let at = cursor.pos();
-        let len = host_len(cursor.rest().as_bytes())
+        let (host, len) = uri::host_at_front(cursor.rest())
             .ok_or_else(|| HeaderError::new("bad host in Via", at))?;
         cursor.seek(at + len);
-        let host = Host::located(cursor.slice(at))
-            .ok_or_else(|| HeaderError::new("bad host in Via", at))?;
         let port = if cursor.eat_separator(b':') {
             let at = cursor.pos();
             let (port, len) = uri::port(cursor.rest().as_bytes())
@@ -223,6 +221,7 @@ fn sent_protocol(cursor: &mut Cursor<'_>) -> Result<Transport, HeaderError> {
 
 impl<'a> TypedHeader<'a> for Via<'a> {
     const NAME: HeaderName = HeaderName::Via;
+    const DECODE_VALUE: Option<fn(&'a str) -> Result<Self, HeaderError>> = Some(Self::parse);
 
     fn decode(values: &mut Values<'a>) -> Result<Self, HeaderError> {
         Self::parse(super::one(values)?)

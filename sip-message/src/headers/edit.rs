@@ -6,9 +6,9 @@ use core::net::IpAddr;
 use smallvec::SmallVec;
 
 use super::values::split_first;
-use super::{Headers, Place, Source, Span, offset};
+use super::{Headers, Place, Source, Span, UNKNOWN, offset};
 use crate::header::{self, TypedHeader};
-use crate::name::{Arity, HeaderName, NameId};
+use crate::name::{Arity, HeaderName, NameId, mark};
 
 impl Headers {
     /// Puts a field before the first of its name; or, if there is none, after the Via fields, where proxies expect
@@ -236,12 +236,16 @@ impl Headers {
 
     fn insert(&mut self, at: usize, span: Span) {
         self.edited = true;
+        if at < self.fields.len() {
+            self.hints = [UNKNOWN; mark::COUNT];
+        }
         self.fields.insert(at.min(self.fields.len()), span);
     }
 
     fn remove_at(&mut self, at: usize) {
         if at < self.fields.len() {
             self.edited = true;
+            self.hints = [UNKNOWN; mark::COUNT];
             self.fields.remove(at);
         }
     }

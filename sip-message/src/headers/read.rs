@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use core::marker::PhantomData;
 
-use super::{Headers, Span, Values, ValuesRev};
+use super::{Headers, Span, UNKNOWN, Values, ValuesRev, values};
 use crate::error::HeaderError;
 use crate::header::{self, TypedHeader};
 use crate::method::Method;
@@ -83,6 +83,19 @@ impl Headers {
     /// When the field is there and does not have the form of its RFC.
     #[inline]
     pub fn typed<'a, H: TypedHeader<'a>>(&'a self) -> Result<Option<H>, HeaderError> {
+        // What nearly every message has for nearly every header: a first field with a value, in UTF-8.
+        if let Some(decode) = H::DECODE_VALUE
+            && let Some(at) = self.find(&H::NAME, 0)
+            && let value = self.value_at(at)
+            && !value.is_empty()
+            && let Ok(text) = core::str::from_utf8(value)
+        {
+            return decode(values::first(text, H::NAME.id())).map(Some);
+        }
+        self.typed_of_values()
+    }
+
+    fn typed_of_values<'a, H: TypedHeader<'a>>(&'a self) -> Result<Option<H>, HeaderError> {
         let mut values = self.values(H::NAME);
         if values.is_absent() {
             return Ok(None);
@@ -166,6 +179,7 @@ impl Headers {
     }
 
     /// The index of the first field of this name at or after `from`.
+    #[inline]
     pub(crate) fn find(&self, name: &HeaderName, from: usize) -> Option<usize> {
         self.find_id(name.id(), name, from)
     }
@@ -173,6 +187,12 @@ impl Headers {
     /// [`find`](Self::find) for who knows the id of the name already.
     #[inline]
     pub(super) fn find_id(&self, id: NameId, name: &HeaderName, from: usize) -> Option<usize> {
+        if from == 0
+            && let Some(&hint) = self.hints.get(id.place())
+            && hint != UNKNOWN
+        {
+            return Some(usize::from(hint));
+        }
         let spans = self.fields.get(from..)?;
         let at = if id == NameId::OTHER {
             spans.iter().position(|span| self.has_name(span, name))?
@@ -194,6 +214,7 @@ impl Headers {
         self.fields.get(at)
     }
 
+    #[inline]
     pub(super) fn value_at(&self, at: usize) -> &[u8] {
         self.fields.get(at).map_or(&[], |span| self.value(span))
     }

@@ -260,6 +260,15 @@ pub(super) fn split_first(text: &[u8]) -> (&[u8], Option<&[u8]>) {
     (trim(value), rest)
 }
 
+/// The first value of a field.
+#[inline]
+pub(super) fn first(text: &str, name: NameId) -> &str {
+    match name.arity() {
+        Arity::One => text,
+        Arity::List => split_first_text(text).0,
+    }
+}
+
 /// The same for text.
 fn split_first_text(text: &str) -> (&str, Option<&str>) {
     match comma(text.as_bytes()) {

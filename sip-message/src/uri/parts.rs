@@ -54,6 +54,11 @@ impl Parts {
     }
 
     pub(super) fn parse(text: &[u8]) -> Result<Self, UriError> {
+        if let Some((parts, len)) = Self::usual(text)
+            && len == text.len()
+        {
+            return Ok(parts);
+        }
         let Ok(len) = u16::try_from(text.len()) else {
             return Err(UriError::new("URI too long", usize::from(u16::MAX)));
         };
@@ -74,6 +79,54 @@ impl Parts {
             Scheme::Urn => base.urn(text),
             Scheme::Other => base.other(text),
         }
+    }
+
+    /// The sip or sips URI at the front of a text, and its length, if it is one as nearly all are: without password,
+    /// escapes, IPv6 reference and header fields. Each byte is looked at once.
+    pub(super) fn usual(text: &[u8]) -> Option<(Self, usize)> {
+        let (scheme, body) = match text {
+            [b's' | b'S', b'i' | b'I', b'p' | b'P', b':', ..] => (Scheme::Sip, 4),
+            [b's' | b'S', b'i' | b'I', b'p' | b'P', b's' | b'S', b':', ..] => (Scheme::Sips, 5),
+            _ => return None,
+        };
+        // A host has no character that a user does not have, so that what follows tells which it is.
+        let mut start = body;
+        let mut end = start + chars::run(text.get(start..)?, chars::is_host);
+        let mut at = body - 1;
+        if !matches!(text.get(end), None | Some(b':' | b';' | b'>' | b'?')) {
+            at = end + chars::run(text.get(end..)?, chars::is_user);
+            if at == start || text.get(at) != Some(&b'@') {
+                return None;
+            }
+            start = at + 1;
+            end = start + chars::run(text.get(start..)?, chars::is_host);
+        }
+        if !is_host_name(text.get(start..end)?) {
+            return None;
+        }
+        let mut pos = end;
+        let mut port = None;
+        if text.get(pos) == Some(&b':') {
+            let (number, len) = self::port(text.get(pos + 1..)?)?;
+            port = Some(number);
+            pos += 1 + len;
+        }
+        let port_end = pos;
+        let pos = params_without_escapes(text, pos);
+        if matches!(text.get(pos), Some(b'?' | b';' | b'@')) || pos > usize::from(u16::MAX) {
+            return None;
+        }
+        let parts = Self {
+            scheme,
+            colon: (body - 1) as u16,
+            user_end: at as u16,
+            at: at as u16,
+            host_end: end as u16,
+            port,
+            port_end: port_end as u16,
+            params_end: pos as u16,
+        };
+        Some((parts, pos))
     }
 
     /// RFC 3261 §25.1: `"sip:" [ userinfo ] hostport uri-parameters [ headers ]`.
@@ -252,10 +305,14 @@ pub(crate) fn host_len(text: &[u8]) -> Option<usize> {
         return Some(end + 1);
     }
     let len = chars::run(text, chars::is_host);
-    // RFC 3261 §25.1 hostname: labels start and end with alphanumerics, and one dot may close the name.
-    let name = text.get(..len)?;
-    let ends = name.first()?.is_ascii_alphanumeric() && name.last().is_some_and(|&b| b != b'-');
-    ends.then_some(len)
+    is_host_name(text.get(..len)?).then_some(len)
+}
+
+/// Of characters of a host: RFC 3261 §25.1 hostname: labels start and end with alphanumerics, and one dot may close the
+/// name.
+#[inline]
+fn is_host_name(name: &[u8]) -> bool {
+    name.first().is_some_and(u8::is_ascii_alphanumeric) && name.last() != Some(&b'-')
 }
 
 /// An IPv6 address without brackets. RFC 5118 §4.10: an error in the grammar of RFC 3261 let peers write three
@@ -269,8 +326,8 @@ pub(crate) fn ipv6(text: &str) -> Option<Ipv6Addr> {
     format!("{head}::{tail}").parse().ok()
 }
 
-/// Four numbers of up to 255 in decimal digits without leading zeros.
-pub(super) fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
+/// Four numbers of up to 255 in decimal digits without leading zeros, at the front of a text, and their length.
+pub(super) fn ipv4(text: &[u8]) -> Option<(Ipv4Addr, usize)> {
     let mut octets = [0; 4];
     let mut rest = text;
     for (i, octet) in octets.iter_mut().enumerate() {
@@ -291,7 +348,7 @@ pub(super) fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
         }
         *octet = u8::try_from(value).ok()?;
     }
-    rest.is_empty().then(|| octets.into())
+    Some((octets.into(), text.len() - rest.len()))
 }
 
 #[inline]
@@ -317,8 +374,17 @@ pub(crate) fn port(text: &[u8]) -> Option<(u16, usize)> {
 
 /// Passes `*( ";" pname [ "=" pvalue ] )`; where it ends.
 fn params(text: &[u8], from: usize) -> Result<usize, UriError> {
+    let pos = params_without_escapes(text, from);
+    if text.get(pos) == Some(&b';') {
+        return params_with_escapes(text, pos);
+    }
+    Ok(pos)
+}
+
+/// The same up to a semicolon with something else behind it, in one pass.
+#[inline]
+fn params_without_escapes(text: &[u8], from: usize) -> usize {
     let mut pos = from;
-    // One pass over what has no escapes.
     while let Some([b';', rest @ ..]) = text.get(pos..) {
         let name = chars::run(rest, chars::is_uri_param);
         let mut len = name;
@@ -332,15 +398,12 @@ fn params(text: &[u8], from: usize) -> Result<usize, UriError> {
             }
             len += 1 + value;
         }
-        if name == 0 || !matches!(rest.get(len), None | Some(b';' | b'?')) {
+        if name == 0 || !matches!(rest.get(len), None | Some(b';' | b'?' | b'>')) {
             break;
         }
         pos += 1 + len;
     }
-    if text.get(pos) == Some(&b';') {
-        return params_with_escapes(text, pos);
-    }
-    Ok(pos)
+    pos
 }
 
 /// The same with escapes, or with an error.

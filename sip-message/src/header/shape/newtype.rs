@@ -36,6 +36,8 @@ macro_rules! newtype_header {
 
         impl<'a> $crate::TypedHeader<'a> for $name<'a> {
             const NAME: $crate::HeaderName = $crate::HeaderName::$header;
+            const DECODE_VALUE: Option<fn(&'a str) -> Result<Self, $crate::HeaderError>> =
+                Some(|value| $inner::parse(value).map(Self));
 
             fn decode(values: &mut $crate::Values<'a>) -> Result<Self, $crate::HeaderError> {
                 $inner::parse($crate::header::one(values)?).map(Self)

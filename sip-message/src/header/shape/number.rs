@@ -9,12 +9,15 @@ macro_rules! number_header {
 
         impl<'a> $crate::TypedHeader<'a> for $name {
             const NAME: $crate::HeaderName = $crate::HeaderName::$name;
-
-            fn decode(values: &mut $crate::Values<'a>) -> Result<Self, $crate::HeaderError> {
-                let mut cursor = $crate::lex::Cursor::new($crate::header::one(values)?);
+            const DECODE_VALUE: Option<fn(&'a str) -> Result<Self, $crate::HeaderError>> = Some(|value| {
+                let mut cursor = $crate::lex::Cursor::new(value);
                 let number = cursor.number($reason)?;
                 cursor.finish($reason)?;
                 <$int>::try_from(number).map(Self).map_err(|_| $crate::HeaderError::new($reason, 0))
+            });
+
+            fn decode(values: &mut $crate::Values<'a>) -> Result<Self, $crate::HeaderError> {
+                $crate::header::decode_value(values)
             }
 
             fn encode(&self, out: &mut alloc::vec::Vec<u8>) {
