@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use sip_message::{
-    HeaderName, Message, ParserConfig, Request, Response, StatusCode,
+    HeaderName, Message, ParserConfig, Response, StatusCode,
     header::{
         Authorization, CSeq, Contact, ContentType, Expires, From, MaxForwards, RecordRoute,
         Require, Route, To, Via, WwwAuthenticate,
@@ -37,7 +37,16 @@ fuzz_target!(|data: &[u8]| {
                     answer.starts_with(b"SIP/2.0 ") && answer.ends_with(b"\r\n\r\n"),
                     "an answer is a whole message"
                 );
-                if copied.into_iter().all(|name| is_clean(&request, name)) {
+                assert!(
+                    !answer
+                        .iter()
+                        .any(|b| b.is_ascii_control() && !matches!(b, b'\r' | b'\n')),
+                    "no control character comes back"
+                );
+                if copied
+                    .into_iter()
+                    .all(|name| request.headers().contains(name))
+                {
                     Message::parse(answer, &config).expect("our answer to a broken request parses");
                 }
             }
@@ -93,15 +102,6 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(response.headers().call_id(), request.headers().call_id());
     assert!(response.headers().to_tag().is_some());
 });
-
-/// There once, and nothing in it that a strict parser refuses anywhere: the answer copies it as it is.
-fn is_clean(request: &Request, name: HeaderName) -> bool {
-    let value = request.headers().get_bytes(name.clone());
-    request.headers().count(name) == 1
-        && value.is_some_and(|value| {
-            std::str::from_utf8(value).is_ok_and(|text| !text.chars().any(char::is_control))
-        })
-}
 
 /// Decoding never panics, whatever the value.
 fn typed(message: &Message) {

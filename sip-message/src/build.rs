@@ -22,6 +22,7 @@ pub struct RequestBuilder {
     method: Method,
     request: Request,
     body: Option<Bytes>,
+    compact: bool,
     error: Option<BuildError>,
 }
 
@@ -45,6 +46,7 @@ impl RequestBuilder {
             method,
             request,
             body: None,
+            compact: false,
             error,
         }
     }
@@ -106,6 +108,12 @@ impl RequestBuilder {
         self
     }
 
+    /// Writes the names of the fields in their compact forms (RFC 3261 §7.3.3).
+    pub const fn compact_names(mut self) -> Self {
+        self.compact = true;
+        self
+    }
+
     /// The request, with Content-Length.
     ///
     /// # Errors
@@ -126,6 +134,9 @@ impl RequestBuilder {
             }
         }
         self.request.finish(self.body.take());
+        if self.compact {
+            self.request.headers_mut().use_compact_names();
+        }
         check_size(self.request.headers(), self.request.body())?;
         Ok(self.request)
     }
@@ -140,6 +151,9 @@ impl RequestBuilder {
             return Err(error);
         }
         self.request.finish(self.body.take());
+        if self.compact {
+            self.request.headers_mut().use_compact_names();
+        }
         check_size(self.request.headers(), self.request.body())?;
         Ok(self.request)
     }
@@ -167,6 +181,7 @@ fn check_size(headers: &Headers, body: &[u8]) -> Result<(), BuildError> {
 pub struct ResponseBuilder {
     response: Response,
     body: Option<Bytes>,
+    compact: bool,
 }
 
 impl ResponseBuilder {
@@ -194,6 +209,7 @@ impl ResponseBuilder {
         Self {
             response,
             body: None,
+            compact: false,
         }
     }
 
@@ -245,6 +261,12 @@ impl ResponseBuilder {
         self
     }
 
+    /// Writes the names of the fields in their compact forms (RFC 3261 §7.3.3).
+    pub const fn compact_names(mut self) -> Self {
+        self.compact = true;
+        self
+    }
+
     /// The response, with Content-Length. It has of the mandatory fields what the request had, so that a broken
     /// request can be answered.
     ///
@@ -252,6 +274,9 @@ impl ResponseBuilder {
     /// When the message would be too large for any transport.
     pub fn build(mut self) -> Result<Response, BuildError> {
         self.response.finish(self.body.take());
+        if self.compact {
+            self.response.headers_mut().use_compact_names();
+        }
         check_size(self.response.headers(), self.response.body())?;
         Ok(self.response)
     }

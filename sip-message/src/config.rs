@@ -33,8 +33,11 @@ pub struct Limits {
     pub fields: usize,
     /// Bytes of one header field, name and folds included. Stops long work in one decoder. Default 16,384.
     pub field_size: usize,
-    /// Bytes of the start line. Default 8,192.
+    /// Bytes of the start line. Stops a line that never ends. Default 8,192.
     pub start_line_size: usize,
+    /// Parameters of one value of a header field, those of a URI in it included, and of the Request-URI. Stops quadratic
+    /// work in the comparison of URIs (RFC 3261 §19.1.4) and long work in each look for one parameter. Default 128.
+    pub parameters: usize,
     /// Parts of one multipart body (RFC 5621). Stops a body of boundaries alone from making a part of every few bytes.
     /// Default 64.
     pub body_parts: usize,
@@ -50,6 +53,7 @@ impl Default for Limits {
             fields: 256,
             field_size: 16_384,
             start_line_size: 8_192,
+            parameters: 128,
             body_parts: 64,
             body_depth: 8,
         }

@@ -90,6 +90,8 @@ pub enum ParseErrorKind {
     FieldTooLong,
     /// There are more fields than [`Limits::fields`](crate::Limits::fields).
     TooManyFields,
+    /// A value has more parameters than [`Limits::parameters`](crate::Limits::parameters).
+    TooManyParameters,
 }
 
 impl ParseError {
@@ -136,9 +138,11 @@ impl ParseError {
             // RFC 3261 §21.4.12.
             K::StartLineTooLong => Some(StatusCode::URI_TOO_LONG),
             // RFC 3261 §21.5.7.
-            K::MessageTooLarge | K::HeadTooLarge | K::FieldTooLong | K::TooManyFields => {
-                Some(StatusCode::MESSAGE_TOO_LARGE)
-            }
+            K::MessageTooLarge
+            | K::HeadTooLarge
+            | K::FieldTooLong
+            | K::TooManyFields
+            | K::TooManyParameters => Some(StatusCode::MESSAGE_TOO_LARGE),
             K::RequestLine
             | K::StatusLine
             | K::Method
@@ -208,6 +212,7 @@ impl ParseError {
             K::StartLineTooLong => "Request-URI Too Long",
             K::FieldTooLong => "Header Field Too Long",
             K::TooManyFields => "Too Many Header Fields",
+            K::TooManyParameters => "Too Many Parameters",
         }
     }
 }

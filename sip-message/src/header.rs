@@ -190,6 +190,10 @@ pub trait TypedHeader<'a>: Sized {
 
     /// How one value alone is decoded, for a header that is made of one: [`Headers::typed`](crate::Headers::typed) then
     /// takes a shorter way than [`decode`](Self::decode), to the same result. `None` for lists.
+    #[expect(
+        clippy::type_complexity,
+        reason = "a name for this type would hide what it is"
+    )]
     const DECODE_VALUE: Option<fn(&'a str) -> Result<Self, HeaderError>> = None;
 
     /// Takes what it is made of from the values: one of them, or all where the header is a list.

@@ -238,6 +238,14 @@ impl NameId {
             .map_or(Arity::One, |entry| entry.arity)
     }
 
+    /// The compact form, if the field has one.
+    pub(crate) fn compact(self) -> Option<&'static str> {
+        TABLE
+            .get(usize::from(self.0))
+            .map(|entry| entry.compact)
+            .filter(|compact| !compact.is_empty())
+    }
+
     pub(crate) fn name(self) -> Option<HeaderName> {
         ALL.get(usize::from(self.0)).cloned()
     }
@@ -544,10 +552,7 @@ impl HeaderName {
     /// The compact form, if the field has one (RFC 3261 §7.3.3).
     #[must_use]
     pub fn compact(&self) -> Option<&'static str> {
-        TABLE
-            .get(usize::from(self.id().0))
-            .map(|entry| entry.compact)
-            .filter(|compact| !compact.is_empty())
+        self.id().compact()
     }
 
     /// The document that defines the field, with the section for RFC 3261: `RFC 3891`. `None` for a name that is not in

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::chars;
-use crate::config::ParserConfig;
+use crate::config::{Limits, ParserConfig};
 use crate::error::{ParseError, ParseErrorKind as Kind};
 use crate::headers::{Headers, Index, Place, Source, Span, UNKNOWN, offset};
 use crate::message::{Body, Message};
@@ -31,6 +31,12 @@ pub(crate) fn message(datagram: Bytes, config: &ParserConfig) -> Result<Message,
     let start = skip_line_ends(buf);
     let (line, fields_at, non_ascii) = start_line(buf, start, config)?;
     let request = matches!(line, StartLine::Request { .. });
+    if let StartLine::Request { uri, .. } = &line
+        && (uri.end - uri.start) as usize / 2 > config.limits.parameters
+    {
+        let (at, end) = (uri.start as usize, uri.end as usize);
+        check_parameters(buf.get(at..end), at, &config.limits, request)?;
+    }
     let mut head = Head::new();
     let end = fields(buf, fields_at, config, request, &mut head)?;
     check_text(
@@ -96,6 +102,7 @@ pub(crate) fn lenient(datagram: &Bytes) -> Option<Request> {
         .max(uri_at);
     let mut headers = Headers::with_base(Bytes::new());
     let mut pos = next_line(buf, end);
+    let mut seen = 0;
     while pos < buf.len() && headers.len() < 64 {
         let mut end = line_end_lenient(buf, pos);
         if end == pos {
@@ -114,12 +121,13 @@ pub(crate) fn lenient(datagram: &Bytes) -> Option<Request> {
         let Some(name) = field_name(buf, line_at) else {
             continue;
         };
+        // Nothing that would break the answer is copied into it: neither what is not UTF-8 nor what may be there only
+        // once and is there again. Line ends and control characters are taken out below.
         let value = buf.get(name.end..end).unwrap_or_default();
-        // Nothing that would break the answer is copied into it.
-        let broken = core::str::from_utf8(value).is_err() || control_character(value).is_some();
-        if broken || !has_only_folds(value) {
+        if core::str::from_utf8(value).is_err() || seen & name.mark & !mark::LISTS != 0 {
             continue;
         }
+        seen |= name.mark;
         let (value_at, value_len) = trimmed(buf, name.end, end);
         headers.index(Span {
             start: offset(line_at),
@@ -508,6 +516,10 @@ fn fields(
             return error(Kind::FieldTooLong, pos);
         }
         let (value_at, value_len) = trimmed(buf, name.end, end);
+        // A parameter has two bytes at least, so that most values need no count.
+        if value_len / 2 > limits.parameters {
+            check_parameters(buf.get(value_at..end), value_at, limits, request)?;
+        }
         if name.mark != 0 {
             if seen & name.mark == 0 {
                 let place = name.mark.trailing_zeros() as usize;
@@ -547,6 +559,36 @@ fn fields(
     head.seen = seen;
     head.non_ascii = non_ascii;
     Ok(pos)
+}
+
+/// Refuses a value with too many parameters: semicolons outside quotes, between commas outside quotes and brackets.
+#[inline(never)]
+fn check_parameters(
+    text: Option<&[u8]>,
+    at: usize,
+    limits: &Limits,
+    request: bool,
+) -> Result<(), ParseError> {
+    let (mut count, mut quoted, mut escaped, mut bracket) = (0, false, false, false);
+    for &byte in text.unwrap_or_default() {
+        if quoted {
+            quoted = byte != b'"' || escaped;
+            escaped = byte == b'\\' && !escaped;
+            continue;
+        }
+        match byte {
+            b'"' => quoted = true,
+            b'<' => bracket = true,
+            b'>' => bracket = false,
+            b';' => count += 1,
+            b',' if !bracket => count = 0,
+            _ => {}
+        }
+        if count > limits.parameters {
+            return Err(ParseError::new(Kind::TooManyParameters, at, request));
+        }
+    }
+    Ok(())
 }
 
 fn content_length_value(
@@ -723,17 +765,6 @@ fn check_text(
     Ok(())
 }
 
-/// The first control character that is not escaped: RFC 3261 §25.1 lets a quoted-pair have any but CR and LF.
-fn control_character(text: &[u8]) -> Option<usize> {
-    let mut escaped = false;
-    text.iter().position(|&b| {
-        let control = b < 0x20 && !chars::is_lws(b) || b == 0x7f;
-        let found = control && !escaped;
-        escaped = b == b'\\' && !escaped;
-        found
-    })
-}
-
 /// Content-Length of a complete head, for framing. The head runs from the start line to the empty line.
 pub(crate) fn content_length(buf: &[u8], config: &ParserConfig) -> Result<usize, ParseError> {
     let start = skip_line_ends(buf);
@@ -782,20 +813,4 @@ fn next_line(buf: &[u8], end: usize) -> usize {
         Some([_, ..]) => end + 1,
         _ => buf.len(),
     }
-}
-
-/// Is every CR and LF in the value part of a fold?
-fn has_only_folds(value: &[u8]) -> bool {
-    let mut pos = 0;
-    while let Some(at) = value
-        .get(pos..)
-        .and_then(|text| memchr::memchr2(b'\r', b'\n', text))
-    {
-        pos += at;
-        match value.get(pos..) {
-            Some([b'\r', b'\n', b' ' | b'\t', ..]) => pos += 3,
-            _ => return false,
-        }
-    }
-    true
 }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use crate::error::HeaderError;
 use crate::header::{self, TypedHeader};
-use crate::headers::{Headers, TypedAll};
+use crate::headers::Headers;
 use crate::name::{HeaderName, NameId};
 
 /// Makes what goes by the name of a field from the list of types.
@@ -200,8 +200,7 @@ const fn id_of<'a, H: TypedHeader<'a>>() -> NameId {
 
 /// Decodes all values of one field.
 fn check<'a, H: TypedHeader<'a>>(headers: &'a Headers, at: usize) -> Result<(), HeaderError> {
-    let mut all: TypedAll<'a, H> = headers.typed_at(at);
-    all.find_map(Result::err).map_or(Ok(()), Err)
+    headers.check_at::<H>(at)
 }
 
 fn rewrite<'a, H: TypedHeader<'a>>(headers: &'a Headers) -> Result<Vec<String>, HeaderError> {

@@ -90,7 +90,7 @@ impl Headers {
             && !value.is_empty()
             && let Ok(text) = core::str::from_utf8(value)
         {
-            return decode(values::first(text, H::NAME.id())).map(Some);
+            return decode(values::split(text, H::NAME.id()).0).map(Some);
         }
         self.typed_of_values()
     }
@@ -116,12 +116,24 @@ impl Headers {
         }
     }
 
-    /// Decodes the values of the one field at this index.
-    pub(crate) fn typed_at<'a, H: TypedHeader<'a>>(&'a self, at: usize) -> TypedAll<'a, H> {
-        TypedAll {
+    /// Decodes the values of the one field at this index; the first error.
+    pub(crate) fn check_at<'a, H: TypedHeader<'a>>(&'a self, at: usize) -> Result<(), HeaderError> {
+        if let Some(decode) = H::DECODE_VALUE
+            && let Ok(text) = core::str::from_utf8(self.value_at(at))
+        {
+            let mut rest = Some(text).filter(|text| !text.is_empty());
+            while let Some(text) = rest {
+                let (value, after) = values::split(text, H::NAME.id());
+                decode(value)?;
+                rest = after;
+            }
+            return Ok(());
+        }
+        let mut all: TypedAll<'a, H> = TypedAll {
             values: Values::of_field(self, H::NAME, at),
             header: PhantomData,
-        }
+        };
+        all.find_map(Result::err).map_or(Ok(()), Err)
     }
 
     /// The name of the field at this index.

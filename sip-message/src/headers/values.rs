@@ -260,12 +260,12 @@ pub(super) fn split_first(text: &[u8]) -> (&[u8], Option<&[u8]>) {
     (trim(value), rest)
 }
 
-/// The first value of a field.
+/// The first value of what is left of a field of this name, and what follows it.
 #[inline]
-pub(super) fn first(text: &str, name: NameId) -> &str {
+pub(super) fn split(text: &str, name: NameId) -> (&str, Option<&str>) {
     match name.arity() {
-        Arity::One => text,
-        Arity::List => split_first_text(text).0,
+        Arity::One => (text, None),
+        Arity::List => split_first_text(text),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use sip_message::{
-    FrameScanner, HeaderName, Message, ParseErrorKind as Kind, ParserConfig, StatusCode,
+    FrameScanner, HeaderName, Limits, Message, ParseErrorKind as Kind, ParserConfig, Part,
+    Response, StatusCode, header::ContentType,
 };
 
 const FIELDS: &str = "Via: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:a>;tag=1\r\nTo: <sip:b>\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\n";
@@ -225,6 +226,84 @@ fn every_limit_is_kept() {
     assert_eq!(
         (error.kind(), error.status()),
         (Kind::MessageTooLarge, Some(StatusCode::MESSAGE_TOO_LARGE))
+    );
+}
+
+#[test]
+fn parameters_are_counted_by_value() {
+    let mut config = ParserConfig::default();
+    config.limits.parameters = 8;
+    let at = options("").len() - 2;
+    let value_at = at + "Contact: ".len();
+    let accepted = [
+        format!("Contact: <sip:h{}>", ";a".repeat(8)),
+        format!("Contact: <sip:h{}>{}", ";a".repeat(4), ";b=1".repeat(4)),
+        format!("Contact: <sip:h>{0}, <sip:i>{0}", ";b=1".repeat(8)),
+        format!("Contact: \"{}\" <sip:h>{}", ";,".repeat(20), ";a".repeat(8)),
+    ];
+    for field in accepted {
+        let text = options(&format!("{field}\r\n"));
+        assert!(Message::parse(text.into(), &config).is_ok(), "{field}");
+    }
+    let refused = [
+        format!("Contact: <sip:h{}>", ";a".repeat(9)),
+        format!("Contact: <sip:h{}>{}", ";a".repeat(4), ";b=1".repeat(5)),
+        // A comma in a URI or in quotes does not begin another value.
+        format!("Contact: <sip:h{},{}>", ";a".repeat(5), ";a".repeat(5)),
+        format!(
+            "Contact: <sip:h>{};b=\"\\\",\"{}",
+            ";a".repeat(5),
+            ";a".repeat(5)
+        ),
+        format!("Contact: <sip:h>, <sip:i>{}", ";b=1".repeat(9)),
+    ];
+    for field in refused {
+        let text = options(&format!("{field}\r\n"));
+        check_with(&config, text, Kind::TooManyParameters, value_at, Some(513));
+    }
+    let uri = options("").replace("sip:h ", &format!("sip:h{} ", ";a".repeat(9)));
+    check_with(&config, uri, Kind::TooManyParameters, 8, Some(513));
+    // The default: what RFC 3840 and its like add to a Contact fits many times.
+    let many = |count| options(&format!("Contact: <sip:h>{}\r\n", ";a".repeat(count)));
+    assert!(Message::parse(many(128).into(), &ParserConfig::default()).is_ok());
+    check(many(129), Kind::TooManyParameters, value_at, Some(513));
+}
+
+#[test]
+fn multipart_limits_are_kept() {
+    let body = "--b\r\nContent-Type: multipart/mixed;boundary=c\r\n\r\n--c\r\n\r\nx\r\n--c--\r\n--b\r\n\r\ny\r\n--b--\r\n";
+    let kind = ContentType::parse("multipart/mixed;boundary=b").unwrap();
+    let mut limits = Limits::default();
+    limits.body_parts = 2;
+    limits.body_depth = 2;
+    let parts = Part::parse_all_within(&kind, body.into(), &limits).unwrap();
+    assert_eq!(parts[0].parts().unwrap()[0].content(), b"x");
+    limits.body_depth = 1;
+    let parts = Part::parse_all_within(&kind, body.into(), &limits).unwrap();
+    assert_eq!(
+        parts[0].parts().unwrap_err().reason(),
+        "multipart nested too deeply"
+    );
+    limits.body_parts = 1;
+    let error = Part::parse_all_within(&kind, body.into(), &limits).unwrap_err();
+    assert_eq!(error.reason(), "too many parts");
+}
+
+/// A fuzzer found an answer with the NUL of a quoted pair in it: correct by the grammar, and still nothing to repeat.
+#[test]
+fn rfc3261_21_4_1_the_400_is_clean_whatever_the_request_had() {
+    let broken = "OPTIONS  sip:h SIP/2.0\r\nv: SIP/2.0/UDP a;branch=z9hG4bK\u{1}1\r\nFrom: \"\\\0\u{7f}\" <sip:a>;tag=1\r\n\
+        From: <sip:again>\r\nTo:\t<sip:b>\r\n\t;x=1\nCall-ID: c\rd\r\nCSeq: 1\u{b}OPTIONS\r\n\r\n";
+    let error = Message::parse(broken.into(), &ParserConfig::default()).unwrap_err();
+    let request = Message::parse_lenient_for_reply(&broken.into()).unwrap();
+    let answer = Response::to(&request, error.status().unwrap())
+        .reason(error.reason())
+        .build()
+        .unwrap();
+    assert_eq!(
+        answer.to_bytes(),
+        "SIP/2.0 400 Malformed request line\r\nv: SIP/2.0/UDP a;branch=z9hG4bK 1\r\nFrom: \"\\  \" <sip:a>;tag=1\r\n\
+         To: <sip:b>   ;x=1\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
     );
 }
 
