@@ -214,7 +214,7 @@ impl Headers {
     ///     .header(HeaderName::CSeq, "1 OPTIONS")
     ///     .build_partial()
     ///     .unwrap();
-    /// assert_eq!(request.headers_mut().use_compact_names(), 24);
+    /// assert_eq!(request.headers_mut().use_compact_names(), 23);
     /// assert_eq!(
     ///     request.to_bytes(),
     ///     "OPTIONS sip:h SIP/2.0\r\nv: SIP/2.0/UDP a;branch=z9hG4bK1\r\nk: timer\r\nCSeq: 1 OPTIONS\r\nl: 0\r\n\r\n"
