@@ -8,10 +8,10 @@ use libfuzzer_sys::fuzz_target;
 use sip_rtp::jitter::{JitterBuffer, JitterConfig, JitterPacket, Playout};
 
 fuzz_target!(|data: &[u8]| {
-    let config = if data.first().is_some_and(|first| first & 1 == 0) {
-        JitterConfig::new(8000)
-    } else {
-        JitterConfig::low_delay(8000)
+    let config = match data.first().map(|first| first % 3) {
+        Some(1) => JitterConfig::low_delay(8000),
+        Some(2) => JitterConfig::faithful(8000),
+        _ => JitterConfig::new(8000),
     };
     let (capacity, longest) = (config.capacity, config.max_delay);
     let mut buffer = JitterBuffer::new(config);
@@ -56,9 +56,18 @@ fuzz_target!(|data: &[u8]| {
                     );
                 }
                 last = Some((buffer.statistics().restarted, packet.timestamp));
-                if buffer.surplus(now) > 0 {
+                if buffer.quiet_surplus(now) > 0 {
                     buffer.discard();
+                } else if buffer.surplus(now) > 0 {
+                    buffer.shortened();
                 }
+                // What waits, including the packet that plays now, is no longer than the longest delay and two packets.
+                let newest = buffer.newest_end().unwrap_or(packet.timestamp);
+                let waits = newest.wrapping_sub(packet.timestamp) as i32;
+                assert!(
+                    waits <= longest.as_millis() as i32 * 8 + 160 + 2 * 240,
+                    "{waits} ticks wait"
+                );
             }
         }
         assert!(buffer.target() <= longest);

@@ -27,6 +27,8 @@ use queue::SampleQueue;
 
 /// Below this peak a frame counts as quiet: dropping it is not heard.
 const QUIET_PEAK: i32 = 200;
+/// A packet that plays for longer is not believed: RFC 3551 §4.2 has 200 ms as the most, and a lie would fill the buffer.
+const LONGEST_PACKET: Duration = Duration::from_millis(500);
 /// Silence between two telephone events.
 const EVENT_GAP_MS: u32 = 60;
 /// A source that is silent for so long gives way to another.
@@ -140,6 +142,8 @@ pub struct AudioStatistics {
     pub samples_silent: u64,
     /// Packets of a payload type that was not negotiated.
     pub unknown_payload_type: u64,
+    /// Packets that would play for longer than half a second.
+    pub oversized: u64,
 }
 
 /// See the [module](self).
@@ -545,11 +549,17 @@ impl AudioStream {
             self.buffer.note(packet.sequence);
             return;
         };
+        let duration = decoder.duration(&packet.payload);
+        if u64::from(duration) > crate::source::ticks(LONGEST_PACKET, self.config.clock_rate) {
+            self.statistics.oversized += 1;
+            self.buffer.note(packet.sequence);
+            return;
+        }
         let packet_arrival = packet.arrival;
         let packet = JitterPacket {
             sequence: packet.sequence,
             timestamp: packet.timestamp,
-            duration: decoder.duration(&packet.payload),
+            duration,
             payload_type: packet.payload_type,
             payload: packet.payload,
         };

@@ -425,6 +425,13 @@ impl JitterBuffer {
         })
     }
 
+    /// Where the newest packet that waits ends on the RTP clock of the sender.
+    #[must_use]
+    pub fn newest_end(&self) -> Option<u32> {
+        let packet = &self.queue.back()?.packet;
+        Some(packet.timestamp.wrapping_add(packet.duration))
+    }
+
     /// Packets that wait.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -27,8 +27,10 @@ pub const FIXED_HEADER_LEN: usize = 12;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PacketError {
-    /// Fewer octets than the fixed header, or than the CSRC list it announces.
+    /// Fewer octets than the fixed header.
     TooShort,
+    /// The list of contributing sources is longer than the packet.
+    Sources,
     /// The version is not 2.
     Version,
     /// The header extension is longer than the packet.
@@ -41,6 +43,7 @@ impl fmt::Display for PacketError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::TooShort => "packet shorter than its RTP header",
+            Self::Sources => "RTP list of contributing sources longer than the packet",
             Self::Version => "RTP version is not 2",
             Self::Extension => "RTP header extension longer than the packet",
             Self::Padding => "RTP padding count is zero or longer than the payload",
@@ -85,7 +88,7 @@ impl<'a> RtpPacket<'a> {
         }
         let csrc_len = usize::from(first & 0x0f) * 4;
         if csrc_len > rest.len() {
-            return Err(PacketError::TooShort);
+            return Err(PacketError::Sources);
         }
         let mut payload_start = FIXED_HEADER_LEN + csrc_len;
         if first & 0x10 != 0 {

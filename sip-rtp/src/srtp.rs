@@ -28,7 +28,7 @@ mod replay;
 mod session;
 
 pub use key::MasterKey;
-pub use session::{Protector, Unprotector};
+pub use session::{Protector, UnprotectStatistics, Unprotector};
 
 /// Cipher, key length and tag length together (the protection profile of RFC 5764, the crypto suite of RFC 4568).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

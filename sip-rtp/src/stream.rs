@@ -11,7 +11,7 @@ use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::packet::{RtpHeader, RtpPacket};
+use crate::packet::{PacketError, RtpHeader, RtpPacket};
 use crate::rtcp::{ReportBlock, VoipMetrics};
 use crate::source::{Sequence, SourceStatistics};
 
@@ -192,8 +192,14 @@ pub struct StreamStatistics {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dropped {
-    /// Neither RTP nor RTCP, or malformed.
+    /// Neither RTP nor RTCP, or malformed, for whatever reason; the next three are among them.
     pub malformed: u64,
+    /// Shorter than an RTP header.
+    pub truncated: u64,
+    /// Of another version of RTP than 2.
+    pub wrong_version: u64,
+    /// With a count of sources, words or padding that does not fit into the packet.
+    pub lying_length: u64,
     /// From an address that the latching policy refuses.
     pub wrong_source: u64,
     /// A sequence number that does not belong to the stream (RFC 3550 A.1).
@@ -206,6 +212,19 @@ pub struct Dropped {
     pub probation: u64,
     /// Arrived after [`RtpStream::close`].
     pub closed: u64,
+}
+
+impl Dropped {
+    fn on_malformed(&mut self, error: PacketError) {
+        self.malformed += 1;
+        match error {
+            PacketError::TooShort => self.truncated += 1,
+            PacketError::Version => self.wrong_version += 1,
+            PacketError::Sources | PacketError::Extension | PacketError::Padding => {
+                self.lying_length += 1;
+            }
+        }
+    }
 }
 
 /// One RTP stream, both directions, and its RTCP. See the [module](self).
@@ -479,9 +498,9 @@ impl RtpStream {
     }
 
     fn on_rtp(&mut self, datagram: Bytes, from: SocketAddr, now: Instant) {
-        let Ok(packet) = RtpPacket::parse(&datagram) else {
-            self.statistics.dropped.malformed += 1;
-            return;
+        let packet = match RtpPacket::parse(&datagram) {
+            Ok(packet) => packet,
+            Err(error) => return self.statistics.dropped.on_malformed(error),
         };
         if packet.ssrc() == self.ssrc {
             self.on_own_ssrc(from, now);
@@ -496,9 +515,7 @@ impl RtpStream {
             Verdict::Refuse => self.statistics.dropped.wrong_source += 1,
             Verdict::Latched(held) => {
                 self.outputs.push_back(Output::Event(Event::Latched(from)));
-                for (datagram, arrival) in held {
-                    self.on_accepted_rtp(&datagram, from, arrival);
-                }
+                self.on_accepted_rtp(&held.0, from, held.1);
                 self.on_accepted_rtp(&datagram, from, now);
             }
         }
@@ -616,6 +633,7 @@ impl RtpStream {
         if let Some(index) = self.sources.iter().position(|source| source.ssrc == ssrc) {
             return Some(index);
         }
+        let mut held = Vec::new();
         if self.sources.len() >= self.config.limits.sources {
             // A flood of SSRCs only displaces what has not proved itself, oldest first.
             let oldest = self
@@ -628,7 +646,9 @@ impl RtpStream {
                 return None;
             };
             self.statistics.dropped.too_many_sources += 1;
-            self.sources.swap_remove(index);
+            // Its memory serves the next one: a flood allocates nothing.
+            held = self.sources.swap_remove(index).held;
+            held.clear();
         }
         self.sources.push(Source {
             ssrc,
@@ -639,7 +659,7 @@ impl RtpStream {
                 self.config.probation,
                 now,
             ),
-            held: Vec::new(),
+            held,
             last_heard: now,
             last_rtp: None,
             rtp_since_report: false,

@@ -10,6 +10,7 @@ mod baresip;
 mod capture;
 mod namespace;
 mod process;
+mod relay;
 mod scene;
 mod server;
 mod sipp;

@@ -46,7 +46,7 @@ fn rfc3550_a_1_malformed_packets_are_rejected() {
     };
     check("too-short", PacketError::TooShort);
     check("version-1", PacketError::Version);
-    check("csrc-overrun", PacketError::TooShort);
+    check("csrc-overrun", PacketError::Sources);
     check("ext-overrun", PacketError::Extension);
     check("pad-overrun", PacketError::Padding);
     check("pad-zero", PacketError::Padding);

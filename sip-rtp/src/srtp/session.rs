@@ -25,6 +25,45 @@ pub struct Protector {
 pub struct Unprotector {
     keys: Keys,
     sources: Vec<InSource>,
+    statistics: UnprotectStatistics,
+}
+
+/// What became of the packets that an [`Unprotector`] was given, RTP and RTCP together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnprotectStatistics {
+    /// Authentic and new.
+    pub accepted: u64,
+    /// No RTP or RTCP, or too short for a tag.
+    pub malformed: u64,
+    /// With a wrong tag: forged, damaged, or under another key.
+    pub forged: u64,
+    /// Seen before.
+    pub replayed: u64,
+    /// Older than the replay window.
+    pub too_old: u64,
+    /// With the identifier of another master key.
+    pub wrong_mki: u64,
+    /// From more sources than are remembered.
+    pub too_many_sources: u64,
+}
+
+impl UnprotectStatistics {
+    fn count(&mut self, result: Result<(), SrtpError>) -> Result<(), SrtpError> {
+        let counter = match result {
+            Ok(()) => &mut self.accepted,
+            Err(SrtpError::Malformed | SrtpError::Key | SrtpError::KeyExhausted) => {
+                &mut self.malformed
+            }
+            Err(SrtpError::Authentication) => &mut self.forged,
+            Err(SrtpError::Replayed) => &mut self.replayed,
+            Err(SrtpError::TooOld) => &mut self.too_old,
+            Err(SrtpError::Mki) => &mut self.wrong_mki,
+            Err(SrtpError::TooManySources) => &mut self.too_many_sources,
+        };
+        *counter += 1;
+        result
+    }
 }
 
 struct Keys {
@@ -184,7 +223,14 @@ impl Unprotector {
         Self {
             keys: Keys::new(master),
             sources: Vec::new(),
+            statistics: UnprotectStatistics::default(),
         }
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn statistics(&self) -> UnprotectStatistics {
+        self.statistics
     }
 
     /// Turns an SRTP packet into the RTP packet, in place. State changes only when the packet is authentic.
@@ -192,6 +238,11 @@ impl Unprotector {
     /// # Errors
     /// The packet is to be dropped, and its octets mean nothing: see [`SrtpError`].
     pub fn unprotect_rtp(&mut self, packet: &mut Vec<u8>) -> Result<(), SrtpError> {
+        let result = self.open_rtp(packet);
+        self.statistics.count(result)
+    }
+
+    fn open_rtp(&mut self, packet: &mut Vec<u8>) -> Result<(), SrtpError> {
         let (ssrc, sequence, start) = locate(packet)?;
         let known = self.sources.iter().position(|source| source.ssrc == ssrc);
         let source = known.and_then(|index| self.sources.get(index));
@@ -262,6 +313,11 @@ impl Unprotector {
     /// # Errors
     /// As [`Self::unprotect_rtp`].
     pub fn unprotect_rtcp(&mut self, packet: &mut Vec<u8>) -> Result<(), SrtpError> {
+        let result = self.open_rtcp(packet);
+        self.statistics.count(result)
+    }
+
+    fn open_rtcp(&mut self, packet: &mut Vec<u8>) -> Result<(), SrtpError> {
         let ssrc = rtcp_ssrc(packet)?;
         let known = self.sources.iter().position(|source| source.ssrc == ssrc);
         if known.is_none() && self.sources.len() >= MAX_SOURCES {

@@ -8,8 +8,6 @@ use bytes::Bytes;
 
 use super::Latching;
 
-/// Packets in sequence that a new address needs.
-const SEQUENTIAL: usize = 2;
 /// Addresses that may be on trial at a time.
 const MAX_CANDIDATES: usize = 4;
 /// How long the current address must be silent before another may take its place.
@@ -29,7 +27,8 @@ struct Candidate {
     address: SocketAddr,
     ssrc: u32,
     next: u16,
-    held: Vec<(Bytes, Instant)>,
+    /// The packet before: two in sequence prove an address.
+    held: (Bytes, Instant),
 }
 
 #[derive(Debug)]
@@ -38,8 +37,8 @@ pub(super) enum Verdict {
     /// On trial: kept until the address has proved itself.
     Hold,
     Refuse,
-    /// The address has proved itself: these packets came before this one.
-    Latched(Vec<(Bytes, Instant)>),
+    /// The address has proved itself: this packet came before the one that is judged.
+    Latched((Bytes, Instant)),
 }
 
 impl Latch {
@@ -83,28 +82,24 @@ impl Latch {
             .iter()
             .position(|candidate| candidate.address == from && candidate.ssrc == ssrc);
         if let Some(candidate) = index.and_then(|index| self.candidates.get_mut(index)) {
-            if candidate.next != sequence {
-                candidate.held.clear();
-            } else if candidate.held.len() + 1 >= SEQUENTIAL {
-                let held = std::mem::take(&mut candidate.held);
+            let held = std::mem::replace(&mut candidate.held, (datagram.clone(), now));
+            if candidate.next == sequence {
                 self.candidates.clear();
                 self.current = from;
                 self.last_heard = Some(now);
                 return Verdict::Latched(held);
             }
             candidate.next = sequence.wrapping_add(1);
-            candidate.held.push((datagram.clone(), now));
             return Verdict::Hold;
         }
         if self.candidates.len() >= MAX_CANDIDATES {
             self.candidates.pop_front();
         }
-        let held = vec![(datagram.clone(), now)];
         self.candidates.push_back(Candidate {
             address: from,
             ssrc,
             next: sequence.wrapping_add(1),
-            held,
+            held: (datagram.clone(), now),
         });
         Verdict::Hold
     }

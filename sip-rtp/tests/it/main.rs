@@ -2,5 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+mod bad_input;
 mod call;
 mod path;

@@ -90,6 +90,8 @@ pub(crate) struct Comparison {
     pub(crate) whole: f64,
     /// The median coefficient of the windows, each at its own lag.
     pub(crate) median: f64,
+    /// The mean of them.
+    pub(crate) mean: f64,
     /// Windows compared, and those of them that correlate by 0.98 or more.
     pub(crate) windows: usize,
     pub(crate) matched: usize,
@@ -105,10 +107,11 @@ impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:.1} s at {:+.0} ms, correlation {:.4} (whole {:.4}), {}/{} windows, drift {:+.1} ms, gain {:+.1} dB",
+            "{:.1} s at {:+.0} ms, correlation {:.4} (mean {:.4}, whole {:.4}), {}/{} windows, drift {:+.1} ms, gain {:+.1} dB",
             self.seconds,
             self.offset_ms,
             self.median,
+            self.mean,
             self.whole,
             self.matched,
             self.windows,
@@ -126,6 +129,27 @@ pub(crate) fn matches(played: &[i16], recorded: &[i16], seconds: f64) -> Result<
     let found = compare(played, recorded)?;
     if found.median < 0.98 || found.matched * 10 < found.windows * 9 {
         bail!("the recording is not what was played: {found}");
+    }
+    if found.seconds < seconds {
+        bail!("only a part of what was played was recorded ({seconds} s expected): {found}");
+    }
+    if found.gain_db.abs() > 1.0 {
+        bail!("the recording is louder or softer than what was played: {found}");
+    }
+    Ok(found)
+}
+
+/// Demand that `recorded` resembles what was `played`, over a network that loses packets: the mean coefficient of the windows is
+/// at least `score`, and next to nothing of it is missing.
+pub(crate) fn resembles(
+    played: &[i16],
+    recorded: &[i16],
+    seconds: f64,
+    score: f64,
+) -> Result<Comparison> {
+    let found = compare(played, recorded)?;
+    if found.mean < score {
+        bail!("the recording does not resemble what was played ({score} expected): {found}");
     }
     if found.seconds < seconds {
         bail!("only a part of what was played was recorded ({seconds} s expected): {found}");
@@ -165,12 +189,16 @@ pub(crate) fn compare(played: &[i16], recorded: &[i16]) -> Result<Comparison> {
     let mut from = start;
     while from + WINDOW <= end {
         let slip = SLIP as isize;
-        let best = (-slip..=slip)
-            .filter_map(|step| {
-                let (a, b) = at(last + step, from, from + WINDOW)?;
-                Some((pearson(a, b), -step.abs(), last + step))
-            })
-            .max_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+        let try_step = |step: isize| {
+            let (a, b) = at(last + step, from, from + WINDOW)?;
+            Some((pearson(a, b), -step.abs(), last + step))
+        };
+        // Mostly nothing has slipped.
+        let best = try_step(0).filter(|found| found.0 >= 0.98).or_else(|| {
+            (-slip..=slip)
+                .filter_map(try_step)
+                .max_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal))
+        });
         if let Some((coefficient, _, lag)) = best {
             coefficients.push(coefficient);
             if coefficient >= 0.98 {
@@ -188,6 +216,7 @@ pub(crate) fn compare(played: &[i16], recorded: &[i16]) -> Result<Comparison> {
         .iter()
         .filter(|&&coefficient| coefficient >= 0.98)
         .count();
+    let mean = coefficients.iter().sum::<f64>() / coefficients.len().max(1) as f64;
     coefficients.sort_by(f64::total_cmp);
     let median = coefficients
         .get(coefficients.len() / 2)
@@ -198,6 +227,7 @@ pub(crate) fn compare(played: &[i16], recorded: &[i16]) -> Result<Comparison> {
         offset_ms: ms(lag),
         whole,
         median,
+        mean,
         windows: coefficients.len(),
         matched,
         drift_ms: ms(last - first.unwrap_or(last)),
@@ -372,5 +402,20 @@ mod tests {
             packet.fill(0);
         }
         assert!(matches(&played, &recorded, 1.0).is_err());
+        assert!(resembles(&played, &recorded, 1.0, 0.9).is_err());
+    }
+
+    #[test]
+    fn a_packet_in_twenty_missing_resembles_it_when_the_gap_is_filled() {
+        let played = speech(6, 4);
+        let (mut silent, mut filled) = (played.clone(), played.clone());
+        for at in (1_600..played.len() - 160).step_by(160 * 20) {
+            silent[at..at + 160].fill(0);
+            filled.copy_within(at - 160..at, at);
+        }
+        let found = resembles(&played, &silent, 3.9, 0.95).expect("a few gaps");
+        assert!(found.matched < found.windows, "{found}");
+        assert!(resembles(&played, &filled, 3.9, 0.9).is_ok());
+        assert!(resembles(&played, &speech(7, 4), 1.0, 0.5).is_err());
     }
 }

@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use super::Case;
 use crate::interop::{
     audio,
     baresip::Telephone,
     namespace::HOST,
+    relay::{Network, Relay},
     scene::{Scene, text},
     server::Server,
 };
@@ -29,6 +30,7 @@ pub(crate) const CASES: &[Case] = &[
     }),
     Case::new("audio", "baresip-calls-baresip", baresips),
     Case::new("audio", "call-calls-answer", ourselves),
+    Case::new("audio", "bad-network", bad_network),
 ];
 
 const ALICE: (&str, &str) = ("alice", "alice-secret");
@@ -195,4 +197,71 @@ fn ourselves(scene: &mut Scene) -> Result<String> {
     let two =
         audio::matches(&alice_said, &audio::read(&bob_heard)?, ENOUGH).context("answer to call")?;
     Ok(format!("call to answer: {one}; answer to call: {two}"))
+}
+
+/// A minute between two of our telephones over a network that loses 5 % of the packets and delays the others by 40 ms more or
+/// less, both ways.
+fn bad_network(scene: &mut Scene) -> Result<String> {
+    const MINUTE: u32 = 60;
+    /// The mean correlation of windows of 160 ms. Each has eight packets, so that the network spoils one window in three: with
+    /// silence in place of what it loses, and nothing else wrong, the mean would be 0.97.
+    const SCORE: f64 = 0.94;
+    let (bobs, bob_said) = scene.speech("bob.wav", 31, MINUTE)?;
+    let (alices, alice_said) = scene.speech("alice.wav", 32, MINUTE + 30)?;
+    let (bob_heard, alice_heard) = (scene.path("bob-heard.wav"), scene.path("alice-heard.wav"));
+    let listen = format!("udp:{HOST}:5080");
+    let mut answer = scene.sip(
+        "answer",
+        &[
+            "answer",
+            "--listen",
+            &listen,
+            "--play",
+            text(&alices)?,
+            "--record",
+            text(&alice_heard)?,
+            "--calls",
+            "1",
+            "--json",
+        ],
+    )?;
+    answer.says("\"listening\"", Duration::from_secs(10))?;
+    let network = Network {
+        seed: 5,
+        loss: 5,
+        delay: Duration::from_millis(30),
+        jitter: Duration::from_millis(40),
+    };
+    let relay = Relay::start((HOST, 5090).into(), (HOST, 5080).into(), network)?;
+    let target = format!("sip:alice@{HOST}:5090");
+    let mut call = scene.sip(
+        "call",
+        &[
+            "call",
+            &target,
+            "--play",
+            text(&bobs)?,
+            "--record",
+            text(&bob_heard)?,
+            "--json",
+        ],
+    )?;
+    call.success(Duration::from_secs(u64::from(MINUTE) + 20))
+        .with_context(|| format!("answer{}", answer.tail()))?;
+    answer.success(Duration::from_secs(10))?;
+    let counts = relay.counts();
+    drop(relay);
+    let least = f64::from(MINUTE) - 1.0;
+    let one = audio::resembles(&bob_said, &audio::read(&alice_heard)?, least, SCORE)
+        .context("call to answer")?;
+    let two = audio::resembles(&alice_said, &audio::read(&bob_heard)?, least, SCORE)
+        .context("answer to call")?;
+    if !(4.0..6.0).contains(&counts.loss()) || counts.passed < 5_000 {
+        bail!("the network did not do its part: {counts:?}");
+    }
+    Ok(format!(
+        "{:.1} % of {} packets lost; call to answer: {one}; answer to call: {two}",
+        counts.loss(),
+        counts.passed + counts.lost
+    ))
 }
