@@ -26,6 +26,18 @@ pub(crate) const INTEROP: &[Tool] = &[
     tool("dumpcap", "wireshark-common"),
     tool("ip", "iproute2"),
     tool("unshare", "util-linux"),
+    tool("openssl", "openssl"),
+    tool("kamailio", "kamailio"),
+    tool(
+        "/usr/lib/x86_64-linux-gnu/kamailio/modules/tls.so",
+        "kamailio-tls-modules",
+    ),
+    tool("/usr/bin/python3", "python3"),
+    tool(
+        "/usr/lib/python3/dist-packages/websockets/__init__.py",
+        "python3-websockets",
+    ),
+    tool("knotd", "knot"),
 ];
 
 /// What `fuzz` compiles libFuzzer with.
@@ -43,6 +55,17 @@ pub(crate) const ALL: &[Tool] = &[
     tool("dumpcap", "wireshark-common"),
     tool("ip", "iproute2"),
     tool("unshare", "util-linux"),
+    tool("openssl", "openssl"),
+    tool("kamailio", "kamailio"),
+    tool(
+        "/usr/lib/x86_64-linux-gnu/kamailio/modules/tls.so",
+        "kamailio-tls-modules",
+    ),
+    tool("/usr/bin/python3", "python3"),
+    tool(
+        "/usr/lib/python3/dist-packages/websockets/__init__.py",
+        "python3-websockets",
+    ),
     tool("cc", "gcc"),
     tool("c++", "g++"),
     tool("git", "git"),

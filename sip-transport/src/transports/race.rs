@@ -86,6 +86,9 @@ impl Transports {
 
     /// The next contender begins, if there is one.
     fn start_next(&mut self, id: SelectId, now: Instant) {
+        let mut unlisted = vec![TransportKind::Tls, TransportKind::Ws, TransportKind::Wss];
+        unlisted.extend([TransportKind::Sctp, TransportKind::TlsSctp]);
+        unlisted.retain(|&kind| self.is_unlisted(kind));
         loop {
             let Some(race) = self.races.iter_mut().find(|race| race.id == id) else {
                 return;
@@ -93,10 +96,16 @@ impl Transports {
             if let Some(deadline) = race.deadline.take() {
                 self.deadlines.cancel(deadline);
             }
-            let Some(flow) = race.waiting.pop() else {
-                if race.running.is_empty() {
+            if race.waiting.is_empty() && race.running.is_empty() {
+                // All of the first host failed. Of the next one our address is not known before, either.
+                let next = race.flows.first().copied();
+                let Some(next) = next.filter(|next| unlisted.contains(&next.kind)) else {
                     self.end_race(id, None, now);
-                }
+                    return;
+                };
+                race.waiting.push(next.id);
+            }
+            let Some(flow) = race.waiting.pop() else {
                 return;
             };
             if !race.waiting.is_empty() {

@@ -223,7 +223,8 @@ impl Transports {
         let (kind, remote) = (entry.flow.kind, entry.flow.remote);
         // Without a port of our own to name (no listener), the connection's is the best there is: peers find this
         // connection by it.
-        if entry.flow.local.port() == 0 || unlisted {
+        // Unless something is waiting that names another one.
+        if entry.flow.local.port() == 0 || (unlisted && waiting.is_empty()) {
             entry.flow.local = local;
         }
         for payload in waiting {

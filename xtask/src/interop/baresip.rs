@@ -21,6 +21,8 @@ pub(crate) struct Telephone<'a> {
     pub(crate) password: Option<&'a str>,
     pub(crate) port: u16,
     pub(crate) tcp: bool,
+    /// TLS instead: the file with the certificates that it trusts.
+    pub(crate) tls: Option<&'a std::path::Path>,
     /// Dials this at once.
     pub(crate) dial: Option<&'a str>,
     /// What it says.
@@ -57,9 +59,20 @@ impl Telephone<'_> {
             voice = text(&voice)?,
             dir = text(&dir)?,
         );
-        fs::write(dir.join("config"), config)?;
+        let secure = match self.tls {
+            Some(trusted) => format!(
+                "sip_cafile {}\nsip_verify_server yes\nsip_transports udp,tcp,tls\n",
+                text(trusted)?
+            ),
+            None => String::new(),
+        };
+        fs::write(dir.join("config"), config + &secure)?;
         fs::write(dir.join("contacts"), "")?;
-        let transport = if self.tcp { ";transport=tcp" } else { "" };
+        let transport = match (self.tls, self.tcp) {
+            (Some(_), _) => ";transport=tls",
+            (None, true) => ";transport=tcp",
+            (None, false) => "",
+        };
         let account = match self.password {
             Some(password) => format!(
                 "<sip:{}@{HOST}{transport}>;auth_pass={password};regint=600;answermode=auto\n",

@@ -149,6 +149,11 @@ impl Process {
         self.signal(Signal::SIGINT);
     }
 
+    /// What tells a server to read its files again.
+    pub(crate) fn hang_up(&self) {
+        self.signal(Signal::SIGHUP);
+    }
+
     /// `kill -9`, and the body collected.
     pub(crate) fn kill(&mut self) {
         self.signal(Signal::SIGKILL);

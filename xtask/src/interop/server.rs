@@ -27,12 +27,22 @@ pub(crate) const PORT: u16 = 5060;
 pub(crate) struct Server {
     pub(crate) process: Process,
     data: PathBuf,
+    options: Vec<String>,
     starts: u32,
 }
 
 impl Server {
     /// Create these users (name, password) and start the server on its default addresses.
     pub(crate) fn start(scene: &Scene, users: &[(&str, &str)]) -> Result<Self> {
+        Self::start_with(scene, users, &[])
+    }
+
+    /// The same with further options.
+    pub(crate) fn start_with(
+        scene: &Scene,
+        users: &[(&str, &str)],
+        options: &[&str],
+    ) -> Result<Self> {
         let mut list = String::new();
         for (name, password) in users {
             writeln!(list, "{name} {password}")?;
@@ -44,17 +54,18 @@ impl Server {
             "user-import",
             &["user", "import", text(&file)?, "--data", text(&data)?],
         )?;
-        Self::on(scene, data, 1)
+        let options = options.iter().map(|&option| option.to_owned()).collect();
+        Self::on(scene, data, options, 1)
     }
 
-    fn on(scene: &Scene, data: PathBuf, starts: u32) -> Result<Self> {
-        let process = scene.sip(
-            &format!("serve-{starts}"),
-            &["serve", "--data", text(&data)?],
-        )?;
+    fn on(scene: &Scene, data: PathBuf, options: Vec<String>, starts: u32) -> Result<Self> {
+        let mut arguments = vec!["serve", "--data", text(&data)?];
+        arguments.extend(options.iter().map(String::as_str));
+        let process = scene.sip(&format!("serve-{starts}"), &arguments)?;
         let mut server = Self {
             process,
             data,
+            options,
             starts,
         };
         server.answers()?;
@@ -63,7 +74,7 @@ impl Server {
 
     /// The same again on the same data, after its end.
     pub(crate) fn restarted(self, scene: &Scene) -> Result<Self> {
-        Self::on(scene, self.data, self.starts + 1)
+        Self::on(scene, self.data, self.options, self.starts + 1)
     }
 
     /// The server answers an OPTIONS over UDP.
@@ -76,6 +87,11 @@ impl Server {
         })
         .with_context(|| format!("serve{}", process.tail()))?;
         Ok(())
+    }
+
+    /// A file in its data directory.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.data.join(name)
     }
 
     pub(crate) fn address() -> SocketAddr {

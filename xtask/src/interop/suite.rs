@@ -8,6 +8,7 @@ mod proxy;
 mod register;
 mod restart;
 mod telephone;
+mod transport;
 
 use std::{
     fs,
@@ -58,6 +59,7 @@ const SUITES: &[&[Case]] = &[
     program::CASES,
     odd::CASES,
     restart::CASES,
+    transport::CASES,
 ];
 
 /// The cases that these words name: `suite`, `suite/case`, or nothing for all.

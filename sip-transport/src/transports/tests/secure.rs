@@ -171,6 +171,62 @@ fn rfc3261_8_1_1_8_without_a_listener_the_address_of_the_connection_is_ours() {
 }
 
 #[test]
+fn rfc3263_4_3_without_a_listener_the_next_host_is_connected_to_before_it_is_used() {
+    let mut bench = Bench::with(|config| {
+        config.client_transports.push(TransportKind::Tls);
+        config.service_records = true;
+    });
+    let uri = sip_message::UriRef::parse("sips:example.com;transport=tls").unwrap();
+    let target = Target::from_uri(uri).unwrap();
+    bench.transports.select(&target, 500, bench.now);
+    let Output::Resolve { id, .. } = bench.drain()[0] else {
+        panic!()
+    };
+    let record = |priority, target: &str| crate::io::SrvRecord {
+        priority,
+        weight: 0,
+        port: 5061,
+        target: target.into(),
+    };
+    let result = Ok(Answer::Srv(vec![
+        record(1, "a.example"),
+        record(2, "b.example"),
+    ]));
+    let mut outputs = bench.input(Input::Resolved { id, result });
+    let mut asked = Vec::new();
+    for (output, ip) in outputs.drain(..).zip(["192.0.2.8", "192.0.2.9"]) {
+        let Output::Resolve { id, .. } = output else {
+            panic!()
+        };
+        let result = Ok(Answer::Addresses(vec![ip.parse().unwrap()]));
+        asked.extend(bench.input(Input::Resolved { id, result }));
+    }
+    assert_eq!(words(&asked), ["connect TLS 192.0.2.8:5061"]);
+    let Output::Connect { connection, .. } = asked[0] else {
+        panic!()
+    };
+    let error = Some(ConnectionError::Refused);
+    let outputs = bench.input(Input::Closed { connection, error });
+    assert_eq!(
+        words(&outputs),
+        ["failed Connect(Refused)", "connect TLS 192.0.2.9:5061"]
+    );
+    let Output::Connect { connection, .. } = outputs[1] else {
+        panic!()
+    };
+    let local = addr("192.0.2.1:33000");
+    let outputs = bench.input(Input::Connected { connection, local });
+    let Some(Output::Event(Event::Selected { result, .. })) = outputs.last() else {
+        panic!("{outputs:?}")
+    };
+    assert_eq!(
+        result.as_ref().unwrap()[0].sent_by().to_string(),
+        "192.0.2.1:33000"
+    );
+    assert_eq!(bench.transports.races.len(), 0);
+}
+
+#[test]
 fn an_address_is_reached_over_the_connection_that_is_there() {
     let mut bench = bench();
     let flow = connected(&mut bench, "sips:example.com:40000", example());

@@ -68,6 +68,7 @@ fn baresip_calls(scene: &mut Scene, tcp: bool) -> Result<String> {
         password: Some(ALICE.1),
         port: 5070,
         tcp,
+        tls: None,
         dial: Some(&target),
         seed: 1,
     };
@@ -91,6 +92,7 @@ fn baresip_is_called(scene: &mut Scene, codec: &str) -> Result<String> {
         password: Some(ALICE.1),
         port: 5070,
         tcp: false,
+        tls: None,
         dial: None,
         seed: 1,
     };
@@ -130,6 +132,7 @@ fn baresips(scene: &mut Scene) -> Result<String> {
         password: Some(ALICE.1),
         port: 5070,
         tcp: false,
+        tls: None,
         dial: None,
         seed: 1,
     };
@@ -140,6 +143,7 @@ fn baresips(scene: &mut Scene) -> Result<String> {
         password: Some(BOB.1),
         port: 5080,
         tcp: false,
+        tls: None,
         dial: Some(&target),
         seed: 2,
     };

@@ -37,6 +37,7 @@ fn baresip(scene: &mut Scene) -> Result<String> {
         password: None,
         port: 5070,
         tcp: false,
+        tls: None,
         dial: None,
         seed: 1,
     };
