@@ -18,6 +18,7 @@ use sip_transport::{Output, Seed, TransportConfig, TransportKind, Transports};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+#[expect(clippy::disallowed_methods, reason = "a program, not the library")]
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
