@@ -3,11 +3,13 @@
 mod routes;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use sip_stack::auth::Algorithm;
+use sip_stack::message::Uri;
 use sip_stack::role::proxy::ProxyConfig;
 use sip_stack::role::registrar::RegistrarConfig;
 use sip_stack::routing::Table;
@@ -70,6 +72,9 @@ pub(crate) struct Config {
     pub(crate) digest: Option<Vec<Algorithm>>,
     pub(crate) registrar: Registrar,
     pub(crate) proxy: Proxy,
+    pub(crate) tls: Tls,
+    pub(crate) websocket: WebSocket,
+    pub(crate) name_server: Option<SocketAddr>,
     pub(crate) capture: Capture,
     pub(crate) admin: Admin,
     pub(crate) routes: Table,
@@ -85,19 +90,37 @@ struct File {
     digest: Option<Vec<Spanned<String>>>,
     registrar: Registrar,
     proxy: Proxy,
+    tls: Option<Spanned<Tls>>,
+    websocket: WebSocket,
+    name_server: Option<Spanned<String>>,
     capture: Capture,
     admin: Admin,
     route: Vec<Spanned<routes::Route>>,
 }
 
 /// `[registrar]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct Registrar {
     default_expires: Option<u32>,
     min_expires: Option<u32>,
     max_expires: Option<u32>,
     max_contacts: Option<usize>,
+    flow_timer: Option<u32>,
+    #[serde(deserialize_with = "uris")]
+    service_route: Vec<Uri>,
+}
+
+fn uris<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Uri>, D::Error> {
+    Vec::<String>::deserialize(deserializer)?
+        .iter()
+        .map(|text| {
+            Uri::parse(text)
+                .ok()
+                .filter(|uri| uri.as_ref().is_sip())
+                .ok_or_else(|| serde::de::Error::custom(format!("{text:?} is no SIP URI")))
+        })
+        .collect()
 }
 
 /// `[proxy]`.
@@ -113,12 +136,44 @@ pub(crate) struct Proxy {
     max_breadth: Option<u32>,
 }
 
+/// `[tls]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct Tls {
+    pub(crate) certificate: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
+    pub(crate) dev_certificate: bool,
+    pub(crate) client_ca: Option<PathBuf>,
+    pub(crate) ca: Option<PathBuf>,
+}
+
+impl Tls {
+    /// What makes no sense together.
+    fn fault(&self) -> Option<&'static str> {
+        match (&self.certificate, &self.key, self.dev_certificate) {
+            (Some(_), None, _) => Some("tls: a certificate needs its key"),
+            (None, Some(_), _) => Some("tls: a key needs its certificate"),
+            (Some(_), Some(_), true) => Some("tls: either a certificate or dev-certificate"),
+            _ => None,
+        }
+    }
+}
+
+/// `[websocket]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct WebSocket {
+    pub(crate) port: Option<u16>,
+    pub(crate) secure_port: Option<u16>,
+    pub(crate) origins: Vec<String>,
+}
+
 /// `[capture]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct Capture {
     pub(crate) file: Option<PathBuf>,
-    pub(crate) hep: Option<std::net::SocketAddr>,
+    pub(crate) hep: Option<SocketAddr>,
     pub(crate) hep_agent: Option<u32>,
 }
 
@@ -126,7 +181,7 @@ pub(crate) struct Capture {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct Admin {
-    pub(crate) listen: Option<std::net::SocketAddr>,
+    pub(crate) listen: Option<SocketAddr>,
 }
 
 impl Registrar {
@@ -135,6 +190,8 @@ impl Registrar {
         set(&mut config.min_expires, self.min_expires);
         set(&mut config.max_expires, self.max_expires);
         set(&mut config.max_bindings, self.max_contacts);
+        set(&mut config.flow_timer, self.flow_timer);
+        config.service_route.clone_from(&self.service_route);
         // The usual time is never outside of what is allowed.
         config.default_expires = config
             .default_expires
@@ -268,6 +325,18 @@ impl Config {
                     .collect::<Result<_, _>>()?,
             ),
         };
+        if let Some(tls) = &file.tls
+            && let Some(fault) = tls.get_ref().fault()
+        {
+            return Err(Fault::new(&tls.span(), fault));
+        }
+        let name_server = match &file.name_server {
+            None => None,
+            Some(text) => Some(
+                crate::secure::name_server(text.get_ref())
+                    .map_err(|error| Fault::new(&text.span(), format!("name-server: {error}")))?,
+            ),
+        };
         let Registrar {
             min_expires,
             max_expires,
@@ -311,6 +380,9 @@ impl Config {
             digest,
             registrar: file.registrar,
             proxy: file.proxy,
+            tls: file.tls.map(Spanned::into_inner).unwrap_or_default(),
+            websocket: file.websocket,
+            name_server,
             capture: file.capture,
             admin: file.admin,
             routes,
@@ -326,6 +398,9 @@ impl Config {
             ("digest", self.digest != new.digest),
             ("registrar", self.registrar != new.registrar),
             ("proxy", self.proxy != new.proxy),
+            ("tls", self.tls != new.tls),
+            ("websocket", self.websocket != new.websocket),
+            ("name-server", self.name_server != new.name_server),
             ("capture", self.capture != new.capture),
             ("admin", self.admin != new.admin),
         ]
@@ -409,8 +484,17 @@ mod tests {
             ("digest = []", "digest: name at least one"),
             ("registrar = 5", "1:13: invalid type"),
             (
+                "[tls]\nkey = \"k.pem\"",
+                "1:1: tls: a key needs its certificate",
+            ),
+            ("name-server = \"dns\"", "1:15: name-server: "),
+            (
                 "[registrar]\nmin-expires = 7200",
                 "at least 7200 and at most 3600",
+            ),
+            (
+                "[registrar]\nservice-route = [\"x\"]",
+                "2:17: \"x\" is no SIP URI",
             ),
             ("[proxy]\nring-seconds = 60", "more than 180"),
             ("[proxy]\nmax-requests = -1", "2:16: invalid value"),

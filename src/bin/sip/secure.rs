@@ -48,6 +48,21 @@ pub(crate) struct Source {
 }
 
 impl ServerTls {
+    /// What the command line does not say comes from the configuration file.
+    pub(crate) fn fill(&mut self, config: &crate::config::Tls) {
+        if !self.is_on() {
+            self.tls_cert.clone_from(&config.certificate);
+            self.tls_key.clone_from(&config.key);
+            self.tls_dev_certificate = config.dev_certificate;
+        }
+        if self.tls_client_ca.is_none() {
+            self.tls_client_ca.clone_from(&config.client_ca);
+        }
+        if self.tls_ca.is_none() {
+            self.tls_ca.clone_from(&config.ca);
+        }
+    }
+
     /// Is TLS wanted?
     pub(crate) const fn is_on(&self) -> bool {
         self.tls_cert.is_some() || self.tls_dev_certificate

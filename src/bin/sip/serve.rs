@@ -95,6 +95,13 @@ impl Args {
                 .clone()
                 .unwrap_or_else(|| vec![Algorithm::Md5]);
         }
+        self.tls.fill(&config.tls);
+        self.ws = self.ws.or(config.websocket.port);
+        self.wss = self.wss.or(config.websocket.secure_port);
+        if self.ws_origin.is_empty() {
+            self.ws_origin.clone_from(&config.websocket.origins);
+        }
+        self.dns = self.dns.or(config.name_server);
         if self.capture.is_none() {
             self.capture.clone_from(&config.capture.file);
         }
