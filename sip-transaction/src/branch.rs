@@ -36,12 +36,8 @@ impl Branch {
     pub(crate) fn mint(rng: &mut Rng, worker: u16, loop_hash: Option<u64>) -> Self {
         let mut branch = Self::new(WORKER_PREFIX);
         branch.push_hex(u64::from(worker), 4);
-        for _ in 0..2 {
-            let mut bits = rng.next_u64();
-            for _ in 0..RANDOM / 2 {
-                branch.push(ALPHABET.get((bits & 31) as usize).copied().unwrap_or(b'0'));
-                bits >>= 5;
-            }
+        for half in [rng.next_u64(), rng.next_u64()] {
+            branch.push_random(half);
         }
         if let Some(hash) = loop_hash {
             branch.push(b'.');
@@ -84,14 +80,15 @@ impl Branch {
         branch
     }
 
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.text.get(..usize::from(self.len)).unwrap_or_default()
+    }
+
     /// The branch as it stands in the Via.
     #[must_use]
     pub fn as_str(&self) -> &str {
         // Only ASCII is ever pushed.
-        self.text
-            .get(..usize::from(self.len))
-            .and_then(|text| std::str::from_utf8(text).ok())
-            .unwrap_or_default()
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
     /// The worker that a branch of ours names: where to hand over a response with this branch.
@@ -124,12 +121,32 @@ impl Branch {
     }
 
     fn new(prefix: &str) -> Self {
-        let mut branch = Self {
-            text: [0; MAX],
-            len: 0,
+        let mut text = [0; MAX];
+        if let Some(start) = text.get_mut(..prefix.len()) {
+            start.copy_from_slice(prefix.as_bytes());
+        }
+        Self {
+            text,
+            // The prefixes are a few characters long.
+            len: prefix.len() as u8,
+        }
+    }
+
+    /// Half of the random characters.
+    fn push_random(&mut self, mut bits: u64) {
+        let len = usize::from(self.len);
+        let place = self.text.get_mut(len..);
+        let Some(place) = place.and_then(<[u8]>::first_chunk_mut::<{ RANDOM / 2 }>) else {
+            return;
         };
-        prefix.bytes().for_each(|byte| branch.push(byte));
-        branch
+        for byte in place {
+            #[expect(clippy::indexing_slicing, reason = "five bits are below 32")]
+            {
+                *byte = ALPHABET[(bits & 31) as usize];
+            }
+            bits >>= 5;
+        }
+        self.len += (RANDOM / 2) as u8;
     }
 
     fn push(&mut self, byte: u8) {

@@ -2,7 +2,8 @@
 //!
 //! It multiplies words with secret ones and folds the halves of the product. It is several times as fast as
 //! [`SipHash`](crate::siphash::SipHash) and no cryptographic function: what it is used for is compared or counted in
-//! the layer and never shown, so that nobody can learn the key. What tells transactions apart is not hashed with it.
+//! the layer and never shown, so that nobody can learn the key. What tells the transactions of peers apart is not hashed
+//! with it.
 
 use crate::siphash::HashKey;
 
@@ -15,6 +16,14 @@ pub(crate) struct Fold {
 impl Fold {
     pub(crate) const fn new(HashKey(state, factor): HashKey) -> Self {
         Self { state, factor }
+    }
+
+    /// Two that are independent of each other: 128 bits.
+    pub(crate) const fn both(HashKey(first, second): HashKey) -> [Self; 2] {
+        [
+            Self::new(HashKey(first, second)),
+            Self::new(HashKey(second.rotate_left(17), first.rotate_left(41))),
+        ]
     }
 
     /// Adds two words.

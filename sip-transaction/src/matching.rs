@@ -55,11 +55,7 @@ impl RequestIdentity {
             hash.field(scan::cseq(headers).map_or(&[], |(number, _)| number));
         }
         // RFC 3261 §17.2.3: the branch and the sent-by. Branches are compared as they are written.
-        hash.fields(
-            &via.branch,
-            &via.host,
-            via.port.map_or(0, |port| 1 + u64::from(port)),
-        );
+        hash.fields(&via.branch, &via.sent_by);
         Some(Self {
             hash: hash.finish(),
             legacy,
@@ -82,17 +78,18 @@ impl RequestIdentity {
 }
 
 impl MatchKey {
-    /// The key of a client transaction: the branch, which is ours, and the method.
+    /// The key of a client transaction: the branch, which is ours, and the method. Who cannot foresee our branches
+    /// cannot choose one that collides with them, so a fast hash does.
     pub(crate) fn of_branch(branch: &[u8], method: &[u8], key: HashKey) -> Self {
-        let mut hash = SipHash::new(key);
-        hash.field(branch);
-        Self::new(hash.finish(), method)
+        let mut halves = Fold::both(key);
+        halves.iter_mut().for_each(|half| half.field(branch));
+        Self::new(halves.map(Fold::finish), method)
     }
 
     /// RFC 3261 §17.1.3: the branch of the top Via, and the method of the CSeq.
     pub(crate) fn of_response(response: &Response, key: HashKey) -> Option<Self> {
         let via = TopVia::of(response.headers())?;
-        let (_, method) = scan::cseq(response.headers())?;
+        let method = scan::cseq_method(response.headers())?;
         (!via.branch.is_empty()).then(|| Self::of_branch(&via.branch, method, key))
     }
 

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use sip_transport::FlowId;
+use sip_message::Message;
+use sip_transport::{Flow, FlowId};
 
 use crate::{ClientTransactionId, Event, Output, ServerTransactionId, TransactionId};
 
@@ -44,6 +45,26 @@ enum Queued {
     },
 }
 
+/// What is told of a message.
+#[derive(Debug)]
+pub(crate) enum Told {
+    Request {
+        id: ServerTransactionId,
+        merged: bool,
+    },
+    Cancel {
+        id: ServerTransactionId,
+        invite: Option<ServerTransactionId>,
+    },
+    Ack {
+        invite: Option<ServerTransactionId>,
+    },
+    Response {
+        id: ClientTransactionId,
+    },
+    Stray,
+}
+
 impl Outputs {
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty()
@@ -53,9 +74,40 @@ impl Outputs {
         self.queue.push_back(Queued::Transmit { flow, payload });
     }
 
-    /// An event with a message.
+    /// An event with a message: a request or a response, as what is told of it demands.
     #[inline]
-    pub(crate) fn event(&mut self, event: Event) {
+    pub(crate) fn message(&mut self, told: Told, message: Message, flow: Flow) {
+        let event = match (told, message) {
+            (Told::Request { id, merged }, Message::Request(request)) => Event::Request {
+                id,
+                request,
+                flow,
+                merged,
+            },
+            (Told::Cancel { id, invite }, Message::Request(request)) => Event::Cancel {
+                id,
+                invite,
+                request,
+                flow,
+            },
+            (Told::Ack { invite }, Message::Request(request)) => Event::Ack {
+                invite,
+                request,
+                flow,
+            },
+            (Told::Response { id }, Message::Response(response)) => {
+                Event::Response { id, response, flow }
+            }
+            (Told::Stray, Message::Response(response)) => Event::Stray { response, flow },
+            (
+                Told::Request { .. } | Told::Cancel { .. } | Told::Ack { .. },
+                Message::Response(_),
+            )
+            | (Told::Response { .. } | Told::Stray, Message::Request(_)) => {
+                debug_assert!(false, "told of another kind of message");
+                return;
+            }
+        };
         self.large.push_back(Output::Event(event));
         self.queue.push_back(Queued::Large);
     }

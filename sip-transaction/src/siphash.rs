@@ -45,12 +45,11 @@ impl<const COMPRESS: usize, const FINISH: usize> Hash<COMPRESS, FINISH> {
         self.masked(bytes, 0);
     }
 
-    /// Adds a field, a host in which the case of letters carries no meaning, and a small number, with one word for the
-    /// number and the two lengths.
+    /// Adds a field and a host in which the case of letters carries no meaning, with one word for their lengths.
     #[inline]
-    pub(crate) fn fields(&mut self, bytes: &[u8], host: &[u8], number: u64) {
-        // A message has fewer than 2^24 bytes in a Via; the number is less than 2^17.
-        self.word(bytes.len() as u64 ^ (host.len() as u64) << 24 ^ number.rotate_right(16));
+    pub(crate) fn fields(&mut self, bytes: &[u8], host: &[u8]) {
+        // No message has 2^32 bytes.
+        self.word(bytes.len() as u64 ^ ((host.len() as u64) << 32));
         self.masked(bytes, 0);
         // Other bytes than letters lose a bit too, but none that could be mistaken for another in a host.
         self.masked(host, 0x2020_2020_2020_2020);
@@ -197,7 +196,7 @@ mod tests {
         for length in 1..=host.len() {
             let of = |name: &[u8]| {
                 let mut hash = SipHash::new(KEY);
-                hash.fields(b"", name, 0);
+                hash.fields(b"", name);
                 hash.finish()
             };
             let name = &host[..length];

@@ -112,8 +112,10 @@ impl Timers {
         if old.at == at {
             return;
         }
-        *value.alarm() = Alarm::NONE;
-        self.forget(old, slab);
+        if old.at != Tick::NEVER {
+            *value.alarm() = Alarm::NONE;
+            self.forget(old, slab);
+        }
         if at == Tick::NEVER {
             return;
         }

@@ -11,7 +11,7 @@ use sip_message::{HeaderName, Message, Request, Response};
 use sip_transport::{Flow, FlowId, Rng, Seed, TransportKind};
 
 use self::client::Client;
-use self::server::{Server, ToldOf};
+use self::server::Server;
 use crate::arena::Arena;
 use crate::compose;
 use crate::index::Index;
@@ -24,7 +24,7 @@ use crate::tick::Clock;
 use crate::timer::{Times, Timing};
 use crate::timers::Timers;
 use crate::{
-    Branch, ClientTransactionId, Event, Gone, Input, Output, ServerTransactionId, Stats,
+    Branch, ClientTransactionId, Gone, Input, Output, ServerTransactionId, Stats,
     TransactionConfig, TransactionLayer,
 };
 
@@ -85,7 +85,7 @@ pub struct Transactions {
     /// A buffer that is used again and again.
     scratch: Vec<u8>,
     /// The last Via that was pushed: requests mostly leave over the same transport and address.
-    via: String,
+    via: Vec<u8>,
     via_prefix: usize,
     via_of: Option<(TransportKind, SocketAddr)>,
 }
@@ -119,7 +119,7 @@ impl Transactions {
             fresh_headers: Vec::new(),
             arena: Arena::default(),
             scratch: Vec::new(),
-            via: String::new(),
+            via: Vec::new(),
             via_prefix: 0,
             via_of: None,
         }
@@ -129,44 +129,29 @@ impl Transactions {
     pub fn handle_input(&mut self, input: Input, now: Instant) {
         let now = self.clock.tick(now);
         // Messages are large: they are looked at where they are, and moved once, into the event.
-        let (message, flow, reply) = match input {
+        let (told, rest) = match &input {
             Input::Message {
-                message,
+                message: Message::Request(request),
                 flow,
                 reply,
-            } => (message, flow, reply),
+            } => (self.on_request(request, flow, reply, now), None),
+            Input::Message {
+                message: Message::Response(response),
+                ..
+            } => self.on_response(response, now),
             Input::FlowFailed { flow } => {
-                self.on_client_flow_failed(flow, now);
-                self.on_server_flow_failed(flow, now);
+                self.on_client_flow_failed(*flow, now);
+                self.on_server_flow_failed(*flow, now);
                 return;
             }
         };
-        match message {
-            Message::Request(request) => {
-                let Some(told) = self.on_request(&request, &flow, &reply, now) else {
-                    return;
-                };
-                self.outputs.event(match told {
-                    ToldOf::Request { id, merged } => Event::Request {
-                        id,
-                        request,
-                        flow,
-                        merged,
-                    },
-                    ToldOf::Cancel { id, invite } => Event::Cancel {
-                        id,
-                        invite,
-                        request,
-                        flow,
-                    },
-                    ToldOf::Ack { invite } => Event::Ack {
-                        invite,
-                        request,
-                        flow,
-                    },
-                });
-            }
-            Message::Response(response) => self.on_response(response, flow, now),
+        if let Some(told) = told
+            && let Input::Message { message, flow, .. } = input
+        {
+            self.outputs.message(told, message, flow);
+        }
+        if let Some(rest) = rest {
+            self.settle_client(rest, now);
         }
     }
 
@@ -302,13 +287,14 @@ impl Transactions {
                 "Via: SIP/2.0/{} {};branch=",
                 flow.kind.via_token(),
                 flow.sent_by()
-            );
+            )
+            .into_bytes();
             self.via_prefix = self.via.len();
         }
         self.via.truncate(self.via_prefix);
-        self.via.push_str(branch.as_str());
+        self.via.extend_from_slice(branch.as_bytes());
         if flow.is_reliable() {
-            self.via.push_str("\r\n");
+            self.via.extend_from_slice(b"\r\n");
             if !request.headers().contains(HeaderName::ContentLength) {
                 let length = request.body().len().to_string();
                 request
@@ -317,12 +303,12 @@ impl Transactions {
             }
         } else {
             // RFC 3581 §3: ask for the response at the source port.
-            self.via.push_str(";rport\r\n");
+            self.via.extend_from_slice(b";rport\r\n");
         }
         self.scratch.clear();
         request.encode(&mut self.scratch);
         let (line, rest) = compose::first_line(&self.scratch);
-        [line, self.via.as_bytes(), rest]
+        [line, &self.via, rest]
     }
 
     /// The same as a message of its own.

@@ -10,12 +10,13 @@ use crate::invite_client::InviteClient;
 use crate::links::{Linked, Links};
 use crate::matching::MatchKey;
 use crate::non_invite_client::NonInviteClient;
+use crate::outputs::Told;
 use crate::slab::Key;
 use crate::step::{Step, Tell};
 use crate::tick::Tick;
 use crate::timer::Timing;
 use crate::timers::{Alarm, Timed};
-use crate::{Branch, ClientTransactionId, Event, Gone};
+use crate::{Branch, ClientTransactionId, Gone};
 
 /// A client transaction: its machine, and how the layer finds and serves it.
 #[derive(Debug)]
@@ -38,6 +39,14 @@ enum Machine {
     NonInvite(NonInviteClient),
     /// The transaction of a CANCEL: the transaction user knows nothing of it.
     Cancel(NonInviteClient),
+}
+
+/// What remains of a step when the TU has been told.
+#[derive(Debug)]
+pub(super) struct Rest {
+    key: Key,
+    cancel: bool,
+    ended: bool,
 }
 
 impl Linked for Client {
@@ -116,15 +125,11 @@ impl Transactions {
         } else {
             self.encode_with_via(&mut request, flow, &branch);
             let (line, rest) = compose::first_line(&self.scratch);
-            let payload = self.arena.put([line, self.via.as_bytes(), rest]);
+            let payload = self.arena.put([line, &self.via, rest]);
             let (machine, step) = NonInviteClient::new(payload, self.timing(reliable), now);
             (Machine::NonInvite(machine), step)
         };
-        let key = MatchKey::of_branch(
-            branch.as_str().as_bytes(),
-            method.as_str().as_bytes(),
-            self.hash_key,
-        );
+        let key = MatchKey::of_branch(branch.as_bytes(), method.as_str().as_bytes(), self.hash_key);
         let key = self.register_client(key, flow.id, reliable, machine);
         self.apply_client(key, step, now);
         ClientTransactionId(key)
@@ -153,10 +158,15 @@ impl Transactions {
         slot
     }
 
-    pub(super) fn on_response(&mut self, response: Response, flow: Flow, now: Tick) {
-        let Some(match_key) = MatchKey::of_response(&response, self.hash_key) else {
+    /// A response came: what the TU is to be told, and then what remains to be done.
+    pub(super) fn on_response(
+        &mut self,
+        response: &Response,
+        now: Tick,
+    ) -> (Option<Told>, Option<Rest>) {
+        let Some(match_key) = MatchKey::of_response(response, self.hash_key) else {
             self.stats.unidentifiable += 1;
-            return;
+            return (None, None);
         };
         let is = |slot| {
             let client = self.clients.at(slot);
@@ -167,8 +177,7 @@ impl Transactions {
         let Some((key, client)) = slot.and_then(|key| Some((key, self.clients.get_mut(key)?)))
         else {
             self.stats.strays += 1;
-            self.outputs.event(Event::Stray { response, flow });
-            return;
+            return (Some(Told::Stray), None);
         };
         let timing = Timing {
             times: &self.times,
@@ -186,7 +195,7 @@ impl Transactions {
                     let arena = &mut self.arena;
                     let build = |invite: &[u8]| {
                         scratch.clear();
-                        compose::ack(invite, &response, scratch);
+                        compose::ack(invite, response, scratch);
                         arena.put([scratch, &[], &[]])
                     };
                     machine.on_failure(build, timing, now)
@@ -212,11 +221,15 @@ impl Transactions {
         if let Some(payload) = step.send {
             self.outputs.transmit(sender, payload);
         }
-        if step.tell == Some(Tell::Response) && !internal {
-            let id = ClientTransactionId(key);
-            self.outputs.event(Event::Response { id, response, flow });
-        }
-        self.settle_client(key, step.cancel, step.ended, now);
+        let told = (step.tell == Some(Tell::Response) && !internal).then_some(Told::Response {
+            id: ClientTransactionId(key),
+        });
+        let rest = Rest {
+            key,
+            cancel: step.cancel,
+            ended: step.ended,
+        };
+        (told, Some(rest))
     }
 
     pub(super) fn cancel_client(
@@ -300,12 +313,18 @@ impl Transactions {
             }
             None => {}
         }
-        self.settle_client(key, step.cancel, step.ended, now);
+        let rest = Rest {
+            key,
+            cancel: step.cancel,
+            ended: step.ended,
+        };
+        self.settle_client(rest, now);
     }
 
     /// The rest of a step: cancels, and destroys or arms the transaction.
-    fn settle_client(&mut self, key: Key, cancel: bool, ended: bool, now: Tick) {
-        if cancel
+    pub(super) fn settle_client(&mut self, rest: Rest, now: Tick) {
+        let key = rest.key;
+        if rest.cancel
             && let Some(client) = self.clients.get_mut(key)
             && let Machine::Invite { cancel, .. } = &mut client.machine
             // What was sent is kept as an empty one, so that a second cancel builds nothing.
@@ -315,7 +334,7 @@ impl Transactions {
             let (flow, reliable, invite) = (client.flow, client.reliable, client.key);
             self.start_cancel(invite, Bytes::from(payload), flow, reliable, now);
         }
-        if ended {
+        if rest.ended {
             self.end_client(key);
         } else {
             self.arm_client(key, now);

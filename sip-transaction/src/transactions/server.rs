@@ -9,6 +9,7 @@ use crate::invite_server::InviteServer;
 use crate::links::{Linked, Links};
 use crate::matching::{MatchKey, MergeKey, RequestIdentity, tag_hash};
 use crate::non_invite_server::NonInviteServer;
+use crate::outputs::Told;
 use crate::peers::{Peer, PeerId};
 use crate::slab::Key;
 use crate::step::{Step, Tell};
@@ -45,22 +46,6 @@ struct Invite {
     /// Of an RFC 2543 client, the hash of the To tag of the non-2xx final response; else zero.
     legacy_to_tag: u64,
     legacy: bool,
-}
-
-/// What the TU is told of a request.
-#[derive(Debug)]
-pub(super) enum ToldOf {
-    Request {
-        id: ServerTransactionId,
-        merged: bool,
-    },
-    Cancel {
-        id: ServerTransactionId,
-        invite: Option<ServerTransactionId>,
-    },
-    Ack {
-        invite: Option<ServerTransactionId>,
-    },
 }
 
 impl Linked for Server {
@@ -105,7 +90,7 @@ impl Transactions {
         flow: &Flow,
         reply: &Flow,
         now: Tick,
-    ) -> Option<ToldOf> {
+    ) -> Option<Told> {
         let Some(identity) = RequestIdentity::of(request, self.hash_key) else {
             self.stats.unidentifiable += 1;
             return None;
@@ -126,7 +111,7 @@ impl Transactions {
         if *request.method() == Method::Cancel {
             return self.on_new_cancel(id, request, &identity, now);
         }
-        Some(ToldOf::Request { id, merged })
+        Some(Told::Request { id, merged })
     }
 
     fn find_server(&self, match_key: &MatchKey) -> Option<Key> {
@@ -159,8 +144,8 @@ impl Transactions {
         }
     }
 
-    fn on_ack(&mut self, ack: &Request, identity: &RequestIdentity, now: Tick) -> Option<ToldOf> {
-        let nothing = Some(ToldOf::Ack { invite: None });
+    fn on_ack(&mut self, ack: &Request, identity: &RequestIdentity, now: Tick) -> Option<Told> {
+        let nothing = Some(Told::Ack { invite: None });
         let key = self.find_server(&identity.with_method(&Method::Invite));
         let found = key.and_then(|key| Some((key, self.servers.get_mut(key)?)));
         let Some((
@@ -186,7 +171,7 @@ impl Transactions {
         };
         let step = invite.machine.on_ack(timing, now);
         if step.tell == Some(Tell::Ack) {
-            return Some(ToldOf::Ack { invite: Some(id) });
+            return Some(Told::Ack { invite: Some(id) });
         }
         self.stats.absorbed_requests += 1;
         self.apply_server(key, step, now);
@@ -322,7 +307,7 @@ impl Transactions {
         request: &Request,
         identity: &RequestIdentity,
         now: Tick,
-    ) -> Option<ToldOf> {
+    ) -> Option<Told> {
         let invite = self
             .find_server(&identity.with_method(&Method::Invite))
             .map(ServerTransactionId);
@@ -339,7 +324,7 @@ impl Transactions {
             debug_assert_eq!(answered, Ok(()), "the transaction has just begun");
             return None;
         }
-        Some(ToldOf::Cancel { id, invite })
+        Some(Told::Cancel { id, invite })
     }
 
     pub(super) fn respond_to(
