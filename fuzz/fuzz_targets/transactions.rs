@@ -133,6 +133,7 @@ fuzz_target!(|data: &[u8]| {
             }
         }
         drain(&mut layer, &mut known);
+        assert_eq!(layer.leaks(), None, "nothing is kept of what has ended");
     }
     // Silence: the servers' users answer, and everything has to end by its timers.
     for (id, request) in std::mem::take(&mut known.servers) {

@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use sip_message::Message;
+use sip_message::{Message, Request, Response};
 use sip_transport::{Flow, FlowId};
 
-use crate::{ClientTransactionId, Event, Output, ServerTransactionId, TransactionId};
+use crate::{ClientTransactionId, Event, Input, Output, ServerTransactionId, TransactionId};
 
 /// Outputs in the order of their causes. An [`Output`] is as large as the message that it may hold; those with a
 /// message wait in a queue of their own, so that what is most frequent (bytes to transmit) is moved in a few
@@ -74,42 +74,58 @@ impl Outputs {
         self.queue.push_back(Queued::Transmit { flow, payload });
     }
 
-    /// An event with a message: a request or a response, as what is told of it demands.
+    /// An event with the message that came: a request or a response, as what is told of it demands. Written so that
+    /// the message is moved once.
     #[inline]
-    pub(crate) fn message(&mut self, told: Told, message: Message, flow: Flow) {
-        let event = match (told, message) {
-            (Told::Request { id, merged }, Message::Request(request)) => Event::Request {
-                id,
-                request,
-                flow,
-                merged,
-            },
-            (Told::Cancel { id, invite }, Message::Request(request)) => Event::Cancel {
-                id,
-                invite,
-                request,
-                flow,
-            },
-            (Told::Ack { invite }, Message::Request(request)) => Event::Ack {
-                invite,
-                request,
-                flow,
-            },
-            (Told::Response { id }, Message::Response(response)) => {
-                Event::Response { id, response, flow }
+    pub(crate) fn message(&mut self, told: Told, input: Input) {
+        match told {
+            Told::Request { id, merged } => {
+                if let Some((request, flow)) = request_of(input) {
+                    self.large.push_back(Output::Event(Event::Request {
+                        id,
+                        request,
+                        flow,
+                        merged,
+                    }));
+                    self.queue.push_back(Queued::Large);
+                }
             }
-            (Told::Stray, Message::Response(response)) => Event::Stray { response, flow },
-            (
-                Told::Request { .. } | Told::Cancel { .. } | Told::Ack { .. },
-                Message::Response(_),
-            )
-            | (Told::Response { .. } | Told::Stray, Message::Request(_)) => {
-                debug_assert!(false, "told of another kind of message");
-                return;
+            Told::Cancel { id, invite } => {
+                if let Some((request, flow)) = request_of(input) {
+                    self.large.push_back(Output::Event(Event::Cancel {
+                        id,
+                        invite,
+                        request,
+                        flow,
+                    }));
+                    self.queue.push_back(Queued::Large);
+                }
             }
-        };
-        self.large.push_back(Output::Event(event));
-        self.queue.push_back(Queued::Large);
+            Told::Ack { invite } => {
+                if let Some((request, flow)) = request_of(input) {
+                    self.large.push_back(Output::Event(Event::Ack {
+                        invite,
+                        request,
+                        flow,
+                    }));
+                    self.queue.push_back(Queued::Large);
+                }
+            }
+            Told::Response { id } => {
+                if let Some((response, flow)) = response_of(input) {
+                    self.large
+                        .push_back(Output::Event(Event::Response { id, response, flow }));
+                    self.queue.push_back(Queued::Large);
+                }
+            }
+            Told::Stray => {
+                if let Some((response, flow)) = response_of(input) {
+                    self.large
+                        .push_back(Output::Event(Event::Stray { response, flow }));
+                    self.queue.push_back(Queued::Large);
+                }
+            }
+        }
     }
 
     pub(crate) fn timed_out(&mut self, id: ClientTransactionId) {
@@ -150,5 +166,38 @@ impl Outputs {
             Queued::Terminated { id } => Event::Terminated { id },
         };
         Some(Output::Event(event))
+    }
+}
+
+/// What is told of requests is told of nothing else.
+#[inline(always)]
+fn request_of(input: Input) -> Option<(Request, Flow)> {
+    match input {
+        Input::Message {
+            message: Message::Request(request),
+            flow,
+            ..
+        } => Some((request, flow)),
+        Input::Message {
+            message: Message::Response(_),
+            ..
+        }
+        | Input::FlowFailed { .. } => None,
+    }
+}
+
+#[inline(always)]
+fn response_of(input: Input) -> Option<(Response, Flow)> {
+    match input {
+        Input::Message {
+            message: Message::Response(response),
+            flow,
+            ..
+        } => Some((response, flow)),
+        Input::Message {
+            message: Message::Request(_),
+            ..
+        }
+        | Input::FlowFailed { .. } => None,
     }
 }

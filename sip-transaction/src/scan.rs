@@ -115,6 +115,9 @@ fn scan_tag(value: &[u8]) -> Option<&[u8]> {
     // Behind the closing bracket there are only parameters.
     let bracket = memrchr(b'>', value)?;
     let mut params = value.get(bracket + 1..)?;
+    if let Some(rest) = params.strip_prefix(b";tag=") {
+        return until_separator(rest).map(|(tag, _)| tag);
+    }
     while let Some((b';', rest)) = params.split_first() {
         let (param, others) = until_separator(rest)?;
         if let Some((name, value)) = param.split_at_checked(4)

@@ -145,10 +145,8 @@ impl Transactions {
                 return;
             }
         };
-        if let Some(told) = told
-            && let Input::Message { message, flow, .. } = input
-        {
-            self.outputs.message(told, message, flow);
+        if let Some(told) = told {
+            self.outputs.message(told, input);
         }
         if let Some(rest) = rest {
             self.settle_client(rest, now);
