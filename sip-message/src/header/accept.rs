@@ -80,6 +80,7 @@ impl<'a> Accept<'a> {
 
 impl<'a> TypedHeader<'a> for Accept<'a> {
     const NAME: HeaderName = HeaderName::Accept;
+    const DECODE_VALUE: Option<fn(&'a str) -> Result<Self, HeaderError>> = Some(Self::parse);
 
     fn decode(values: &mut Values<'a>) -> Result<Self, HeaderError> {
         Self::parse(crate::header::one(values)?)

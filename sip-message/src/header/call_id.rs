@@ -20,13 +20,15 @@ pub struct CallId<'a>(pub &'a str);
 
 impl<'a> TypedHeader<'a> for CallId<'a> {
     const NAME: HeaderName = HeaderName::CallId;
-
-    fn decode(values: &mut Values<'a>) -> Result<Self, HeaderError> {
-        let text = crate::header::one(values)?;
-        let mut cursor = Cursor::new(text);
+    const DECODE_VALUE: Option<fn(&'a str) -> Result<Self, HeaderError>> = Some(|value| {
+        let mut cursor = Cursor::new(value);
         let id = crate::header::shape::Word::CallId.take(&mut cursor)?;
         cursor.finish("bad Call-ID")?;
         Ok(Self(id))
+    });
+
+    fn decode(values: &mut Values<'a>) -> Result<Self, HeaderError> {
+        crate::header::decode_value(values)
     }
 
     fn encode(&self, out: &mut Vec<u8>) {

@@ -69,6 +69,7 @@ impl<'a> ContentId<'a> {
 
 impl<'a> TypedHeader<'a> for ContentId<'a> {
     const NAME: HeaderName = HeaderName::ContentId;
+    const DECODE_VALUE: Option<fn(&'a str) -> Result<Self, HeaderError>> = Some(Self::parse);
 
     fn decode(values: &mut Values<'a>) -> Result<Self, HeaderError> {
         Self::parse(crate::header::one(values)?)

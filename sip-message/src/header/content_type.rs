@@ -83,6 +83,7 @@ impl<'a> ContentType<'a> {
 
 impl<'a> TypedHeader<'a> for ContentType<'a> {
     const NAME: HeaderName = HeaderName::ContentType;
+    const DECODE_VALUE: Option<fn(&'a str) -> Result<Self, HeaderError>> = Some(Self::parse);
 
     fn decode(values: &mut Values<'a>) -> Result<Self, HeaderError> {
         Self::parse(crate::header::one(values)?)

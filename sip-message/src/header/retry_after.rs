@@ -120,6 +120,7 @@ fn comment<'a>(cursor: &mut Cursor<'a>) -> Result<&'a str, HeaderError> {
 
 impl<'a> TypedHeader<'a> for RetryAfter<'a> {
     const NAME: HeaderName = HeaderName::RetryAfter;
+    const DECODE_VALUE: Option<fn(&'a str) -> Result<Self, HeaderError>> = Some(Self::parse);
 
     fn decode(values: &mut Values<'a>) -> Result<Self, HeaderError> {
         Self::parse(crate::header::one(values)?)

@@ -71,6 +71,7 @@ impl<'a> Timestamp<'a> {
 
 impl<'a> TypedHeader<'a> for Timestamp<'a> {
     const NAME: HeaderName = HeaderName::Timestamp;
+    const DECODE_VALUE: Option<fn(&'a str) -> Result<Self, HeaderError>> = Some(Self::parse);
 
     fn decode(values: &mut Values<'a>) -> Result<Self, HeaderError> {
         Self::parse(crate::header::one(values)?)

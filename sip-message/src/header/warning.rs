@@ -102,6 +102,7 @@ impl PartialEq for Warning<'_> {
 
 impl<'a> TypedHeader<'a> for Warning<'a> {
     const NAME: HeaderName = HeaderName::Warning;
+    const DECODE_VALUE: Option<fn(&'a str) -> Result<Self, HeaderError>> = Some(Self::parse);
 
     fn decode(values: &mut Values<'a>) -> Result<Self, HeaderError> {
         Self::parse(crate::header::one(values)?)

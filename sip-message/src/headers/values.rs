@@ -90,6 +90,22 @@ impl<'a> Values<'a> {
         Some(value)
     }
 
+    /// What is left of the current field, as a whole; the next call goes on with the next field. Fields that are not UTF-8
+    /// are passed over.
+    pub(crate) fn next_field_text(&mut self) -> Option<&'a str> {
+        while self.has_next() {
+            match core::mem::replace(&mut self.rest, Rest::Nothing) {
+                Rest::Nothing => return None,
+                Rest::Text(text) => return Some(text),
+                Rest::Bytes(bytes) | Rest::Broken(bytes) => match core::str::from_utf8(bytes) {
+                    Ok(text) => return Some(text),
+                    Err(_) => self.invalid = true,
+                },
+            }
+        }
+        None
+    }
+
     /// The name whose values these are.
     #[must_use]
     pub const fn name(&self) -> &HeaderName {

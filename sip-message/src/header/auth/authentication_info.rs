@@ -52,6 +52,8 @@ impl<'a> AuthenticationInfo<'a> {
 
 impl<'a> TypedHeader<'a> for AuthenticationInfo<'a> {
     const NAME: HeaderName = HeaderName::AuthenticationInfo;
+    const DECODE_VALUE: Option<fn(&'a str) -> Result<Self, HeaderError>> =
+        Some(|value| AuthParams::parse(value).map(Self));
 
     fn decode(values: &mut Values<'a>) -> Result<Self, HeaderError> {
         AuthParams::parse(crate::header::one(values)?).map(Self)

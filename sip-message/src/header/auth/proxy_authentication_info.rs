@@ -52,6 +52,8 @@ impl<'a> ProxyAuthenticationInfo<'a> {
 
 impl<'a> TypedHeader<'a> for ProxyAuthenticationInfo<'a> {
     const NAME: HeaderName = HeaderName::ProxyAuthenticationInfo;
+    const DECODE_VALUE: Option<fn(&'a str) -> Result<Self, HeaderError>> =
+        Some(|value| AuthParams::parse(value).map(Self));
 
     fn decode(values: &mut Values<'a>) -> Result<Self, HeaderError> {
         AuthParams::parse(crate::header::one(values)?).map(Self)

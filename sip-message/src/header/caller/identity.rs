@@ -111,6 +111,7 @@ params_api! { Identity:
 
 impl<'a> TypedHeader<'a> for Identity<'a> {
     const NAME: HeaderName = HeaderName::Identity;
+    const DECODE_VALUE: Option<fn(&'a str) -> Result<Self, HeaderError>> = Some(Self::parse);
 
     fn decode(values: &mut Values<'a>) -> Result<Self, HeaderError> {
         Self::parse(crate::header::one(values)?)

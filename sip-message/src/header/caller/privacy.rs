@@ -91,6 +91,7 @@ impl PartialEq for Privacy<'_> {
 
 impl<'a> TypedHeader<'a> for Privacy<'a> {
     const NAME: HeaderName = HeaderName::Privacy;
+    const DECODE_VALUE: Option<fn(&'a str) -> Result<Self, HeaderError>> = Some(Self::parse);
 
     fn decode(values: &mut Values<'a>) -> Result<Self, HeaderError> {
         Self::parse(crate::header::one(values)?)

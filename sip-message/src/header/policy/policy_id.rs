@@ -70,6 +70,7 @@ params_api! { PolicyId:
 
 impl<'a> TypedHeader<'a> for PolicyId<'a> {
     const NAME: HeaderName = HeaderName::PolicyId;
+    const DECODE_VALUE: Option<fn(&'a str) -> Result<Self, HeaderError>> = Some(Self::parse);
 
     fn decode(values: &mut Values<'a>) -> Result<Self, HeaderError> {
         Self::parse(crate::header::one(values)?)

@@ -70,6 +70,7 @@ params_api! { TriggerConsent:
 
 impl<'a> TypedHeader<'a> for TriggerConsent<'a> {
     const NAME: HeaderName = HeaderName::TriggerConsent;
+    const DECODE_VALUE: Option<fn(&'a str) -> Result<Self, HeaderError>> = Some(Self::parse);
 
     fn decode(values: &mut Values<'a>) -> Result<Self, HeaderError> {
         Self::parse(crate::header::one(values)?)

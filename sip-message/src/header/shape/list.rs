@@ -5,6 +5,7 @@ use core::fmt;
 
 use crate::error::HeaderError;
 use crate::headers::Values;
+use crate::lex;
 
 /// The words of a list, from a message or from a slice.
 #[derive(Clone)]
@@ -21,15 +22,16 @@ impl<'a> Tokens<'a> {
         Self(Source::Slice(tokens))
     }
 
-    /// Takes all values, after checking each.
+    /// Takes all values, after checking each. The words have neither quotes nor brackets, so that any comma separates:
+    /// with one of those in it, a piece is no word.
     pub(crate) fn decode(
         values: &mut Values<'a>,
         is_well_formed: impl Fn(&str) -> bool,
         reason: &'static str,
     ) -> Result<Self, HeaderError> {
         let all = values.clone();
-        for value in values {
-            if !is_well_formed(value) {
+        while let Some(field) = values.next_field_text() {
+            if !field.split(',').all(|word| is_well_formed(lex::trim(word))) {
                 return Err(HeaderError::new(reason, 0));
             }
         }

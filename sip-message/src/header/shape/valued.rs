@@ -72,6 +72,7 @@ macro_rules! valued_header {
 
         impl<'a> $crate::TypedHeader<'a> for $name<'a> {
             const NAME: $crate::HeaderName = $crate::HeaderName::$name;
+            const DECODE_VALUE: Option<fn(&'a str) -> Result<Self, $crate::HeaderError>> = Some(Self::parse);
 
             fn decode(values: &mut $crate::Values<'a>) -> Result<Self, $crate::HeaderError> {
                 Self::parse($crate::header::one(values)?)

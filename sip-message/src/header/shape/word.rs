@@ -187,6 +187,7 @@ macro_rules! word_header {
 
         impl<'a> $crate::TypedHeader<'a> for $name<'a> {
             const NAME: $crate::HeaderName = $crate::HeaderName::$name;
+            const DECODE_VALUE: Option<fn(&'a str) -> Result<Self, $crate::HeaderError>> = Some(Self::parse);
 
             fn decode(values: &mut $crate::Values<'a>) -> Result<Self, $crate::HeaderError> {
                 Self::parse($crate::header::one(values)?)
@@ -212,6 +213,7 @@ macro_rules! text_header {
 
         impl<'a> $crate::TypedHeader<'a> for $name<'a> {
             const NAME: $crate::HeaderName = $crate::HeaderName::$name;
+            const DECODE_VALUE: Option<fn(&'a str) -> Result<Self, $crate::HeaderError>> = Some(|value| Ok(Self(value)));
 
             fn decode(values: &mut $crate::Values<'a>) -> Result<Self, $crate::HeaderError> {
                 $crate::header::one(values).map(Self)
