@@ -108,8 +108,11 @@ impl FrameScanner {
                         let request = parse::looks_like_request(buf);
                         return Err(ParseError::new(Kind::HeadTooLarge, head, request));
                     }
-                    let length =
-                        parse::content_length(buf.get(..head).unwrap_or_default(), config)?;
+                    let fields = buf.get(..head).unwrap_or_default();
+                    let length = match usual_length(fields) {
+                        Some(length) => length,
+                        None => parse::content_length(fields, config)?,
+                    };
                     let total = head.saturating_add(length);
                     if total > config.limits.message_size {
                         let request = parse::looks_like_request(buf);
@@ -133,6 +136,48 @@ impl FrameScanner {
     pub const fn is_inside_message(&self) -> bool {
         !matches!(self.state, State::Start)
     }
+}
+
+/// Content-Length of a head whose lines all end in CRLF and whose only Content-Length is written as nearly everyone writes
+/// it: name, colon, blanks, digits. `None` for every other head, which has to be looked at closely. The fields are not
+/// judged here: that is done when the message is parsed, and what is wrong with them does not make the length doubtful.
+fn usual_length(head: &[u8]) -> Option<usize> {
+    let mut length = None;
+    let mut line = 0;
+    let mut ends = memchr::memchr2_iter(b'\r', b'\n', head);
+    while let Some(end) = ends.next() {
+        // Every CR has its LF and every LF its CR, or somebody else may see other lines.
+        if head.get(end..end + 2)? != b"\r\n" || ends.next()? != end + 1 {
+            return None;
+        }
+        let text = head.get(line..end)?;
+        line = end + 2;
+        if !matches!(text.first(), Some(b'C' | b'c' | b'L' | b'l')) {
+            continue;
+        }
+        let value = match text {
+            [b'L' | b'l', b':', value @ ..] => value,
+            [b'L' | b'l', b' ' | b'\t', ..] => return None,
+            _ => match text.split_at_checked(14) {
+                Some((name, rest)) if name.eq_ignore_ascii_case(b"content-length") => {
+                    rest.strip_prefix(b":")?
+                }
+                _ => continue,
+            },
+        };
+        let digits = value.trim_ascii();
+        let is_usual = matches!(digits.len(), 1..=9)
+            && digits.iter().all(u8::is_ascii_digit)
+            // A second one, and one that goes on in the next line, are looked at closely.
+            && length.is_none()
+            && !matches!(head.get(line), Some(b' ' | b'\t'));
+        if !is_usual {
+            return None;
+        }
+        let value = |length: usize, digit: &u8| length * 10 + usize::from(digit - b'0');
+        length = Some(digits.iter().fold(0, value));
+    }
+    length
 }
 
 fn find(buf: &[u8], from: usize, what: &[u8]) -> Option<usize> {
@@ -220,5 +265,51 @@ mod tests {
         assert_eq!(frames(&[&head]).unwrap_err().kind(), Kind::HeadTooLarge);
         let ends = b"\r\n".repeat(20_000);
         assert_eq!(frames(&[&ends]).unwrap_err().kind(), Kind::HeadTooLarge);
+    }
+
+    /// The short way never finds another length than the long one, whatever is changed in a head.
+    #[test]
+    fn rfc3261_18_3_the_usual_length_is_the_length() {
+        let config = ParserConfig::default();
+        let heads: [&[u8]; 4] = [
+            b"OPTIONS sip:h SIP/2.0\r\nVia: a\r\nCall-ID: c\r\nContent-Length: 12\r\nContact: x\r\n\r\n",
+            b"SIP/2.0 200 OK\r\nl:7\r\nSubject: l: 5\r\n content-length: 6\r\n\r\n",
+            b"SIP/2.0 200 OK\r\nl: 7\r\nContent-Length: 7\r\n\r\n",
+            b"SIP/2.0 200 OK\r\nL: \r\n 7\r\n\r\n",
+        ];
+        assert_eq!(heads.map(usual_length), [Some(12), Some(7), None, None]);
+        let mut found = 0;
+        for head in heads {
+            for at in 0..head.len() {
+                for byte in [
+                    b' ', b'\t', b'\r', b'\n', b':', b'l', b'C', b'1', b'-', 0, 0xff,
+                ] {
+                    let mut changed = head.to_vec();
+                    changed[at] = byte;
+                    // What the scanner would take for the head.
+                    let Some(end) = find(&changed, 0, b"\r\n\r\n") else {
+                        continue;
+                    };
+                    changed.truncate(end + 4);
+                    let Some(length) = usual_length(&changed) else {
+                        continue;
+                    };
+                    found += 1;
+                    match parse::content_length(&changed, &config) {
+                        Ok(other) => assert_eq!(length, other, "{}", changed.escape_ascii()),
+                        // Something else is wrong, which parsing finds.
+                        Err(error) => assert!(
+                            !matches!(
+                                error.kind(),
+                                Kind::ContentLength | Kind::ContentLengthMissing | Kind::Duplicate
+                            ),
+                            "{error:?} {}",
+                            changed.escape_ascii()
+                        ),
+                    }
+                }
+            }
+        }
+        assert!(found > 500, "{found}");
     }
 }

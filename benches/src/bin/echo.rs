@@ -13,6 +13,7 @@
 
 use std::io::IoSliceMut;
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
@@ -33,7 +34,7 @@ fn main() {
     let mut best = [f64::MAX; 3];
     // Taken in turns, so that what else the machine does hits all alike; the least is what it costs.
     for _ in 0..5 {
-        for (best, echo) in best.iter_mut().zip([bare as fn(_, _), batched, sip]) {
+        for (best, echo) in best.iter_mut().zip([bare as Echo, batched, sip]) {
             *best = best.min(measure(echo, count));
         }
     }
@@ -48,17 +49,22 @@ fn main() {
     );
 }
 
+/// A loop that echoes so many datagrams, and says when it listens.
+type Echo = fn(UdpSocket, usize, &Sender<()>);
+
 /// Nanoseconds for each datagram.
-fn measure(echo: fn(UdpSocket, usize), count: usize) -> f64 {
+fn measure(echo: Echo, count: usize) -> f64 {
     let server = UdpSocket::bind("127.0.0.1:0").unwrap();
     let client = UdpSocket::bind("127.0.0.1:0").unwrap();
     let to = server.local_addr().unwrap();
     let message = message(client.local_addr().unwrap());
+    let (listens, ready) = channel();
     let thread = std::thread::spawn(move || {
         let before = cpu_time();
-        echo(server, count);
+        echo(server, count, &listens);
         cpu_time() - before
     });
+    ready.recv().unwrap();
     client.connect(to).unwrap();
     client
         .set_read_timeout(Some(Duration::from_secs(5)))
@@ -68,7 +74,6 @@ fn measure(echo: fn(UdpSocket, usize), count: usize) -> f64 {
     while left > 0 {
         let burst = left.min(WINDOW);
         for _ in 0..burst {
-            // The server of this round may not be listening yet only for the first.
             client.send(&message).unwrap();
         }
         for _ in 0..burst {
@@ -99,7 +104,8 @@ fn message(from: SocketAddr) -> Vec<u8> {
 }
 
 /// One call of the system to receive and one to send, as most programs do it.
-fn bare(socket: UdpSocket, count: usize) {
+fn bare(socket: UdpSocket, count: usize, listens: &Sender<()>) {
+    listens.send(()).unwrap();
     let mut buf = [0; 65_535];
     for _ in 0..count {
         let (len, from) = socket.recv_from(&mut buf).unwrap();
@@ -108,7 +114,8 @@ fn bare(socket: UdpSocket, count: usize) {
 }
 
 /// The loop of a program that uses quinn-udp well: batches in, one by one out.
-fn batched(socket: UdpSocket, count: usize) {
+fn batched(socket: UdpSocket, count: usize, listens: &Sender<()>) {
+    listens.send(()).unwrap();
     runtime().block_on(async {
         socket.set_nonblocking(true).unwrap();
         let socket = tokio::net::UdpSocket::from_std(socket).unwrap();
@@ -144,7 +151,7 @@ fn batched(socket: UdpSocket, count: usize) {
 }
 
 /// The worker of the stack: driver and core.
-fn sip(socket: UdpSocket, count: usize) {
+fn sip(socket: UdpSocket, count: usize, listens: &Sender<()>) {
     let addr = socket.local_addr().unwrap();
     // The driver binds its own.
     drop(socket);
@@ -155,6 +162,7 @@ fn sip(socket: UdpSocket, count: usize) {
         for socket in &bound {
             transports.add_listener(socket.listener, socket.kind, socket.local);
         }
+        listens.send(()).unwrap();
         let mut inputs = Vec::new();
         let mut done = 0;
         while done < count {
