@@ -338,6 +338,11 @@ impl<'a, H: TypedHeader<'a>> Iterator for TypedAll<'a, H> {
     type Item = Result<H, HeaderError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(decode) = H::DECODE_VALUE {
+            // One value, one answer: what is not UTF-8 takes nothing of the next value along.
+            let value = core::str::from_utf8(self.values.next_bytes()?);
+            return Some(value.map_or_else(|_| Err(HeaderError::new("not UTF-8", 0)), decode));
+        }
         if !self.values.has_next() {
             return None;
         }
