@@ -5,7 +5,7 @@ use std::hint::black_box;
 use bytes::Bytes;
 use sip_message::{
     HeaderName, Message, ParserConfig, Request, Response, StatusCode,
-    header::{CSeq, Contact, From, To, Via},
+    header::{CSeq, Contact, ContentLength, From, MaxForwards, To, Via},
 };
 
 use crate::Case;
@@ -35,7 +35,9 @@ pub(crate) fn cases() -> Vec<Case> {
         read("message/parse-and-read-invite", INVITE),
         read("message/parse-and-read-200", REGISTERED),
         read("message/parse-and-read-options", OPTIONS),
+        every_field(),
         proxy_hop(),
+        stamp_via(),
         answer(),
         encode(),
     ]
@@ -49,7 +51,8 @@ fn parse(name: &'static str, text: &'static [u8]) -> Case {
     .of(text.len())
 }
 
-/// What a user agent or proxy reads of each message: From, To with tags, top Via, CSeq, Call-ID, Contact.
+/// What a user agent or proxy reads of each message: From, To with tags, top Via, CSeq, Call-ID, Contact, Max-Forwards,
+/// Content-Length.
 fn read(name: &'static str, text: &'static [u8]) -> Case {
     let (bytes, config) = (Bytes::from_static(text), ParserConfig::default());
     Case::new(name, move || {
@@ -64,8 +67,32 @@ fn read(name: &'static str, text: &'static [u8]) -> Case {
         black_box(headers.typed::<CSeq>().expect("a CSeq"));
         black_box(headers.call_id());
         black_box(headers.typed::<Contact<'_>>().expect("a Contact"));
+        black_box(headers.typed::<MaxForwards>().expect("well-formed"));
+        black_box(headers.typed::<ContentLength>().expect("well-formed"));
     })
     .of(text.len())
+}
+
+/// Every field decoded by its type.
+fn every_field() -> Case {
+    let (bytes, config) = (Bytes::from_static(INVITE), ParserConfig::default());
+    Case::new("message/validate-all-invite", move || {
+        let message = Message::parse(bytes.clone(), &config).expect("valid");
+        black_box(&message).validate_all().expect("valid");
+    })
+    .of(INVITE.len())
+}
+
+/// What a server does first with a request: `received` and `rport` into the top Via (RFC 3261 §18.2.1, RFC 3581 §4).
+fn stamp_via() -> Case {
+    let (bytes, config) = (Bytes::from_static(INVITE), ParserConfig::default());
+    let source = Some([192, 0, 2, 7].into());
+    Case::new("message/stamp-top-via", move || {
+        let mut message = Message::parse(bytes.clone(), &config).expect("valid");
+        black_box(message.headers_mut().set_top_via_params(source, Some(6000)));
+        black_box(&message);
+    })
+    .of(INVITE.len())
 }
 
 /// From the datagram that arrives to the datagram that leaves.

@@ -123,11 +123,21 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// A decimal number.
+    /// A decimal number of 32 bits.
     pub(crate) fn number(&mut self, reason: &'static str) -> Result<u32, HeaderError> {
-        let at = self.pos;
-        let digits = self.take_while(|b| b.is_ascii_digit());
-        digits.parse().map_err(|_| HeaderError::new(reason, at))
+        let from = self.pos;
+        let mut value = 0_u64;
+        while let Some(digit @ b'0'..=b'9') = self.peek() {
+            self.pos += 1;
+            value = value * 10 + u64::from(digit - b'0');
+            if value > u64::from(u32::MAX) {
+                return Err(HeaderError::new(reason, from));
+            }
+        }
+        if self.pos == from {
+            return Err(HeaderError::new(reason, from));
+        }
+        Ok(value as u32)
     }
 
     /// White space to the end.

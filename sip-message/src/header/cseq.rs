@@ -32,17 +32,17 @@ impl CSeq {
     /// When the text does not have the form, or the number is not below 2^31.
     pub fn parse(text: &str) -> Result<Self, HeaderError> {
         let text = text.as_bytes();
-        let mut number = 0_u32;
+        let mut number = 0_u64;
         let mut at = 0;
         while let Some(digit @ b'0'..=b'9') = text.get(at) {
-            // RFC 3261 §8.1.1.5: the number MUST be less than 2**31.
-            number = number
-                .checked_mul(10)
-                .and_then(|n| n.checked_add(u32::from(digit - b'0')))
-                .filter(|&n| n < 1 << 31)
-                .ok_or_else(|| HeaderError::new("CSeq number is not below 2^31", 0))?;
+            number = number * 10 + u64::from(digit - b'0');
             at += 1;
+            // RFC 3261 §8.1.1.5: the number MUST be less than 2**31.
+            if number >= 1 << 31 {
+                return Err(HeaderError::new("CSeq number is not below 2^31", 0));
+            }
         }
+        let number = number as u32;
         if at == 0 {
             return Err(HeaderError::new("CSeq number expected", 0));
         }
