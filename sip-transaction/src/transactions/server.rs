@@ -471,3 +471,19 @@ impl Transactions {
         self.outputs.terminated(ServerTransactionId(key).into());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a million transactions that wait for Timer J take a million times.
+    #[test]
+    fn a_server_transaction_is_small() {
+        assert!(
+            size_of::<Server>() <= 144,
+            "{} bytes, of which the machine has {}",
+            size_of::<Server>(),
+            size_of::<Machine>()
+        );
+    }
+}
