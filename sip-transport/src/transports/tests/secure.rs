@@ -234,3 +234,58 @@ fn an_address_is_reached_over_the_connection_that_is_there() {
     assert_eq!(bench.select("sips:192.0.2.9:40000", 500).unwrap(), [flow]);
     assert_ne!(bench.select("sips:192.0.2.9:40001", 500).unwrap(), [flow]);
 }
+
+#[test]
+fn ten_thousand_connections_from_one_address_leave_room_for_others() {
+    let mut bench = bench();
+    let mut closed = 0;
+    for number in 0..10_000 {
+        let port = u16::try_from(number + 10_000).unwrap();
+        let remote = SocketAddr::new("192.0.2.66".parse().unwrap(), port);
+        let outputs = bench.input(Input::Accepted {
+            connection: ConnectionId::accepted(number),
+            listener: TLS,
+            remote,
+        });
+        closed += outputs.len();
+        assert!(
+            outputs
+                .iter()
+                .all(|output| matches!(output, Output::Close { .. }))
+        );
+    }
+    let stats = bench.transports.stats().clone();
+    assert_eq!((stats.connections, closed), (2_000, 8_000));
+    assert_eq!(stats.refused_connections, 8_000);
+    assert_eq!(stats.stream_flows, 2_000);
+    // Somebody else is let in, and what never shakes hands is gone after its time.
+    accept(&mut bench, 10_000);
+    bench.pass(Duration::from_secs(10));
+    assert_eq!(bench.transports.stats().connections, 0);
+    assert_eq!(bench.transports.stats().failed_handshakes, 2_001);
+    assert_eq!(bench.transports.poll_timeout(), None);
+}
+
+#[test]
+fn rfc7118_5_transport_ws_finds_the_connection_over_tls() {
+    let mut bench = Bench::with(|_| {});
+    for (number, kind, port) in [(2, TransportKind::Ws, 80), (3, TransportKind::Wss, 443)] {
+        let local = SocketAddr::new("192.0.2.1".parse().unwrap(), port);
+        bench
+            .transports
+            .add_listener(ListenerId::new(number), kind, local);
+    }
+    bench.input(Input::Accepted {
+        connection: ConnectionId::accepted(1),
+        listener: ListenerId::new(3),
+        remote: addr(PEER),
+    });
+    let flow = bench
+        .select("sip:192.0.2.9:40000;transport=ws", 500)
+        .unwrap()[0];
+    assert_eq!(flow.kind, TransportKind::Wss);
+    let flow = bench
+        .select("sip:192.0.2.9:40001;transport=ws", 500)
+        .unwrap()[0];
+    assert_eq!(flow.kind, TransportKind::Ws);
+}
