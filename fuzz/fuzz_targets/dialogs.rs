@@ -1,6 +1,11 @@
 //! Two user agents over a network that loses, repeats and reorders: calls, answers, hang-ups and time in any order.
 //! Whatever happens, every session comes to its end, on both sides, and nothing is left over.
+//!
+//! With the first byte 255, the same over a network that loses nothing, beside a model that knows what each command does.
 #![no_main]
+
+#[path = "../../sip-dialog/tests/it/model.rs"]
+mod model;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -11,7 +16,7 @@ use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use sip_dialog::{
     AccountKey, Body, DialogConfig, Dialogs, Event, InviteRequest, OutgoingRequest, Output,
-    SessionId, SubscribeRequest, SubscriptionId, SubscriptionStatus,
+    ReferRequest, SessionId, SubscribeRequest, SubscriptionId, SubscriptionStatus,
 };
 use sip_message::{
     Message, Method, ParserConfig, Request, Response, StatusCode, Uri, header::NameAddr,
@@ -50,6 +55,9 @@ impl Agent {
         }
         if extensions & 8 != 0 {
             config.event_packages = vec!["presence".to_owned()];
+            config.publish_packages = vec!["presence".to_owned()];
+            config.entity_tags = true;
+            config.refer = true;
         }
         Self {
             layer: Transactions::new(TransactionConfig::default(), Seed::from_bytes([number; 32])),
@@ -162,6 +170,15 @@ impl Agent {
                 );
                 self.subscriptions.push(subscription);
             }
+            Event::Referred { referral, .. } => {
+                let _ = self.dialogs.accept_referral(referral, &mut self.layer, now);
+                self.subscriptions.push(referral);
+            }
+            Event::Publishing { publication, .. } => {
+                let _ = self
+                    .dialogs
+                    .accept_publication(publication, &mut self.layer, now);
+            }
             Event::SubscriptionEnded { subscription, .. } => {
                 self.subscriptions.retain(|known| *known != subscription);
             }
@@ -222,6 +239,10 @@ fuzz_target!(|data: &[u8]| {
     let Some((&extensions, mut rest)) = data.split_first() else {
         return;
     };
+    if extensions == u8::MAX {
+        model::run(rest, Instant::now());
+        return;
+    }
     let mut agents = [
         Agent::new(1, extensions & 15),
         Agent::new(2, extensions >> 4),
@@ -335,6 +356,12 @@ fuzz_target!(|data: &[u8]| {
                     .dialogs
                     .ring(id, progress, body, &mut agent.layer, now);
             }
+            (17, Some(id)) if value & 1 == 0 => {
+                let refer = ReferRequest::new(Agent::uri(3));
+                if let Ok(id) = agent.dialogs.refer(id, refer, &mut agent.layer, now) {
+                    agent.subscriptions.push(id);
+                }
+            }
             (17, Some(id)) => {
                 let _ = agent.dialogs.request_within(
                     id,
@@ -364,6 +391,9 @@ fuzz_target!(|data: &[u8]| {
                     let _ = agent.dialogs.unsubscribe(*id, &mut agent.layer, now);
                     let _ = agent
                         .dialogs
+                        .report(*id, StatusCode::OK, &mut agent.layer, now);
+                    let _ = agent
+                        .dialogs
                         .notify(*id, status, None, &mut agent.layer, now);
                 }
             }
@@ -390,6 +420,9 @@ fn finish(agents: &mut [Agent; 2], network: &mut Network, mut now: Instant) {
             }
             for id in agent.subscriptions.clone() {
                 let _ = agent.dialogs.unsubscribe(id, &mut agent.layer, now);
+                let _ = agent
+                    .dialogs
+                    .report(id, StatusCode::OK, &mut agent.layer, now);
             }
             agent.settle(network, now);
         }

@@ -32,7 +32,7 @@ impl Dialogs {
         let takes = session.peer_info.as_deref().is_some_and(|packages| {
             names(packages).any(|known| known.eq_ignore_ascii_case(package))
         });
-        if !takes || !matches!(session.state, State::Up | State::Ringing { .. }) {
+        if !takes || !matches!(session.state, State::Up) {
             return Err(Gone);
         }
         let number = RequestId(self.mint());

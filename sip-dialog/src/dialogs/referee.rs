@@ -14,7 +14,9 @@ use crate::config::{Gone, SessionId};
 use crate::dialog::{ContactValue, Dialog};
 use crate::index::CallKey;
 use crate::io::{Body, Event, FailureCause, RejectCause};
-use crate::subscription::{Notifier, Over, Role, Subscription, SubscriptionId, SubscriptionStatus};
+use crate::subscription::{
+    Notifier, Over, Role, Subscription, SubscriptionEnd, SubscriptionId, SubscriptionStatus,
+};
 
 /// The state of a referral that is subscribed to by a URI (RFC 7614).
 #[derive(Debug)]
@@ -99,8 +101,10 @@ impl Dialogs {
         } else {
             let at = now + self.config.referral;
             let timer = self.deadlines.insert(at, Deadline::Subscription(id));
-            if let Some(subscription) = self.subscriptions.get_mut(&id) {
-                subscription.expires = Some((at, timer));
+            if let Some(subscription) = self.subscriptions.get_mut(&id)
+                && let Some((_, old)) = subscription.expires.replace((at, timer))
+            {
+                self.deadlines.cancel(old);
             }
             self.notify_referral(id, StatusCode::TRYING)?;
         }
@@ -302,6 +306,12 @@ impl Dialogs {
                 expires: None,
             },
         );
+        // The sender waits no longer for an answer.
+        let at = now + self.config.t1 * 64;
+        let timer = self.deadlines.insert(at, Deadline::Subscription(id));
+        if let Some(subscription) = self.subscriptions.get_mut(&id) {
+            subscription.expires = Some((at, timer));
+        }
         self.tell(Event::Referred {
             referral: id,
             session: named,
@@ -407,8 +417,13 @@ impl Dialogs {
         }
     }
 
-    /// The NOTIFY that ends a subscription whose time is over.
+    /// The NOTIFY that ends a subscription whose time is over; one that nobody has answered is refused.
     pub(super) fn expire(&mut self, id: SubscriptionId) {
+        if let Ok(asked) = self.asked(id) {
+            self.orphans.push(asked);
+            self.subscription_over(id, SubscriptionEnd::Expired);
+            return;
+        }
         self.push_notify(id, SubscriptionStatus::Terminated, None, "timeout");
         self.mark_over(id, Over::Expired);
     }

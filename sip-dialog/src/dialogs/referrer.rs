@@ -40,8 +40,11 @@ impl Dialogs {
         let known = self.sessions.get(&session).ok_or(Gone)?;
         let (account, contact) = (known.account, known.contact.clone());
         let dialog = match known.state {
-            State::Up | State::Ringing { .. } => known.dialog.as_ref().ok_or(Gone)?,
-            State::Calling { .. } | State::Ending { .. } | State::Over => return Err(Gone),
+            State::Up => known.dialog.as_ref().ok_or(Gone)?,
+            // The other side may not know an early dialog by then.
+            State::Calling(_) | State::Ringing(_) | State::Ending { .. } | State::Over => {
+                return Err(Gone);
+            }
         };
         let from = uri_of(dialog.local()).ok_or(Gone)?;
         let reports = !matches!(refer.report, Report::Explicit | Report::Nothing);

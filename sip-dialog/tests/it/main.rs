@@ -7,6 +7,7 @@
 )]
 
 mod agent;
+mod agreement;
 mod authentication;
 mod calls;
 mod changes;
@@ -14,6 +15,7 @@ mod dialogs;
 mod digest;
 mod flows;
 mod hooks;
+mod model;
 mod offers;
 mod phone;
 mod publications;

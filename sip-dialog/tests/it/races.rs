@@ -193,3 +193,95 @@ fn rfc5407_appendix_e_each_branch_of_a_fork_is_a_dialog() {
     agent.dialogs.end(session, &mut agent.layer, agent.now);
     assert!(agent.sent().field(HeaderName::To).ends_with("tag=b2"));
 }
+
+#[test]
+fn rfc5407_3_1_2_a_cancel_that_crosses_the_2xx_has_no_effect() {
+    let mut agent = Agent::new();
+    let invite = agent.offer("INVITE", 5, "", "");
+    agent.run();
+    let session = agent.incoming();
+    let tag = agent.accept(session).headers().to_tag().unwrap().to_owned();
+    let cancel = sip_transaction::ServerTransactionId::from_parts(900, 0);
+    agent.input(sip_transaction::Event::Cancel {
+        id: cancel,
+        invite: Some(invite),
+        request: request("CANCEL", 5, "", ""),
+        flow: crate::agent::flow(),
+    });
+    // The CANCEL is answered, with the same tag; the INVITE has its answer.
+    let calls = agent.run();
+    assert_eq!(statuses(&calls), [200]);
+    assert_eq!(response(&calls).headers().to_tag(), Some(tag.as_str()));
+    agent.ack(5, &tag);
+    agent.run();
+    assert!(matches!(agent.events.last(), Some(Event::Confirmed { .. })));
+    agent.request("BYE", 6, &tag, "");
+    assert_eq!(statuses(&agent.run()), [200]);
+    assert_eq!(agent.dialogs.session_count(), 0);
+}
+
+#[test]
+fn rfc5407_3_1_6_a_bye_before_the_ack_ends_the_session() {
+    // The ACK is lost, and the caller hangs up at once.
+    let mut agent = Agent::new();
+    let (_, tag) = moratorium(&mut agent, false);
+    agent.request("BYE", 6, &tag, "");
+    assert_eq!(statuses(&agent.run()), [200]);
+    assert_eq!(agent.dialogs.session_count(), 0);
+    assert_eq!(
+        agent.dialogs.poll_timeout(),
+        None,
+        "the 2xx is not repeated"
+    );
+}
+
+#[test]
+fn rfc5407_3_2_4_an_ack_after_the_bye_is_ignored() {
+    let mut agent = Agent::new();
+    let (_, tag) = moratorium(&mut agent, true);
+    agent.request("BYE", 6, &tag, "");
+    agent.run();
+    let told = agent.events.len();
+    let back = agent.input(sip_transaction::Event::Ack {
+        invite: None,
+        request: request("ACK", 5, &tag, ""),
+        flow: crate::agent::flow(),
+    });
+    // It is nobody's, and is not answered.
+    assert!(back.is_some());
+    assert!(agent.run().is_empty());
+    assert_eq!(agent.events.len(), told);
+}
+
+#[test]
+fn rfc5407_3_3_1_reinvites_that_cross_are_both_491_and_tried_again() {
+    let mut agent = Agent::new();
+    let (session, tag) = agent.answered("");
+    agent
+        .dialogs
+        .reinvite(session, Some(Body::sdp("x")), &mut agent.layer, agent.now)
+        .unwrap();
+    let ours = agent.sent();
+    agent.offer("INVITE", 6, &tag, "");
+    assert_eq!(statuses(&agent.run()), [491]);
+    assert!(agent.reply(&ours, 491, "", "", "").is_empty());
+    // The callee waits up to two seconds; theirs may come before.
+    let (waited, calls) = agent.wait(std::time::Duration::from_secs(5));
+    assert!(waited <= std::time::Duration::from_secs(2), "{waited:?}");
+    assert_eq!(methods(&calls), ["INVITE"]);
+}
+
+#[test]
+fn rfc5407_3_1_1_an_invite_that_is_repeated_gets_the_2xx_again() {
+    // The transaction layer keeps the repeated INVITE to itself; this layer repeats the 2xx by its own timer until the ACK.
+    let mut agent = Agent::new();
+    let (_, tag) = moratorium(&mut agent, true);
+    for expected in [500, 1000, 2000, 4000, 4000] {
+        let (waited, calls) = agent.wait(std::time::Duration::from_secs(10));
+        assert_eq!(waited, std::time::Duration::from_millis(expected));
+        assert_eq!(statuses(&calls), [200]);
+    }
+    agent.ack(5, &tag);
+    agent.run();
+    assert!(agent.wait(std::time::Duration::from_secs(60)).1.is_empty());
+}

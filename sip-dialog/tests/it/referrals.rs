@@ -846,3 +846,15 @@ fn rfc3515_2_4_a_refer_out_of_any_dialog() {
             if *subscription == referral
     ));
 }
+
+#[test]
+fn rfc3515_2_4_2_a_refer_that_nobody_answers_is_not_kept() {
+    let mut agent = Agent::with(referee);
+    let (_, tag) = agent.answered("");
+    agent.request("REFER", 6, &tag, REFER_TO);
+    agent.run();
+    let (waited, calls) = agent.wait(Duration::from_secs(100));
+    assert_eq!(waited, Duration::from_secs(32));
+    assert_eq!(statuses(&calls), [487]);
+    assert_eq!(agent.dialogs.subscription_count(), 0);
+}
