@@ -13,7 +13,7 @@ const FADE_TO_MS: usize = 60;
 #[derive(Debug)]
 pub struct Concealer {
     sample_rate: usize,
-    /// The last samples that were played, oldest first; as long as three of the longest pitch periods.
+    /// The last samples that were played, oldest first: at least three of the longest pitch periods, at most twice as many.
     history: Vec<i16>,
     /// The pitch period that is repeated while concealing.
     period: usize,
@@ -28,7 +28,7 @@ impl Concealer {
         let sample_rate = (sample_rate as usize).max(1000);
         Self {
             sample_rate,
-            history: Vec::with_capacity(sample_rate / 20),
+            history: Vec::with_capacity(sample_rate / 10),
             period: 0,
             made_up: 0,
         }
@@ -134,9 +134,13 @@ impl Concealer {
         self.history.extend_from_slice(tail);
     }
 
+    /// Moves what is kept to the front only when twice as much has gathered: not at every packet.
     fn make_room(&mut self, samples: usize) {
-        let excess = (self.history.len() + samples).saturating_sub(self.capacity());
-        self.history.drain(..excess.min(self.history.len()));
+        if self.history.len() + samples > 2 * self.capacity() {
+            let keep = self.capacity().saturating_sub(samples);
+            let excess = self.history.len().saturating_sub(keep);
+            self.history.drain(..excess);
+        }
     }
 
     fn capacity(&self) -> usize {

@@ -294,6 +294,21 @@ impl RtpHeader<'_> {
         }
     }
 
+    /// The twelve octets of the header without contributing sources and extension, for one who has the payload elsewhere:
+    /// in place behind them, or in a second buffer that is sent along.
+    ///
+    /// ```
+    /// use sip_rtp::RtpHeader;
+    ///
+    /// let header = RtpHeader { payload_type: 8, sequence: 9, timestamp: 320, ssrc: 1, ..RtpHeader::default() };
+    /// assert_eq!(header.to_octets(), [0x80, 8, 0, 9, 0, 0, 1, 64, 0, 0, 0, 1]);
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn to_octets(&self) -> [u8; FIXED_HEADER_LEN] {
+        self.fixed(0x80)
+    }
+
     /// The fixed header with this first octet.
     #[inline]
     fn fixed(&self, first: u8) -> [u8; FIXED_HEADER_LEN] {

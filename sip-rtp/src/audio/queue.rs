@@ -13,10 +13,12 @@ impl SampleQueue {
     }
 
     pub(super) fn write(&mut self, pcm: &[i16]) {
-        if self.start > 0 {
+        if self.start == self.samples.len() {
+            self.samples.clear();
+        } else {
             self.samples.drain(..self.start);
-            self.start = 0;
         }
+        self.start = 0;
         self.samples.extend_from_slice(pcm);
     }
 
