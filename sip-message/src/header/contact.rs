@@ -112,10 +112,13 @@ impl<'a> Contact<'a> {
         }
     }
 
-    /// `reg-id` (RFC 5626 §4.2), which counts from 1.
+    /// `reg-id` (RFC 5626 §4.2), which counts from 1 and stays below 2^31 (RFC 5626 §10).
     #[must_use]
     pub fn reg_id(&self) -> Option<u32> {
-        self.param("reg-id")?.parse().ok().filter(|id| *id > 0)
+        self.param("reg-id")?
+            .parse()
+            .ok()
+            .filter(|id| (1..1 << 31).contains(id))
     }
 }
 
@@ -174,7 +177,13 @@ mod tests {
             Some("urn:uuid:00000000-0000-1000-8000-AABBCCDDEEFF")
         );
         assert_eq!(contact.reg_id(), Some(1));
-        assert_eq!(Contact::parse("<sip:h>;reg-id=0").unwrap().reg_id(), None);
+        for (text, id) in [
+            ("<sip:h>;reg-id=0", None),
+            ("<sip:h>;reg-id=2147483647", Some(2_147_483_647)),
+            ("<sip:h>;reg-id=2147483648", None),
+        ] {
+            assert_eq!(Contact::parse(text).unwrap().reg_id(), id, "{text}");
+        }
     }
 
     #[test]
