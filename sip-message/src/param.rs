@@ -477,4 +477,20 @@ mod tests {
         assert!(Params::parse("").unwrap().is_empty());
         assert_eq!(Params::parse(" ; a = b ; c ").unwrap().iter().count(), 2);
     }
+
+    proptest::proptest! {
+        /// What is found by the pass over plain parameters is what the reader of all parameters finds.
+        #[test]
+        fn plain_parameters_read_as_all_do(text in "(;[abt]{1,3}(=[ab;.:]{1,3})?){0,5}[ \"=;]?", name in "[abtABT]{1,3}") {
+            let Ok(params) = Params::parse(&text) else {
+                proptest::prop_assert!(!is_plain(text.as_bytes()));
+                return Ok(());
+            };
+            let all = ParamIter::new(&text).value(&name);
+            proptest::prop_assert_eq!(params.get(&name), all);
+            if is_plain(text.as_bytes()) {
+                proptest::prop_assert_eq!(plain_value(&text, &name), all);
+            }
+        }
+    }
 }

@@ -69,6 +69,11 @@ impl<'a> NameAddr<'a> {
                 params: Params::decode(rest)?,
             });
         }
+        Self::parse_any(text)
+    }
+
+    /// The same for every form.
+    fn parse_any(text: &'a str) -> Result<Self, HeaderError> {
         let parts = split(text)?;
         let uri = UriRef::parse(parts.uri)
             .map_err(|error| HeaderError::new(error.reason(), parts.uri_at + error.offset()))?;
@@ -336,5 +341,19 @@ mod tests {
             NameAddr::parse(&text).unwrap().display_name().unwrap(),
             "a \"b\" \\   Via: x"
         );
+    }
+
+    proptest::proptest! {
+        /// The pass over usual values finds what the parser of all forms finds.
+        #[test]
+        fn the_pass_over_usual_values_agrees(
+            text in "(\"[a<>;\\\\]{0,3}\"|Bob)?[ ]?<?(sip:[ab;:@+.1]{1,8}|tel:\\+1)>?(;tag=[ab]{0,2}| ;x=\"[>;]\")?[>;]?",
+        ) {
+            let show = |value: Result<NameAddr<'_>, HeaderError>| match value {
+                Ok(value) => alloc::format!("{value:?}"),
+                Err(_) => String::from("refused"),
+            };
+            proptest::prop_assert_eq!(show(NameAddr::parse(&text)), show(NameAddr::parse_any(&text)));
+        }
     }
 }

@@ -59,6 +59,11 @@ impl Parts {
         {
             return Ok(parts);
         }
+        Self::general(text)
+    }
+
+    /// The same for every URI.
+    pub(super) fn general(text: &[u8]) -> Result<Self, UriError> {
         let Ok(len) = u16::try_from(text.len()) else {
             return Err(UriError::new("URI too long", usize::from(u16::MAX)));
         };

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 fn uri(text: &str) -> UriRef<'_> {
@@ -266,4 +268,45 @@ fn escapes_resolve() {
 #[test]
 fn sizes() {
     assert!(size_of::<UriRef<'_>>() <= 40);
+}
+
+/// Nearly a sip URI: pieces of one in some order.
+fn nearly_a_uri() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        "[a-z0-9.]{1,4}",
+        Just("alice".to_owned()),
+        Just("192.0.2.1".to_owned()),
+        Just("@".to_owned()),
+        Just(":".to_owned()),
+        Just(":5060".to_owned()),
+        Just(";lr".to_owned()),
+        Just(";a=b".to_owned()),
+        Just(";".to_owned()),
+        Just("?a=b".to_owned()),
+        Just("%41".to_owned()),
+        Just("+1-2".to_owned()),
+        Just("[::1]".to_owned()),
+        "[ -~]",
+    ];
+    (
+        prop_oneof![Just("sip:"), Just("SIPS:")],
+        proptest::collection::vec(piece, 0..7),
+    )
+        .prop_map(|(scheme, pieces)| format!("{scheme}{}", pieces.concat()))
+}
+
+proptest! {
+    /// The one pass over usual URIs and the parser for all of them find the same parts, or the former leaves it to the
+    /// latter; and what it takes of a longer text is a URI by itself.
+    #[test]
+    fn the_pass_over_usual_uris_agrees_with_the_parser_of_all(text in nearly_a_uri(), after in "[>, ]?[a-z@;:]{0,3}") {
+        let longer = format!("{text}{after}");
+        for text in [&text, &longer] {
+            let Some((usual, len)) = Parts::usual(text.as_bytes()) else {
+                continue;
+            };
+            let general = Parts::general(&text.as_bytes()[..len]);
+            prop_assert_eq!(format!("{:?}", Ok::<_, UriError>(usual)), format!("{general:?}"), "{}", text);
+        }
+    }
 }
