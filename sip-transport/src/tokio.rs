@@ -34,6 +34,7 @@ mod connection;
 #[cfg(feature = "dns")]
 mod dns;
 mod listen;
+mod outbox;
 mod recorder;
 #[cfg(feature = "sctp")]
 mod sctp;
@@ -63,6 +64,7 @@ use self::connection::{Connection, Settings};
 #[cfg(feature = "dns")]
 pub use self::dns::{Resolver, ResolverConfig};
 pub use self::listen::{Bound, Listen};
+use self::outbox::Outbox;
 pub use self::recorder::{Recorder, RecorderStats};
 use self::udp::UdpListener;
 use crate::id::{ConnectionId, ListenerId, ResolveId};
@@ -84,7 +86,7 @@ pub struct Driver {
     to_inbox: mpsc::Sender<Item>,
     /// What was known at once.
     ready: VecDeque<Input>,
-    connections: HashMap<ConnectionId, mpsc::UnboundedSender<Bytes>, FixedState>,
+    connections: HashMap<ConnectionId, Outbox, FixedState>,
     /// Accept loops and error readers; they end with the driver.
     tasks: JoinSet<()>,
     /// Held by every connection; closed when the last one has ended.
@@ -111,7 +113,7 @@ pub struct Driver {
 struct Item {
     input: Input,
     /// Where to put what is to be written, with the first input of a connection that was accepted.
-    writer: Option<mpsc::UnboundedSender<Bytes>>,
+    writer: Option<Outbox>,
 }
 
 #[cfg(feature = "dns")]
@@ -197,7 +199,7 @@ impl Driver {
         // What was handed out with the last call has been handled: whom the limits refuse is gone by now.
         for connection in self.admitting.drain(..) {
             if let Some(writer) = self.connections.get(&connection) {
-                let _ended = writer.send(Bytes::new());
+                writer.send(Bytes::new());
             }
         }
         for listener in &mut self.udp {
@@ -288,7 +290,7 @@ impl Driver {
             } => {
                 if let Some(writer) = self.connections.get(&connection) {
                     // The task may have ended; then its last word is in the inbox.
-                    let _ended = writer.send(payload);
+                    writer.send(payload);
                 }
             }
             Output::Connect {
@@ -298,7 +300,7 @@ impl Driver {
                 local,
                 server_name,
             } => {
-                let (writer, queue) = mpsc::unbounded_channel();
+                let (writer, queue) = outbox::channel();
                 self.connections.insert(connection, writer);
                 #[cfg(feature = "sctp")]
                 if kind == TransportKind::Sctp {
@@ -385,7 +387,7 @@ impl Driver {
         connection: ConnectionId,
         remote: SocketAddr,
         local: Option<IpAddr>,
-        queue: mpsc::UnboundedReceiver<Bytes>,
+        queue: outbox::Queue,
     ) {
         let has = |one: &&sctp::Sctp| local.is_none_or(|ip| one.local().ip() == ip);
         let reaches = |one: &&sctp::Sctp| one.reaches(remote);

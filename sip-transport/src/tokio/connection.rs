@@ -18,6 +18,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 
 use super::Item;
+use super::outbox::Queue;
 use crate::id::ConnectionId;
 use crate::io::{ConnectionError, Input};
 use crate::kind::TransportKind;
@@ -27,7 +28,7 @@ use crate::kind::TransportKind;
 pub(super) struct Connection {
     pub(super) id: ConnectionId,
     /// What to write; closed when the connection is to be closed. The core bounds what is in it.
-    pub(super) queue: mpsc::UnboundedReceiver<Bytes>,
+    pub(super) queue: Queue,
     pub(super) inbox: mpsc::Sender<Item>,
     /// Tells the driver's shutdown that this task has not ended.
     pub(super) alive: mpsc::Sender<()>,
@@ -58,7 +59,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(120);
 impl Connection {
     pub(super) const fn new(
         id: ConnectionId,
-        queue: mpsc::UnboundedReceiver<Bytes>,
+        queue: Queue,
         inbox: mpsc::Sender<Item>,
         alive: mpsc::Sender<()>,
     ) -> Self {
@@ -311,7 +312,7 @@ async fn read_some<R: AsyncRead + Unpin>(reader: &mut R) -> io::Result<Bytes> {
 /// rest unread for too long.
 async fn write_all<W: AsyncWrite + Unpin>(
     connection: ConnectionId,
-    queue: &mut mpsc::UnboundedReceiver<Bytes>,
+    queue: &mut Queue,
     inbox: &mpsc::Sender<Item>,
     writer: &mut W,
 ) -> Result<(), Option<io::Error>> {

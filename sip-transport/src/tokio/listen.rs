@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 use super::connection::{Connection, Settings, is_built_in};
+use super::outbox;
 #[cfg(feature = "sctp")]
 use super::sctp;
 use super::udp::UdpListener;
@@ -365,7 +366,7 @@ async fn accept(
             }
         };
         let connection = ConnectionId::accepted(numbers.fetch_add(1, Ordering::Relaxed));
-        let (writer, queue) = mpsc::unbounded_channel();
+        let (writer, queue) = outbox::channel();
         let input = Input::Accepted {
             connection,
             listener: bound.listener,

@@ -26,6 +26,7 @@ use tokio::sync::mpsc;
 
 use super::Item;
 use super::connection::LINGER;
+use super::outbox::{self, Queue};
 use crate::deadline::{DeadlineId, DeadlineQueue};
 use crate::id::{ConnectionId, ListenerId};
 use crate::io::{ConnectionError, Input};
@@ -105,7 +106,7 @@ impl Sctp {
         connection: ConnectionId,
         remote: SocketAddr,
         udp_port: u16,
-        queue: mpsc::UnboundedReceiver<Bytes>,
+        queue: Queue,
     ) {
         let command = Command::Connect {
             connection,
@@ -121,7 +122,7 @@ impl Sctp {
 /// Brings what is to be written on one connection to the task, and its end.
 async fn forward(
     connection: ConnectionId,
-    mut queue: mpsc::UnboundedReceiver<Bytes>,
+    mut queue: Queue,
     commands: mpsc::UnboundedSender<Command>,
 ) {
     while let Some(payload) = queue.recv().await {
@@ -397,7 +398,7 @@ impl Task {
                     }
                     let connection = open.connection;
                     if connection.is_accepted() {
-                        let (sender, queue) = mpsc::unbounded_channel();
+                        let (sender, queue) = outbox::channel();
                         writer = Some(sender);
                         if let Some(commands) = self.commands.upgrade() {
                             tokio::spawn(forward(connection, queue, commands));

@@ -22,6 +22,7 @@ use tokio_tungstenite::{accept_hdr_async_with_config, client_async_with_config};
 
 use super::Item;
 use super::connection::{Connection, Ended, LINGER, Origins};
+use super::outbox::Queue;
 use crate::id::ConnectionId;
 use crate::io::Input;
 
@@ -225,7 +226,7 @@ async fn read<S: Below>(
 /// Sends each message of the queue until it is closed. `Err(None)`: the peer left the rest unread for too long.
 async fn write<S: Below>(
     connection: ConnectionId,
-    queue: &mut mpsc::UnboundedReceiver<Bytes>,
+    queue: &mut Queue,
     inbox: &mpsc::Sender<Item>,
     writer: &mut SplitSink<WebSocketStream<S>, Message>,
 ) -> Result<(), Option<io::Error>> {
