@@ -24,3 +24,4 @@ mod referrals;
 mod reliable;
 mod subscriptions;
 mod timers;
+mod transfers;

@@ -238,6 +238,26 @@ impl Phone {
                     .unwrap();
                 format!("re-invite {}", text(body.as_ref()))
             }
+            // It does as it is told, and says how far it gets.
+            Event::Referred {
+                referral, request, ..
+            } => {
+                let t = &mut self.transactions;
+                self.dialogs.accept_referral(*referral, t, now).unwrap();
+                let uri = Uri::parse(&format!("sip:{}", self.addr)).unwrap();
+                let mut invite = InviteRequest::referred(request, uri.clone(), uri).unwrap();
+                invite.body = Some(Body::sdp("offer"));
+                let session = self.dialogs.invite(invite, t, now);
+                self.dialogs.carry_out(*referral, session);
+                self.sessions.push(session);
+                "referred".to_owned()
+            }
+            Event::ReferAccepted { .. } => "refer accepted".to_owned(),
+            Event::Notified { body, .. } => {
+                let status = body.as_ref().and_then(Body::sipfrag_status);
+                format!("told {:?}", status.map(StatusCode::as_u16))
+            }
+            Event::SubscriptionEnded { .. } => "subscription over".to_owned(),
             Event::Ended { cause, .. } => match cause {
                 EndCause::Local => "ended".to_owned(),
                 other => format!("ended: {other:?}"),
