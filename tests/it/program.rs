@@ -204,3 +204,71 @@ fn an_operator_sees_what_the_server_does_and_drains_it() {
         "loopback",
     );
 }
+
+#[cfg(unix)]
+#[test]
+fn routes_are_read_again_on_hangup_and_a_wrong_file_changes_nothing() {
+    use nix::sys::signal::{Signal, kill};
+    use std::io::BufRead as _;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("sip.toml");
+    let common = format!(
+        "domains = [\"example.test\"]\nlisten = [\"udp:127.0.0.1:0\"]\ndata = {:?}\n",
+        directory.path().to_str().unwrap()
+    );
+    std::fs::write(&file, &common).unwrap();
+    let mut server = Command::new(env!("CARGO_BIN_EXE_sip"))
+        .args(["serve", "--config"])
+        .arg(&file)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(server.id()).unwrap());
+    let mut lines = std::io::BufReader::new(server.stdout.take().unwrap()).lines();
+    let mut errors = std::io::BufReader::new(server.stderr.take().unwrap()).lines();
+    let address = loop {
+        let line = lines.next().unwrap().unwrap();
+        if let Some(rest) = line.strip_prefix("Listening on UDP ") {
+            break rest.to_owned();
+        }
+    };
+    // The last line before it serves.
+    while !lines.next().unwrap().unwrap().starts_with("Ctrl-C") {}
+    let target = format!("sip:7@{address}");
+    let ping = || {
+        sip(&["ping", &target, "--listen", "udp:127.0.0.1:0"])
+            .status
+            .code()
+    };
+    assert_eq!(ping(), Some(7), "404: no such user");
+
+    std::fs::write(
+        &file,
+        format!("{common}[[route]]\nprefix = \"7\"\nreject = \"401\"\nx = 1\n"),
+    )
+    .unwrap();
+    kill(pid, Signal::SIGHUP).unwrap();
+    let error = errors.next().unwrap().unwrap();
+    assert!(error.contains("sip.toml:7:1: unknown field `x`"), "{error}");
+    assert!(error.contains("nothing is changed"), "{error}");
+    assert_eq!(ping(), Some(7));
+
+    std::fs::write(
+        &file,
+        format!("{common}[[route]]\nprefix = \"7\"\nreject = \"486 Lunch\"\n"),
+    )
+    .unwrap();
+    kill(pid, Signal::SIGHUP).unwrap();
+    assert!(
+        lines
+            .next()
+            .unwrap()
+            .unwrap()
+            .ends_with("sip.toml: 1 route now.")
+    );
+    assert_eq!(ping(), Some(5), "486");
+    kill(pid, Signal::SIGTERM).unwrap();
+    assert_eq!(server.wait().unwrap().code(), Some(0));
+}

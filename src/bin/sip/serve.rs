@@ -271,6 +271,12 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
 
     let server = builder.store(bindings.clone()).build().await?;
 
+    // Before anybody knows of this process: a SIGHUP that nobody waits for ends it.
+    #[cfg(unix)]
+    let reload = match args.config {
+        Some(path) => Some(reload_on_hangup(path, config, routes)?),
+        None => None,
+    };
     // While this runs, the file is ours alone: `sip user` asks us.
     #[cfg(unix)]
     let control = {
@@ -298,11 +304,6 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
     for (_, what) in &recorders {
         line(what);
     }
-    #[cfg(unix)]
-    let reload = match args.config {
-        Some(path) => Some(reload_on_hangup(path, config, routes)?),
-        None => None,
-    };
     for note in notes {
         line(&note);
     }
