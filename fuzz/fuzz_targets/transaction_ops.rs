@@ -6,7 +6,9 @@ use libfuzzer_sys::fuzz_target;
 use sip_testkit::model::{Machine, check};
 
 fuzz_target!(|data: &[u8]| {
-    let Some((first, events)) = data.split_first() else { return };
+    let Some((first, events)) = data.split_first() else {
+        return;
+    };
     let machine = Machine::ALL[usize::from(first & 3)];
     let reliable = first & 4 != 0;
     // A transaction that has seen this many events has long ended or goes round in circles.
