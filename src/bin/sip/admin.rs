@@ -17,6 +17,7 @@ use sip_stack::location::{BindingUpdate, Change, Embedded, LocationStore as _};
 use sip_stack::runtime::Handle;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use self::figures::Figures;
 
@@ -48,8 +49,12 @@ pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
         .map_err(|error| format!("{address}: {error}"))
 }
 
-/// Serves until the task is aborted.
-pub(crate) async fn serve(listener: TcpListener, admin: Admin) -> std::io::Result<()> {
+/// Serves until it is told that the server has ended; what was asked before gets its answer.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    admin: Admin,
+    ended: CancellationToken,
+) -> std::io::Result<()> {
     let state = Arc::new((admin, Figures::new()));
     let router = axum::Router::new()
         .route("/metrics", get(metrics))
@@ -60,7 +65,9 @@ pub(crate) async fn serve(listener: TcpListener, admin: Admin) -> std::io::Resul
         .route("/drain", post(drain))
         .layer(middleware::from_fn(only_programs))
         .with_state(state);
-    axum::serve(listener, router).await
+    axum::serve(listener, router)
+        .with_graceful_shutdown(ended.cancelled_owned())
+        .await
 }
 
 type Shared = State<Arc<(Admin, Figures)>>;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use sip_stack::auth::Algorithm;
@@ -15,6 +16,8 @@ use sip_stack::transport::tokio::Recorder;
 use sip_stack::transport::tokio::tls::Tls;
 use sip_stack::transport::{Hep, TransportKind};
 use sip_stack::users;
+
+use tokio_util::sync::CancellationToken;
 
 use crate::admin;
 use crate::config::Config;
@@ -308,6 +311,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
         line(&note);
     }
     let stop = Arc::new(tokio::sync::Notify::new());
+    let ended = CancellationToken::new();
     let admin = match admin {
         None => None,
         Some(listener) => {
@@ -322,13 +326,14 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
                 domain: server.domains().primary().to_owned(),
                 stop: Arc::clone(&stop),
             };
-            Some(tokio::spawn(admin::serve(listener, admin)))
+            Some(tokio::spawn(admin::serve(listener, admin, ended.clone())))
         }
     };
     server.run_or(stop.notified()).await?;
-    // Its last readers are gone with the server; what they still ask gets no answer.
+    // Who told it to end gets the answer; who keeps a connection open without asking is not waited for.
+    ended.cancel();
     if let Some(admin) = admin {
-        admin.abort();
+        let _ = tokio::time::timeout(Duration::from_secs(1), admin).await;
     }
     #[cfg(unix)]
     {
