@@ -155,12 +155,11 @@ fn one_byte_at_a_time_ends_when_the_time_of_a_message_does() {
                 if peer.write_all(&[byte]).await.is_err() {
                     return;
                 }
-                tokio::select! {
-                    read = peer.read(&mut read) => {
-                        assert!(read.is_err() || read.is_ok_and(|len| len == 0));
-                        return;
-                    }
-                    () = tokio::time::sleep(Duration::from_millis(5)) => {}
+                // Silence is what lets the next byte go.
+                let silence = Duration::from_millis(5);
+                if let Ok(read) = tokio::time::timeout(silence, peer.read(&mut read)).await {
+                    assert!(read.is_err() || read.is_ok_and(|len| len == 0));
+                    return;
                 }
             }
         };
