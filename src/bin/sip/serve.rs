@@ -48,7 +48,7 @@ pub(crate) struct Args {
     /// Listen for WebSockets over TLS, on this port of all addresses
     #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "8443")]
     wss: Option<u16>,
-    /// Let only pages of this origin open WebSockets, such as https://phone.example.com; more than once if wanted
+    /// Let only pages of this origin open WebSockets, such as `https://phone.example.com`; more than once if wanted
     #[arg(long, value_name = "ORIGIN")]
     ws_origin: Vec<String>,
     /// Ask this name server, not those of the system
