@@ -1,7 +1,6 @@
 //! [`Algorithm`]: the hash functions of digest authentication.
 
-use md5::Md5;
-use sha2::{Sha256, Sha512_256};
+use sip_dialog::digest;
 
 /// A digest algorithm (RFC 7616 §3.2; RFC 8760 §2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,11 +39,7 @@ impl Algorithm {
     /// The name in a message.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Md5 => "MD5",
-            Self::Sha256 => "SHA-256",
-            Self::Sha512_256 => "SHA-512-256",
-        }
+        self.digest().as_str()
     }
 
     /// How many bytes a hash has.
@@ -56,34 +51,36 @@ impl Algorithm {
         }
     }
 
-    fn hash(self, parts: &[&str]) -> Hash {
-        fn all<D: sha2::Digest>(parts: &[&str]) -> Hash {
-            let mut hasher = D::new();
-            for part in parts {
-                hasher.update(part.as_bytes());
-            }
-            Hash(hasher.finalize().to_vec())
-        }
+    /// The computation is the user agent's: there is one for both sides.
+    const fn digest(self) -> digest::Algorithm {
         match self {
-            Self::Md5 => all::<Md5>(parts),
-            Self::Sha256 => all::<Sha256>(parts),
-            Self::Sha512_256 => all::<Sha512_256>(parts),
+            Self::Md5 => digest::Algorithm::Md5,
+            Self::Sha256 => digest::Algorithm::Sha256,
+            Self::Sha512_256 => digest::Algorithm::Sha512_256,
         }
+    }
+
+    /// The parts joined by colons, hashed.
+    fn hash(self, parts: &[&str]) -> Hash {
+        let parts: smallvec::SmallVec<[&[u8]; 4]> =
+            parts.iter().map(|part| part.as_bytes()).collect();
+        // Its digits are always whole bytes.
+        Hash(unhex(&self.digest().hash(&parts)).unwrap_or_default())
     }
 
     /// RFC 7616 §3.4.2: `user:realm:password`, hashed.
     pub(crate) fn ha1(self, username: &str, realm: &str, password: &str) -> Hash {
-        self.hash(&[username, ":", realm, ":", password])
+        self.hash(&[username, realm, password])
     }
 
     /// RFC 7616 §3.4.3: `method:uri`, hashed, as digits.
     pub(crate) fn ha2(self, method: &str, uri: &str) -> String {
-        hex(self.hash(&[method, ":", uri]).as_bytes())
+        hex(self.hash(&[method, uri]).as_bytes())
     }
 
     /// RFC 7616 §3.4.1: `middle` is `nonce:nc:cnonce:qop`, or only the nonce without quality of protection.
     pub(crate) fn response(self, ha1: &str, middle: &str, ha2: &str) -> Hash {
-        self.hash(&[ha1, ":", middle, ":", ha2])
+        self.hash(&[ha1, middle, ha2])
     }
 }
 

@@ -4,6 +4,8 @@ mod authentication_info;
 mod authorization;
 mod challenge;
 mod credentials;
+mod info;
+mod mechanism;
 mod params;
 mod proxy_authenticate;
 mod proxy_authentication_info;

@@ -24,6 +24,7 @@ mod p_served_user;
 mod p_user_database;
 mod p_visited_network_id;
 mod response_source;
+mod service;
 
 pub use self::cellular_network_info::CellularNetworkInfo;
 pub use self::p_access_network_info::PAccessNetworkInfo;

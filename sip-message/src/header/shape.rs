@@ -11,6 +11,7 @@
 //! | tokens | [`token_list`] | `Supported: timer, replaces` |
 //! | an address | [`newtype_header`] | `To: "Bob" <sip:bob@h>;tag=1` |
 //! | a URI in brackets | [`uri_header`] | `Call-Info: <http://h/a.jpg>;purpose=icon` |
+//! | a bare URI | [`bare_uri_header`] | `Policy-ID: sip:policy@h;token=1` |
 //!
 //! [`params_api`] gives a header with parameters a function for each one that its RFC names.
 
@@ -27,7 +28,7 @@ pub(crate) use self::list::token_list;
 pub(crate) use self::newtype::newtype_header;
 pub(crate) use self::number::{number_header, seconds_header};
 pub(crate) use self::params::{param_fns, params_api, params_header};
-pub(crate) use self::uri::{BracketedUri, uri_header};
+pub(crate) use self::uri::{BracketedUri, bare_uri_header, uri_header};
 pub(crate) use self::valued::{require_params, valued_header};
 pub(crate) use self::word::{Word, text_header, word_header};
 

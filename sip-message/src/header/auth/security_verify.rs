@@ -4,30 +4,11 @@
 //! one of the values = mechanism, then parameters: q, d-alg, d-qop, d-ver = quoted string
 //! ```
 
-use crate::header::shape::{params_api, valued_header};
+use super::mechanism::mechanism_header;
 
-valued_header! {
+mechanism_header! {
     /// One of the mechanisms that the server said it has (RFC 3329 §2.2): `digest`, `tls`, `ipsec-3gpp`, ...
-    SecurityVerify, Token
-}
-
-params_api! { SecurityVerify:
-    /// The preference of the mechanism; 1 if none is given.
-    q q / with_q = "q";
-    /// The algorithm of digest.
-    token digest_algorithm / with_digest_algorithm = "d-alg";
-    /// The quality of protection of digest.
-    token digest_qop / with_digest_qop = "d-qop";
-    /// The digest over the server's list, which proves that nobody shortened it (RFC 3329 §2.4).
-    text digest_verify / with_digest_verify = "d-ver";
-}
-
-impl<'a> SecurityVerify<'a> {
-    /// The mechanism.
-    #[must_use]
-    pub const fn mechanism(&self) -> &'a str {
-        self.value
-    }
+    SecurityVerify
 }
 
 #[cfg(test)]

@@ -4,31 +4,11 @@
 //! one of the values = "urn:urn-7:" label *( "." label )
 //! ```
 
-use crate::header::shape::word_header;
+use super::service::service_header;
 
-word_header! {
+service_header! {
     /// One service that the user wishes for (RFC 6050 §4.2).
-    PPreferredService, Service
-}
-
-impl<'a> PPreferredService<'a> {
-    /// The labels, the most general first.
-    pub fn labels(&self) -> impl Iterator<Item = &'a str> {
-        self.0
-            .get("urn:urn-7:".len()..)
-            .unwrap_or_default()
-            .split('.')
-    }
-
-    /// Is it this service or a part of it (RFC 6050 §4.4)? Compared without case.
-    #[must_use]
-    pub fn is_part_of(&self, service: &PPreferredService<'_>) -> bool {
-        let mut mine = self.labels();
-        service.labels().all(|label| {
-            mine.next()
-                .is_some_and(|own| own.eq_ignore_ascii_case(label))
-        })
-    }
+    PPreferredService
 }
 
 #[cfg(test)]
