@@ -33,9 +33,10 @@ pub(super) struct Context {
     /// The To tag of the responses that are ours.
     pub(super) tag: String,
     pub(super) loop_hash: u64,
+    /// How many branches it may have at a time (RFC 5393 §5.3).
     pub(super) breadth: u32,
-    /// What of it each branch of the present group has.
-    pub(super) share: u32,
+    /// Did it come with a SIPS Request-URI?
+    pub(super) is_secure: bool,
     /// The targets that are not tried yet, those of one group together.
     pub(super) groups: VecDeque<Vec<Target>>,
     pub(super) branches: Vec<Branch>,
@@ -80,6 +81,8 @@ pub(super) struct Branch {
     pub(super) way: Option<Way>,
     /// What is tried when those fail.
     pub(super) others: Vec<Target>,
+    /// How much of the breadth of the request it has.
+    pub(super) share: u32,
     pub(super) client: Option<ClientTransactionId>,
     /// Has any response come over the present flow?
     pub(super) has_heard: bool,
@@ -99,9 +102,11 @@ impl Context {
         loop_hash: u64,
         breadth: u32,
     ) -> Self {
+        let is_secure = request.uri().is_ok_and(|uri| uri.is_secure());
         Self {
             request,
             flow,
+            is_secure,
             destination,
             action: None,
             failover: Failover::Always,
@@ -111,7 +116,6 @@ impl Context {
             tag,
             loop_hash,
             breadth,
-            share: breadth,
             groups: VecDeque::new(),
             branches: Vec::new(),
             is_admitted: false,

@@ -34,9 +34,8 @@ impl Proxy {
             self.finish(id, t, now);
             return;
         };
-        let share = context.breadth / u32::try_from(group.len()).unwrap_or(u32::MAX).max(1);
-        context.share = share.max(1);
-        for target in group {
+        let share = Share::of(context.breadth, group.len());
+        for (nth, target) in group.into_iter().enumerate() {
             let Some(context) = self.contexts.get_mut(&id) else {
                 return;
             };
@@ -44,7 +43,8 @@ impl Proxy {
             if self.config.follows_redirects {
                 context.tried.push(target.uri.clone());
             }
-            match copy(&context.request, &target, context.share) {
+            let share = share.of_branch(nth);
+            match copy(&context.request, &target, share) {
                 Some((request, next_hop)) => {
                     let size = request.to_bytes().len() + GROWTH;
                     let way = target.flow.or_else(|| {
@@ -59,6 +59,7 @@ impl Proxy {
                         flows: VecDeque::new(),
                         way: way.clone(),
                         others: target.others,
+                        share,
                         client: None,
                         has_heard: false,
                         timer_c: None,
@@ -84,6 +85,7 @@ impl Proxy {
                         flows: VecDeque::new(),
                         way: None,
                         others: Vec::new(),
+                        share,
                         client: None,
                         has_heard: false,
                         timer_c: None,
@@ -162,15 +164,12 @@ impl Proxy {
             return;
         };
         let mut request = Request::clone(copy);
-        let incoming = route::Side::new(&context.flow, context.from.as_deref());
+        let incoming = route::Side::new(&context.flow, context.from.as_deref(), context.is_secure);
         // The token is of the flow that it goes by, and not of one that was found in its place.
         let token = branch.way.as_ref().map(|way| &*way.token);
-        route::record(
-            &mut request,
-            &incoming,
-            &route::Side::new(&flow, token),
-            &self.mark,
-        );
+        let is_secure = request.uri().is_ok_and(|uri| uri.is_secure());
+        let outgoing = route::Side::new(&flow, token, is_secure);
+        route::record(&mut request, &incoming, &outgoing, &self.mark);
         let is_invite = *request.method() == Method::Invite;
         let client = t.forward(request, flow, context.loop_hash, now);
         branch.client = Some(client);
@@ -230,12 +229,11 @@ impl Proxy {
         let Some(context) = self.contexts.get_mut(&id) else {
             return;
         };
-        let share = context.share;
         let Some(branch) = context.branches.get_mut(place) else {
             return;
         };
         let target = branch.others.remove(0);
-        let Some((request, next_hop)) = copy(&context.request, &target, share) else {
+        let Some((request, next_hop)) = copy(&context.request, &target, branch.share) else {
             self.send(id, place, failure, t, now);
             return;
         };
@@ -251,6 +249,29 @@ impl Proxy {
     }
 }
 
+/// How a breadth is divided among the branches of a group (RFC 5393 §5.3.3): nothing of it is lost.
+#[derive(Clone, Copy)]
+struct Share {
+    each: u32,
+    /// So many branches have one more.
+    more: usize,
+}
+
+impl Share {
+    fn of(breadth: u32, branches: usize) -> Self {
+        let branches = u32::try_from(branches).unwrap_or(u32::MAX).max(1);
+        Self {
+            each: breadth / branches,
+            more: usize::try_from(breadth % branches).unwrap_or(0),
+        }
+    }
+
+    fn of_branch(self, nth: usize) -> u32 {
+        // A group is never larger than the breadth.
+        (self.each + u32::from(nth < self.more)).max(1)
+    }
+}
+
 /// §16.6, steps 1 to 7 but the Record-Route: the copy for a target, and the next hop.
 fn copy(request: &Request, target: &Target, breadth: u32) -> Option<(Request, Uri)> {
     let mut copy = request.clone();
@@ -258,11 +279,9 @@ fn copy(request: &Request, target: &Target, breadth: u32) -> Option<(Request, Ur
         copy.set_uri(target.uri.as_str()).ok()?;
     }
     copy.headers_mut().decrement_max_forwards()?;
-    // RFC 5393 §5.3.3: the branches share the breadth.
-    if copy.headers().contains(HeaderName::MaxBreadth) || breadth == 1 {
-        copy.headers_mut()
-            .replace(HeaderName::MaxBreadth, breadth.to_string());
-    }
+    // RFC 5393 §5.3.3: every proxied request has one Max-Breadth; the branches share that of the request.
+    copy.headers_mut()
+        .replace(HeaderName::MaxBreadth, breadth.to_string());
     // RFC 3327 §5.4: the path of the binding before any other route.
     for value in target.path.iter().rev() {
         copy.headers_mut().push_front(HeaderName::Route, value);

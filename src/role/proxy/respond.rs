@@ -25,15 +25,19 @@ impl Proxy {
         let Some(context) = self.contexts.get_mut(&id) else {
             return;
         };
+        let mut response = response;
+        // Step 3: our Via comes off. A response without another is meant for this element and must not be forwarded: it
+        // ends the branch, as it would end a request of ours (§8.1.3), and the caller's answer is one that we make.
+        response.headers_mut().remove_first(HeaderName::Via);
+        if !response.headers().contains(HeaderName::Via) {
+            let Some(own) = own_answer(context, response.status()) else {
+                return;
+            };
+            response = own;
+        }
         let Some(branch) = context.branches.get_mut(place) else {
             return;
         };
-        let mut response = response;
-        // Step 3: our Via comes off; a response without another was not for us to forward.
-        response.headers_mut().remove_first(HeaderName::Via);
-        if !response.headers().contains(HeaderName::Via) {
-            return;
-        }
         let status = response.status();
         branch.has_heard = true;
         if status.is_provisional() {
@@ -93,9 +97,10 @@ impl Proxy {
         branch.is_followed = is_followed;
         branch.response = Some(Box::new(response));
         if status.class() == 6 {
-            // Step 5: the others are cancelled, and no more are tried.
+            // Step 5: the others are cancelled, and no more are tried. RFC 3326 §2: they are told why.
             context.is_over = true;
-            cancel_branches(context, &[], t, now);
+            let reason = reason(status);
+            cancel_branches(context, &[(HeaderName::Reason, &reason)], t, now);
         }
         self.settle(id, t, now);
     }
@@ -183,7 +188,8 @@ impl Proxy {
         branch.flows.clear();
         if branch.has_heard {
             // The layer tells a time-out if this has no effect.
-            let _ = t.cancel(client, &[], now);
+            let reason = reason(StatusCode::REQUEST_TIMEOUT);
+            let _ = t.cancel(client, &[(HeaderName::Reason, &reason)], now);
         } else {
             self.on_failed_branch(client, StatusCode::REQUEST_TIMEOUT, t, now);
         }
@@ -377,6 +383,29 @@ impl Proxy {
             self.contexts.remove(&id);
         }
     }
+}
+
+/// The Reason of a CANCEL that a status is the cause of (RFC 3326 §2).
+fn reason(status: StatusCode) -> String {
+    format!(
+        "SIP;cause={};text=\"{}\"",
+        status.as_u16(),
+        status.reason_phrase()
+    )
+}
+
+/// What the caller hears of a response that was for us alone: of a refusal the status, and nothing of what is
+/// provisional. A 2xx cannot be passed on, so there is no session: the gateway was a bad one.
+fn own_answer(context: &Context, status: StatusCode) -> Option<Response> {
+    let status = match status.class() {
+        1 => return None,
+        2 => StatusCode::BAD_GATEWAY,
+        _ => status,
+    };
+    Refusal::new(status)
+        .builder(&context.request, &context.tag)
+        .build()
+        .ok()
 }
 
 /// Cancels what is open. A branch that was not sent yet, or cannot be cancelled any more, gets its 487 from here.

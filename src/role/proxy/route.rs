@@ -56,8 +56,8 @@ impl Mark {
     }
 
     /// The Record-Route value for a flow.
-    fn record(&self, side: &Side<'_>, call_id: &str, is_secure: bool) -> String {
-        let flow = side.flow;
+    fn record(&self, side: &Side<'_>, call_id: &str) -> String {
+        let (flow, is_secure) = (side.flow, side.is_secure);
         // RFC 3261 §16.6, step 4: a SIPS URI for a request to one, and for no other, whatever the transport.
         let scheme = if is_secure { "sips" } else { "sip" };
         let transport = match flow.kind {
@@ -91,11 +91,17 @@ impl std::fmt::Debug for Mark {
 pub(super) struct Side<'a> {
     flow: &'a Flow,
     token: Option<&'a str>,
+    /// Is the Request-URI a SIPS one there?
+    is_secure: bool,
 }
 
 impl<'a> Side<'a> {
-    pub(super) const fn new(flow: &'a Flow, token: Option<&'a str>) -> Self {
-        Self { flow, token }
+    pub(super) const fn new(flow: &'a Flow, token: Option<&'a str>, is_secure: bool) -> Self {
+        Self {
+            flow,
+            token,
+            is_secure,
+        }
     }
 }
 
@@ -245,25 +251,22 @@ fn set_routes(request: &mut Request, routes: &[String]) {
     }
 }
 
-/// RFC 3261 §16.6, step 4: a request that makes a dialog has us on its route; twice when it changes its transport or
-/// our address on the way (RFC 5658 §3), so that each side finds one that it can reach.
+/// RFC 3261 §16.6, step 4: a request that makes a dialog has us on its route; twice when it changes its transport, its
+/// scheme or our address, and so its family, on the way (RFC 5658 §3), so that each side finds one that it can reach.
 pub(super) fn record(request: &mut Request, incoming: &Side<'_>, outgoing: &Side<'_>, mark: &Mark) {
     if !request.method().creates_dialog() || request.headers().to_tag().is_some() {
         return;
     }
     let call_id = request.headers().call_id().unwrap_or_default().to_owned();
-    let is_secure = request.uri().is_ok_and(|uri| uri.is_secure());
-    let is_same_place =
-        (incoming.flow.kind, incoming.flow.local) == (outgoing.flow.kind, outgoing.flow.local);
+    let place = |side: &Side<'_>| (side.flow.kind, side.flow.local, side.is_secure);
+    let is_same_place = place(incoming) == place(outgoing);
     // One that names a flow is good for that side alone.
     if !is_same_place || incoming.token.is_some() || outgoing.token.is_some() {
-        request.headers_mut().push_front(
-            HeaderName::RecordRoute,
-            mark.record(incoming, &call_id, is_secure),
-        );
+        request
+            .headers_mut()
+            .push_front(HeaderName::RecordRoute, mark.record(incoming, &call_id));
     }
-    request.headers_mut().push_front(
-        HeaderName::RecordRoute,
-        mark.record(outgoing, &call_id, is_secure),
-    );
+    request
+        .headers_mut()
+        .push_front(HeaderName::RecordRoute, mark.record(outgoing, &call_id));
 }

@@ -363,3 +363,148 @@ fn strays_are_handed_back() {
             .is_some()
     );
 }
+
+#[test]
+fn rfc3261_16_7_step_3_a_response_for_us_alone_ends_its_branch() {
+    // A user agent server that copies the topmost Via only: its 487 was dropped, and the caller waited for a 408.
+    for (status, expected) in [(487, 487), (486, 486), (200, 502)] {
+        let mut world = World::new();
+        world.bind("sip:bob@192.0.2.1", None);
+        let (_, sent) = world.call_bob();
+        for status in [180, status] {
+            let mut response =
+                Response::to(&sent[0].request, StatusCode::from_u16(status).unwrap())
+                    .to_tag("theirs")
+                    .build()
+                    .unwrap();
+            response.headers_mut().remove_all(HeaderName::Via);
+            response
+                .headers_mut()
+                .push_front(HeaderName::Via, "SIP/2.0/UDP 192.0.2.10;branch=z9hG4bKours");
+            world.input(Event::Response {
+                id: sent[0].id,
+                response,
+                flow: flow(TransportKind::Udp, 1, "192.0.2.99:5060"),
+            });
+        }
+        let responses = world.responses();
+        assert_eq!(responses.len(), 1, "what was provisional is not passed on");
+        assert_eq!(responses[0].status().as_u16(), expected);
+        assert_eq!(
+            responses[0].headers().top_via().unwrap().branch(),
+            Some("z9hG4bKtheirs")
+        );
+        assert_ne!(responses[0].headers().to_tag(), Some("theirs"));
+        world.end(&sent[0]);
+        assert_eq!(world.proxy.contexts(), 0);
+    }
+}
+
+#[test]
+fn rfc3326_2_the_others_are_told_why_they_are_cancelled() {
+    let mut world = World::new();
+    world.bind("sip:bob@192.0.2.1", None);
+    world.bind("sip:bob@192.0.2.2", None);
+    let (_, sent) = world.call_bob();
+    world.reply(&sent[0], 603);
+    let calls = world.layer.take();
+    assert!(
+        matches!(&calls[..], [Call::Cancel { headers, .. }]
+            if headers[..] == [(HeaderName::Reason, "SIP;cause=603;text=\"Decline\"".to_owned())]),
+        "{calls:?}"
+    );
+    // Timer C is our own 408.
+    let mut world = World::new();
+    world.bind("sip:bob@192.0.2.1", None);
+    let (_, sent) = world.call_bob();
+    world.reply(&sent[0], 180);
+    let _ = world.layer.take();
+    let due = world.proxy.poll_timeout().unwrap();
+    world.proxy.handle_timeout(&mut world.layer, due);
+    let calls = world.layer.take();
+    assert!(
+        matches!(&calls[..], [Call::Cancel { headers, .. }] if headers[0].1.starts_with("SIP;cause=408;")),
+        "{calls:?}"
+    );
+}
+
+#[test]
+fn rfc5393_5_3_3_every_proxied_request_has_its_part_of_the_breadth() {
+    let breadths = |world: &mut World, fields: &str| -> Vec<String> {
+        world.request(&invite("sip:bob@example.com", fields));
+        world
+            .sent()
+            .iter()
+            .map(|sent| {
+                let values = values(&sent.request, HeaderName::MaxBreadth);
+                assert_eq!(values.len(), 1);
+                values[0].to_owned()
+            })
+            .collect()
+    };
+    let mut world = World::new();
+    world.bind("sip:bob@192.0.2.1", None);
+    assert_eq!(breadths(&mut world, ""), ["60"], "added");
+    assert_eq!(
+        breadths(&mut world, "Max-Breadth: 7\r\n"),
+        ["7"],
+        "not decremented"
+    );
+    assert_eq!(
+        breadths(&mut world, "Max-Breadth: 900\r\n"),
+        ["60"],
+        "never above the maximum"
+    );
+    world.bind("sip:bob@192.0.2.2", None);
+    world.bind("sip:bob@192.0.2.3", None);
+    assert_eq!(
+        breadths(&mut world, "Max-Breadth: 8\r\n"),
+        ["3", "3", "2"],
+        "nothing is lost"
+    );
+}
+
+#[test]
+fn rfc3261_16_6_what_extensions_bring_passes_untouched() {
+    let mut world = World::new();
+    world.bind("sip:bob@192.0.2.1", None);
+    for method in ["SUBSCRIBE", "MESSAGE", "PUBLISH", "REFER", "FOO"] {
+        let fields = "Require: 100rel, foo\r\nX-Unknown:  as  it was\r\nEvent: presence\r\n";
+        world.request(&message(method, "sip:bob@example.com", fields));
+        let sent = world.sent();
+        assert_eq!(sent.len(), 1, "{method}");
+        let bytes = sent[0].request.to_bytes();
+        let text = String::from_utf8_lossy(&bytes);
+        for line in fields.lines() {
+            assert!(text.contains(line), "{method}: {text}");
+        }
+        // RFC 3262 §3: a reliable provisional response is one hop's business only at its ends.
+        world.reply_with(&sent[0], 183, &[(HeaderName::RSeq, "7")]);
+        let expected: &[&str] = &["7"];
+        let responses = world.responses();
+        assert_eq!(
+            responses[0]
+                .headers()
+                .values(HeaderName::RSeq)
+                .collect::<Vec<_>>(),
+            expected
+        );
+        world.reply(&sent[0], 202);
+        let _ = world.layer.take();
+        world.end(&sent[0]);
+    }
+    assert_eq!(world.proxy.contexts(), 0);
+}
+
+#[test]
+fn rfc3263_4_3_a_503_is_a_reason_to_try_the_next_server() {
+    let mut world = World::new();
+    world.flows = 2;
+    world.bind("sip:bob@192.0.2.1", None);
+    let (_, first) = world.call_bob();
+    world.reply(&first[0], 503);
+    let second = world.sent();
+    assert_eq!(second.len(), 1);
+    world.reply(&second[0], 486);
+    assert_eq!(world.statuses(), [486]);
+}

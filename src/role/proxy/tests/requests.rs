@@ -419,3 +419,27 @@ fn a_store_that_does_not_answer_is_503() {
     assert_eq!(world.statuses(), [503]);
     assert_eq!((world.proxy.contexts(), world.proxy.waiting.len()), (0, 0));
 }
+
+#[test]
+fn rfc5658_3_the_route_is_recorded_twice_when_the_scheme_changes() {
+    let mut world = World::new();
+    world.bind("sips:bob@192.0.2.99", None);
+    world.kind = TransportKind::Tls;
+    world.request_over(
+        &invite("sip:bob@example.com", ""),
+        flow(TransportKind::Tls, 0, "198.51.100.7:5061"),
+    );
+    let sent = world.sent();
+    let recorded = values(&sent[0].request, HeaderName::RecordRoute);
+    assert_eq!(recorded.len(), 2);
+    assert!(
+        recorded[0].starts_with("<sips:192.0.2.10:5060;lr;m="),
+        "{}",
+        recorded[0]
+    );
+    assert!(
+        recorded[1].starts_with("<sip:192.0.2.10:5060;transport=tls;lr;m="),
+        "{}",
+        recorded[1]
+    );
+}
