@@ -11,7 +11,7 @@ mod offer;
 mod register;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use sip_message::header::{Contact, NameAddr};
@@ -62,6 +62,8 @@ struct Inner {
     incoming: Mutex<mpsc::Receiver<Incoming>>,
     registration: Mutex<Option<Registered>>,
     changes: watch::Sender<Option<Change>>,
+    /// The public GRUU that the registrar gave us (RFC 5627), as long as we are registered.
+    gruu: std::sync::Mutex<Option<Uri>>,
 }
 
 type Change = Result<Registration, Arc<AgentError>>;
@@ -339,7 +341,12 @@ impl UserAgent {
             let ours = self.contact(&flow, aor.as_ref().is_secure());
             let old = (ours != registered.contact)
                 .then(|| std::mem::replace(&mut registered.contact, ours));
-            let contact = Contact::new(NameAddr::new(registered.contact.as_ref()));
+            let mut contact = NameAddr::new(registered.contact.as_ref());
+            let instance = self.account()?.instance.clone();
+            if let Some(instance) = &instance {
+                contact = contact.with_param("+sip.instance", Some(&format!("<{instance}>")));
+            }
+            let contact = Contact::new(contact);
             let expires = registered.options.expires.to_string();
             let request = self
                 .request(
@@ -351,6 +358,11 @@ impl UserAgent {
                 .await?
                 .contact(&contact)
                 .header(HeaderName::Expires, &expires);
+            let request = match &instance {
+                // RFC 5627 section 4.1: who sends an instance says whether GRUUs are understood.
+                Some(_) => request.header(HeaderName::Supported, "gruu"),
+                None => request,
+            };
             let request = match old {
                 Some(old) => request.header(HeaderName::Contact, format!("<{old}>;expires=0")),
                 None => request,
@@ -370,7 +382,14 @@ impl UserAgent {
                 }
                 _ => {
                     success(&response)?;
-                    return Ok(Registration::of(&response, &aor, Some(&registered.contact)));
+                    let registration = Registration::of(&response, &aor, Some(&registered.contact));
+                    let mut gruu = self
+                        .inner
+                        .gruu
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner);
+                    gruu.clone_from(&registration.gruu);
+                    return Ok(registration);
                 }
             }
         }
@@ -490,6 +509,28 @@ impl UserAgent {
             // RFC 7118 section 5: there is one value for WebSockets, over TLS or not.
             TransportKind::Wss => uri.with_param("transport", Some("ws")),
             kind => uri.with_param("transport", Some(kind.uri_param())),
+        }
+    }
+
+    /// The Contact of a call to `target`: the GRUU of the registration where the call goes by the domain that gave it (RFC
+    /// 5627 section 4.4); in a call to elsewhere, whose other side may not resolve that domain, our address.
+    fn contact_for(&self, target: &Uri, flow: &Flow) -> Uri {
+        let secure = target.as_ref().is_secure();
+        let aor = self.inner.account.as_ref().map(|account| &account.aor);
+        let is_in_domain = aor.is_some_and(|aor| aor.as_ref().host() == target.as_ref().host());
+        let gruu = self
+            .inner
+            .gruu
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match &*gruu {
+            Some(gruu)
+                if gruu.as_ref().is_secure() == secure
+                    && (is_in_domain || self.inner.outbound_proxy.is_some()) =>
+            {
+                gruu.clone()
+            }
+            _ => self.contact(flow, secure),
         }
     }
 

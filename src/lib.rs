@@ -8,6 +8,7 @@
 pub mod agent;
 pub mod auth;
 pub mod domain;
+pub mod gruu;
 pub mod location;
 pub mod media;
 pub mod role;

@@ -7,10 +7,12 @@ mod embedded;
 mod memory;
 mod update;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
+use sip_message::Params;
 
 pub use self::embedded::Embedded;
 pub use self::memory::Memory;
@@ -86,6 +88,34 @@ pub struct Binding {
     /// Which flow of which user agent it is (RFC 5626).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outbound: Option<Outbound>,
+    /// Which registrations of its instance it belongs to: another number after each change of the Call-ID, the same in all
+    /// bindings of the instance (RFC 5627 §5.1). 0 is none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub epoch: u64,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the form that serde asks for"
+)]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// The value of `+sip.instance`, without its quotes and angle brackets.
+fn instance<'a>(parameters: &'a str, outbound: Option<&'a Outbound>) -> Option<Cow<'a, str>> {
+    if let Some(outbound) = outbound {
+        return Some(Cow::Borrowed(&outbound.instance));
+    }
+    if !parameters.contains('+') {
+        return None;
+    }
+    let parameters = Params::parse(parameters).ok()?;
+    let value = parameters.unquoted("+sip.instance")?;
+    let text = value
+        .strip_prefix('<')
+        .and_then(|text| text.strip_suffix('>'));
+    Some(Cow::Owned(text.unwrap_or(&value).to_owned()))
 }
 
 /// A user agent registers by several flows, each known by a number (RFC 5626 §4.2).
@@ -113,7 +143,14 @@ impl Binding {
             user_agent: "".into(),
             flow: None,
             outbound: None,
+            epoch: 0,
         }
+    }
+
+    /// The user agent instance that it belongs to (`+sip.instance`, RFC 5626 §4.1), without quotes and angle brackets.
+    #[must_use]
+    pub fn instance(&self) -> Option<Cow<'_, str>> {
+        instance(&self.parameters, self.outbound.as_ref())
     }
 
     /// Does it still hold?
@@ -145,6 +182,8 @@ pub struct BindingUpdate {
     pub change: Change,
     /// How many bindings the address of record may have afterwards.
     pub limit: usize,
+    /// A random number: the [epoch](Binding::epoch) of instances that begin a new one by this. 0: they have none.
+    pub epoch: u64,
 }
 
 impl BindingUpdate {
@@ -156,6 +195,7 @@ impl BindingUpdate {
             cseq,
             change,
             limit: 10,
+            epoch: 0,
         }
     }
 
@@ -163,6 +203,13 @@ impl BindingUpdate {
     #[must_use]
     pub const fn with_limit(mut self, limit: usize) -> Self {
         self.limit = limit;
+        self
+    }
+
+    /// The epoch of instances that begin a new one (RFC 5627 §5.1).
+    #[must_use]
+    pub const fn with_epoch(mut self, epoch: u64) -> Self {
+        self.epoch = epoch;
         self
     }
 }
@@ -216,6 +263,12 @@ impl ContactUpdate {
             flow: None,
             outbound: None,
         }
+    }
+
+    /// See [`Binding::instance`].
+    #[must_use]
+    pub fn instance(&self) -> Option<Cow<'_, str>> {
+        instance(&self.parameters, self.outbound.as_ref())
     }
 }
 

@@ -12,6 +12,7 @@ pub struct Account {
     pub(super) display_name: Option<String>,
     pub(super) auth_user: Option<String>,
     pub(super) password: Option<String>,
+    pub(super) instance: Option<String>,
 }
 
 impl Account {
@@ -41,6 +42,7 @@ impl Account {
             display_name: None,
             auth_user: None,
             password: None,
+            instance: None,
         })
     }
 
@@ -62,6 +64,15 @@ impl Account {
     #[must_use]
     pub fn display_name(mut self, name: &str) -> Self {
         self.display_name = Some(name.to_owned());
+        self
+    }
+
+    /// The name of this user agent among those of the account, a URN that stays the same as long as the device does, such as
+    /// `urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6` (RFC 5626 section 4.1). A registrar that makes GRUUs (RFC 5627) then
+    /// gives a URI that leads here alone, and calls in the account's domain have it as their Contact.
+    #[must_use]
+    pub fn instance(mut self, urn: &str) -> Self {
+        self.instance = Some(urn.to_owned());
         self
     }
 

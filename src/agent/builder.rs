@@ -192,6 +192,7 @@ impl UserAgentBuilder {
             incoming: Mutex::new(incoming),
             registration: Mutex::new(None),
             changes: watch::Sender::new(None),
+            gruu: std::sync::Mutex::new(None),
         };
         Ok(UserAgent {
             inner: Arc::new(inner),

@@ -222,7 +222,7 @@ pub(super) async fn dial(
         target.clone(),
         from,
         target.clone(),
-        agent.contact(&flow, target.as_ref().is_secure()),
+        agent.contact_for(&target, &flow),
     );
     invite.account = Account::key();
     invite.next_hop = Some(next_hop);

@@ -54,6 +54,9 @@ pub struct Registration {
     pub expires: u32,
     /// All bindings, of our telephone and of others.
     pub bindings: Vec<Binding>,
+    /// The public GRUU of this user agent, if it has an [instance](super::Account::instance) and the registrar makes them
+    /// (RFC 5627 section 4.2).
+    pub gruu: Option<Uri>,
 }
 
 /// One binding of a registration.
@@ -76,12 +79,16 @@ impl Registration {
             .flatten()
             .map(|expires| expires.0);
         let mut bindings = Vec::new();
+        let mut gruu = None;
         for contact in response.headers().typed_all::<Contact<'_>>().flatten() {
             let Some(address) = contact.address() else {
                 continue;
             };
             // Section 10.2.4: the expires parameter, or the Expires field, or an hour.
             let expires = contact.expires().or(common).unwrap_or(3600);
+            if expires > 0 && own.is_some_and(|own| own.as_ref() == address.uri()) {
+                gruu = contact.pub_gruu().and_then(|uri| Uri::parse(&uri).ok());
+            }
             bindings.push(Binding {
                 contact: address.uri().to_uri(),
                 expires,
@@ -95,6 +102,7 @@ impl Registration {
             aor: aor.clone(),
             expires,
             bindings,
+            gruu,
         }
     }
 
@@ -162,6 +170,20 @@ mod tests {
         assert_eq!(registration.expires, 100);
         assert_eq!(registration.bindings[1].expires, 60);
         assert_eq!(registration.refresh_after(), Duration::from_secs(90));
+    }
+
+    #[test]
+    fn rfc5627_4_2_the_gruu_of_our_own_contact_is_learned() {
+        let aor = Uri::parse("sip:a@b").unwrap();
+        let own = Uri::parse("sip:a@192.0.2.1:5060").unwrap();
+        let answer = response(
+            "Contact: <sip:a@192.0.2.9>;expires=9;pub-gruu=\"sip:a@b;gr=other\", \
+             <sip:a@192.0.2.1:5060>;expires=100;pub-gruu=\"sip:a@b;gr=urn:uuid:1\"\r\n",
+        );
+        let registration = Registration::of(&answer, &aor, Some(&own));
+        let gruu = registration.gruu.unwrap();
+        assert_eq!(gruu.as_str(), "sip:a@b;gr=urn:uuid:1");
+        assert!(Registration::of(&answer, &aor, None).gruu.is_none());
     }
 
     #[test]

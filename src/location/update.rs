@@ -39,25 +39,25 @@ pub fn apply(stored: &[Binding], update: &BindingUpdate, now: SystemTime) -> Upd
         Change::Contacts(contacts) => {
             // The bindings as they were: two contacts of one request do not make each other old.
             let before = bindings.clone();
-            for contact in contacts {
+            for (contact, place) in contacts.iter().zip(0_u64..) {
                 if before
                     .iter()
                     .any(|binding| is_same(binding, contact) && is_old(binding))
                 {
                     return UpdateOutcome::OutOfOrder;
                 }
-                let place = bindings
+                let at = bindings
                     .iter()
                     .position(|binding| is_same(binding, contact));
-                match (place, contact.expires) {
-                    (Some(at), 0) => drop(bindings.remove(at)),
-                    (Some(at), _) => {
-                        if let Some(slot) = bindings.get_mut(at) {
-                            *slot = bind(contact, update, now);
-                        }
-                    }
-                    (None, 0) => {}
-                    (None, _) => bindings.push(bind(contact, update, now)),
+                if contact.expires == 0 {
+                    at.map(|at| bindings.remove(at));
+                    continue;
+                }
+                let epoch = epoch(&mut bindings, contact, update, place);
+                let binding = bind(contact, update, epoch, now);
+                match at.and_then(|at| bindings.get_mut(at)) {
+                    Some(slot) => *slot = binding,
+                    None => bindings.push(binding),
                 }
             }
             if bindings.len() > update.limit {
@@ -68,7 +68,42 @@ pub fn apply(stored: &[Binding], update: &BindingUpdate, now: SystemTime) -> Upd
     UpdateOutcome::Stored(bindings)
 }
 
-fn bind(contact: &ContactUpdate, update: &BindingUpdate, now: SystemTime) -> Binding {
+/// RFC 5627 §5.1: the epoch of the instance that a contact belongs to. If the most recent registration of the same
+/// instance, or of the same flow of it, had another Call-ID, all temporary GRUUs of the instance end: a new epoch begins.
+fn epoch(
+    bindings: &mut [Binding],
+    contact: &ContactUpdate,
+    update: &BindingUpdate,
+    place: u64,
+) -> u64 {
+    if update.epoch == 0 {
+        return 0;
+    }
+    let Some(instance) = contact.instance() else {
+        return 0;
+    };
+    let mut of_instance: Vec<&mut Binding> = bindings
+        .iter_mut()
+        .filter(|binding| binding.instance().as_deref() == Some(&*instance))
+        .collect();
+    let last = of_instance
+        .iter()
+        .filter(|binding| contact.outbound.is_none() || binding.outbound == contact.outbound)
+        .max_by_key(|binding| binding.expires);
+    let ends = last.is_some_and(|last| last.call_id != update.call_id);
+    let present = of_instance.first().map_or(0, |binding| binding.epoch);
+    if !ends && present != 0 {
+        return present;
+    }
+    // Two instances of one request are not the same one.
+    let new = update.epoch.wrapping_add(place).max(1);
+    for binding in &mut of_instance {
+        binding.epoch = new;
+    }
+    new
+}
+
+fn bind(contact: &ContactUpdate, update: &BindingUpdate, epoch: u64, now: SystemTime) -> Binding {
     Binding {
         contact: contact.contact.clone(),
         parameters: contact.parameters.clone(),
@@ -80,6 +115,7 @@ fn bind(contact: &ContactUpdate, update: &BindingUpdate, now: SystemTime) -> Bin
         user_agent: contact.user_agent.clone(),
         flow: contact.flow.clone(),
         outbound: contact.outbound.clone(),
+        epoch,
     }
 }
 
@@ -259,6 +295,67 @@ mod tests {
             names(&stored(apply(&second, &gone, start()))),
             ["sip:a@192.0.2.7:1"]
         );
+    }
+
+    #[test]
+    fn rfc5627_5_1_an_epoch_ends_with_its_call_id_or_its_last_contact() {
+        let contact = |contact: &str, expires, reg_id: Option<u32>| {
+            let mut update = ContactUpdate::new(contact, expires);
+            update.parameters = ";+sip.instance=\"<urn:uuid:1>\"".into();
+            update.outbound = reg_id.map(|reg_id| crate::location::Outbound {
+                instance: "urn:uuid:1".into(),
+                reg_id,
+            });
+            update
+        };
+        let change = |call_id, cseq, epoch, list| {
+            BindingUpdate::new(call_id, cseq, Change::Contacts(list)).with_epoch(epoch)
+        };
+        let epochs = |bindings: &[Binding]| -> Vec<u64> {
+            bindings.iter().map(|binding| binding.epoch).collect()
+        };
+        // A refresh, and a second flow with a Call-ID of its own, go on; they are known by the number of the flow.
+        let first = change("a", 1, 100, vec![contact("sip:a@h:1", 60, Some(1))]);
+        let first = stored(apply(&[], &first, start()));
+        let again = change("a", 2, 200, vec![contact("sip:a@h:1", 60, Some(1))]);
+        let again = stored(apply(&first, &again, start()));
+        assert_eq!(epochs(&again), [100]);
+        let second = change("b", 1, 300, vec![contact("sip:a@h:1", 60, Some(2))]);
+        let second = stored(apply(&again, &second, start()));
+        assert_eq!(epochs(&second), [100, 100]);
+        // The telephone was restarted: what it gave away before ends on all of its flows.
+        let restarted = change("c", 1, 400, vec![contact("sip:a@h:9", 60, Some(1))]);
+        let restarted = stored(apply(&second, &restarted, start()));
+        assert_eq!(epochs(&restarted), [400, 400]);
+        // Without flows the last contact of the instance counts, whatever its URI.
+        let plain = stored(apply(
+            &[],
+            &change("a", 1, 500, vec![contact("sip:a@h:1", 60, None)]),
+            start(),
+        ));
+        let moved = stored(apply(
+            &plain,
+            &change("a", 2, 600, vec![contact("sip:a@h:2", 60, None)]),
+            start(),
+        ));
+        assert_eq!(epochs(&moved), [500, 500]);
+        let other = stored(apply(
+            &moved,
+            &change("b", 1, 700, vec![contact("sip:a@h:3", 60, None)]),
+            start(),
+        ));
+        assert_eq!(epochs(&other), [700, 700, 700]);
+        // With the last contact it is gone.
+        let later = start() + Duration::from_secs(60);
+        let anew = stored(apply(
+            &other,
+            &change("b", 2, 800, vec![contact("sip:a@h:3", 60, None)]),
+            later,
+        ));
+        assert_eq!(epochs(&anew), [800]);
+        // Who has no instance has no epoch.
+        let none = contacts("z", 1, &[("sip:x@h", 60)]).with_epoch(900);
+        assert_eq!(epochs(&stored(apply(&[], &none, start()))), [0]);
     }
 
     #[test]

@@ -32,6 +32,7 @@ use self::route::{Destination, Mark};
 use super::{Answer, Need, Refusal, RoleEvent, RoleOutput, Token, nat};
 use crate::auth::{Asker, Attempt, Authenticator, Check, Verdict};
 use crate::domain::{Aor, Domains};
+use crate::gruu::{Gruus, Wanted};
 use crate::location::StoreError;
 use crate::routing::{self, Action, Router};
 use crate::users::Ha1s;
@@ -66,6 +67,8 @@ pub struct ProxyConfig {
     /// Where the key of the mark in Record-Route comes from. One that outlives the process lets calls go on after a
     /// restart; `None` takes the proxy's own seed.
     pub mark: Option<Seed>,
+    /// What reads the GRUUs of the domain (RFC 5627), the same that the registrar makes them with; `None`: `gr` says nothing.
+    pub gruus: Option<Gruus>,
 }
 
 impl ProxyConfig {
@@ -85,6 +88,7 @@ impl ProxyConfig {
             redirects: false,
             follows_redirects: false,
             mark: None,
+            gruus: None,
         }
     }
 }
@@ -125,6 +129,8 @@ enum Waiting {
     Flows(ServerTransactionId, usize),
     /// How does this ACK get there?
     Ack(Box<Request>),
+    /// Where is the instance that this ACK is for? With the token of the flow that its route names.
+    AckBindings(Box<Request>, Option<Box<str>>, Aor, Wanted),
 }
 
 /// What has a deadline.
@@ -286,7 +292,10 @@ impl Proxy {
                 self.refuse(id, &Refusal::new(StatusCode::SERVER_INTERNAL_ERROR), t, now);
             }
             (Waiting::Flows(id, branch), _) => self.on_flows(id, branch, Vec::new(), t, now),
-            (Waiting::Ack(_), _) => {}
+            (Waiting::AckBindings(ack, token, aor, wanted), Answer::Bindings(Ok(bindings))) => {
+                self.on_ack_bindings(ack, token, &aor, &wanted, bindings, now);
+            }
+            (Waiting::Ack(_) | Waiting::AckBindings(..), _) => {}
         }
     }
 
@@ -307,7 +316,7 @@ impl Proxy {
                         self.on_flows(id, branch, Vec::new(), t, now)
                     }
                     Some((Waiting::Token(id), _)) => self.admit(id, t, now),
-                    Some((Waiting::Ack(_), _)) | None => {}
+                    Some((Waiting::Ack(_) | Waiting::AckBindings(..), _)) | None => {}
                 },
             }
         }
@@ -385,7 +394,12 @@ impl Proxy {
             }
         };
         let is_trusted = trusted.is_some();
-        let destination = route::destination(&forwarded, is_trusted, &self.config.domains);
+        let destination = route::destination(
+            &forwarded,
+            is_trusted,
+            &self.config.domains,
+            self.config.gruus.as_ref(),
+        );
         // What belongs to a dialog, or brings its own route, goes where it says.
         let is_routable = !is_trusted
             && forwarded.headers().to_tag().is_none()
@@ -404,7 +418,12 @@ impl Proxy {
                 self.respond_refusal(id, &request, flow, &refusal, t, now);
                 return None;
             }
-            destination = route::destination(&forwarded, false, &self.config.domains);
+            destination = route::destination(
+                &forwarded,
+                false,
+                &self.config.domains,
+                self.config.gruus.as_ref(),
+            );
         }
         if destination == Destination::Server && decision.is_none() {
             if *request.method() == Method::Options {
@@ -591,7 +610,9 @@ impl Proxy {
             return;
         }
         match context.destination.clone() {
-            Destination::User(aor) => self.need(Waiting::Bindings(id), Need::Lookup { aor }, now),
+            Destination::User(aor) | Destination::Instance(aor, _) => {
+                self.need(Waiting::Bindings(id), Need::Lookup { aor }, now);
+            }
             Destination::Elsewhere | Destination::Server => match context.request.uri() {
                 Ok(uri) => {
                     let target = context::Target::new(uri.to_uri());
@@ -619,9 +640,19 @@ impl Proxy {
             return;
         };
         let is_secure = context.request.uri().is_ok_and(|uri| uri.is_secure());
-        context.groups = context::group(bindings, is_secure, context.breadth);
+        let is_instance = matches!(context.destination, Destination::Instance(..));
+        context.groups = match (&context.destination, &self.config.gruus) {
+            (Destination::Instance(aor, wanted), Some(gruus)) => {
+                let mut bindings = bindings;
+                bindings.retain(|binding| gruus.leads_to(wanted, aor, binding));
+                let has_route = context.request.headers().contains(HeaderName::Route);
+                context::instance(bindings, is_secure, has_route)
+            }
+            _ => context::group(bindings, is_secure, context.breadth),
+        };
         if !context.groups.is_empty() {
-            if self.config.redirects {
+            // RFC 5627 §6.1: a request to a GRUU is not redirected.
+            if self.config.redirects && !is_instance {
                 let contacts: Vec<Uri> = context
                     .groups
                     .drain(..)
@@ -635,7 +666,13 @@ impl Proxy {
             return;
         }
         match context.destination.clone() {
-            Destination::User(aor) => self.need_known(id, &aor, now),
+            // RFC 5627 §5.3: a public GRUU stays valid as long as its user does; a temporary one ends with its epoch.
+            Destination::User(aor) | Destination::Instance(aor, Wanted::Public { .. }) => {
+                self.need_known(id, &aor, now);
+            }
+            Destination::Instance(..) => {
+                self.refuse(id, &Refusal::new(StatusCode::NOT_FOUND), t, now);
+            }
             Destination::Elsewhere | Destination::Server => {
                 self.refuse(id, &Refusal::new(StatusCode::NOT_FOUND), t, now)
             }

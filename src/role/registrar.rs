@@ -1,16 +1,18 @@
-//! [`Registrar`]: RFC 3261 §10.3, with Path (RFC 3327), Service-Route (RFC 3608) and flows (RFC 5626).
+//! [`Registrar`]: RFC 3261 §10.3, with Path (RFC 3327), Service-Route (RFC 3608), flows (RFC 5626), GRUUs (RFC 5627) and
+//! push parameters (RFC 8599).
 //!
 //! ```text
 //!   REGISTER --> Require? --> credentials? --Need::Credential--> whose? --> Contact? --Need::Update or Lookup--> 200
-//!                420          401, 403                           403, 404   400, 423                             503
+//!                420          401, 403                           403, 404   400, 423, 555                        503
 //! ```
 
 mod contacts;
+mod push;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use sip_message::header::{Date, To};
+use sip_message::header::{Date, From, To};
 use sip_message::{HeaderName, Method, Request, Response, StatusCode, Uri};
 use sip_transaction::{Event, ServerTransactionId, TransactionLayer};
 use sip_transport::{DeadlineId, DeadlineQueue, Flow, Rng, Seed};
@@ -19,6 +21,7 @@ use self::contacts::Wish;
 use super::{Answer, Need, Refusal, RoleEvent, RoleOutput, Token, unknown_options};
 use crate::auth::{Asker, Attempt, Authenticator, Check, Verdict};
 use crate::domain::{Aor, Domains};
+use crate::gruu::Gruus;
 use crate::location::{Binding, BindingUpdate, Change, StoreError, UpdateOutcome};
 
 /// How a [`Registrar`] behaves.
@@ -45,6 +48,13 @@ pub struct RegistrarConfig {
     pub flow_timer: u32,
     /// The route that a client's requests take, topmost first: the Service-Route of RFC 3608.
     pub service_route: Vec<Uri>,
+    /// What makes the GRUUs of instances (RFC 5627), the same that the proxy reads them with; `None`: there are none.
+    pub gruus: Option<Gruus>,
+    /// The push notification services by which telephones of this domain are woken (RFC 8599 `pn-provider`): a
+    /// registration for another is refused as 555. Without any, the parameters are stored and nothing is said of them.
+    pub push_providers: Vec<Box<str>>,
+    /// The users who may register contacts for others (third-party registration, RFC 3261 §10.2).
+    pub registering_for_others: Vec<Box<str>>,
 }
 
 impl RegistrarConfig {
@@ -62,6 +72,9 @@ impl RegistrarConfig {
             retry_after: 10,
             flow_timer: 120,
             service_route: Vec::new(),
+            gruus: None,
+            push_providers: Vec::new(),
+            registering_for_others: Vec::new(),
         }
     }
 }
@@ -100,6 +113,8 @@ struct Job {
 #[derive(Debug)]
 enum Stage {
     Credential(Attempt),
+    /// Is there such a user, for whom another registers?
+    Known(Aor),
     /// The token of the flow, for the contacts that are reached by it.
     Token {
         aor: Aor,
@@ -134,6 +149,8 @@ impl Registrar {
         wall: SystemTime,
         now: Instant,
     ) -> Option<Event> {
+        // Absolute times are for the answers of the stores.
+        let _ = wall;
         self.last_now = Some(now);
         match event {
             Event::Request {
@@ -146,7 +163,7 @@ impl Registrar {
                 let result = if merged {
                     Err(Refusal::new(StatusCode::LOOP_DETECTED)) // RFC 3261 §8.2.2.2.
                 } else {
-                    self.on_register(&job, wall, now)
+                    self.on_register(&job, now)
                 };
                 self.proceed(job, result, t, now);
                 None
@@ -176,8 +193,12 @@ impl Registrar {
         self.deadlines.cancel(deadline);
         let result = match (stage, answer) {
             (Stage::Credential(attempt), Answer::Credential(Ok(hashes))) => {
-                self.on_credential(&job, attempt, hashes.as_ref(), wall, now)
+                self.on_credential(&job, attempt, hashes.as_ref(), now)
             }
+            (Stage::Known(aor), Answer::Credential(Ok(hashes))) => match hashes {
+                Some(_) => self.on_authorized(&job, aor),
+                None => Err(Refusal::new(StatusCode::NOT_FOUND)),
+            },
             (
                 Stage::Token {
                     aor,
@@ -244,21 +265,24 @@ impl Registrar {
                 .is_ok_and(|uri| self.config.domains.serves(uri))
     }
 
-    fn on_register(&mut self, job: &Job, wall: SystemTime, now: Instant) -> Result<Next, Refusal> {
+    fn on_register(&mut self, job: &Job, now: Instant) -> Result<Next, Refusal> {
         if let Err(error) = job.request.validate() {
             return Err(Refusal::because(StatusCode::BAD_REQUEST, error.reason()));
         }
         // Step 2.
-        if let Some(unsupported) =
-            unknown_options(&job.request, HeaderName::Require, &["path", "outbound"])
-        {
+        let known: &[&str] = if self.config.gruus.is_some() {
+            &["path", "outbound", "gruu"]
+        } else {
+            &["path", "outbound"]
+        };
+        if let Some(unsupported) = unknown_options(&job.request, HeaderName::Require, known) {
             return Err(
                 Refusal::new(StatusCode::BAD_EXTENSION).with(HeaderName::Unsupported, unsupported)
             );
         }
         // Step 3.
         let Some(authenticator) = &mut self.authenticator else {
-            return self.on_authenticated(job, None, wall);
+            return self.on_authenticated(job, None);
         };
         let source = job.flow.remote.ip();
         match authenticator.check(&job.request, Asker::Server, source, now) {
@@ -292,38 +316,54 @@ impl Registrar {
         job: &Job,
         attempt: Attempt,
         hashes: Option<&crate::users::Ha1s>,
-        wall: SystemTime,
         now: Instant,
     ) -> Result<Next, Refusal> {
         let Some(authenticator) = &mut self.authenticator else {
-            return self.on_authenticated(job, None, wall);
+            return self.on_authenticated(job, None);
         };
         match authenticator.verify(attempt, hashes, now) {
-            Verdict::Accepted { username } => self.on_authenticated(job, Some(&username), wall),
+            Verdict::Accepted { username } => self.on_authenticated(job, Some(&username)),
             Verdict::Challenge { stale } => self.challenge(job, stale, now),
             Verdict::Forbidden => Err(Refusal::new(StatusCode::FORBIDDEN)),
         }
     }
 
-    fn on_authenticated(
-        &mut self,
-        job: &Job,
-        username: Option<&str>,
-        _wall: SystemTime,
-    ) -> Result<Next, Refusal> {
+    fn on_authenticated(&mut self, job: &Job, username: Option<&str>) -> Result<Next, Refusal> {
         let to = job.request.headers().typed::<To<'_>>().ok().flatten();
         // Step 5, before step 4: who may register for an address of record is told by the address of record.
         let aor = to
             .and_then(|to| self.config.domains.aor(to.uri()))
             .ok_or(Refusal::new(StatusCode::NOT_FOUND))?;
-        // Step 4: a user registers for themselves.
-        if username.is_some_and(|username| username != aor.user()) {
-            return Err(Refusal::because(
-                StatusCode::FORBIDDEN,
-                "Not Your Address Of Record",
-            ));
+        // Step 4: a user registers for themselves; some may for others, and say in From who they are (§10.2).
+        let other = username.filter(|username| *username != aor.user());
+        if let Some(username) = other {
+            let from = job.request.headers().typed::<From<'_>>().ok().flatten();
+            let from = from.and_then(|from| self.config.domains.aor(from.uri()));
+            let may = self
+                .config
+                .registering_for_others
+                .iter()
+                .any(|user| **user == *username);
+            if !may || from.is_none_or(|from| from.user() != username) {
+                return Err(Refusal::because(
+                    StatusCode::FORBIDDEN,
+                    "Not Your Address Of Record",
+                ));
+            }
+            // Step 5: who registers for themselves is known to be there; another may not be.
+            let need = Need::Credential {
+                username: aor.user().into(),
+                realm: self.config.domains.primary().into(),
+            };
+            return Ok(Next::Wait(need, Stage::Known(aor)));
         }
-        match contacts::read(&job.request, &job.flow, &self.config)? {
+        self.on_authorized(job, aor)
+    }
+
+    /// Steps 6 and 7.
+    fn on_authorized(&mut self, job: &Job, aor: Aor) -> Result<Next, Refusal> {
+        push::services(&job.request, &self.config.push_providers)?;
+        match contacts::read(&job.request, &job.flow, &aor, &self.config)? {
             Wish::Query => {
                 let need = Need::Lookup { aor: aor.clone() };
                 Ok(Next::Wait(need, Stage::Bindings(aor)))
@@ -341,10 +381,15 @@ impl Registrar {
         }
     }
 
-    fn change(&self, job: &Job, aor: Aor, change: Change) -> Next {
+    fn change(&mut self, job: &Job, aor: Aor, change: Change) -> Next {
         let call_id = job.request.headers().call_id().unwrap_or_default();
         let cseq = job.request.headers().cseq().map_or(0, |(number, _)| number);
-        let update = BindingUpdate::new(call_id, cseq, change).with_limit(self.config.max_bindings);
+        let mut update =
+            BindingUpdate::new(call_id, cseq, change).with_limit(self.config.max_bindings);
+        if self.config.gruus.is_some() {
+            // Whether it begins is known to the store alone.
+            update = update.with_epoch(self.rng.next_u64().max(1));
+        }
         let need = Need::Update {
             aor: aor.clone(),
             update,
@@ -380,8 +425,20 @@ impl Registrar {
         wall: SystemTime,
     ) -> Result<Next, Refusal> {
         let mut builder = Response::to(&job.request, StatusCode::OK).to_tag(&self.rng.token(16));
+        // RFC 5627 §5.2: for who says that they know of GRUUs.
+        let gruus = self
+            .config
+            .gruus
+            .as_ref()
+            .filter(|_| contacts::has_option(&job.request, "gruu"));
         for binding in &bindings {
-            builder = builder.header(HeaderName::Contact, contacts::write(binding, wall));
+            let gruus = gruus.map(|gruus| gruus.parameters(&aor, binding, &mut self.rng));
+            let contact = contacts::write(binding, gruus.as_deref().unwrap_or_default(), wall);
+            builder = builder.header(HeaderName::Contact, contact);
+        }
+        // RFC 8599 §5.4: one field for each service.
+        for service in push::services(&job.request, &self.config.push_providers)? {
+            builder = builder.header(HeaderName::FeatureCaps, format!("*;+sip.pns=\"{service}\""));
         }
         // RFC 3327 §5.3: what was stored is told.
         builder = builder.copy(&job.request, HeaderName::Path);

@@ -21,6 +21,7 @@ use super::handler::{self, Handler, IncomingRequest};
 use super::listen::{self, ListenError, Place};
 use crate::auth::{Algorithm, AuthConfig, Authenticator};
 use crate::domain::Domains;
+use crate::gruu::Gruus;
 use crate::location::{self, LocationStore};
 use crate::role::proxy::{Proxy, ProxyConfig};
 use crate::role::registrar::{Registrar, RegistrarConfig};
@@ -333,7 +334,10 @@ impl ServerBuilder {
             .iter()
             .map(|(method, _)| method.clone())
             .collect();
+        // Under a key that outlives the process, if there is one: a GRUU is given away for longer.
+        let gruus = Gruus::new(self.mark.as_ref().unwrap_or(&seed));
         let mut config = RegistrarConfig::new(domains.clone());
+        config.gruus = Some(gruus.clone());
         for change in self.registrar {
             change(&mut config);
         }
@@ -341,6 +345,7 @@ impl ServerBuilder {
         let mut config = ProxyConfig::new(domains.clone());
         config.handled.clone_from(&handled);
         config.mark.clone_from(&self.mark);
+        config.gruus = Some(gruus);
         config.router = self.router;
         for change in self.proxy {
             change(&mut config);

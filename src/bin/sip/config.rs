@@ -109,6 +109,8 @@ pub(crate) struct Registrar {
     flow_timer: Option<u32>,
     #[serde(deserialize_with = "uris")]
     service_route: Vec<Uri>,
+    push_providers: Vec<String>,
+    registering_for_others: Vec<String>,
 }
 
 fn uris<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Uri>, D::Error> {
@@ -192,6 +194,9 @@ impl Registrar {
         set(&mut config.max_bindings, self.max_contacts);
         set(&mut config.flow_timer, self.flow_timer);
         config.service_route.clone_from(&self.service_route);
+        let boxed = |list: &[String]| list.iter().map(|name| name.as_str().into()).collect();
+        config.push_providers = boxed(&self.push_providers);
+        config.registering_for_others = boxed(&self.registering_for_others);
         // The usual time is never outside of what is allowed.
         config.default_expires = config
             .default_expires
@@ -357,6 +362,19 @@ impl Config {
                 at: None,
             });
         }
+        // RFC 8599 §8.7: the value is written into a quoted string.
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte);
+        if let Some(name) = file
+            .registrar
+            .push_providers
+            .iter()
+            .find(|name| name.is_empty() || !name.bytes().all(is_token))
+        {
+            return Err(Fault {
+                what: format!("registrar: push-providers: {name:?} is no name such as apns or fcm"),
+                at: None,
+            });
+        }
         // RFC 3261 §16.6, step 11: Timer C is more than three minutes.
         if let Some(seconds) = file.proxy.ring_seconds
             && seconds <= 180
@@ -495,6 +513,10 @@ mod tests {
             (
                 "[registrar]\nservice-route = [\"x\"]",
                 "2:17: \"x\" is no SIP URI",
+            ),
+            (
+                "[registrar]\npush-providers = [\"a b\"]",
+                "push-providers: \"a b\" is no name",
             ),
             ("[proxy]\nring-seconds = 60", "more than 180"),
             ("[proxy]\nmax-requests = -1", "2:16: invalid value"),

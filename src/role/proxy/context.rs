@@ -209,6 +209,36 @@ fn rank(status: StatusCode) -> (u8, u8, u16) {
     (class, within, status.as_u16())
 }
 
+/// RFC 5627 §6.1: the one target of the bindings of an instance: the contact that was refreshed last, and the others for
+/// when it is not reached. A request that has its own route takes no other (RFC 3327 §5.4 leaves that to policy).
+pub(super) fn instance(
+    bindings: Vec<Binding>,
+    is_secure: bool,
+    has_route: bool,
+) -> VecDeque<Vec<Target>> {
+    let mut bindings = bindings;
+    bindings.sort_by_key(|binding| Reverse(binding.expires));
+    for binding in &mut bindings {
+        binding.q = None; // It says which place of the user is preferred, and this is one place.
+    }
+    let mut targets = group(bindings, is_secure, 1).into_iter().flatten();
+    let Some(mut first) = targets.next() else {
+        return VecDeque::new();
+    };
+    for mut other in targets {
+        let more = std::mem::take(&mut other.others);
+        first.others.push(other);
+        first.others.extend(more);
+    }
+    if has_route {
+        first.path.clear();
+        for other in &mut first.others {
+            other.path.clear();
+        }
+    }
+    VecDeque::from([vec![first]])
+}
+
 /// The targets of bindings, best first, those that are equally good together; no group is larger than the breadth
 /// (RFC 5393 §5.3.3: what may not be forked in parallel may follow in sequence).
 pub(super) fn group(

@@ -7,8 +7,12 @@ use sip_message::{HeaderName, Method, Request, StatusCode, Uri};
 use sip_transaction::{ServerTransactionId, TransactionLayer};
 use sip_transport::Flow;
 
-use super::context::{Branch, Target};
+use super::context::{self, Branch, Target};
+use super::route::Destination;
 use super::{Due, Proxy, Waiting, admit, route};
+use crate::domain::Aor;
+use crate::gruu::Wanted;
+use crate::location::Binding;
 use crate::role::{Need, Refusal, Way};
 
 /// What a Record-Route and a few parameters add to the size that a transport is chosen for.
@@ -200,6 +204,53 @@ impl Proxy {
         if request.headers_mut().decrement_max_forwards().is_none() {
             return;
         }
+        let domains = &self.config.domains;
+        if !request.headers().contains(HeaderName::Route)
+            && let Destination::Instance(aor, wanted) =
+                route::destination(&request, true, domains, self.config.gruus.as_ref())
+        {
+            // RFC 5627 §6.1: in a dialog too, a GRUU is looked up.
+            let need = Need::Lookup { aor: aor.clone() };
+            let waiting = Waiting::AckBindings(Box::new(request), token, aor, wanted);
+            self.need(waiting, need, now);
+            return;
+        }
+        self.route_ack(request, token, now);
+    }
+
+    /// The bindings of the user whose GRUU an ACK is for.
+    pub(super) fn on_ack_bindings(
+        &mut self,
+        ack: Box<Request>,
+        token: Option<Box<str>>,
+        aor: &Aor,
+        wanted: &Wanted,
+        bindings: Vec<Binding>,
+        now: Instant,
+    ) {
+        let Some(gruus) = &self.config.gruus else {
+            return;
+        };
+        let mut bindings = bindings;
+        bindings.retain(|binding| gruus.leads_to(wanted, aor, binding));
+        let target = context::instance(bindings, false, false)
+            .into_iter()
+            .flatten()
+            .next();
+        let Some(target) = target else { return };
+        let mut request = *ack;
+        if request.set_uri(target.uri.as_str()).is_err() {
+            return;
+        }
+        for value in target.path.iter().rev() {
+            request.headers_mut().push_front(HeaderName::Route, value);
+        }
+        let token = target.flow.map(|way| way.token).or(token);
+        self.route_ack(request, token, now);
+    }
+
+    fn route_ack(&mut self, request: Request, token: Option<Box<str>>, now: Instant) {
+        let mut request = request;
         if let Some(next_hop) = route::next_hop(&mut request) {
             let size = request.to_bytes().len();
             self.need(

@@ -8,6 +8,7 @@ use sip_transport::{Flow, Seed, TransportKind};
 
 use crate::auth::hex;
 use crate::domain::{Aor, Domains};
+use crate::gruu::{Gruus, Wanted};
 use crate::role::Refusal;
 
 /// Where a request is going.
@@ -17,6 +18,8 @@ pub(super) enum Destination {
     Server,
     /// To a user of the domain.
     User(Aor),
+    /// To one instance of a user of the domain (RFC 5627 §6.1).
+    Instance(Aor, Wanted),
     /// To whatever the Request-URI names.
     Elsewhere,
 }
@@ -180,7 +183,12 @@ pub(super) fn preprocess(
 }
 
 /// RFC 3261 §16.5: who is responsible for the Request-URI. Within a dialog it is a contact, whose missing port is 5060.
-pub(super) fn destination(request: &Request, is_trusted: bool, domains: &Domains) -> Destination {
+pub(super) fn destination(
+    request: &Request,
+    is_trusted: bool,
+    domains: &Domains,
+    gruus: Option<&Gruus>,
+) -> Destination {
     let Ok(uri) = request.uri() else {
         return Destination::Elsewhere;
     };
@@ -192,6 +200,9 @@ pub(super) fn destination(request: &Request, is_trusted: bool, domains: &Domains
     };
     if !is_ours {
         return Destination::Elsewhere;
+    }
+    if let Some((aor, wanted)) = gruus.and_then(|gruus| gruus.read(uri, domains)) {
+        return Destination::Instance(aor, wanted);
     }
     domains
         .aor(uri)

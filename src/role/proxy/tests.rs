@@ -12,6 +12,7 @@ use crate::users;
 
 mod calls;
 mod flows;
+mod gruus;
 mod requests;
 mod routing;
 
@@ -53,7 +54,7 @@ impl World {
         let authenticator =
             authenticated.then(|| Authenticator::new(AuthConfig::new("example.com"), &seed));
         Self {
-            proxy: Proxy::new(ProxyConfig::new(domains), authenticator, &seed),
+            proxy: Proxy::new(config(domains), authenticator, &seed),
             layer: RecordingTransactions::default(),
             users: users::Memory::new("example.com")
                 .with("alice", "secret")
@@ -236,6 +237,12 @@ impl World {
             id: TransactionId::Client(sent.id),
         });
     }
+}
+
+fn config(domains: Domains) -> ProxyConfig {
+    let mut config = ProxyConfig::new(domains);
+    config.gruus = Some(Gruus::new(&Seed::from_bytes([4; 32])));
+    config
 }
 
 fn flow(kind: TransportKind, index: u32, remote: &str) -> Flow {

@@ -3,10 +3,11 @@
 use std::time::SystemTime;
 
 use sip_message::header::{Contact, NameAddr};
-use sip_message::{HeaderName, Request, StatusCode};
+use sip_message::{HeaderName, Request, StatusCode, UriRef};
 use sip_transport::Flow;
 
 use super::RegistrarConfig;
+use crate::domain::Aor;
 use crate::location::{Binding, Change, ContactUpdate, Outbound, Q};
 use crate::role::{Refusal, nat};
 
@@ -31,6 +32,7 @@ const CONTACTS: usize = 2;
 pub(super) fn read(
     request: &Request,
     flow: &Flow,
+    aor: &Aor,
     config: &RegistrarConfig,
 ) -> Result<Wish, Refusal> {
     let headers = request.headers();
@@ -55,6 +57,10 @@ pub(super) fn read(
             has_star = true;
             continue;
         };
+        let is_gruu_wanted = config.gruus.is_some() && contact.instance().is_some();
+        if is_gruu_wanted {
+            check_instance(address.uri(), aor, config)?;
+        }
         if !address.uri().is_sip() {
             return Err(Refusal::because(
                 StatusCode::BAD_REQUEST,
@@ -80,7 +86,10 @@ pub(super) fn read(
             .and_then(thousandths)
             .map(Q::from_thousandths);
         let mut others = address.params().clone();
-        while others.remove("q") || others.remove("expires") {}
+        // RFC 5627 §5.1: nobody suggests a GRUU to the registrar.
+        for name in ["q", "expires", "pub-gruu", "temp-gruu"] {
+            while others.remove(name) {}
+        }
         update.parameters = others.as_str().into();
         update.path.clone_from(&path);
         update.user_agent.clone_from(&user_agent);
@@ -125,6 +134,28 @@ pub(super) fn read(
     }
 }
 
+/// RFC 5627 §5.1: a contact that leads back here would make a loop.
+fn check_instance(uri: UriRef<'_>, aor: &Aor, config: &RegistrarConfig) -> Result<(), Refusal> {
+    if !uri.is_sip() {
+        return Err(Refusal::because(
+            StatusCode::FORBIDDEN,
+            "Contact Is No SIP URI",
+        ));
+    }
+    let gruu = config
+        .gruus
+        .as_ref()
+        .and_then(|gruus| gruus.read(uri, &config.domains));
+    let is_aor = config.domains.is_ours(uri) && config.domains.aor(uri).as_ref() == Some(aor);
+    if is_aor || gruu.is_some_and(|(of, _)| of == *aor) {
+        return Err(Refusal::because(
+            StatusCode::FORBIDDEN,
+            "Contact Is The Address Of Record",
+        ));
+    }
+    Ok(())
+}
+
 /// Whether we are the first hop of a client that registers a flow, and keep the flow (RFC 5626 §6).
 fn edge(request: &Request, path: &[Box<str>]) -> Result<bool, Refusal> {
     // The proxy nearest to the client wrote the last value.
@@ -144,7 +175,7 @@ fn edge(request: &Request, path: &[Box<str>]) -> Result<bool, Refusal> {
 }
 
 /// Is the option tag in Supported or Require?
-fn has_option(request: &Request, option: &str) -> bool {
+pub(super) fn has_option(request: &Request, option: &str) -> bool {
     [HeaderName::Supported, HeaderName::Require]
         .into_iter()
         .any(|name| {
@@ -201,11 +232,11 @@ fn clip(text: &str, limit: usize) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
-/// Step 8: a binding as a Contact value.
-pub(super) fn write(binding: &Binding, now: SystemTime) -> String {
+/// Step 8: a binding as a Contact value, with its GRUUs for who knows of them.
+pub(super) fn write(binding: &Binding, gruus: &str, now: SystemTime) -> String {
     let q = binding.q.map(|q| format!(";q={q}")).unwrap_or_default();
     format!(
-        "<{}>{};expires={}{q}",
+        "<{}>{}{gruus};expires={}{q}",
         binding.contact,
         binding.parameters,
         binding.remaining(now)

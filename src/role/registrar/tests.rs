@@ -9,6 +9,8 @@ use crate::auth::{Algorithm, AuthConfig, hex};
 use crate::location::{LocationStore as _, Memory};
 use crate::users;
 
+mod extensions;
+
 /// A registrar with its stores, answered at once.
 struct World {
     registrar: Registrar,
@@ -38,7 +40,7 @@ impl World {
         let authenticator =
             authenticated.then(|| Authenticator::new(AuthConfig::new("example.com"), &seed));
         Self {
-            registrar: Registrar::new(RegistrarConfig::new(domains), authenticator, &seed),
+            registrar: Registrar::new(config(domains), authenticator, &seed),
             layer: RecordingTransactions::default(),
             bindings: Memory::new(),
             users: users::Memory::new("example.com")
@@ -149,6 +151,12 @@ impl World {
              response=\"{response}\", algorithm=SHA-256, qop=auth, nc=00000001, cnonce=\"c\"\r\n"
         ))
     }
+}
+
+fn config(domains: Domains) -> RegistrarConfig {
+    let mut config = RegistrarConfig::new(domains);
+    config.gruus = Some(Gruus::new(&Seed::from_bytes([4; 32])));
+    config
 }
 
 fn ready<T>(future: crate::store::BoxFuture<T>) -> T {
@@ -313,11 +321,11 @@ fn rfc3261_10_3_step_7_removal_and_order() {
 
 #[test]
 fn rfc3261_10_3_step_2_unknown_extensions_are_refused() {
-    let response = World::new().register("Require: path, gruu, outbound, x\r\n");
+    let response = World::new().register("Require: path, gruu, outbound, answermode, x\r\n");
     assert_eq!(response.status(), StatusCode::BAD_EXTENSION);
     assert_eq!(
         response.headers().get(HeaderName::Unsupported),
-        Some("gruu, x")
+        Some("answermode, x")
     );
 }
 
