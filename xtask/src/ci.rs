@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::{bench, fuzz, interop, shell, tidy, tools};
+use crate::{bench, conformance, fuzz, interop, shell, tidy, tools};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Options {
@@ -17,7 +17,8 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let mut steps = shell::Steps::new(if options.no_interop { 8 } else { 9 });
+    let mut steps = shell::Steps::new(if options.no_interop { 9 } else { 10 });
+    let results = shell::target_dir().join("test-results.txt");
     steps.step("tools", || tools::install(tools::ALL))?;
     steps.step("formatting", || {
         shell::run(shell::cargo().args(["fmt", "--all", "--check"]))
@@ -33,12 +34,18 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         ]))
     })?;
     steps.step("tests", || {
-        shell::run(shell::cargo().args(["test", "--workspace"]))?;
+        let mut output = String::new();
+        let result = conformance::results::run_and_keep(&mut output);
+        std::fs::write(&results, output)?;
+        result?;
         shell::run(
             shell::cargo()
                 .args(["test", "--package", "sip-rtp"])
                 .args(media_features()),
         )
+    })?;
+    steps.step("conformance", || {
+        conformance::run(&conformance::Options::judging(results.clone()))
     })?;
     steps.step("documentation", || {
         shell::run(shell::cargo().env("RUSTDOCFLAGS", "-Dwarnings").args([

@@ -1,6 +1,6 @@
 //! The automation of the SIP workspace: `cargo xtask help`.
 //!
-//! One file per command: [`ci`], [`tidy`], [`interop`], [`mod@bench`], [`fuzz`]. What they share is in [`shell`].
+//! One file per command: [`ci`], [`tidy`], [`interop`], [`mod@bench`], [`fuzz`], [`conformance`]. What they share is in [`shell`].
 #![forbid(unsafe_code)]
 #![expect(
     clippy::print_stdout,
@@ -9,6 +9,7 @@
 
 mod bench;
 mod ci;
+mod conformance;
 mod fuzz;
 mod interop;
 mod shell;
@@ -38,6 +39,8 @@ enum Command {
     Bench(bench::Options),
     /// A bounded run of the fuzz targets, without cargo-fuzz
     Fuzz(fuzz::Options),
+    /// The normative statements of the RFCs, and the tests that prove each
+    Conformance(conformance::Options),
     /// Install the Debian packages that `ci` needs and this machine lacks
     Tools,
 }
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Command::Interop(options) => interop::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
+        Command::Conformance(options) => conformance::run(&options),
         Command::Tools => tools::install(tools::ALL),
     };
     match result {
