@@ -13,6 +13,7 @@ mod answer;
 mod call;
 mod client;
 mod config;
+mod load;
 mod message;
 mod outcome;
 mod output;
@@ -64,10 +65,12 @@ enum Command {
     Message(message::Args),
     /// Ask a SIP element whether it is there (OPTIONS).
     Ping(ping::Args),
+    /// Load a server with requests or calls, and measure how it bears them.
+    Load(Box<load::Args>),
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 internal or I/O error; 2 wrong usage; 3 no answer (time-out, unreachable); \
-4 refused by the peer; 5 busy; 6 not authorised; 7 not found or not registered; 130 interrupted.";
+4 refused by the peer; 5 busy; 6 not authorised; 7 not found or not registered; 8 too many failed (load); 130 interrupted.";
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -98,6 +101,7 @@ fn main() -> ExitCode {
         Command::Answer(args) => args.client.json,
         Command::Message(args) => args.client.json,
         Command::Ping(args) => args.client.json,
+        Command::Load(args) => args.json,
         Command::Serve(_) | Command::Config(_) | Command::User(_) => false,
     };
     let outcome = runtime.block_on(async {
@@ -110,6 +114,7 @@ fn main() -> ExitCode {
             Command::Answer(args) => answer::run(args).await,
             Command::Message(args) => message::run(args).await,
             Command::Ping(args) => ping::run(args).await,
+            Command::Load(args) => load::run(*args).await,
         }
     });
     // What still runs (a name that is being resolved, say) must not keep the program from ending.

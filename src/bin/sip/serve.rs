@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use sip_stack::auth::Algorithm;
-use sip_stack::location::{Embedded, LocationStore as _};
+use sip_stack::location::{Embedded, LocationStore as _, Memory};
 use sip_stack::routing::Shared;
 use sip_stack::server::Server;
 use sip_stack::store::{DataFile, FILE_NAME, data_directory, default_realm};
@@ -70,6 +70,12 @@ pub(crate) struct Args {
     /// The number of this node as a capture agent, for --hep
     #[arg(long, value_name = "N", default_value_t = 2001, requires = "hep")]
     hep_agent: u32,
+    /// Keep bindings in memory only: nothing waits for the disk, and telephones have to register again after a restart
+    #[arg(long, conflicts_with = "admin")]
+    memory: bool,
+    /// Ask nobody for a password: everybody may register as anybody, and call. For closed networks and measurements
+    #[arg(long)]
+    danger_without_authentication: bool,
     /// Metrics, health, bindings and drain over HTTP at this loopback address and port, such as 127.0.0.1:8060
     #[arg(long, value_name = "ADDRESS:PORT")]
     admin: Option<SocketAddr>,
@@ -272,7 +278,14 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
         builder = builder.capture(Arc::clone(recorder));
     }
 
-    let server = builder.store(bindings.clone()).build().await?;
+    builder = builder.store(bindings.clone());
+    if args.memory {
+        builder = builder.location(Memory::new());
+    }
+    if args.danger_without_authentication {
+        builder = builder.danger_without_authentication();
+    }
+    let server = builder.build().await?;
 
     // Before anybody knows of this process: a SIGHUP that nobody waits for ends it.
     #[cfg(unix)]
