@@ -16,6 +16,7 @@
 //! assert_eq!(table.rules().len(), 2);
 //! ```
 
+mod preference;
 mod rule;
 mod shared;
 
@@ -24,6 +25,7 @@ use std::fmt;
 use sip_message::{Request, StatusCode, Uri, UriRef};
 use sip_transport::{Flow, Rng};
 
+pub use self::preference::{Disposition, Preferences, Wish};
 pub use self::rule::{Network, NetworkError, Rule, Table};
 pub use self::shared::Shared;
 

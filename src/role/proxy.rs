@@ -12,6 +12,7 @@ mod admit;
 mod context;
 mod forward;
 mod options;
+mod prefer;
 mod redirect;
 mod respond;
 mod route;
@@ -64,6 +65,8 @@ pub struct ProxyConfig {
     pub redirects: bool,
     /// A callee's 3xx is followed instead of going back to the caller (RFC 3261 §16.5; it may lead anywhere).
     pub follows_redirects: bool,
+    /// What callers prefer of those whom they call is heeded (RFC 3841).
+    pub caller_preferences: bool,
     /// Where the key of the mark in Record-Route comes from. One that outlives the process lets calls go on after a
     /// restart; `None` takes the proxy's own seed.
     pub mark: Option<Seed>,
@@ -87,6 +90,7 @@ impl ProxyConfig {
             router: None,
             redirects: false,
             follows_redirects: false,
+            caller_preferences: true,
             mark: None,
             gruus: None,
         }
@@ -626,56 +630,6 @@ impl Proxy {
                     now,
                 ),
             },
-        }
-    }
-
-    fn on_bindings(
-        &mut self,
-        id: ServerTransactionId,
-        bindings: Vec<crate::location::Binding>,
-        t: &mut dyn TransactionLayer,
-        now: Instant,
-    ) {
-        let Some(context) = self.contexts.get_mut(&id) else {
-            return;
-        };
-        let is_secure = context.request.uri().is_ok_and(|uri| uri.is_secure());
-        let is_instance = matches!(context.destination, Destination::Instance(..));
-        context.groups = match (&context.destination, &self.config.gruus) {
-            (Destination::Instance(aor, wanted), Some(gruus)) => {
-                let mut bindings = bindings;
-                bindings.retain(|binding| gruus.leads_to(wanted, aor, binding));
-                let has_route = context.request.headers().contains(HeaderName::Route);
-                context::instance(bindings, is_secure, has_route)
-            }
-            _ => context::group(bindings, is_secure, context.breadth),
-        };
-        if !context.groups.is_empty() {
-            // RFC 5627 §6.1: a request to a GRUU is not redirected.
-            if self.config.redirects && !is_instance {
-                let contacts: Vec<Uri> = context
-                    .groups
-                    .drain(..)
-                    .flatten()
-                    .map(|target| target.uri)
-                    .collect();
-                self.redirect(id, contacts, t, now);
-            } else {
-                self.next_group(id, t, now);
-            }
-            return;
-        }
-        match context.destination.clone() {
-            // RFC 5627 §5.3: a public GRUU stays valid as long as its user does; a temporary one ends with its epoch.
-            Destination::User(aor) | Destination::Instance(aor, Wanted::Public { .. }) => {
-                self.need_known(id, &aor, now);
-            }
-            Destination::Instance(..) => {
-                self.refuse(id, &Refusal::new(StatusCode::NOT_FOUND), t, now);
-            }
-            Destination::Elsewhere | Destination::Server => {
-                self.refuse(id, &Refusal::new(StatusCode::NOT_FOUND), t, now)
-            }
         }
     }
 

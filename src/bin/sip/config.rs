@@ -136,6 +136,7 @@ pub(crate) struct Proxy {
     ring_seconds: Option<u64>,
     max_requests: Option<usize>,
     max_breadth: Option<u32>,
+    caller_preferences: Option<bool>,
 }
 
 /// `[tls]`.
@@ -212,6 +213,7 @@ impl Proxy {
         );
         set(&mut config.max_contexts, self.max_requests);
         set(&mut config.max_breadth, self.max_breadth);
+        set(&mut config.caller_preferences, self.caller_preferences);
         config.redirects = self.redirect;
         config.follows_redirects = self.follow_redirects;
     }

@@ -10,7 +10,7 @@ use sip_transport::{DeadlineId, Flow};
 use super::route::Destination;
 use crate::location::{Binding, Q};
 use crate::role::Way;
-use crate::routing::Action;
+use crate::routing::{Action, Disposition};
 
 /// A request on its way.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub(super) struct Context {
     pub(super) breadth: u32,
     /// Did it come with a SIPS Request-URI?
     pub(super) is_secure: bool,
+    /// How its caller wants it handled (RFC 3841 §9.1); said only where this server may act on it.
+    pub(super) wish: Disposition,
     /// The targets that are not tried yet, those of one group together.
     pub(super) groups: VecDeque<Vec<Target>>,
     pub(super) branches: Vec<Branch>,
@@ -107,6 +109,7 @@ impl Context {
             request,
             flow,
             is_secure,
+            wish: Disposition::default(),
             destination,
             action: None,
             failover: Failover::Always,
@@ -218,10 +221,16 @@ pub(super) fn instance(
 ) -> VecDeque<Vec<Target>> {
     let mut bindings = bindings;
     bindings.sort_by_key(|binding| Reverse(binding.expires));
-    for binding in &mut bindings {
-        binding.q = None; // It says which place of the user is preferred, and this is one place.
-    }
-    let mut targets = group(bindings, is_secure, 1).into_iter().flatten();
+    let bindings = bindings
+        .into_iter()
+        .map(|mut binding| {
+            binding.q = None; // It says which place of the user is preferred, and this is one place.
+            (binding, 1000)
+        })
+        .collect();
+    let mut targets = group(bindings, is_secure, 1, Order::Sequential)
+        .into_iter()
+        .flatten();
     let Some(mut first) = targets.next() else {
         return VecDeque::new();
     };
@@ -239,19 +248,32 @@ pub(super) fn instance(
     VecDeque::from([vec![first]])
 }
 
-/// The targets of bindings, best first, those that are equally good together; no group is larger than the breadth
-/// (RFC 5393 §5.3.3: what may not be forked in parallel may follow in sequence).
+/// How the targets of one user are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Equally good ones together.
+    ByPreference,
+    /// One after the other.
+    Sequential,
+    /// All together.
+    Parallel,
+}
+
+/// The targets of bindings with what the caller prefers of them (RFC 3841 §7.2.4), best first, those that are equally
+/// good together; no group is larger than the breadth (RFC 5393 §5.3.3: what may not be forked in parallel may follow in
+/// sequence).
 pub(super) fn group(
-    bindings: Vec<Binding>,
+    bindings: Vec<(Binding, u16)>,
     is_secure: bool,
     breadth: u32,
+    order: Order,
 ) -> VecDeque<Vec<Target>> {
     let mut bindings = bindings;
-    // Stable: equally good ones stay in the order in which they were registered.
-    bindings.sort_by_key(|binding| Reverse(binding.q.unwrap_or_default()));
+    // Stable: equally good ones stay in the order in which they were registered. The callee's order comes first.
+    bindings.sort_by_key(|(binding, qa)| Reverse((binding.q.unwrap_or_default(), *qa)));
     let limit = usize::try_from(breadth).unwrap_or(usize::MAX);
-    let mut agents: Vec<(Binding, Target)> = Vec::new();
-    for binding in bindings {
+    let mut agents: Vec<(Binding, u16, Target)> = Vec::new();
+    for (binding, qa) in bindings {
         let Ok(uri) = UriRef::parse(&binding.contact) else {
             continue;
         };
@@ -270,12 +292,12 @@ pub(super) fn group(
         };
         // RFC 5626 §7: a user agent with several flows is called by one of them, the one that was registered last.
         let instance = binding.outbound.as_ref().map(|outbound| &outbound.instance);
-        let same = agents.iter_mut().find(|(other, _)| {
+        let same = agents.iter_mut().find(|(other, ..)| {
             instance.is_some()
                 && other.outbound.as_ref().map(|outbound| &outbound.instance) == instance
         });
         match same {
-            Some((other, first)) => {
+            Some((other, _, first)) => {
                 if binding.expires > other.expires {
                     std::mem::swap(first, &mut target);
                     first.others = std::mem::take(&mut target.others);
@@ -285,15 +307,24 @@ pub(super) fn group(
                     first.others.push(target);
                 }
             }
-            None => agents.push((binding, target)),
+            None => agents.push((binding, qa, target)),
         }
     }
-    let mut groups: VecDeque<(Q, Vec<Target>)> = VecDeque::new();
-    for (binding, target) in agents {
-        let q = binding.q.unwrap_or_default();
+    let mut groups: VecDeque<((Q, u16), Vec<Target>)> = VecDeque::new();
+    for (binding, qa, target) in agents {
+        let rank = (binding.q.unwrap_or_default(), qa);
         match groups.back_mut() {
-            Some((last, targets)) if *last == q && targets.len() < limit => targets.push(target),
-            _ => groups.push_back((q, vec![target])),
+            Some((last, targets))
+                if targets.len() < limit
+                    && match order {
+                        Order::ByPreference => *last == rank,
+                        Order::Sequential => false,
+                        Order::Parallel => true,
+                    } =>
+            {
+                targets.push(target);
+            }
+            _ => groups.push_back((rank, vec![target])),
         }
     }
     groups.into_iter().map(|(_, targets)| targets).collect()
@@ -325,13 +356,16 @@ mod tests {
             binding.q = q.map(Q::from_thousandths);
             binding
         };
-        let bindings = vec![
+        let bindings: Vec<(Binding, u16)> = vec![
             binding("sip:a@192.0.2.1", Some(500)),
             binding("sip:b@192.0.2.2", None),
             binding("mailto:c@example.com", None),
             binding("sip:d@192.0.2.4", Some(500)),
             binding("sips:e@192.0.2.5", Some(1000)),
-        ];
+        ]
+        .into_iter()
+        .map(|binding| (binding, 1000))
+        .collect();
         let names = |groups: VecDeque<Vec<Target>>| -> Vec<Vec<String>> {
             groups
                 .into_iter()
@@ -344,16 +378,27 @@ mod tests {
                 .collect()
         };
         assert_eq!(
-            names(group(bindings.clone(), false, 60)),
+            names(group(bindings.clone(), false, 60, Order::ByPreference)),
             [
                 ["sip:b@192.0.2.2", "sips:e@192.0.2.5"],
                 ["sip:a@192.0.2.1", "sip:d@192.0.2.4"]
             ]
         );
         assert_eq!(
-            names(group(bindings.clone(), true, 60)),
+            names(group(bindings.clone(), true, 60, Order::ByPreference)),
             [["sips:e@192.0.2.5"]]
         );
-        assert_eq!(names(group(bindings, false, 1)).len(), 4);
+        assert_eq!(
+            names(group(bindings.clone(), false, 1, Order::Parallel)).len(),
+            4
+        );
+        assert_eq!(
+            names(group(bindings.clone(), false, 60, Order::Parallel)).len(),
+            1
+        );
+        assert_eq!(
+            names(group(bindings, false, 60, Order::Sequential)).len(),
+            4
+        );
     }
 }

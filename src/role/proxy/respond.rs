@@ -89,6 +89,7 @@ impl Proxy {
         let mut response = response;
         let is_followed = status.class() == 3
             && self.config.follows_redirects
+            && context.wish.recurses != Some(false)
             && !context.is_over
             && context.follow(&mut response);
         let Some(branch) = context.branches.get_mut(place) else {
@@ -123,8 +124,11 @@ impl Proxy {
         }
         context.is_answered = true;
         context.is_over = true;
-        // Step 10: the branches that are still open are of no more use.
-        cancel_branches(context, &[(HeaderName::Reason, ELSEWHERE)], t, now);
+        // Step 10: the branches that are still open are of no more use, unless the caller wants to see to them itself
+        // (RFC 3841 §9.1).
+        if context.wish.cancels != Some(false) {
+            cancel_branches(context, &[(HeaderName::Reason, ELSEWHERE)], t, now);
+        }
         let event = RoleEvent::Answered {
             method: context.request.method().clone(),
             status,

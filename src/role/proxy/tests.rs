@@ -13,6 +13,7 @@ use crate::users;
 mod calls;
 mod flows;
 mod gruus;
+mod preferences;
 mod requests;
 mod routing;
 
