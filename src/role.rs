@@ -6,6 +6,7 @@
 mod nat;
 pub mod proxy;
 pub mod registrar;
+pub mod stateless;
 
 use std::net::SocketAddr;
 

@@ -36,6 +36,11 @@ pub use self::shared::Shared;
 pub trait Router: fmt::Debug + Send + Sync {
     /// The way of a request that came over this flow; `None` for the usual one.
     fn route(&self, request: &Request, flow: &Flow) -> Option<Route>;
+
+    /// May it ever answer with a [stateless](Route::stateless) route? If not, nobody asks about that beforehand.
+    fn has_stateless(&self) -> bool {
+        true
+    }
 }
 
 /// What is done with a request.
@@ -43,6 +48,7 @@ pub trait Router: fmt::Debug + Send + Sync {
 pub struct Route {
     action: Action,
     trusted: bool,
+    stateless: bool,
 }
 
 /// The kinds of [`Route`].
@@ -69,6 +75,7 @@ impl Route {
         Self {
             action,
             trusted: false,
+            stateless: false,
         }
     }
 
@@ -113,6 +120,21 @@ impl Route {
     pub const fn trusted(mut self) -> Self {
         self.trusted = true;
         self
+    }
+
+    /// It is forwarded without a transaction (RFC 3261 §16.11), by [`Stateless`](crate::role::stateless::Stateless),
+    /// which is asked about every request, also about one of a dialog: nothing is retransmitted, forked or tried again,
+    /// no password can be asked for, and of several hops one is chosen by the request's hash.
+    #[must_use]
+    pub const fn stateless(mut self) -> Self {
+        self.stateless = true;
+        self
+    }
+
+    /// Is it forwarded without a transaction?
+    #[must_use]
+    pub const fn is_stateless(&self) -> bool {
+        self.stateless
     }
 
     /// What is done.
@@ -266,6 +288,23 @@ pub(crate) fn order(hops: Vec<Hop>, rng: &mut Rng) -> Vec<Hop> {
     ordered
 }
 
+/// One hop among those of the first priority, by weight: the same for the same hash.
+pub(crate) fn choose(hops: &[Hop], hash: u64) -> Option<&Hop> {
+    let priority = hops.iter().map(|hop| hop.priority).min()?;
+    let peers = || hops.iter().filter(|hop| hop.priority == priority);
+    let total: u64 = peers().map(|hop| u64::from(hop.weight)).sum();
+    if total == 0 {
+        return peers().next();
+    }
+    let mut draw = hash % total;
+    peers().find(|hop| {
+        let weight = u64::from(hop.weight);
+        let is_it = draw < weight;
+        draw = draw.saturating_sub(weight);
+        is_it
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -344,6 +383,31 @@ mod tests {
         }
         // Three to one, with room for chance (the seed is fixed).
         assert!((700..800).contains(&first[1]), "{first:?}");
+    }
+
+    #[test]
+    fn rfc3261_16_11_the_choice_of_a_hop_is_that_of_the_hash() {
+        let hop = |name: &str, priority, weight| {
+            Hop::new(uri(&format!("sip:{name}")))
+                .priority(priority)
+                .weight(weight)
+        };
+        let hops = [
+            hop("z", 2, 1),
+            hop("a", 1, 3),
+            hop("b", 1, 1),
+            hop("c", 1, 0),
+        ];
+        let chosen = |hash| choose(&hops, hash).map(|hop| hop.uri.as_str());
+        assert_eq!(
+            (0..5).map(chosen).collect::<Vec<_>>(),
+            ["sip:a", "sip:a", "sip:a", "sip:b", "sip:a"].map(Some)
+        );
+        assert_eq!(choose(&[], 1), None);
+        assert_eq!(
+            choose(&[hop("only", 1, 0)], 9).map(|hop| hop.uri.as_str()),
+            Some("sip:only")
+        );
     }
 
     #[test]

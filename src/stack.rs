@@ -19,6 +19,7 @@ use sip_transport::{
 pub use self::counts::Counts;
 use crate::role::proxy::Proxy;
 use crate::role::registrar::Registrar;
+use crate::role::stateless::Stateless;
 use crate::role::{self, Answer, Need, Token};
 
 /// What arrives at a stack.
@@ -128,6 +129,7 @@ pub struct Asker(Role, Token);
 enum Role {
     Registrar,
     Proxy,
+    Stateless,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -151,6 +153,8 @@ pub struct Parts {
     pub registrar: Option<Registrar>,
     /// The proxy, which also answers for the server itself.
     pub proxy: Option<Proxy>,
+    /// The stateless proxy, which is asked before there is a transaction.
+    pub stateless: Option<Stateless>,
     /// The methods that the application handles when no part takes a request.
     pub handled: Vec<Method>,
 }
@@ -163,6 +167,7 @@ pub struct Stack {
     dialogs: Option<Dialogs>,
     registrar: Option<Registrar>,
     proxy: Option<Proxy>,
+    stateless: Option<Stateless>,
     handled: Vec<Method>,
     /// Keyed by ids that we mint, so the default hasher serves; never iterated.
     selecting: HashMap<SelectId, Selecting>,
@@ -183,6 +188,7 @@ impl Stack {
             dialogs: parts.dialogs,
             registrar: parts.registrar,
             proxy: parts.proxy,
+            stateless: parts.stateless,
             handled: parts.handled,
             selecting: HashMap::new(),
             outputs: VecDeque::new(),
@@ -215,6 +221,9 @@ impl Stack {
         if let Some(proxy) = &mut self.proxy {
             proxy.handle_timeout(&mut self.transactions, now);
         }
+        if let Some(stateless) = &mut self.stateless {
+            stateless.handle_timeout(now);
+        }
         self.settle(wall, now);
     }
 
@@ -235,6 +244,7 @@ impl Stack {
             self.dialogs.as_ref().and_then(Dialogs::poll_timeout),
             self.registrar.as_ref().and_then(Registrar::poll_timeout),
             self.proxy.as_ref().and_then(Proxy::poll_timeout),
+            self.stateless.as_ref().and_then(Stateless::poll_timeout),
         ]
         .into_iter()
         .flatten()
@@ -368,6 +378,11 @@ impl Stack {
                     proxy.handle_answer(token, answer, &mut self.transactions, wall, now);
                 }
             }
+            Role::Stateless => {
+                if let Some(stateless) = &mut self.stateless {
+                    stateless.handle_answer(token, answer, &mut self.transactions, now);
+                }
+            }
         }
     }
 
@@ -423,6 +438,9 @@ impl Stack {
                 if self.tracing {
                     self.traced(Direction::Received, flow, &message.to_bytes(), now);
                 }
+                let Some(message) = self.statelessly(message, flow, reply, now) else {
+                    return;
+                };
                 self.transactions.handle_input(
                     sip_transaction::Input::Message {
                         message,
@@ -553,7 +571,29 @@ impl Stack {
                     .transactions
                     .answer_cancel(id, &request, invite, "", now);
             }
+            sip_transaction::Event::Stray { response, .. } => {
+                // RFC 6026 §7.3 leaves these to the stateless proxy.
+                if let Some(stateless) = &mut self.stateless {
+                    stateless.handle_response(response, now);
+                }
+            }
             other => tracing::trace!(?other, "an event of no part"),
+        }
+    }
+
+    /// What is forwarded without a transaction never gets one.
+    fn statelessly(
+        &mut self,
+        message: Message,
+        flow: Flow,
+        reply: Flow,
+        now: Instant,
+    ) -> Option<Message> {
+        match (message, &mut self.stateless) {
+            (Message::Request(request), Some(stateless)) if self.draining.is_none() => stateless
+                .handle_request(request, flow, reply, &mut self.transactions, now)
+                .map(Message::Request),
+            (message, _) => Some(message),
         }
     }
 
@@ -609,6 +649,10 @@ impl Stack {
         while let Some(output) = self.proxy.as_mut().and_then(Proxy::poll_output) {
             moved = true;
             self.on_role(Role::Proxy, output, wall, now);
+        }
+        while let Some(output) = self.stateless.as_mut().and_then(Stateless::poll_output) {
+            moved = true;
+            self.on_role(Role::Stateless, output, wall, now);
         }
         moved
     }

@@ -109,6 +109,22 @@ impl Branch {
         u16::from_str_radix(worker, 16).ok()
     }
 
+    /// Is it a branch that [`stateless`](Self::stateless) made?
+    ///
+    /// ```
+    /// use sip_transaction::Branch;
+    ///
+    /// assert!(Branch::is_stateless("z9hG4bKs5a1f0c2277d19b3e80c4a6e1f2d3b497"));
+    /// assert!(!Branch::is_stateless("z9hG4bKsomething"));
+    /// ```
+    #[must_use]
+    pub fn is_stateless(branch: &str) -> bool {
+        branch
+            .strip_prefix(MAGIC_COOKIE)
+            .and_then(|rest| rest.strip_prefix('s'))
+            .is_some_and(|hash| hash.len() == 32 && hash.bytes().all(|b| b.is_ascii_hexdigit()))
+    }
+
     /// The loop hash of a branch that [`TransactionLayer::forward`](crate::TransactionLayer::forward) made.
     #[must_use]
     pub fn loop_hash_of(branch: &str) -> Option<u64> {

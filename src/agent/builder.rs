@@ -151,6 +151,7 @@ impl UserAgentBuilder {
             dialogs: Some(Dialogs::new(DialogConfig::default(), seed.derive("dialog"))),
             registrar: None,
             proxy: None,
+            stateless: None,
             handled: Vec::new(),
         };
         let mut hub = Hub::new(seed.derive("agent").rng());

@@ -15,14 +15,14 @@ mod options;
 mod prefer;
 mod redirect;
 mod respond;
-mod route;
+pub(super) mod route;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use sip_message::header::{Contact, From};
-use sip_message::{HeaderName, Method, Request, Response, StatusCode, Uri};
+use sip_message::{HeaderName, Method, Request, Response, StatusCode};
 use sip_transaction::{
     ClientTransactionId, Event, ServerTransactionId, TransactionId, TransactionLayer,
 };

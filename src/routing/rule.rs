@@ -51,6 +51,10 @@ impl Router for Table {
             .find(|rule| rule.fits(request, flow))
             .map(|rule| rule.route.clone())
     }
+
+    fn has_stateless(&self) -> bool {
+        self.rules.iter().any(|rule| rule.route.is_stateless())
+    }
 }
 
 /// A route, and which requests take it: those that fit every condition; without a condition, all.
@@ -92,7 +96,7 @@ impl Rule {
         self
     }
 
-    /// The method is this one, or another that was named so.
+    /// The method is this one, or another that was named so. What is for INVITE is for its CANCEL and ACK too.
     #[must_use]
     pub fn method(mut self, method: Method) -> Self {
         self.methods.push(method);
@@ -120,8 +124,10 @@ impl Rule {
     }
 
     fn fits(&self, request: &Request, flow: &Flow) -> bool {
-        any(&self.methods, |method| request.method() == method)
-            && any(&self.sources, |network| network.contains(flow.remote.ip()))
+        let follows = matches!(request.method(), Method::Cancel | Method::Ack);
+        any(&self.methods, |method| {
+            request.method() == method || (follows && *method == Method::Invite)
+        }) && any(&self.sources, |network| network.contains(flow.remote.ip()))
             && self.headers.iter().all(|(name, text)| {
                 request
                     .headers()

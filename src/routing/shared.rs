@@ -42,4 +42,9 @@ impl Router for Shared {
         let router = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
         router.route(request, flow)
     }
+
+    fn has_stateless(&self) -> bool {
+        let router = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
+        router.has_stateless()
+    }
 }

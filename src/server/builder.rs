@@ -25,6 +25,7 @@ use crate::gruu::Gruus;
 use crate::location::{self, LocationStore};
 use crate::role::proxy::{Proxy, ProxyConfig};
 use crate::role::registrar::{Registrar, RegistrarConfig};
+use crate::role::stateless::{Stateless, StatelessConfig};
 use crate::routing::Router;
 use crate::runtime::{Hub, Services, Worker};
 use crate::stack::Parts;
@@ -350,6 +351,10 @@ impl ServerBuilder {
         for change in self.proxy {
             change(&mut config);
         }
+        let stateless = config
+            .router
+            .clone()
+            .map(|router| Stateless::new(StatelessConfig::new(domains.clone(), router)));
         let proxy = Proxy::new(config, authenticator("proxy"), &seed);
         let mut transport = TransportConfig::default();
         if self.tls.is_some() {
@@ -371,6 +376,7 @@ impl ServerBuilder {
             dialogs: None,
             registrar: Some(registrar),
             proxy: Some(proxy),
+            stateless,
             handled,
         };
         let mut hub = Hub::new(seed.derive("hub").rng());

@@ -554,6 +554,10 @@ mod tests {
                 "[[route]]\nreject = \"403\"\nheader = { \"a b\" = \"c\" }",
                 "3:10: route: \"a b\" is no header field name",
             ),
+            (
+                "[[route]]\nto = \"sip:a\"\nstateless = true",
+                "1:1: route: without a transaction nobody can be asked",
+            ),
             ("[[route]]\nto = [{ uri = \"sip:a\", wait = 3 }]", "2:"),
         ] {
             let found = fault(text);

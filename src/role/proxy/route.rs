@@ -227,7 +227,7 @@ pub(super) fn remove_credentials(request: &mut Request, realm: &str) {
 
 /// RFC 3261 §16.6, step 6: for a strict router the Request-URI goes to the end of Route and the first route into the
 /// Request-URI. Then step 7: the URI of the next hop.
-pub(super) fn next_hop(request: &mut Request) -> Option<Uri> {
+pub(in crate::role) fn next_hop(request: &mut Request) -> Option<Uri> {
     let first = request
         .headers()
         .values(HeaderName::Route)

@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 use std::time::UNIX_EPOCH;
 
-use sip_message::{Message, ParserConfig};
+use sip_message::{Message, ParserConfig, Uri};
 use sip_testkit::{Call, RecordingTransactions};
 use sip_transport::{FlowId, SelectError, TransportKind};
 

@@ -29,6 +29,8 @@ pub(super) struct Route {
     header: Option<Spanned<BTreeMap<String, String>>>,
     #[serde(default)]
     trusted: bool,
+    #[serde(default)]
+    stateless: bool,
     to: Option<Many<Target>>,
     rewrite: Option<Spanned<String>>,
     redirect: Option<Many<String>>,
@@ -250,6 +252,15 @@ impl Route {
         {
             return Err(Fault::new(span, "route: the list of targets is empty"));
         }
+        if self.stateless && !self.trusted {
+            let what = "route: without a transaction nobody can be asked for a password: stateless = true needs trusted = true";
+            return Err(Fault::new(span, what));
+        }
+        let decision = if self.stateless {
+            decision.stateless()
+        } else {
+            decision
+        };
         Ok(if self.trusted {
             decision.trusted()
         } else {

@@ -1,0 +1,355 @@
+//! [`Stateless`]: the stateless proxy of RFC 3261 §16.11.
+//!
+//! It takes what its router tells it to forward so ([`Route::stateless`](crate::routing::Route::stateless)), hands back
+//! everything else, and remembers nothing of what it passed on: each copy of a request goes the same way with the same
+//! branch, because both are computed from the request; each response goes where its next Via says.
+//!
+//! ```text
+//!  request --> valid? --> router --> one hop, by hash --> Need::SelectFlow --> branch by hash, sent
+//!  response --> our Via off --> the next Via --> Need::SelectFlow --> sent
+//! ```
+//! A custom server feeds it with messages as they come from the transport, before any transaction sees them.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sip_message::header::{NameAddr, Via};
+use sip_message::uri::Scheme;
+use sip_message::{HeaderName, Method, Request, Response, StatusCode, Uri};
+use sip_transaction::{Branch, TransactionLayer};
+use sip_transport::{DeadlineId, DeadlineQueue, Flow, FlowId, TransportKind};
+
+use super::{Answer, Need, Refusal, RoleOutput, Token, proxy::route, unknown_options};
+use crate::domain::Domains;
+use crate::routing::{self, Action, Router};
+
+/// How a [`Stateless`] proxy behaves.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct StatelessConfig {
+    /// The names and addresses of this server: a Route that names it comes off.
+    pub domains: Domains,
+    /// Which requests are forwarded statelessly, and where to.
+    pub router: Arc<dyn Router>,
+    /// How many messages may wait for their flow; more are dropped, and come again.
+    pub max_waiting: usize,
+    /// How long a message waits for its flow.
+    pub need_timeout: Duration,
+    /// What a request without Max-Breadth gets (RFC 5393 §5.3.3), and what none may exceed.
+    pub max_breadth: u32,
+}
+
+impl StatelessConfig {
+    /// The usual behaviour with this router.
+    #[must_use]
+    pub fn new(domains: Domains, router: Arc<dyn Router>) -> Self {
+        Self {
+            domains,
+            router,
+            max_waiting: 10_000,
+            need_timeout: Duration::from_secs(5),
+            max_breadth: 60,
+        }
+    }
+}
+
+/// The stateless proxy. See the [module](self).
+#[derive(Debug)]
+pub struct Stateless {
+    config: StatelessConfig,
+    /// Keyed by tokens that are minted here; never iterated.
+    waiting: HashMap<Token, (Waiting, DeadlineId)>,
+    deadlines: DeadlineQueue<Token>,
+    outputs: VecDeque<RoleOutput>,
+    /// Which of several servers behind one name was taken, so that a retransmission goes there too: the choice of RFC 3263
+    /// §4.2 is by chance. Bounded, and a loss of it costs a second copy of one request at another server.
+    chosen: VecDeque<(u64, FlowId)>,
+    next: u64,
+    last_now: Option<Instant>,
+}
+
+/// What waits for its flow.
+#[derive(Debug)]
+enum Waiting {
+    Request(Box<Request>, u64),
+    Response(Box<Response>),
+}
+
+/// How many choices are remembered.
+const CHOICES: usize = 1024;
+
+impl Stateless {
+    /// A proxy that has seen nothing, and never will have.
+    #[must_use]
+    pub fn new(config: StatelessConfig) -> Self {
+        Self {
+            config,
+            waiting: HashMap::new(),
+            deadlines: DeadlineQueue::new(),
+            outputs: VecDeque::new(),
+            chosen: VecDeque::new(),
+            next: 0,
+            last_now: None,
+        }
+    }
+
+    /// A request arrived over `flow`; answers to it go over `reply`. What is not to be forwarded statelessly comes back.
+    pub fn handle_request(
+        &mut self,
+        request: Request,
+        flow: Flow,
+        reply: Flow,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> Option<Request> {
+        if !self.config.router.has_stateless() {
+            return Some(request);
+        }
+        self.last_now = Some(now);
+        let Some(route) = self
+            .config
+            .router
+            .route(&request, &flow)
+            .filter(routing::Route::is_stateless)
+        else {
+            return Some(request);
+        };
+        let branch = Branch::stateless(&request);
+        let hash = hash_of(&branch);
+        match self.prepare(&request, flow, route.into_action(), hash) {
+            Ok((copy, next_hop)) => {
+                let size = copy.encoded_len();
+                self.need(Waiting::Request(Box::new(copy), hash), next_hop, size, now);
+            }
+            // RFC 3261 §16.11: as a stateless user agent server (§8.2.7), which never answers an ACK.
+            Err(_) if *request.method() == Method::Ack => {}
+            Err(refusal) => {
+                // The same tag for each copy of the request.
+                if let Ok(response) = refusal.builder(&request, &format!("{hash:016x}")).build() {
+                    t.forward_response(response, reply.id, now);
+                }
+            }
+        }
+        None
+    }
+
+    /// A response arrived that belongs to no transaction. It comes back when its topmost Via is not from here.
+    pub fn handle_response(&mut self, response: Response, now: Instant) -> Option<Response> {
+        let is_ours = response
+            .headers()
+            .top_via()
+            .is_some_and(|via| via.branch().is_some_and(Branch::is_stateless));
+        if !is_ours {
+            return Some(response);
+        }
+        self.last_now = Some(now);
+        let mut response = response;
+        response.headers_mut().remove_first(HeaderName::Via);
+        // §16.11 with §16.7 step 3: without another Via it is not to be forwarded. A Via that cannot be read leads nowhere.
+        let next_hop = response
+            .headers()
+            .typed_all::<Via<'_>>()
+            .next()
+            .and_then(Result::ok)
+            .and_then(|via| place_of(&via));
+        if let Some(next_hop) = next_hop {
+            // A response takes the transport of its Via, however large it is.
+            self.need(Waiting::Response(Box::new(response)), next_hop, 0, now);
+        }
+        None
+    }
+
+    /// The answer to a need.
+    pub fn handle_answer(
+        &mut self,
+        token: Token,
+        answer: Answer,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        self.last_now = Some(now);
+        let Some((waiting, deadline)) = self.waiting.remove(&token) else {
+            return;
+        };
+        self.deadlines.cancel(deadline);
+        let Answer::Flows(Ok(flows)) = answer else {
+            // §16.11: a stateless proxy does nothing about errors of the transport.
+            return;
+        };
+        match waiting {
+            Waiting::Request(request, hash) => {
+                if let Some(flow) = self.choose(&flows, hash) {
+                    t.forward_request(*request, flow, now);
+                }
+            }
+            Waiting::Response(response) => {
+                if let Some(flow) = flows.first() {
+                    t.forward_response(*response, flow.id, now);
+                }
+            }
+        }
+    }
+
+    /// Time passed: messages that found no flow are forgotten.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.last_now = Some(now);
+        while let Some((_, token)) = self.deadlines.pop_due(now) {
+            self.waiting.remove(&token);
+        }
+    }
+
+    /// The next output.
+    pub fn poll_output(&mut self) -> Option<RoleOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.outputs.is_empty() {
+            self.deadlines.peek()
+        } else {
+            self.last_now
+        }
+    }
+
+    /// §16.3 to §16.6: the copy that is sent, and where to.
+    fn prepare(
+        &self,
+        request: &Request,
+        flow: Flow,
+        action: Action,
+        hash: u64,
+    ) -> Result<(Request, Uri), Refusal> {
+        let bad = |error: &'static str| Refusal::because(StatusCode::BAD_REQUEST, error);
+        request.validate().map_err(|error| bad(error.reason()))?;
+        if request.headers().max_forwards() == Some(0) {
+            return Err(Refusal::new(StatusCode::TOO_MANY_HOPS));
+        }
+        if let Some(unsupported) = unknown_options(request, HeaderName::ProxyRequire, &[]) {
+            return Err(
+                Refusal::new(StatusCode::BAD_EXTENSION).with(HeaderName::Unsupported, unsupported)
+            );
+        }
+        let mut copy = request.clone();
+        // §16.4: the Route that led here.
+        let is_ours = copy
+            .headers()
+            .values(HeaderName::Route)
+            .next()
+            .and_then(|value| NameAddr::parse(value).ok())
+            .is_some_and(|route| self.config.domains.is_ours(route.uri()));
+        if is_ours {
+            copy.headers_mut().remove_first(HeaderName::Route);
+        }
+        match action {
+            Action::Rewrite(uri) => copy.set_uri(uri.as_str()).map_err(|_| bad("URI"))?,
+            Action::Forward(hops) => {
+                let hop = routing::choose(&hops, hash)
+                    .ok_or(Refusal::new(StatusCode::TEMPORARILY_UNAVAILABLE))?;
+                let asked = request.uri().map_err(|error| bad(error.reason()))?;
+                let (uri, route) = hop.target(asked);
+                if uri.as_str() != request.uri_str() {
+                    copy.set_uri(uri.as_str()).map_err(|_| bad("URI"))?;
+                }
+                if let Some(route) = route {
+                    copy.headers_mut().push_front(HeaderName::Route, route);
+                }
+            }
+            Action::Redirect(contacts) => {
+                return Err(contacts.iter().fold(
+                    Refusal::new(StatusCode::MOVED_TEMPORARILY),
+                    |refusal, contact| refusal.with(HeaderName::Contact, format!("<{contact}>")),
+                ));
+            }
+            Action::Reject { status, .. } => return Err(Refusal::new(status)),
+        }
+        copy.headers_mut()
+            .decrement_max_forwards()
+            .ok_or(Refusal::new(StatusCode::TOO_MANY_HOPS))?;
+        // RFC 5393 §5.3.3.
+        let breadth = copy
+            .headers()
+            .get(HeaderName::MaxBreadth)
+            .and_then(|text| text.trim().parse::<u32>().ok());
+        if breadth.is_none_or(|breadth| breadth > self.config.max_breadth) {
+            let most = self.config.max_breadth.to_string();
+            copy.headers_mut().replace(HeaderName::MaxBreadth, most);
+        }
+        // The way back over a connection is known by the port at its other end, which nobody else would tell.
+        if flow.kind != TransportKind::Udp {
+            copy.headers_mut().set_top_via_params(
+                Some(flow.remote.ip().to_canonical()),
+                Some(flow.remote.port()),
+            );
+        }
+        let next_hop = route::next_hop(&mut copy).ok_or_else(|| bad("Malformed Route"))?;
+        // §16.3, step 2: when all is rewritten, it must be something that SIP reaches.
+        if !matches!(next_hop.as_ref().scheme(), Scheme::Sip | Scheme::Sips) {
+            return Err(Refusal::new(StatusCode::UNSUPPORTED_URI_SCHEME));
+        }
+        Ok((copy, next_hop))
+    }
+
+    fn need(&mut self, waiting: Waiting, next_hop: Uri, size: usize, now: Instant) {
+        if self.waiting.len() >= self.config.max_waiting {
+            return; // Whoever sent it sends it again.
+        }
+        self.next += 1;
+        let token = Token(self.next);
+        let deadline = self.deadlines.insert(now + self.config.need_timeout, token);
+        self.waiting.insert(token, (waiting, deadline));
+        let need = Need::SelectFlow {
+            next_hop,
+            size,
+            way: None,
+        };
+        self.outputs.push_back(RoleOutput::Need { token, need });
+    }
+
+    /// The first flow; of several the one that the request took before.
+    fn choose(&mut self, flows: &[Flow], hash: u64) -> Option<Flow> {
+        let [first, _, ..] = flows else {
+            return flows.first().copied();
+        };
+        let known = self.chosen.iter().rev().find(|(other, _)| *other == hash);
+        if let Some((_, id)) = known
+            && let Some(flow) = flows.iter().find(|flow| flow.id == *id)
+        {
+            return Some(*flow);
+        }
+        if self.chosen.len() >= CHOICES {
+            self.chosen.pop_front();
+        }
+        self.chosen.push_back((hash, first.id));
+        Some(*first)
+    }
+}
+
+/// What decides among targets of equal standing: the same for each copy of a request, for its CANCEL and its ACK.
+fn hash_of(branch: &Branch) -> u64 {
+    let digits = branch.as_str().get(8..24).unwrap_or_default();
+    u64::from_str_radix(digits, 16).unwrap_or_default()
+}
+
+/// Where a response with this topmost Via goes (RFC 3261 §18.2.2, RFC 3581 §4).
+fn place_of(via: &Via<'_>) -> Option<Uri> {
+    let kind = TransportKind::from_via(via.transport().as_str())?;
+    let host = match via.received() {
+        Some(ip) => match ip {
+            std::net::IpAddr::V4(ip) => ip.to_string(),
+            std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+        },
+        None => via.host().to_string(),
+    };
+    let port = via
+        .rport()
+        .flatten()
+        .or_else(|| via.port())
+        .unwrap_or_else(|| kind.default_port());
+    Uri::parse(&format!("sip:{host}:{port};transport={}", kind.uri_param())).ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,339 @@
+use sip_message::{Message, ParserConfig};
+use sip_testkit::{Call, RecordingTransactions};
+use sip_transport::SelectError;
+
+use super::*;
+use crate::routing::{Hop, Route, Rule, Table};
+
+struct World {
+    proxy: Stateless,
+    layer: RecordingTransactions,
+    now: Instant,
+    hops: Vec<String>,
+    flows: Vec<Flow>,
+}
+
+fn uri(text: &str) -> Uri {
+    Uri::parse(text).unwrap()
+}
+
+fn world(table: Table) -> World {
+    let mut domains = Domains::new("example.com");
+    domains.add_address("192.0.2.10:5060".parse().unwrap());
+    World {
+        proxy: Stateless::new(StatelessConfig::new(domains, Arc::new(table))),
+        layer: RecordingTransactions::default(),
+        now: Instant::now(),
+        hops: Vec::new(),
+        flows: vec![flow(TransportKind::Udp, 1, "192.0.2.99:5060")],
+    }
+}
+
+/// Everything goes to two servers, which share the load.
+fn pair() -> Table {
+    let hop = |name: &str| Hop::new(uri(name));
+    Table::new().rule(Rule::new(
+        Route::to([hop("sip:one.example.net"), hop("sip:two.example.net")]).stateless(),
+    ))
+}
+
+fn flow(kind: TransportKind, index: u32, remote: &str) -> Flow {
+    Flow::new(
+        FlowId::from_parts(index, 0),
+        kind,
+        "192.0.2.10:5060".parse().unwrap(),
+        remote.parse().unwrap(),
+    )
+}
+
+fn request(method: &str, uri: &str, branch: &str, fields: &str) -> Request {
+    let max_forwards = if fields.contains("Max-Forwards") {
+        ""
+    } else {
+        "Max-Forwards: 70\r\n"
+    };
+    let number = if method == "BYE" { 2 } else { 1 };
+    let cseq = if matches!(method, "ACK" | "CANCEL" | "INVITE") {
+        1
+    } else {
+        number
+    };
+    let text = format!(
+        "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.7:5070;branch={branch}\r\n\
+         From: <sip:carol@example.net>;tag=1\r\nTo: <sip:bob@example.com>\r\nCall-ID: c\r\nCSeq: {cseq} {method}\r\n\
+         {max_forwards}{fields}Content-Length: 0\r\n\r\n"
+    );
+    match Message::parse(text.into(), &ParserConfig::default()).unwrap() {
+        Message::Request(request) => request,
+        Message::Response(_) => panic!("a request"),
+    }
+}
+
+impl World {
+    fn arrive(&mut self, request: Request) -> Option<Request> {
+        self.arrive_over(request, flow(TransportKind::Udp, 0, "198.51.100.7:5070"))
+    }
+
+    fn arrive_over(&mut self, request: Request, flow: Flow) -> Option<Request> {
+        let back = self
+            .proxy
+            .handle_request(request, flow, flow, &mut self.layer, self.now);
+        self.answer();
+        back
+    }
+
+    fn answer(&mut self) {
+        while let Some(output) = self.proxy.poll_output() {
+            let RoleOutput::Need {
+                token,
+                need: Need::SelectFlow { next_hop, .. },
+            } = output
+            else {
+                panic!("{output:?}");
+            };
+            self.hops.push(next_hop.to_string());
+            let answer = if self.flows.is_empty() {
+                Answer::Flows(Err(SelectError::NoRoute))
+            } else {
+                Answer::Flows(Ok(self.flows.clone()))
+            };
+            self.proxy
+                .handle_answer(token, answer, &mut self.layer, self.now);
+        }
+    }
+
+    fn forwarded(&mut self) -> Vec<(Request, Flow)> {
+        let calls = self.layer.take().into_iter();
+        calls
+            .filter_map(|call| match call {
+                Call::ForwardRequest { request, flow } => Some((request, flow)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn answered(&mut self) -> Vec<Response> {
+        let calls = self.layer.take().into_iter();
+        calls
+            .filter_map(|call| match call {
+                Call::ForwardResponse { response, .. } => Some(response),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+#[test]
+fn rfc3261_16_11_each_copy_goes_the_same_way_and_so_do_its_cancel_and_ack() {
+    let mut world = world(pair());
+    let mut places = Vec::new();
+    for call in 0..32 {
+        let branch = format!("z9hG4bK{call}");
+        let mut ways = Vec::new();
+        for method in ["INVITE", "INVITE", "CANCEL", "ACK"] {
+            assert!(
+                world
+                    .arrive(request(method, "sip:bob@example.com", &branch, ""))
+                    .is_none()
+            );
+            let forwarded = world.forwarded();
+            assert_eq!(forwarded.len(), 1, "{method}");
+            let copy = &forwarded[0].0;
+            ways.push((
+                copy.uri_str().to_owned(),
+                Branch::stateless(copy).as_str().to_owned(),
+            ));
+            assert_eq!(copy.headers().max_forwards(), Some(69));
+            assert_eq!(copy.headers().get(HeaderName::MaxBreadth), Some("60"));
+        }
+        assert!(ways.windows(2).all(|two| two[0] == two[1]), "{ways:?}");
+        places.push(ways.swap_remove(0).0);
+    }
+    let one = places.iter().filter(|place| place.contains("one")).count();
+    assert!((8..=24).contains(&one), "both get their part: {one}");
+    assert!(world.proxy.waiting.is_empty() && world.proxy.poll_timeout().is_none());
+}
+
+#[test]
+fn rfc3261_16_11_a_response_goes_where_the_next_via_says() {
+    let mut world = world(pair());
+    let respond = |world: &mut World, vias: &str| {
+        let text = format!(
+            "SIP/2.0 180 Ringing\r\n{vias}From: <sip:a@h>;tag=1\r\nTo: <sip:b@h>;tag=2\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n\r\n"
+        );
+        let Ok(Message::Response(response)) = Message::parse(text.into(), &ParserConfig::default())
+        else {
+            panic!("a response")
+        };
+        let back = world.proxy.handle_response(response, world.now);
+        world.answer();
+        back.is_none()
+    };
+    let ours = "Via: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bKs5a1f0c2277d19b3e80c4a6e1f2d3b497\r\n";
+    for (via, expected) in [
+        ("UDP 198.51.100.7", "sip:198.51.100.7:5060;transport=udp"),
+        (
+            "UDP phone:5070;received=198.51.100.8",
+            "sip:198.51.100.8:5070;transport=udp",
+        ),
+        (
+            "UDP phone:5070;received=198.51.100.8;rport=9",
+            "sip:198.51.100.8:9;transport=udp",
+        ),
+        ("TCP [2001:db8::1]", "sip:[2001:db8::1]:5060;transport=tcp"),
+        (
+            "TLS phone;received=2001:db8::2",
+            "sip:[2001:db8::2]:5061;transport=tls",
+        ),
+    ] {
+        assert!(respond(
+            &mut world,
+            &format!("{ours}Via: SIP/2.0/{via};branch=z9hG4bK1\r\n")
+        ));
+        assert_eq!(world.hops.pop().as_deref(), Some(expected));
+        let answered = world.answered();
+        assert_eq!(answered.len(), 1);
+        assert_eq!(answered[0].headers().count(HeaderName::Via), 1);
+    }
+    assert!(
+        respond(&mut world, ours),
+        "one for this server alone ends here"
+    );
+    assert!(world.hops.is_empty() && world.answered().is_empty());
+    assert!(
+        !respond(&mut world, "Via: SIP/2.0/UDP h;branch=z9hG4bKother\r\n"),
+        "not of a request that went through here"
+    );
+}
+
+#[test]
+fn rfc3261_16_3_what_is_not_valid_is_refused_with_a_tag_that_every_copy_gets() {
+    let mut world = world(pair());
+    for (fields, status) in [
+        ("Max-Forwards: 0\r\n", 483),
+        ("Proxy-Require: magic\r\n", 420),
+    ] {
+        let mut tags = Vec::new();
+        for _ in 0..2 {
+            world.arrive(request("INVITE", "sip:bob@example.com", "z9hG4bK1", fields));
+            let answered = world.answered();
+            assert_eq!(answered[0].status().as_u16(), status);
+            tags.push(answered[0].headers().to_tag().unwrap().to_owned());
+        }
+        assert_eq!(tags[0], tags[1]);
+        world.arrive(request("ACK", "sip:bob@example.com", "z9hG4bK1", fields));
+        assert!(world.layer.take().is_empty(), "an ACK is never answered");
+    }
+}
+
+#[test]
+fn only_what_a_stateless_rule_says_is_taken() {
+    let gateway = || Route::to([Hop::new(uri("sip:gw.example.net"))]);
+    let mut some = world(
+        Table::new()
+            .rule(
+                Rule::new(gateway().stateless())
+                    .prefix("1")
+                    .method(Method::Invite),
+            )
+            .rule(Rule::new(gateway())),
+    );
+    assert!(
+        some.arrive(request("INVITE", "sip:12@h", "z9hG4bK1", ""))
+            .is_none()
+    );
+    assert!(
+        some.arrive(request("CANCEL", "sip:12@h", "z9hG4bK1", ""))
+            .is_none()
+    );
+    assert!(
+        some.arrive(request("INVITE", "sip:22@h", "z9hG4bK2", ""))
+            .is_some()
+    );
+    assert!(
+        some.arrive(request("MESSAGE", "sip:12@h", "z9hG4bK3", ""))
+            .is_some()
+    );
+    let mut none = world(Table::new().rule(Rule::new(gateway())));
+    assert!(
+        none.arrive(request("INVITE", "sip:12@h", "z9hG4bK1", ""))
+            .is_some()
+    );
+}
+
+#[test]
+fn rfc3261_16_4_our_route_comes_off_and_the_next_is_followed() {
+    let rewrite = Route::rewrite(uri("sip:bob@inner.example.com")).stateless();
+    let mut world = world(Table::new().rule(Rule::new(rewrite)));
+    world.arrive(request(
+        "BYE",
+        "sip:bob@example.com",
+        "z9hG4bK1",
+        "Route: <sip:192.0.2.10;lr>, <sip:next.example.net;lr>\r\n",
+    ));
+    let (copy, _) = world.forwarded().remove(0);
+    assert_eq!(world.hops, ["sip:next.example.net;lr"]);
+    assert_eq!(copy.uri_str(), "sip:bob@inner.example.com");
+    assert_eq!(
+        copy.headers().get(HeaderName::Route),
+        Some("<sip:next.example.net;lr>")
+    );
+}
+
+#[test]
+fn rfc3261_18_2_2_the_way_back_over_a_connection_is_written_down() {
+    let mut world = world(pair());
+    world.arrive_over(
+        request("INVITE", "sip:bob@example.com", "z9hG4bK1", ""),
+        flow(TransportKind::Tcp, 0, "198.51.100.7:43210"),
+    );
+    let (copy, _) = world.forwarded().remove(0);
+    let via = copy.headers().top_via().unwrap();
+    assert_eq!(via.rport(), Some(Some(43210)));
+    assert_eq!(via.received(), Some("198.51.100.7".parse().unwrap()));
+}
+
+#[test]
+fn rfc3263_4_2_of_several_servers_a_retransmission_goes_to_the_same() {
+    let mut world = world(pair());
+    world
+        .flows
+        .push(flow(TransportKind::Udp, 2, "192.0.2.98:5060"));
+    let mut first = None;
+    for _ in 0..4 {
+        world.arrive(request("INVITE", "sip:bob@example.com", "z9hG4bK1", ""));
+        let (_, flow) = world.forwarded().remove(0);
+        assert_eq!(*first.get_or_insert(flow.id), flow.id);
+        // The resolver chooses by chance.
+        world.flows.reverse();
+    }
+    for call in 0..CHOICES * 2 {
+        world.arrive(request("INVITE", "sip:b@h", &format!("z9hG4bKx{call}"), ""));
+    }
+    assert_eq!(world.proxy.chosen.len(), CHOICES);
+}
+
+#[test]
+fn what_waits_is_bounded_and_forgotten() {
+    let mut world = world(pair());
+    world.proxy.config.max_waiting = 3;
+    for call in 0..9 {
+        let arrived = request("INVITE", "sip:b@h", &format!("z9hG4bK{call}"), "");
+        let flow = flow(TransportKind::Udp, 0, "198.51.100.7:5070");
+        world
+            .proxy
+            .handle_request(arrived, flow, flow, &mut world.layer, world.now);
+    }
+    let mut needs = 0;
+    while world.proxy.poll_output().is_some() {
+        needs += 1;
+    }
+    assert_eq!((needs, world.proxy.waiting.len()), (3, 3));
+    let due = world.proxy.poll_timeout().unwrap();
+    world.proxy.handle_timeout(due);
+    assert!(world.proxy.waiting.is_empty() && world.proxy.poll_timeout().is_none());
+    // A target without a way is nobody's news.
+    world.flows.clear();
+    world.arrive(request("INVITE", "sip:b@h", "z9hG4bK1", ""));
+    assert!(world.layer.take().is_empty());
+}
