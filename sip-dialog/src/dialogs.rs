@@ -11,6 +11,7 @@ mod notify;
 mod package;
 mod precondition;
 mod progress;
+mod prolong;
 mod publisher;
 mod referee;
 mod referrer;
@@ -54,6 +55,8 @@ enum Deadline {
     Provisional(SessionId),
     /// The caller waits no longer (the Expires of its INVITE).
     Unanswered(SessionId),
+    /// A proxy may lose patience with a call that rings.
+    Prolong(SessionId),
     /// The peer repeats its 2xx no longer.
     Acknowledged(SessionId, u32),
     /// The wait after a 491 is over.
@@ -319,6 +322,7 @@ impl Dialogs {
                 Deadline::Success(session) => self.on_success_due(session, due, t, now),
                 Deadline::Provisional(session) => self.on_provisional_due(session, due, t, now),
                 Deadline::Unanswered(session) => self.on_unanswered(session, t, now),
+                Deadline::Prolong(session) => self.on_prolong_due(session, t, now),
                 Deadline::Acknowledged(session, number) => self.forget_ack(session, number),
                 Deadline::Glare(session) => self.on_glare_over(session),
                 Deadline::Timer(session) => self.on_session_timer(session),

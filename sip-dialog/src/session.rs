@@ -105,6 +105,8 @@ pub(crate) struct Ringing {
     pub(crate) local_tag: String,
     /// When the INVITE expires.
     pub(crate) unanswered: Option<DeadlineId>,
+    /// The last provisional response, and when it is repeated so that no proxy gives up.
+    pub(crate) progress: Option<(StatusCode, DeadlineId)>,
     /// The session that this one takes the place of when it is accepted (RFC 3891).
     pub(crate) replaces: Option<SessionId>,
     /// The session that this one joins (RFC 3911).

@@ -176,6 +176,9 @@ impl Dialogs {
             session.change.as_ref().and_then(|change| change.waits),
             session.timer.as_ref().map(|timer| timer.deadline),
             session.ringing().and_then(|ringing| ringing.unanswered),
+            session
+                .ringing()
+                .and_then(|ringing| Some(ringing.progress?.1)),
         ];
         for deadline in deadlines.into_iter().flatten() {
             self.deadlines.cancel(deadline);

@@ -19,7 +19,8 @@ use crate::session_body::Meaning;
 
 impl Dialogs {
     /// Tells the caller of an [`Event::Incoming`] how far it is: 180 rings, 183 progresses. Where both sides know `100rel` it is sent
-    /// reliably, after the one before is acknowledged (RFC 3262).
+    /// reliably, after the one before is acknowledged (RFC 3262). It is repeated while the call rings on, so that no proxy on the way gives
+    /// up (section 13.3.1.1).
     ///
     /// # Errors
     /// [`Gone`] when the caller has given up, or the call was answered.
@@ -35,7 +36,9 @@ impl Dialogs {
         if self.defers_ringing(id, status, body.as_ref()) {
             return Ok(());
         }
-        self.send_provisional(id, status, body, t, now)
+        self.send_provisional(id, status, body, t, now)?;
+        self.prolong_later(id, status, now);
+        Ok(())
     }
 
     /// Answers the call (200). The 2xx is repeated until its ACK comes (section 13.3.1.4), which [`Event::Confirmed`] tells.
@@ -92,7 +95,8 @@ impl Dialogs {
             }
             return accepted;
         }
-        if let Some(timer) = ringing.unanswered {
+        let progress = ringing.progress.map(|(_, timer)| timer);
+        for timer in ringing.unanswered.into_iter().chain(progress) {
             self.deadlines.cancel(timer);
         }
         // RFC 3891 section 3: the session whose place this one takes ends now.
@@ -503,6 +507,7 @@ impl Dialogs {
             request: request.clone(),
             local_tag: tag,
             unanswered,
+            progress: None,
             replaces: replaced,
             joins: joined,
             deferred: None,

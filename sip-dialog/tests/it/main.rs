@@ -22,6 +22,7 @@ mod publications;
 mod races;
 mod referrals;
 mod reliable;
+mod statements;
 mod subscriptions;
 mod timers;
 mod transfers;

@@ -11,5 +11,6 @@ mod oracle;
 mod properties;
 mod rfc4475;
 mod rfc5118;
+mod statements;
 mod validity;
 mod values;
