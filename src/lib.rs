@@ -9,6 +9,7 @@ pub mod agent;
 pub mod auth;
 pub mod domain;
 pub mod gruu;
+pub mod guard;
 pub mod location;
 pub mod media;
 pub mod role;

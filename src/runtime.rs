@@ -4,6 +4,7 @@
 //! look-ups run as tasks beside the worker, so that a slow disk never delays a packet.
 
 mod hub;
+mod watch;
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,16 +15,23 @@ use sip_transport::tokio::{Bound, Driver, Listen};
 use tokio::sync::{mpsc, oneshot};
 
 pub use hub::{Answered, Hub, Incoming, IncomingRequest, Tracer};
+pub use watch::{Watch, Watchers};
 
 use crate::auth::CredentialStore;
 use crate::location::LocationStore;
 use crate::role::{Answer, Need, StoreError};
-use crate::stack::{Asker, Input, Output, Parts, Stack};
+use crate::stack::{Asker, Histogram, Input, Output, Parts, Stack};
 
 /// Commands that may wait: an application that asks for more at once waits itself.
 const COMMANDS: usize = 1024;
 /// Answers of stores that may wait; as many look-ups run at once, and no more.
 const LOOKUPS: usize = 16_384;
+/// Answers of stores taken up in one turn.
+const ANSWERS: usize = 256;
+/// Commands carried out in one turn.
+const TURN_COMMANDS: usize = 16;
+/// What the driver takes from connections in one turn.
+const INPUTS: usize = 256;
 
 /// The stores that a worker asks.
 #[derive(Clone, Default)]
@@ -52,6 +60,9 @@ pub struct State {
     /// Who waits for what.
     pub hub: Hub,
     bound: Vec<Bound>,
+    driver: sip_transport::tokio::DriverStats,
+    queues: Queues,
+    store: StoreTimes,
     stopping: bool,
     watch: Option<(Instant, oneshot::Sender<bool>)>,
 }
@@ -61,6 +72,59 @@ impl State {
     #[must_use]
     pub fn bound(&self) -> &[Bound] {
         &self.bound
+    }
+
+    /// What the sockets counted, as of the last turn of the worker.
+    #[must_use]
+    pub const fn driver(&self) -> sip_transport::tokio::DriverStats {
+        self.driver
+    }
+
+    /// How full the queues are, as of the last turn.
+    #[must_use]
+    pub const fn queues(&self) -> Queues {
+        self.queues
+    }
+
+    /// How long the stores took.
+    #[must_use]
+    pub const fn store_times(&self) -> &StoreTimes {
+        &self.store
+    }
+}
+
+/// How much waits before the worker, and how much may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Queues {
+    /// What connections and the name system have brought.
+    pub inbox: (usize, usize),
+    /// Commands of handles.
+    pub commands: (usize, usize),
+    /// Questions that stores are working on, with the answers that wait to be taken up.
+    pub lookups: (usize, usize),
+}
+
+/// How long stores took to answer.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct StoreTimes {
+    /// Bindings read.
+    pub lookup: Histogram,
+    /// Bindings changed, and made to last.
+    pub update: Histogram,
+    /// Hashes of users.
+    pub credential: Histogram,
+}
+
+impl StoreTimes {
+    fn record(&mut self, answer: &Answer, took: Duration) {
+        match answer {
+            Answer::Bindings(_) => self.lookup.record(took),
+            Answer::Updated(_) => self.update.record(took),
+            Answer::Credential(_) => self.credential.record(took),
+            Answer::Flows(_) | Answer::FlowToken(_) => {}
+        }
     }
 }
 
@@ -119,6 +183,9 @@ impl Handle {
     }
 }
 
+/// An answer, for whom it is, and how long it took.
+type StoreAnswer = (Asker, Answer, Duration);
+
 /// See the [module](self).
 #[derive(Debug)]
 pub struct Worker {
@@ -126,9 +193,9 @@ pub struct Worker {
     driver: Driver,
     services: Services,
     commands: mpsc::Receiver<Command>,
-    answers: mpsc::Receiver<(Asker, Answer)>,
+    answers: mpsc::Receiver<StoreAnswer>,
     /// For the tasks that ask the stores.
-    answer: mpsc::Sender<(Asker, Answer)>,
+    answer: mpsc::Sender<StoreAnswer>,
 }
 
 impl Worker {
@@ -153,6 +220,9 @@ impl Worker {
             stack,
             hub,
             bound,
+            driver: sip_transport::tokio::DriverStats::default(),
+            queues: Queues::default(),
+            store: StoreTimes::default(),
             stopping: false,
             watch: None,
         };
@@ -165,6 +235,11 @@ impl Worker {
             answer,
         };
         Ok((worker, Handle { commands: sender }))
+    }
+
+    /// The stack, before it runs.
+    pub const fn stack_mut(&mut self) -> &mut Stack {
+        &mut self.state.stack
     }
 
     /// Secures connections with these certificates.
@@ -195,33 +270,93 @@ impl Worker {
     /// Works until [`Handle::stop`], or until the last handle is gone.
     pub async fn run(mut self) {
         let mut inputs = Vec::new();
+        let mut turn = Duration::ZERO;
         while !self.state.stopping {
             let deadline = match (self.state.stack.poll_timeout(), &self.state.watch) {
                 (Some(timeout), Some((until, _))) => Some(timeout.min(*until)),
                 (timeout, watch) => timeout.or_else(|| watch.as_ref().map(|(until, _)| *until)),
             };
+            let begun;
             tokio::select! {
                 biased;
                 () = self.driver.recv(&mut inputs) => {
                     let (wall, now) = (SystemTime::now(), Instant::now());
+                    begun = now;
+                    self.measure(turn, now);
                     for input in inputs.drain(..) {
                         self.state.stack.handle_input(Input::Io(input), wall, now);
                     }
                 }
-                Some((asker, answer)) = self.answers.recv() => {
-                    self.state.stack.handle_input(Input::Answer { asker, answer }, SystemTime::now(), Instant::now());
+                Some(answer) = self.answers.recv() => {
+                    begun = Instant::now();
+                    self.take_up(answer);
                 }
                 command = self.commands.recv() => match command {
-                    Some(command) => command(&mut self.state, SystemTime::now(), Instant::now()),
+                    Some(command) => {
+                        begun = Instant::now();
+                        command(&mut self.state, SystemTime::now(), begun);
+                    }
                     None => break,
                 },
-                () = until(deadline) => self.state.stack.handle_timeout(SystemTime::now(), Instant::now()),
+                () = until(deadline) => {
+                    begun = Instant::now();
+                    self.state.stack.handle_timeout(SystemTime::now(), begun);
+                }
             }
+            self.catch_up();
             self.execute();
             self.watch();
+            turn = begun.elapsed();
         }
         // The handles learn of the end when the commands' receiver is dropped: after the last word has been written.
         self.driver.shutdown().await;
+    }
+
+    /// Sockets that are never empty must not keep the rest waiting: every turn takes up some answers and commands, and fires
+    /// the timers that are due.
+    fn catch_up(&mut self) {
+        for _ in 0..ANSWERS {
+            let Ok(answer) = self.answers.try_recv() else {
+                break;
+            };
+            self.take_up(answer);
+        }
+        for _ in 0..TURN_COMMANDS {
+            let Ok(command) = self.commands.try_recv() else {
+                break;
+            };
+            command(&mut self.state, SystemTime::now(), Instant::now());
+        }
+        let now = Instant::now();
+        let timeout = self.state.stack.poll_timeout();
+        if timeout.is_some_and(|timeout| timeout <= now) {
+            self.state.stack.handle_timeout(SystemTime::now(), now);
+        }
+    }
+
+    fn take_up(&mut self, (asker, answer, took): StoreAnswer) {
+        self.state.store.record(&answer, took);
+        self.state.stack.handle_input(
+            Input::Answer { asker, answer },
+            SystemTime::now(),
+            Instant::now(),
+        );
+    }
+
+    /// How long did the oldest of what was just received wait? Datagrams are stamped by the system; what connections brought
+    /// waits at least a turn of the worker for each batch that is still to be taken.
+    fn measure(&mut self, turn: Duration, now: Instant) {
+        self.state.driver = self.driver.stats();
+        let inbox = self.driver.backlog();
+        self.state.queues = Queues {
+            inbox,
+            commands: (self.commands.len(), COMMANDS),
+            lookups: (LOOKUPS - self.answer.capacity(), LOOKUPS),
+        };
+        let batches = u32::try_from(inbox.0.div_ceil(INPUTS)).unwrap_or(u32::MAX);
+        let behind = turn.saturating_mul(batches);
+        let delay = self.state.driver.queue_delay.max(behind);
+        self.state.stack.waited(delay, now);
     }
 
     /// Executes everything that the stack wants done. What the hub answers at once may want more.
@@ -255,8 +390,9 @@ impl Worker {
         };
         let services = self.services.clone();
         tokio::spawn(async move {
+            let begun = Instant::now();
             let answer = ask(&services, need).await;
-            permit.send((asker, answer));
+            permit.send((asker, answer, begun.elapsed()));
         });
     }
 

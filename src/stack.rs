@@ -4,6 +4,9 @@
 //! It opens no socket and reads no clock; [`crate::runtime`] drives it with both, a test drives it with neither.
 
 mod counts;
+mod guarding;
+mod latency;
+mod tap;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -17,6 +20,9 @@ use sip_transport::{
 };
 
 pub use self::counts::Counts;
+pub use self::latency::{Histogram, Latencies, LatencyRole};
+pub use self::tap::{TapFilter, TapId, Tapped};
+use crate::guard::Guard;
 use crate::role::proxy::Proxy;
 use crate::role::registrar::Registrar;
 use crate::role::stateless::Stateless;
@@ -86,6 +92,8 @@ pub enum Output {
     Traced(Traced),
     /// A message as it is on the wire, told when [`Stack::capture`] is on.
     Captured(sip_transport::Captured),
+    /// A message that a [tap](Stack::tap) is for.
+    Tapped(TapId, Box<Tapped>),
 }
 
 /// Which way a message went.
@@ -175,6 +183,11 @@ pub struct Stack {
     tracing: bool,
     draining: Option<Duration>,
     counts: Counts,
+    latencies: Latencies,
+    guard: Option<Box<Guard>>,
+    /// Whose datagram of how many bytes is being answered.
+    asked: Option<(SocketAddr, usize)>,
+    taps: tap::Taps,
     last_now: Option<Instant>,
 }
 
@@ -195,6 +208,10 @@ impl Stack {
             tracing: false,
             draining: None,
             counts: Counts::default(),
+            latencies: Latencies::default(),
+            guard: None,
+            asked: None,
+            taps: tap::Taps::default(),
             last_now: None,
         }
     }
@@ -202,10 +219,17 @@ impl Stack {
     /// Something arrived. `wall` is the time of day, for dates and absolute expiry.
     pub fn handle_input(&mut self, input: Input, wall: SystemTime, now: Instant) {
         match input {
-            Input::Io(input) => self.transports.handle_input(input, now),
+            Input::Io(input) => {
+                if !self.lets_in(&input, now) {
+                    self.asked = None;
+                    return;
+                }
+                self.transports.handle_input(input, now);
+            }
             Input::Answer { asker, answer } => self.answer(asker, answer, wall, now),
         }
         self.settle(wall, now);
+        self.asked = None;
     }
 
     /// Time passed.
@@ -216,10 +240,16 @@ impl Stack {
             dialogs.handle_timeout(&mut self.transactions, now);
         }
         if let Some(registrar) = &mut self.registrar {
-            registrar.handle_timeout(&mut self.transactions, now);
+            let t = &mut self
+                .latencies
+                .watch(&mut self.transactions, LatencyRole::Registrar);
+            registrar.handle_timeout(t, now);
         }
         if let Some(proxy) = &mut self.proxy {
-            proxy.handle_timeout(&mut self.transactions, now);
+            let t = &mut self
+                .latencies
+                .watch(&mut self.transactions, LatencyRole::Proxy);
+            proxy.handle_timeout(t, now);
         }
         if let Some(stateless) = &mut self.stateless {
             stateless.handle_timeout(now);
@@ -309,7 +339,10 @@ impl Stack {
         wall: SystemTime,
         now: Instant,
     ) -> Result<(), Gone> {
-        let result = self.transactions.respond(id, response, now);
+        let result = self
+            .latencies
+            .watch(&mut self.transactions, LatencyRole::Server)
+            .respond(id, response, now);
         self.settle(wall, now);
         result
     }
@@ -370,12 +403,18 @@ impl Stack {
         match role {
             Role::Registrar => {
                 if let Some(registrar) = &mut self.registrar {
-                    registrar.handle_answer(token, answer, &mut self.transactions, wall, now);
+                    let t = &mut self
+                        .latencies
+                        .watch(&mut self.transactions, LatencyRole::Registrar);
+                    registrar.handle_answer(token, answer, t, wall, now);
                 }
             }
             Role::Proxy => {
                 if let Some(proxy) = &mut self.proxy {
-                    proxy.handle_answer(token, answer, &mut self.transactions, wall, now);
+                    let t = &mut self
+                        .latencies
+                        .watch(&mut self.transactions, LatencyRole::Proxy);
+                    proxy.handle_answer(token, answer, t, wall, now);
                 }
             }
             Role::Stateless => {
@@ -403,16 +442,7 @@ impl Stack {
                 quiet = false;
                 match output {
                     sip_transaction::Output::Transmit { flow, payload } => {
-                        self.counts.sent(&payload);
-                        if self.tracing
-                            && let Some(flow) = self.transports.flow(flow)
-                        {
-                            self.traced(Direction::Sent, flow, &payload, now);
-                        }
-                        if self.transports.send(flow, payload, now).is_err() {
-                            self.transactions
-                                .handle_input(sip_transaction::Input::FlowFailed { flow }, now);
-                        }
+                        self.transmit(flow, payload, wall, now);
                     }
                     sip_transaction::Output::Event(event) => self.on_transaction(event, wall, now),
                 }
@@ -432,8 +462,18 @@ impl Stack {
                 flow,
                 reply,
             } => {
-                if let Message::Response(response) = &message {
-                    self.counts.received(response.status());
+                match &message {
+                    Message::Response(response) => {
+                        self.counts.received(flow.kind, response.status());
+                    }
+                    Message::Request(request) => {
+                        if !self.takes(request, &flow, &reply, now) {
+                            return;
+                        }
+                    }
+                }
+                if !self.taps.is_empty() {
+                    self.tap_received(&message, &flow, wall);
                 }
                 if self.tracing {
                     self.traced(Direction::Received, flow, &message.to_bytes(), now);
@@ -464,6 +504,10 @@ impl Stack {
                 ..
             } => {
                 tracing::debug!(%kind, %remote, %error, ?answered, "not a message");
+                if let (Some(guard), sip_transport::Malformed::Syntax(_)) = (&mut self.guard, error)
+                {
+                    guard.fault(remote, now);
+                }
             }
             sip_transport::Event::Captured(captured) => {
                 self.outputs.push_back(Output::Captured(captured));
@@ -497,8 +541,22 @@ impl Stack {
     /// Offers a transaction event to the parts in order; each hands back what is not its own.
     fn on_transaction(&mut self, event: sip_transaction::Event, wall: SystemTime, now: Instant) {
         let mut event = event;
-        if let sip_transaction::Event::Request { request, .. } = &event {
-            self.counts.request(request.method());
+        let span = match &event {
+            sip_transaction::Event::Request { request, .. } => {
+                tracing::debug_span!("request", call_id = request.headers().call_id())
+            }
+            sip_transaction::Event::Response { response, .. } => {
+                tracing::debug_span!("response", call_id = response.headers().call_id())
+            }
+            _ => tracing::Span::none(),
+        };
+        let _in_span = span.enter();
+        if let sip_transaction::Event::Request {
+            id, request, flow, ..
+        } = &event
+        {
+            self.counts.request(flow.kind, request.method());
+            self.latencies.begun(*id, request.method(), now);
         }
         if let (Some(retry_after), sip_transaction::Event::Request { id, request, .. }) =
             (self.draining, &event)
@@ -522,13 +580,19 @@ impl Stack {
             }
         }
         if let Some(registrar) = &mut self.registrar {
-            match registrar.handle_input(event, &mut self.transactions, wall, now) {
+            let t = &mut self
+                .latencies
+                .watch(&mut self.transactions, LatencyRole::Registrar);
+            match registrar.handle_input(event, t, wall, now) {
                 Some(back) => event = back,
                 None => return,
             }
         }
         if let Some(proxy) = &mut self.proxy {
-            match proxy.handle_input(event, &mut self.transactions, wall, now) {
+            let t = &mut self
+                .latencies
+                .watch(&mut self.transactions, LatencyRole::Proxy);
+            match proxy.handle_input(event, t, wall, now) {
                 Some(back) => event = back,
                 None => return,
             }
@@ -605,7 +669,11 @@ impl Stack {
     ) {
         match response {
             // A transaction that has ended meanwhile needs no answer.
-            Ok(response) => drop(self.transactions.respond(id, response, now)),
+            Ok(response) => drop(
+                self.latencies
+                    .watch(&mut self.transactions, LatencyRole::Server)
+                    .respond(id, response, now),
+            ),
             Err(error) => tracing::debug!(%error, "a response could not be built"),
         }
     }
@@ -699,6 +767,7 @@ impl Stack {
             }
             role::RoleOutput::Event(event) => {
                 self.counts.role(&event);
+                self.note(&event, now);
                 self.outputs.push_back(Output::Role(event));
             }
         }

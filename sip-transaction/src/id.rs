@@ -32,6 +32,12 @@ pub enum TransactionId {
 pub struct Gone;
 
 impl ClientTransactionId {
+    /// The index and the generation: the index is small and is used again, with another generation.
+    #[must_use]
+    pub const fn to_parts(self) -> (u32, u32) {
+        (self.0.index, self.0.generation)
+    }
+
     /// An id for a [`TransactionLayer`](crate::TransactionLayer) of one's own, such as a double in a test.
     ///
     /// ```
@@ -46,6 +52,12 @@ impl ClientTransactionId {
 }
 
 impl ServerTransactionId {
+    /// The index and the generation: the index is small and is used again, with another generation.
+    #[must_use]
+    pub const fn to_parts(self) -> (u32, u32) {
+        (self.0.index, self.0.generation)
+    }
+
     /// An id for a [`TransactionLayer`](crate::TransactionLayer) of one's own, such as a double in a test.
     #[must_use]
     pub const fn from_parts(index: u32, generation: u32) -> Self {

@@ -1,6 +1,7 @@
 //! [`Transactions`]: the layer.
 
 mod client;
+mod refuse;
 mod server;
 
 use std::net::SocketAddr;

@@ -140,6 +140,9 @@ pub struct DriverStats {
     pub refused: u64,
     /// Errors while receiving, which concern no datagram in particular.
     pub receive_errors: u64,
+    /// How long the oldest datagram of the last [`Driver::recv`] had waited in its socket; zero where the system does not
+    /// say when datagrams came.
+    pub queue_delay: Duration,
 }
 
 /// Inputs that wait for the worker; a connection holds at most one more.
@@ -196,6 +199,7 @@ impl Driver {
 
     fn poll_recv(&mut self, cx: &mut Context<'_>, out: &mut Vec<Input>) -> Poll<()> {
         let before = out.len();
+        self.stats.queue_delay = Duration::ZERO;
         // What was handed out with the last call has been handled: whom the limits refuse is gone by now.
         for connection in self.admitting.drain(..) {
             if let Some(writer) = self.connections.get(&connection) {
@@ -458,6 +462,12 @@ impl Driver {
     #[must_use]
     pub const fn stats(&self) -> DriverStats {
         self.stats
+    }
+
+    /// How many inputs of connections and of the name system wait to be taken, and how many may.
+    #[must_use]
+    pub fn backlog(&self) -> (usize, usize) {
+        (self.inbox.len(), INBOX)
     }
 
     /// Writes what is queued, closes every connection and socket, and waits for that, two seconds at most.

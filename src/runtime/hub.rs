@@ -11,6 +11,7 @@ use sip_transport::tokio::Recorder;
 use sip_transport::{Flow, Rng, SelectError, SelectId, Target};
 use tokio::sync::{mpsc, oneshot};
 
+use super::watch::Watchers;
 use crate::stack::{Output, Stack, Traced};
 
 /// Events of one call that may wait for its task; a task that lets more pile up has its call ended.
@@ -58,6 +59,7 @@ pub struct Hub {
     handlers: Option<mpsc::Sender<IncomingRequest>>,
     tracer: Option<Tracer>,
     recorders: Vec<Arc<Recorder>>,
+    taps: Watchers,
     rng: Rng,
 }
 
@@ -84,6 +86,7 @@ impl Hub {
             handlers: None,
             tracer: None,
             recorders: Vec::new(),
+            taps: Watchers::default(),
             rng,
         }
     }
@@ -111,6 +114,11 @@ impl Hub {
     /// Messages as they are on the wire are recorded by `recorder` too; see [`Stack::capture`].
     pub fn take_capture(&mut self, recorder: Arc<Recorder>) {
         self.recorders.push(recorder);
+    }
+
+    /// Who watches messages, and what was not shown to them.
+    pub const fn watchers(&mut self) -> &mut Watchers {
+        &mut self.taps
     }
 
     /// The events of a session that was just begun.
@@ -176,6 +184,7 @@ impl Hub {
                     recorder.record(&captured, wall);
                 }
             }
+            Output::Tapped(id, tapped) => self.taps.take(id, *tapped, stack),
             Output::Traced(traced) => {
                 if let Some(tracer) = &mut self.tracer {
                     tracer(&traced);

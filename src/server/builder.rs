@@ -22,6 +22,7 @@ use super::listen::{self, ListenError, Place};
 use crate::auth::{Algorithm, AuthConfig, Authenticator};
 use crate::domain::Domains;
 use crate::gruu::Gruus;
+use crate::guard::{Guard, GuardConfig};
 use crate::location::{self, LocationStore};
 use crate::role::proxy::{Proxy, ProxyConfig};
 use crate::role::registrar::{Registrar, RegistrarConfig};
@@ -105,6 +106,7 @@ pub struct ServerBuilder {
     resolver: Option<Resolver>,
     origins: Option<Vec<String>>,
     recorders: Vec<Arc<Recorder>>,
+    guard: GuardConfig,
 }
 
 impl fmt::Debug for ServerBuilder {
@@ -138,6 +140,7 @@ impl ServerBuilder {
             resolver: None,
             origins: None,
             recorders: Vec::new(),
+            guard: GuardConfig::default(),
         }
     }
 
@@ -282,6 +285,13 @@ impl ServerBuilder {
         self
     }
 
+    /// How much one source may ask for, and what happens when all together ask for too much.
+    #[must_use]
+    pub fn guard(mut self, config: GuardConfig) -> Self {
+        self.guard = config;
+        self
+    }
+
     /// Where randomness comes from; without this, the system. The same seed makes the same tags and nonces: for tests.
     #[must_use]
     pub fn seed(mut self, seed: Seed) -> Self {
@@ -395,6 +405,7 @@ impl ServerBuilder {
         };
         let (mut worker, handle) = Worker::bind(&listen::to_listen(&places), parts, hub, services)
             .map_err(BuildError::Sockets)?;
+        worker.stack_mut().set_guard(Guard::new(self.guard, &seed));
         if let Some(tls) = self.tls {
             worker.use_tls(tls);
         }

@@ -114,7 +114,7 @@ impl Transactions {
         Some(Told::Request { id, merged })
     }
 
-    fn find_server(&self, match_key: &MatchKey) -> Option<Key> {
+    pub(super) fn find_server(&self, match_key: &MatchKey) -> Option<Key> {
         let is = |slot| {
             let server = self.servers.at(slot);
             server.is_some_and(|server| server.key == *match_key)
@@ -157,6 +157,10 @@ impl Transactions {
             },
         )) = found
         else {
+            if self.is_ack_of_refusal(ack, identity) {
+                self.stats.absorbed_requests += 1;
+                return None;
+            }
             return nothing;
         };
         let id = ServerTransactionId(key);
@@ -202,16 +206,7 @@ impl Transactions {
             return false;
         }
         // RFC 3261 §8.2.7: who keeps no state gives the copies of one request the same tag.
-        let tag = identity.stateless_tag(self.hash_key);
-        self.scratch.clear();
-        compose::overloaded(
-            request,
-            &tag,
-            self.config.retry_after.as_secs(),
-            &mut self.scratch,
-        );
-        let payload = Bytes::copy_from_slice(&self.scratch);
-        self.outputs.transmit(reply.id, payload);
+        self.answer_overloaded(request, identity, reply, self.config.retry_after.as_secs());
         true
     }
 

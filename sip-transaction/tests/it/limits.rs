@@ -159,3 +159,52 @@ fn a_flood_of_strays_leaves_nothing_behind() {
     }
     assert_eq!((rig.layer.client_count(), rig.layer.server_count()), (1, 0));
 }
+
+#[test]
+fn rfc3261_8_2_7_who_is_refused_without_a_transaction_gets_one_tag_and_its_ack_is_absorbed() {
+    let mut rig = Rig::udp();
+    let flow = rig.flow;
+    let invite = request_text("INVITE", "z9hG4bK1");
+    let parsed = |text: &str| match crate::rig::parse(text.to_owned()) {
+        sip_message::Message::Request(request) => request,
+        sip_message::Message::Response(_) => unreachable!("a request"),
+    };
+    assert!(!rig.layer.is_known(&parsed(&invite)));
+    for _ in 0..2 {
+        rig.layer.refuse(&parsed(&invite), &flow, 7);
+        assert_eq!(rig.outputs(), ["-> 503 (INVITE)"]);
+    }
+    assert_eq!(rig.sent_text(0), rig.sent_text(1));
+    assert!(rig.sent_text(0).contains("\r\nRetry-After: 7\r\n"));
+    let answer = rig.sent_text(0);
+    let tag = answer
+        .split(";tag=")
+        .nth(2)
+        .and_then(|rest| rest.split('\r').next())
+        .unwrap();
+    let ack = request_text("ACK", "z9hG4bK1");
+    let of_the_answer = ack.replace("To: <sip:bob@h>", &format!("To: <sip:bob@h>;tag={tag}"));
+    assert_eq!(
+        rig.receive(of_the_answer),
+        [""; 0],
+        "not passed on to anybody"
+    );
+    let of_another = ack.replace("To: <sip:bob@h>", "To: <sip:bob@h>;tag=0123456789abcdef");
+    assert_eq!(rig.receive(of_another), ["Ack of nothing"]);
+    assert_eq!(rig.layer.server_count(), 0);
+    rig.layer.refuse(&parsed(&ack), &flow, 7);
+    assert_eq!(rig.outputs(), [""; 0], "an ACK has no answer");
+    // What is in progress is known, with its retransmissions, its ACK and its CANCEL.
+    rig.receive(invite);
+    for method in ["INVITE", "ACK", "CANCEL"] {
+        assert!(
+            rig.layer
+                .is_known(&parsed(&request_text(method, "z9hG4bK1"))),
+            "{method}"
+        );
+    }
+    assert!(
+        !rig.layer
+            .is_known(&parsed(&request_text("BYE", "z9hG4bK1")))
+    );
+}

@@ -6,6 +6,7 @@ use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSocketState};
@@ -89,6 +90,9 @@ impl UdpListener {
                 Ok(count) => {
                     batches += 1;
                     stats.received += count as u64;
+                    if batches == 1 {
+                        stats.queue_delay = stats.queue_delay.max(buffers.age());
+                    }
                     buffers.take(count, self.id, out);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -239,6 +243,17 @@ impl Buffers {
         let mut bufs: [IoSliceMut<'_>; BATCH_SIZE] =
             std::array::from_fn(|_| IoSliceMut::new(parts.next().unwrap_or_default()));
         receive(&mut bufs, &mut self.metas)
+    }
+
+    /// How long the first datagram waited in the socket. The system stamps it by the clock of the wall: when that was set
+    /// back meanwhile, nothing is known.
+    fn age(&self) -> Duration {
+        let Some(stamp) = self.metas.first().and_then(|meta| meta.timestamp) else {
+            return Duration::ZERO;
+        };
+        SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH + stamp)
+            .unwrap_or_default()
     }
 
     /// Makes inputs of the first `count` datagrams.

@@ -106,7 +106,7 @@ async fn metrics(State(state): Shared) -> Response {
     let (admin, figures) = &*state;
     let snapshot = admin
         .handle
-        .run(|state, _, _| figures::Snapshot::of(&state.stack));
+        .run(|state, _, now| figures::Snapshot::of(state, now));
     match tokio::time::timeout(PATIENCE, snapshot).await {
         Ok(Ok(snapshot)) => {
             let text = figures.render(&snapshot, admin.bindings.len(), admin.users.names().len());

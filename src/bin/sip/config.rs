@@ -1,5 +1,6 @@
 //! `sip.toml`, the configuration of `sip serve`; and `sip config`, which checks and explains it.
 
+mod guard;
 mod routes;
 
 use std::fmt;
@@ -77,6 +78,8 @@ pub(crate) struct Config {
     pub(crate) name_server: Option<SocketAddr>,
     pub(crate) capture: Capture,
     pub(crate) admin: Admin,
+    pub(crate) overload: guard::Overload,
+    pub(crate) sources: guard::Sources,
     pub(crate) routes: Table,
 }
 
@@ -95,6 +98,8 @@ struct File {
     name_server: Option<Spanned<String>>,
     capture: Capture,
     admin: Admin,
+    overload: guard::Overload,
+    sources: guard::Sources,
     route: Vec<Spanned<routes::Route>>,
 }
 
@@ -405,8 +410,15 @@ impl Config {
             name_server,
             capture: file.capture,
             admin: file.admin,
+            overload: file.overload,
+            sources: file.sources,
             routes,
         })
+    }
+
+    /// What is done when too much arrives.
+    pub(crate) fn guard(&self) -> sip_stack::guard::GuardConfig {
+        guard::guard(&self.overload, &self.sources)
     }
 
     /// Which settings differ that a running server cannot change.
@@ -477,6 +489,7 @@ mod tests {
         let usual = format!("{proxy:?}");
         config.proxy.apply(&mut proxy);
         assert_eq!(format!("{proxy:?}"), usual);
+        assert_eq!(config.guard(), sip_stack::guard::GuardConfig::default());
         assert!(config.routes.rules().is_empty());
         // And with the comments taken off its routes, still.
         let routes: String = EXAMPLE
@@ -559,6 +572,11 @@ mod tests {
                 "1:1: route: without a transaction nobody can be asked",
             ),
             ("[[route]]\nto = [{ uri = \"sip:a\", wait = 3 }]", "2:"),
+            ("[overload]\ntarget-ms = -1", "2:13: invalid value"),
+            (
+                "[sources]\ntrusted = [\"10.0.0.0/40\"]",
+                "2:11: \"10.0.0.0/40\" is no network",
+            ),
         ] {
             let found = fault(text);
             assert!(

@@ -132,6 +132,7 @@ fn reload_on_hangup(
     path: PathBuf,
     begun: Config,
     routes: Shared,
+    handle: sip_stack::runtime::Handle,
 ) -> anyhow::Result<tokio::task::JoinHandle<()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut hangup = signal(SignalKind::hangup())?;
@@ -149,6 +150,12 @@ fn reload_on_hangup(
                     if !later.is_empty() {
                         line(&format!("After a restart: {}.", later.join(", ")));
                     }
+                    let guard = config.guard();
+                    handle.post(move |state, _, _| {
+                        if let Some(current) = state.stack.guard_mut() {
+                            current.configure(guard);
+                        }
+                    });
                     routes.replace(config.routes);
                 }
             }
@@ -191,6 +198,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
     let mut builder = Server::builder()
         .algorithms(&args.digest)
         .router(routes.clone())
+        .guard(config.guard())
         .registrar(move |config| registrar.apply(config))
         .proxy(move |config| proxy.apply(config));
     for name in &args.domain {
@@ -290,7 +298,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
     // Before anybody knows of this process: a SIGHUP that nobody waits for ends it.
     #[cfg(unix)]
     let reload = match args.config {
-        Some(path) => Some(reload_on_hangup(path, config, routes)?),
+        Some(path) => Some(reload_on_hangup(path, config, routes, server.handle())?),
         None => None,
     };
     // While this runs, the file is ours alone: `sip user` asks us.

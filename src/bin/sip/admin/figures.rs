@@ -1,8 +1,14 @@
 //! What `/metrics` shows, in the text format of Prometheus.
 
+use std::fmt::Write as _;
+use std::time::Instant;
+
 use metrics::{Key, Label, Level, Metadata, Recorder as _, SharedString, Unit};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-use sip_stack::stack::{Counts, Stack};
+use sip_stack::guard::GuardStats;
+use sip_stack::runtime::{Queues, State, StoreTimes};
+use sip_stack::stack::{Counts, Histogram, Latencies};
+use sip_stack::transport::tokio::DriverStats;
 
 /// What is counted at one moment.
 #[derive(Debug)]
@@ -14,10 +20,20 @@ pub(super) struct Snapshot {
     server_transactions: usize,
     proxied: usize,
     draining: bool,
+    latencies: Latencies,
+    store: StoreTimes,
+    queues: Queues,
+    driver: DriverStats,
+    guard: GuardStats,
+    loss: u8,
+    bans: usize,
+    watchers: (usize, u64),
 }
 
 impl Snapshot {
-    pub(super) fn of(stack: &Stack) -> Self {
+    pub(super) fn of(state: &mut State, now: Instant) -> Self {
+        let watchers = state.hub.watchers().stats();
+        let stack = &state.stack;
         Self {
             counts: stack.counts().clone(),
             transport: stack.transports().stats().clone(),
@@ -26,6 +42,18 @@ impl Snapshot {
             server_transactions: stack.transactions().server_count(),
             proxied: stack.proxy().map_or(0, |proxy| proxy.contexts()),
             draining: stack.is_draining(),
+            latencies: stack.latencies().clone(),
+            store: state.store_times().clone(),
+            queues: state.queues(),
+            driver: state.driver(),
+            guard: stack
+                .guard()
+                .map_or_else(GuardStats::default, |guard| guard.stats()),
+            loss: stack.guard().map_or(0, |guard| guard.overload().loss()),
+            bans: stack
+                .guard()
+                .map_or(0, |guard| guard.sources().bans(now).len()),
+            watchers,
         }
     }
 }
@@ -78,17 +106,69 @@ impl Figures {
     }
 
     pub(super) fn render(&self, now: &Snapshot, bindings: Option<usize>, users: usize) -> String {
-        for (method, count) in now.counts.requests() {
-            self.count("sip_requests_total", &[("method", method)], count);
+        for (transport, method, count) in now.counts.requests() {
+            // Every method over UDP, and whatever else there was.
+            if count > 0 || transport == "UDP" {
+                let labels = [("transport", transport), ("method", method)];
+                self.count("sip_requests_total", &labels, count);
+            }
         }
-        for (class, count) in now.counts.responses_sent() {
-            let class = format!("{class}xx");
-            self.count("sip_responses_sent_total", &[("class", &class)], count);
+        for (transport, class, count) in now.counts.responses_sent() {
+            if count > 0 || transport == "UDP" {
+                let class = format!("{class}xx");
+                let labels = [("transport", transport), ("class", class.as_str())];
+                self.count("sip_responses_sent_total", &labels, count);
+            }
         }
-        for (class, count) in now.counts.responses_received() {
-            let class = format!("{class}xx");
-            self.count("sip_responses_received_total", &[("class", &class)], count);
+        for (transport, class, count) in now.counts.responses_received() {
+            if count > 0 || transport == "UDP" {
+                let class = format!("{class}xx");
+                let labels = [("transport", transport), ("class", class.as_str())];
+                self.count("sip_responses_received_total", &labels, count);
+            }
         }
+        let guard = &now.guard;
+        for (reason, count) in [
+            ("overload", guard.refused_by_overload),
+            ("budget", guard.refused_by_budget),
+        ] {
+            self.count("sip_guard_refused_total", &[("reason", reason)], count);
+        }
+        for (reason, count) in [
+            ("budget", guard.dropped_by_budget),
+            ("ban", guard.dropped_by_ban),
+        ] {
+            self.count("sip_guard_dropped_total", &[("reason", reason)], count);
+        }
+        self.count("sip_bans_total", &[], guard.banned);
+        self.set("sip_banned_sources", &[], now.bans);
+        for (outcome, count) in [
+            ("trimmed", guard.trimmed_challenges),
+            ("withheld", guard.withheld_challenges),
+        ] {
+            self.count(
+                "sip_challenges_shrunk_total",
+                &[("outcome", outcome)],
+                count,
+            );
+        }
+        self.set("sip_overload_loss_percent", &[], usize::from(now.loss));
+        for (queue, (depth, limit)) in [
+            ("inbox", now.queues.inbox),
+            ("commands", now.queues.commands),
+            ("lookups", now.queues.lookups),
+        ] {
+            self.set("sip_queue_depth", &[("queue", queue)], depth);
+            self.set("sip_queue_limit", &[("queue", queue)], limit);
+        }
+        for (reason, count) in [
+            ("full", now.driver.dropped),
+            ("refused", now.driver.refused),
+        ] {
+            self.count("sip_datagrams_unsent_total", &[("reason", reason)], count);
+        }
+        self.set("sip_traces", &[], now.watchers.0);
+        self.count("sip_trace_dropped_total", &[], now.watchers.1);
         self.count("sip_registrations_total", &[], now.counts.registrations);
         self.count("sip_denied_total", &[], now.counts.denied);
         for (reason, count) in [
@@ -164,9 +244,81 @@ impl Figures {
         if let Some(bindings) = bindings {
             self.set("sip_registered_users", &[], bindings);
         }
-        self.handle.render()
+        let mut text = self.handle.render();
+        histograms(now, &mut text);
+        text
     }
 }
+
+/// Written by hand: the layers count into buckets themselves, and the recorder takes single values only.
+fn histograms(now: &Snapshot, out: &mut String) {
+    let answered: Vec<(String, &Histogram)> = now
+        .latencies
+        .answered()
+        .map(|(role, method, histogram)| {
+            (format!("role=\"{role}\",method=\"{method}\""), histogram)
+        })
+        .collect();
+    let store = [
+        ("lookup", &now.store.lookup),
+        ("update", &now.store.update),
+        ("credential", &now.store.credential),
+    ]
+    .map(|(question, histogram)| (format!("question=\"{question}\""), histogram));
+    let queue = [(String::new(), now.latencies.queue())];
+    let all = [answered.as_slice(), &queue, &store];
+    for ((name, help), list) in HISTOGRAMS.iter().zip(all) {
+        let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} histogram");
+        for (labels, histogram) in list {
+            let _ = histogram_lines(name, labels, histogram, out);
+        }
+        out.push('\n');
+    }
+}
+
+fn histogram_lines(
+    name: &str,
+    labels: &str,
+    histogram: &Histogram,
+    out: &mut String,
+) -> std::fmt::Result {
+    let comma = if labels.is_empty() { "" } else { "," };
+    let mut total = 0;
+    for (place, count) in histogram.counts.iter().enumerate() {
+        total += count;
+        let bound = match Histogram::BOUNDS.get(place) {
+            Some(micros) => format!("{}", *micros as f64 / 1e6),
+            None => "+Inf".to_owned(),
+        };
+        writeln!(
+            out,
+            "{name}_bucket{{{labels}{comma}le=\"{bound}\"}} {total}"
+        )?;
+    }
+    let braces = if labels.is_empty() {
+        String::new()
+    } else {
+        format!("{{{labels}}}")
+    };
+    writeln!(out, "{name}_sum{braces} {}", histogram.sum.as_secs_f64())?;
+    writeln!(out, "{name}_count{braces} {total}")
+}
+
+/// In the order of what [`histograms`] has.
+const HISTOGRAMS: [(&str, &str); 3] = [
+    (
+        "sip_answer_seconds",
+        "From a request to its first final answer, by who gave it",
+    ),
+    (
+        "sip_queue_delay_seconds",
+        "How long the oldest request of a turn of the worker had waited",
+    ),
+    (
+        "sip_store_seconds",
+        "How long a store took to answer, by what it was asked",
+    ),
+];
 
 fn key(name: &'static str, labels: &[(&'static str, &str)]) -> Key {
     let labels: Vec<Label> = labels
@@ -220,6 +372,27 @@ const COUNTERS: &[(&str, &str)] = &[
         "sip_overload_refusals_total",
         "Requests answered 503 because too many were in progress",
     ),
+    (
+        "sip_guard_refused_total",
+        "Requests answered 503 before they were begun, because of overload or the budget of their source",
+    ),
+    (
+        "sip_guard_dropped_total",
+        "Messages passed over because of the budget or the ban of their source",
+    ),
+    ("sip_bans_total", "Sources banned"),
+    (
+        "sip_challenges_shrunk_total",
+        "Challenges over UDP that were larger than the request: made smaller, or replaced by nothing or a 400",
+    ),
+    (
+        "sip_datagrams_unsent_total",
+        "Datagrams that the socket took no more, or the system refused",
+    ),
+    (
+        "sip_trace_dropped_total",
+        "Messages not shown to a trace because it read too slowly",
+    ),
 ];
 
 const GAUGES: &[(&str, &str)] = &[
@@ -238,6 +411,14 @@ const GAUGES: &[(&str, &str)] = &[
         "sip_draining",
         "1 while new requests are refused before the end",
     ),
+    ("sip_banned_sources", "Sources that are banned"),
+    (
+        "sip_overload_loss_percent",
+        "How many of a hundred new requests are refused because of overload",
+    ),
+    ("sip_queue_depth", "How much waits in a queue of the worker"),
+    ("sip_queue_limit", "How much may wait in it"),
+    ("sip_traces", "Traces that are being watched"),
     ("sip_users", "Users of the domain"),
     ("sip_registered_users", "Users with a registered contact"),
 ];
@@ -257,12 +438,21 @@ mod tests {
             server_transactions: 4,
             proxied: 5,
             draining: true,
+            latencies: Latencies::default(),
+            store: StoreTimes::default(),
+            queues: Queues::default(),
+            driver: DriverStats::default(),
+            guard: GuardStats::default(),
+            loss: 30,
+            bans: 2,
+            watchers: (1, 0),
         };
         let text = figures.render(&snapshot, Some(6), 7);
         for (name, kind) in COUNTERS
             .iter()
             .map(|(name, _)| (name, "counter"))
             .chain(GAUGES.iter().map(|(name, _)| (name, "gauge")))
+            .chain(HISTOGRAMS.iter().map(|(name, _)| (name, "histogram")))
         {
             // Reasons for broken messages appear when there are some.
             if *name == "sip_messages_malformed_total" {
@@ -275,8 +465,12 @@ mod tests {
             assert!(text.contains(&format!("# HELP {name} ")), "{name}\n{text}");
         }
         for line in [
-            "sip_requests_total{method=\"INVITE\"} 0",
-            "sip_responses_sent_total{class=\"2xx\"} 0",
+            "sip_requests_total{transport=\"UDP\",method=\"INVITE\"} 0",
+            "sip_responses_sent_total{transport=\"UDP\",class=\"2xx\"} 0",
+            "sip_queue_delay_seconds_bucket{le=\"0.005\"} 0",
+            "sip_store_seconds_bucket{question=\"update\",le=\"+Inf\"} 0",
+            "sip_store_seconds_count{question=\"update\"} 0",
+            "sip_overload_loss_percent 30",
             "sip_transactions{side=\"client\"} 3",
             "sip_proxied_requests 5",
             "sip_draining 1",
@@ -293,6 +487,7 @@ mod tests {
                 !COUNTERS
                     .iter()
                     .chain(GAUGES)
+                    .chain(&HISTOGRAMS)
                     .any(|(known, _)| known == name)
             })
             .collect();

@@ -1,0 +1,58 @@
+//! Answers without a transaction, for an element that has too much to do (RFC 3261 §8.2.7, §21.5.4).
+
+use bytes::Bytes;
+use sip_message::{Method, Request};
+use sip_transport::Flow;
+
+use super::Transactions;
+use crate::compose;
+use crate::matching::RequestIdentity;
+
+impl Transactions {
+    /// Does this request belong to what is known already: a retransmission, an ACK or a CANCEL of a live transaction?
+    /// Such a request is never refused for overload, because it costs less than the answer that would refuse it.
+    #[must_use]
+    pub fn is_known(&self, request: &Request) -> bool {
+        let Some(identity) = RequestIdentity::of(request, self.hash_key) else {
+            return false;
+        };
+        let method = match request.method() {
+            Method::Ack | Method::Cancel => &Method::Invite,
+            method => method,
+        };
+        self.find_server(&identity.with_method(method)).is_some()
+    }
+
+    /// Answers a request 503 with this Retry-After, and keeps nothing of it: copies of it are answered alike, because the
+    /// To tag is made of what identifies the request (RFC 3261 §8.2.7). The ACK for the answer is absorbed when it
+    /// comes. An ACK is not answered.
+    pub fn refuse(&mut self, request: &Request, reply: &Flow, retry_after: u64) {
+        if *request.method() == Method::Ack {
+            return;
+        }
+        if let Some(identity) = RequestIdentity::of(request, self.hash_key) {
+            self.answer_overloaded(request, &identity, reply, retry_after);
+        }
+    }
+
+    pub(super) fn answer_overloaded(
+        &mut self,
+        request: &Request,
+        identity: &RequestIdentity,
+        reply: &Flow,
+        retry_after: u64,
+    ) {
+        let tag = identity.stateless_tag(self.hash_key);
+        self.scratch.clear();
+        compose::overloaded(request, &tag, retry_after, &mut self.scratch);
+        let payload = Bytes::copy_from_slice(&self.scratch);
+        self.outputs.transmit(reply.id, payload);
+    }
+
+    /// Is this the ACK for an answer that left no transaction? Its To tag is the one that only we can make.
+    pub(super) fn is_ack_of_refusal(&self, ack: &Request, identity: &RequestIdentity) -> bool {
+        ack.headers()
+            .to_tag()
+            .is_some_and(|tag| tag.len() == 16 && tag == identity.stateless_tag(self.hash_key))
+    }
+}
