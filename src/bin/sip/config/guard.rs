@@ -36,13 +36,6 @@ fn networks<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Net
         .collect()
 }
 
-impl Sources {
-    /// Whose word is taken: by the address.
-    pub(crate) fn trusted(&self) -> &[Network] {
-        &self.trusted
-    }
-}
-
 /// Both together, as the server takes them.
 pub(crate) fn guard(overload: &Overload, sources: &Sources) -> GuardConfig {
     let mut config = GuardConfig::default();
