@@ -247,6 +247,10 @@ impl Buffers {
 
     /// How long the first datagram waited in the socket. The system stamps it by the clock of the wall: when that was set
     /// back meanwhile, nothing is known.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a driver owns a clock, and the system stamps by this one"
+    )]
     fn age(&self) -> Duration {
         let Some(stamp) = self.metas.first().and_then(|meta| meta.timestamp) else {
             return Duration::ZERO;
