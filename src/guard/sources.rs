@@ -238,10 +238,6 @@ impl Sources {
     /// Who is banned now, those that end first first.
     #[must_use]
     pub fn bans(&self, now: Instant) -> Vec<Ban> {
-        #[expect(
-            clippy::iter_over_hash_type,
-            reason = "for a person to read, and sorted before"
-        )]
         let mut list: Vec<Ban> = self
             .bans
             .iter()

@@ -15,7 +15,7 @@ use sip_transport::{Flow, FlowId};
 pub struct Histogram {
     /// How many took at most [`Histogram::BOUNDS`] at the same place, and more than at the place before; the last is for
     /// what took longer.
-    pub counts: [u64; Histogram::BOUNDS.len() + 1],
+    pub counts: [u64; Self::BOUNDS.len() + 1],
     /// How long all together took.
     pub sum: Duration,
 }

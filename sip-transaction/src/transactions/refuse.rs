@@ -16,10 +16,9 @@ impl Transactions {
         let Some(identity) = RequestIdentity::of(request, self.hash_key) else {
             return false;
         };
-        let method = match request.method() {
-            Method::Ack | Method::Cancel => &Method::Invite,
-            method => method,
-        };
+        let method = request.method();
+        let of_invite = matches!(method, Method::Ack | Method::Cancel);
+        let method = if of_invite { &Method::Invite } else { method };
         self.find_server(&identity.with_method(method)).is_some()
     }
 

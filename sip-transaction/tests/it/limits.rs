@@ -165,7 +165,7 @@ fn rfc3261_8_2_7_who_is_refused_without_a_transaction_gets_one_tag_and_its_ack_i
     let mut rig = Rig::udp();
     let flow = rig.flow;
     let invite = request_text("INVITE", "z9hG4bK1");
-    let parsed = |text: &str| match crate::rig::parse(text.to_owned()) {
+    let parsed = |text: &str| match parse(text.to_owned()) {
         sip_message::Message::Request(request) => request,
         sip_message::Message::Response(_) => unreachable!("a request"),
     };
