@@ -43,6 +43,7 @@ impl World {
             )),
             proxy: Some(Proxy::new(ProxyConfig::new(domains), None, &seed)),
             handled: Vec::new(),
+            stateless: None,
         });
         stack.add_listener(ListenerId::new(1), TransportKind::Udp, local);
         stack.set_guard(Guard::new(config, &seed));
