@@ -70,6 +70,8 @@ impl Owner {
 pub(crate) enum Progress {
     /// A provisional response to the INVITE of a session, and whether that had a body.
     Provisional(crate::SessionId, bool, Response),
+    /// The same of a re-INVITE.
+    Changing(crate::SessionId, bool, Response),
     /// A final response that is not a challenge that we answered.
     Response(Owner, Request, Response),
     /// It ended without one.
@@ -275,15 +277,23 @@ impl Attempts {
         let attempt = self.attempts.get_mut(&id)?;
         let status = response.status();
         if status.is_provisional() {
-            // A provisional response to anything but the first INVITE tells nothing.
-            let Owner::Invite(session) = attempt.owner else {
-                return None;
-            };
-            if status == StatusCode::TRYING {
+            if status == StatusCode::TRYING || *attempt.request.method() != Method::Invite {
                 return None;
             }
             let offered = !attempt.request.body().is_empty();
-            return Some(Progress::Provisional(session, offered, response));
+            return match attempt.owner {
+                Owner::Invite(session) => Some(Progress::Provisional(session, offered, response)),
+                Owner::Change(session) => Some(Progress::Changing(session, offered, response)),
+                Owner::Request(_)
+                | Owner::Bye(_)
+                | Owner::Prack(_)
+                | Owner::Subscribe(_)
+                | Owner::Refer(_)
+                | Owner::Publish(_)
+                | Owner::Notify(_)
+                | Owner::Within(..)
+                | Owner::Nobody => None,
+            };
         }
         let challenged = status == StatusCode::UNAUTHORIZED
             || status == StatusCode::PROXY_AUTHENTICATION_REQUIRED;

@@ -62,7 +62,7 @@ impl Dialog {
     pub(crate) fn of_uac(response: &Response) -> Option<Self> {
         let headers = response.headers();
         let (local_cseq, _) = headers.cseq()?;
-        let remote_target = target(headers)?;
+        let remote_target = target(headers.get(HeaderName::Contact)?)?;
         // Section 12.1.2: a peer of RFC 2543 may send no tag; it then is empty.
         let mut text = Text::new(
             headers.call_id()?,
@@ -81,7 +81,7 @@ impl Dialog {
     pub(crate) fn of_uas(request: &Request, local_tag: &str) -> Option<Self> {
         let headers = request.headers();
         let (number, _) = headers.cseq()?;
-        let remote_target = target(headers)?;
+        let remote_target = target(headers.get(HeaderName::Contact)?)?;
         let to = headers.get(HeaderName::To)?;
         let call_id = headers.call_id()?;
         let remote_tag = headers.from_tag().unwrap_or_default();
@@ -240,13 +240,16 @@ impl Dialog {
 
     /// Section 12.2: a target refresh moves the remote target, and nothing else.
     pub(crate) fn refresh(&mut self, headers: &Headers) {
-        if let Some(contact) = headers.get(HeaderName::Contact)
-            && ContactValue::is_of(contact, self.remote_target.as_str())
-        {
-            // It is where it was.
-            return;
+        if let Some(contact) = headers.get(HeaderName::Contact) {
+            self.move_to(contact);
         }
-        if let Some(target) = target(headers) {
+    }
+
+    /// The remote target is the URI of this Contact from now on.
+    pub(crate) fn move_to(&mut self, contact: &str) {
+        if !ContactValue::is_of(contact, self.remote_target.as_str())
+            && let Some(target) = target(contact)
+        {
             self.remote_target = target;
         }
     }
@@ -338,7 +341,6 @@ fn is_secure(request: &Request) -> bool {
 }
 
 /// The remote target: the URI of the Contact.
-fn target(headers: &Headers) -> Option<Uri> {
-    let contact = headers.typed::<Contact<'_>>().ok()??;
-    Some(contact.address()?.uri().to_uri())
+fn target(contact: &str) -> Option<Uri> {
+    Some(Contact::parse(contact).ok()?.address()?.uri().to_uri())
 }

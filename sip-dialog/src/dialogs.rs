@@ -4,6 +4,7 @@ mod change;
 mod compositor;
 mod conditional;
 mod ending;
+mod forked;
 mod info;
 mod negotiate;
 mod notifier;
@@ -15,6 +16,7 @@ mod prolong;
 mod publisher;
 mod referee;
 mod referrer;
+mod reinvite;
 mod reliable;
 mod replace;
 mod subscriber;
@@ -77,6 +79,8 @@ enum Deadline {
     Referral(SubscriptionId),
     /// No 2xx can come any more to an INVITE of ours that was given up.
     Forget(CallKey),
+    /// No further branch of a forked SUBSCRIBE is taken.
+    Branches(CallKey),
 }
 
 /// An INVITE of ours that came to nothing: a 2xx may still be on its way.
@@ -109,6 +113,8 @@ pub struct Dialogs {
     /// Keyed by numbers that we mint.
     subscriptions: HashMap<SubscriptionId, Subscription, NumberHash>,
     by_subscription: HashMap<CallKey, SubscriptionId, NumberHash>,
+    /// SUBSCRIBEs of ours that may have several subscriptions.
+    forked: HashMap<CallKey, forked::Forked, NumberHash>,
     /// Sessions that are over, and whose dialogs are not.
     husks: usize,
     /// Calls that report to who asked for them. Keyed by numbers that we mint, as the next two.
@@ -162,6 +168,7 @@ impl Dialogs {
             watchers: BTreeMap::new(),
             orphans: Vec::new(),
             by_subscription: HashMap::default(),
+            forked: HashMap::default(),
             deadlines: DeadlineQueue::new(),
             outputs: VecDeque::new(),
             last_now: None,
@@ -335,6 +342,7 @@ impl Dialogs {
                 Deadline::Forget(key) => {
                     self.lingering.remove(&key);
                 }
+                Deadline::Branches(key) => self.close_branches(key),
             }
         }
         self.answer_orphans(t, now);

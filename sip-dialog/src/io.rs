@@ -177,6 +177,26 @@ pub enum Event {
         /// What the body is.
         meaning: Meaning,
     },
+    /// A provisional response other than 100 to our re-INVITE; as with [`Event::Progress`], an offer in a reliable one waits for
+    /// [`Dialogs::acknowledge`](crate::Dialogs::acknowledge).
+    ReInviteProgress {
+        /// Which session.
+        session: SessionId,
+        /// The status.
+        status: StatusCode,
+        /// Its body.
+        body: Option<Body>,
+        /// What the body is.
+        meaning: Meaning,
+    },
+    /// The other side has refused our re-INVITE after its offer had an answer: what was agreed may be in use with it or not. A new offer of
+    /// what was before brings both sides together (RFC 6141 section 3.4).
+    ReInviteUndone {
+        /// Which session.
+        session: SessionId,
+        /// Why.
+        cause: RejectCause,
+    },
     /// The other side has not: the session is what it was before (RFC 3261 section 14.1).
     ReInviteRefused {
         /// Which session.
@@ -291,6 +311,13 @@ pub enum Event {
         /// The state of what was subscribed to.
         body: Option<Body>,
     },
+    /// Our SUBSCRIBE was forked, and another notifier has accepted it too (RFC 6665 section 4.1.4): its first [`Event::Notified`] follows.
+    SubscriptionForked {
+        /// The subscription that [`Dialogs::subscribe`](crate::Dialogs::subscribe) returned.
+        subscription: SubscriptionId,
+        /// The one beside it.
+        branch: SubscriptionId,
+    },
     /// A subscription is over, ours or one to us.
     SubscriptionEnded {
         /// Which subscription.
@@ -321,12 +348,15 @@ impl Event {
             | Self::Referred { .. }
             | Self::ReferAccepted { .. }
             | Self::Notified { .. }
+            | Self::SubscriptionForked { .. }
             | Self::SubscriptionEnded { .. } => None,
             Self::Incoming { session, .. }
             | Self::Progress { session, .. }
             | Self::Accepted { session, .. }
             | Self::Rejected { session, .. }
             | Self::Confirmed { session, .. }
+            | Self::ReInviteProgress { session, .. }
+            | Self::ReInviteUndone { session, .. }
             | Self::ReInvite { session, .. }
             | Self::ReInviteAnswered { session, .. }
             | Self::ReInviteRefused { session, .. }

@@ -67,20 +67,25 @@ impl Calling {
             .find(|early| early.dialog.remote_tag() == remote_tag)
     }
 
-    /// The early dialog of a provisional response, which comes last from now on.
-    pub(crate) fn early(&mut self, response: &Response) -> Option<&mut Early> {
-        let tag = response.headers().to_tag()?;
+    /// Puts the early dialog with that remote tag last; whether there is one.
+    pub(crate) fn hear_of(&mut self, remote_tag: &str) -> bool {
         let known = self
             .early
             .iter()
-            .position(|early| early.dialog.remote_tag() == tag);
-        if let Some(index) = known {
-            let last = self.early.len() - 1;
-            if index != last {
-                let early = self.early.remove(index);
-                self.early.push(early);
-            }
-        } else {
+            .position(|early| early.dialog.remote_tag() == remote_tag);
+        if let Some(index) = known
+            && index + 1 < self.early.len()
+        {
+            let early = self.early.remove(index);
+            self.early.push(early);
+        }
+        known.is_some()
+    }
+
+    /// The early dialog of a provisional response, which comes last from now on.
+    pub(crate) fn early(&mut self, response: &Response) -> Option<&mut Early> {
+        let tag = response.headers().to_tag()?;
+        if !self.hear_of(tag) {
             if self.early.len() >= BRANCHES {
                 return None;
             }
@@ -253,6 +258,30 @@ impl Session {
         Some((dialog, &self.contact))
     }
 
+    /// The INVITE of the peer that has no final response, the first or a later one: its transaction, and our tag if the INVITE has none.
+    pub(crate) fn invited(&self) -> Option<(ServerTransactionId, &Request, &str)> {
+        match &self.state {
+            State::Ringing(ringing) => {
+                Some((ringing.transaction, &ringing.request, &ringing.local_tag))
+            }
+            State::Up => {
+                let (transaction, request) = self.reinvite.as_ref()?;
+                Some((*transaction, request, ""))
+            }
+            State::Calling(_) | State::Ending { .. } | State::Over => None,
+        }
+    }
+
+    /// Whether an offer in the peer's re-INVITE, or in our response to it, has its answer: what they agree on is in use (RFC 6141 section
+    /// 3.3).
+    pub(crate) fn has_executed(&self) -> bool {
+        self.reinvite.is_some()
+            && self
+                .reliable
+                .as_ref()
+                .is_some_and(|reliable| reliable.described && reliable.waiting.is_none())
+    }
+
     /// Whether an INVITE of either side is not finished (section 14.1).
     pub(crate) fn has_invite_pending(&self) -> bool {
         self.reinvite.is_some()
@@ -313,6 +342,8 @@ pub(crate) enum Held {
     Ack(Request),
     /// In a reliable provisional response: its PRACK waits.
     Prack { tag: String, rseq: u32, cseq: u32 },
+    /// The same in a response to a re-INVITE.
+    LaterPrack { rseq: u32, cseq: u32 },
 }
 
 /// What changes a session.
@@ -332,6 +363,10 @@ pub(crate) struct Change {
     pub(crate) waits: Option<DeadlineId>,
     /// Responses 422 and 491 that were obeyed.
     pub(crate) rounds: u8,
+    /// The RSeq of the last reliable response to a re-INVITE (RFC 3262 section 4).
+    pub(crate) rseq: Option<u32>,
+    /// Whether offer and answer were exchanged in provisional responses to it (RFC 6141 section 3).
+    pub(crate) exchanged: bool,
 }
 
 /// Provisional responses that are sent reliably (RFC 3262 section 3).
@@ -340,6 +375,8 @@ pub(crate) struct Reliable {
     pub(crate) next: u32,
     /// The highest number that was acknowledged.
     pub(crate) acknowledged: Option<u32>,
+    /// The number whose PRACK was refused for its offer: it comes again without one (RFC 6337 section 2.3).
+    pub(crate) refused: Option<u32>,
     pub(crate) waiting: Option<Waiting>,
     /// Whether one of them had a description: there is no second one to an INVITE (RFC 6337 section 2.2).
     pub(crate) described: bool,

@@ -53,6 +53,16 @@ pub trait SessionBody {
 
     /// Our last offer was refused: what was agreed before stands (RFC 3261 section 14.1).
     fn rolled_back(&mut self) {}
+
+    /// An offer as near as it goes to what was agreed before the last exchange, which the other side has undone, or not (RFC 6141 section
+    /// 3.4).
+    ///
+    /// # Errors
+    /// The status for which there is none; the session then stays as it is.
+    fn restored(&mut self) -> Result<Body, StatusCode> {
+        self.rolled_back();
+        self.offer()
+    }
 }
 
 /// A session body that is always the same, for who keeps his descriptions elsewhere; it notes what the other side said last.

@@ -88,6 +88,9 @@ pub struct SubscribeRequest {
     pub event: String,
     /// How long, in whole seconds; zero asks for the state once (RFC 6665 section 4.4.3). One hour.
     pub expires: Duration,
+    /// How many subscriptions may come of it when a proxy forks it: one, unless the package says otherwise (RFC 6665 section 5.4.9). Each
+    /// further one is told by [`Event::SubscriptionForked`](crate::Event::SubscriptionForked), and refreshed and ended by itself.
+    pub branches: usize,
     /// Preloaded routes; the first is the next hop.
     pub route: Vec<Uri>,
     /// A filter, for packages that have one.
@@ -109,6 +112,7 @@ impl SubscribeRequest {
             contact,
             event: event.to_owned(),
             expires: Duration::from_secs(3600),
+            branches: 1,
             route: Vec::new(),
             body: None,
             headers: Vec::new(),

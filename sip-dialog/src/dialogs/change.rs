@@ -112,6 +112,8 @@ impl Dialogs {
                 refresh,
                 waits: None,
                 rounds: 0,
+                rseq: None,
+                exchanged: false,
             }));
             self.send_change(id);
         }
@@ -185,10 +187,15 @@ impl Dialogs {
             self.send_change(id);
             return;
         }
-        let (kind, refresh) = (change.kind, change.refresh);
+        let (kind, refresh, exchanged) = (change.kind, change.refresh, change.exchanged);
         session.change = None;
+        if matches!(session.held.as_deref(), Some(Held::LaterPrack { .. })) {
+            session.held = None;
+        }
         if !status.is_success() {
-            if !refresh && !ending {
+            if exchanged && !ending {
+                self.undone(id, RejectCause::Response(response));
+            } else if !refresh && !ending {
                 self.refused(id, kind, RejectCause::Response(response));
             }
             self.after_failure(id, request.method(), status);
@@ -205,6 +212,8 @@ impl Dialogs {
         let body = Body::of(response.headers(), response.body_bytes());
         let meaning = match body {
             None => Meaning::Nothing,
+            // RFC 6337 section 2.2: the exchange is over.
+            Some(_) if exchanged => Meaning::Repeated,
             Some(_) if request.body().is_empty() => Meaning::Offer,
             Some(_) => Meaning::Answer,
         };
@@ -239,6 +248,9 @@ impl Dialogs {
         let Some(change) = session.change.take() else {
             return;
         };
+        if matches!(session.held.as_deref(), Some(Held::LaterPrack { .. })) {
+            session.held = None;
+        }
         if !change.refresh && !matches!(session.state, State::Ending { .. }) {
             self.refused(id, change.kind, RejectCause::Failed(cause));
         }

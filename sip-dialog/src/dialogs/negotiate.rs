@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use sip_message::StatusCode;
-use sip_transaction::TransactionLayer;
+use sip_message::{Method, Request, StatusCode};
+use sip_transaction::{ServerTransactionId, TransactionLayer};
 
 use super::Dialogs;
 use crate::config::{Gone, InviteRequest, SessionId};
@@ -76,7 +76,7 @@ impl Dialogs {
         now: Instant,
     ) -> Result<Option<Body>, Gone> {
         let session = self.sessions.get(&id).ok_or(Gone)?;
-        let request = &session.ringing().ok_or(Gone)?.request;
+        let (_, request, _) = session.invited().ok_or(Gone)?;
         let body = match Body::of(request.headers(), request.body_bytes()) {
             Some(offer) => session_body.answer(&offer),
             None => session_body.offer(),
@@ -85,10 +85,41 @@ impl Dialogs {
             Ok(body) => Ok(Some(body)),
             Err(status) => {
                 // RFC 6337 table 2: 488 to the INVITE.
-                self.reject(id, status, &[], t, now)?;
+                if session.reinvite.is_some() {
+                    self.reject_reinvite(id, status, t, now)?;
+                } else {
+                    self.reject(id, status, &[], t, now)?;
+                }
                 Err(Gone)
             }
         }
+    }
+
+    /// RFC 6337 pattern 5: the offer in a PRACK is answered in its 200, or refused; it then comes again without one (section 2.3).
+    fn answer_prack(
+        &mut self,
+        session: SessionId,
+        id: ServerTransactionId,
+        prack: &Request,
+        session_body: &mut dyn SessionBody,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> bool {
+        let Some(offer) = Body::of(prack.headers(), prack.body_bytes()) else {
+            return false;
+        };
+        let (status, body) = match session_body.answer(&offer) {
+            Ok(answer) => (StatusCode::OK, Some(answer)),
+            Err(status) => (status, None),
+        };
+        if self
+            .respond_within(id, prack, status, body, t, now)
+            .is_err()
+        {
+            // Nobody hears the answer: what was agreed is not known.
+            self.end(session, t, now);
+        }
+        true
     }
 
     /// Does with an event what `session_body` has to say to it: answers offers, takes answers, and refuses or ends what cannot be (RFC
@@ -112,6 +143,12 @@ impl Dialogs {
                 ..
             }
             | Event::Accepted {
+                session,
+                body,
+                meaning,
+                ..
+            }
+            | Event::ReInviteProgress {
                 session,
                 body,
                 meaning,
@@ -146,6 +183,22 @@ impl Dialogs {
                     Ok(answer) => self.accept_update(*session, Some(answer), t, now),
                     Err(status) => self.reject_update(*session, status, t, now),
                 };
+                return true;
+            }
+            Event::Within {
+                session,
+                id,
+                request,
+            } if *request.method() == Method::Prack => {
+                return self.answer_prack(*session, *id, request, session_body, t, now);
+            }
+            Event::ReInviteUndone { session, .. } => {
+                // RFC 6141 section 3.4: as near to what was before as it goes.
+                if let Ok(offer) = session_body.restored() {
+                    let _ = self
+                        .update(*session, Some(offer.clone()), t, now)
+                        .or_else(|Gone| self.reinvite(*session, Some(offer), t, now));
+                }
                 return true;
             }
             Event::ReInviteRefused { .. } | Event::UpdateRefused { .. } => {

@@ -420,9 +420,7 @@ impl Dialogs {
         }
         match subscription.within {
             Some(session) => self.leave_dialog(session, id),
-            None => {
-                self.by_subscription.remove(&subscription.key);
-            }
+            None => self.leave_branches(id, subscription.key),
         }
         true
     }

@@ -20,6 +20,9 @@ impl Dialogs {
             Some(Progress::Provisional(id, offered, response)) => {
                 self.on_provisional(id, offered, &response);
             }
+            Some(Progress::Changing(id, offered, response)) => {
+                self.on_change_provisional(id, offered, &response);
+            }
             Some(Progress::Response(Owner::Request(id), _, response)) => {
                 self.tell(Event::Responded { id, response });
             }
@@ -77,10 +80,9 @@ impl Dialogs {
             }
             Some(Progress::Failed(Owner::Notify(id), cause)) => self.on_notify_failed(id, cause),
             Some(Progress::Response(Owner::Prack(id), request, response)) => {
-                self.on_prack_answered(id, !request.body().is_empty(), Some(&response));
+                self.on_prack_answered(id, &request, &response);
             }
-            Some(Progress::Failed(Owner::Prack(id), _)) => self.on_prack_answered(id, true, None),
-            // RFC 3262 section 4 leaves a refused PRACK without consequence: the final response decides.
+            Some(Progress::Failed(Owner::Prack(id), _)) => self.on_prack_failed(id),
             Some(Progress::Response(Owner::Nobody, ..) | Progress::Failed(Owner::Nobody, _)) => {}
         }
     }

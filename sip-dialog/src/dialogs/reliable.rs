@@ -12,7 +12,7 @@ use super::{Deadline, Dialogs, answered_with, with_body};
 use crate::attempt::Owner;
 use crate::config::{Gone, SessionId};
 use crate::io::{Body, EndCause, Event};
-use crate::session::{Held, Reliable, Ringing, State, Waiting};
+use crate::session::{Held, Reliable, State, Waiting};
 use crate::session_body::Meaning;
 
 /// Provisional responses that wait for the PRACK of the one before; a further one is refused.
@@ -106,37 +106,61 @@ impl Dialogs {
         Ok(())
     }
 
-    /// The answer to the offer in a PRACK, or none.
+    /// A PRACK has its final response. Only one that made an offer has anything to tell: RFC 3262 section 4 leaves another that is refused
+    /// without consequence, as the final response to the INVITE decides.
     pub(super) fn on_prack_answered(
         &mut self,
         id: SessionId,
-        offers: bool,
-        response: Option<&Response>,
+        request: &Request,
+        response: &Response,
     ) {
-        let is_offer = offers
-            && self
+        if request.body().is_empty() || !self.offered_in_prack(id) {
+            return;
+        }
+        let headers = request.headers();
+        if !response.status().is_success()
+            && let Ok(Some(rack)) = headers.typed::<RAck>()
+        {
+            // RFC 6337 section 2.3: the same response is acknowledged again, without the offer, in its own early dialog.
+            if let Some(calling) = self
                 .sessions
                 .get_mut(&id)
                 .and_then(|session| session.calling())
-                .is_some_and(|calling| std::mem::take(&mut calling.prack_offered));
-        if !is_offer {
-            return;
+            {
+                calling.hear_of(headers.to_tag().unwrap_or_default());
+            }
+            self.send_prack(id, rack.response, rack.cseq, None);
         }
-        let body = response
-            .filter(|response| response.status().is_success())
-            .and_then(|response| Body::of(response.headers(), response.body_bytes()));
+        let body = Body::of(response.headers(), response.body_bytes())
+            .filter(|_| response.status().is_success());
         self.tell(Event::PrackAnswered { session: id, body });
+    }
+
+    /// A PRACK had no response.
+    pub(super) fn on_prack_failed(&mut self, id: SessionId) {
+        if self.offered_in_prack(id) {
+            self.tell(Event::PrackAnswered {
+                session: id,
+                body: None,
+            });
+        }
+    }
+
+    /// Whether an offer in a PRACK waited for its answer, as it does no longer.
+    fn offered_in_prack(&mut self, id: SessionId) -> bool {
+        self.sessions
+            .get_mut(&id)
+            .and_then(|session| session.calling())
+            .is_some_and(|calling| std::mem::take(&mut calling.prack_offered))
     }
 
     /// Whether a description may go with the next provisional response.
     pub(super) fn may_describe(&self, id: SessionId) -> bool {
-        let Some(ringing) = self.sessions.get(&id).and_then(|session| session.ringing()) else {
+        let Some((_, request, _)) = self.sessions.get(&id).and_then(|session| session.invited())
+        else {
             return false;
         };
-        let reliably = self.config.supports("100rel")
-            && [HeaderName::Supported, HeaderName::Require]
-                .into_iter()
-                .any(|name| has_tag(ringing.request.headers(), name, "100rel"));
+        let reliably = self.config.supports("100rel") && takes_reliably(request.headers());
         reliably && !self.has_described(id)
     }
 
@@ -169,13 +193,9 @@ impl Dialogs {
     ) -> Result<(), Gone> {
         let understood = self.config.supports("100rel");
         let session = self.sessions.get_mut(&id).ok_or(Gone)?;
-        let ringing = session.ringing().ok_or(Gone)?;
-        let headers = ringing.request.headers();
-        let reliably = understood
-            && status != StatusCode::TRYING
-            && [HeaderName::Supported, HeaderName::Require]
-                .into_iter()
-                .any(|name| has_tag(headers, name, "100rel"));
+        let (_, request, _) = session.invited().ok_or(Gone)?;
+        let reliably =
+            understood && status != StatusCode::TRYING && takes_reliably(request.headers());
         if reliably && let Some(reliable) = &mut session.reliable {
             if reliable.accept.is_some() {
                 return Err(Gone);
@@ -198,13 +218,7 @@ impl Dialogs {
             .reliable
             .as_ref()
             .is_some_and(|reliable| reliable.described);
-        let Ringing {
-            transaction,
-            request,
-            local_tag,
-            ..
-        } = session.ringing().ok_or(Gone)?;
-        let transaction = *transaction;
+        let (transaction, request, local_tag) = session.invited().ok_or(Gone)?;
         let offers = request.body().is_empty();
         if described && (had || (!reliably && offers)) {
             return Err(Gone);
@@ -223,6 +237,9 @@ impl Dialogs {
         response = response
             .header(HeaderName::Require, "100rel")
             .typed(&RSeq(rseq));
+        let later = session.reinvite.as_ref().map(|(_, request)| request);
+        let target = later.and_then(|request| request.headers().get(HeaderName::Contact));
+        let target = target.map(str::to_owned);
         let response = self
             .respond_and_keep(transaction, response.build(), t, now)
             .ok_or(Gone)?;
@@ -231,10 +248,15 @@ impl Dialogs {
             .deadlines
             .insert(now + interval, Deadline::Provisional(id));
         let session = self.sessions.get_mut(&id).ok_or(Gone)?;
+        // RFC 6141 section 4.6: a reliable response moves the target, whatever the final one will be.
+        if let (Some(dialog), Some(contact)) = (&mut session.dialog, target) {
+            dialog.move_to(&contact);
+        }
         let reliable = session.reliable.get_or_insert_with(|| {
             Box::new(Reliable {
                 next: rseq,
                 acknowledged: None,
+                refused: None,
                 waiting: None,
                 described: false,
                 queue: VecDeque::new(),
@@ -265,10 +287,9 @@ impl Dialogs {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
-        let Some(ringing) = session.ringing() else {
+        let Some((transaction, ..)) = session.invited() else {
             return;
         };
-        let transaction = ringing.transaction;
         let Some(waiting) = session
             .reliable
             .as_mut()
@@ -277,23 +298,58 @@ impl Dialogs {
             return;
         };
         if now >= waiting.gives_up {
-            if let Some(ringing) = self.sessions.get(&id).and_then(|session| session.ringing()) {
-                let response = self
-                    .answer(
-                        &ringing.request,
-                        StatusCode::SERVER_TIMEOUT,
-                        &ringing.local_tag,
-                    )
-                    .build();
-                self.respond(transaction, response, t, now);
-            }
-            self.ended(id, EndCause::NoAck);
+            self.unacknowledged_provisional(id, t, now);
             return;
         }
         let _ = t.respond(transaction, waiting.response.clone(), now);
         waiting.interval *= 2;
         let next = (due + waiting.interval).min(waiting.gives_up);
         waiting.deadline = self.deadlines.insert(next, Deadline::Provisional(id));
+    }
+
+    /// Section 3: an INVITE whose provisional response nobody acknowledges is refused.
+    fn unacknowledged_provisional(
+        &mut self,
+        id: SessionId,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        if session.reinvite.is_some() {
+            self.refuse_reinvite(id, StatusCode::SERVER_TIMEOUT, t, now);
+            return;
+        }
+        if let Some((transaction, request, tag)) = session.invited() {
+            let (request, tag) = (request.clone(), tag.to_owned());
+            let response = self.answer(&request, StatusCode::SERVER_TIMEOUT, &tag);
+            self.respond(transaction, response.build(), t, now);
+        }
+        self.ended(id, EndCause::NoAck);
+    }
+
+    /// What is left of the reliable provisional responses to an INVITE that has its final one.
+    pub(super) fn forget_reliable(&mut self, id: SessionId) {
+        let waiting = self
+            .sessions
+            .get_mut(&id)
+            .and_then(|session| session.reliable.take()?.waiting);
+        if let Some(waiting) = waiting {
+            self.deadlines.cancel(waiting.deadline);
+        }
+    }
+
+    /// The application refuses the offer in a PRACK.
+    pub(super) fn prack_refused(&mut self, request: &Request) {
+        let headers = request.headers();
+        let number = headers.typed::<RAck>().ok().flatten();
+        let reliable = self
+            .session_of(headers.call_id(), headers.to_tag())
+            .and_then(|id| self.sessions.get_mut(&id)?.reliable.as_mut());
+        if let (Some(reliable), Some(rack)) = (reliable, number) {
+            reliable.refused = Some(rack.response);
+        }
     }
 
     pub(super) fn on_prack(
@@ -314,17 +370,23 @@ impl Dialogs {
                 cseq.map(|(number, _)| number)
             }
             State::Up => session
-                .unacknowledged
-                .as_ref()
-                .and_then(|waits| waits.response.headers().cseq())
+                .invited()
+                .and_then(|(_, request, _)| request.headers().cseq())
+                .or_else(|| session.unacknowledged.as_ref()?.response.headers().cseq())
                 .map(|(number, _)| number),
             State::Calling { .. } | State::Ending { .. } | State::Over => None,
         };
         let matching = rack.filter(|rack| {
             rack.method == Method::Invite && invite.is_none_or(|number| number == rack.cseq)
         });
+        let mut repeated = false;
         let waiting = session.reliable.as_mut().and_then(|reliable| {
             let rseq = matching.as_ref()?.response;
+            // RFC 6337 section 2.3: the same acknowledgement, without the offer that was refused.
+            repeated = reliable
+                .refused
+                .take_if(|refused| *refused == rseq)
+                .is_some();
             if reliable
                 .waiting
                 .as_ref()
@@ -336,6 +398,11 @@ impl Dialogs {
                 None
             }
         });
+        if repeated {
+            let response = self.answer(&request, StatusCode::OK, "").build();
+            self.respond(transaction, response, t, now);
+            return;
+        }
         let Some(waiting) = waiting else {
             // Section 3: one that matches nothing that is not acknowledged: 481.
             let response = self
@@ -347,6 +414,10 @@ impl Dialogs {
         self.deadlines.cancel(waiting.deadline);
         let body = Body::of(request.headers(), request.body_bytes());
         let offers_again = body.is_some() && !self.offered_by_us(id, &waiting);
+        let later = self
+            .sessions
+            .get(&id)
+            .is_some_and(|session| session.reinvite.is_some());
         if offers_again {
             // Section 5: a PRACK may make an offer of its own, which its 200 answers.
             self.tell(Event::Within {
@@ -367,7 +438,11 @@ impl Dialogs {
             return;
         };
         if let Some(body) = reliable.accept.take() {
-            let _ = self.accept(id, body, t, now);
+            let _ = if later {
+                self.accept_reinvite(id, body, t, now)
+            } else {
+                self.accept(id, body, t, now)
+            };
         } else if let Some((status, body)) = reliable.queue.pop_front() {
             let _ = self.send_provisional(id, status, body, t, now);
         }
@@ -375,12 +450,20 @@ impl Dialogs {
 
     /// Whether the response that is acknowledged made the offer: the INVITE had none.
     fn offered_by_us(&self, id: SessionId, waiting: &Waiting) -> bool {
-        let invited = match self.sessions.get(&id).map(|session| &session.state) {
-            Some(State::Ringing(ringing)) => !ringing.request.body().is_empty(),
-            _ => true,
-        };
-        waiting.described && !invited
+        let offers = self
+            .sessions
+            .get(&id)
+            .and_then(|session| session.invited())
+            .is_none_or(|(_, request, _)| !request.body().is_empty());
+        waiting.described && !offers
     }
+}
+
+/// Whether the sender of an INVITE acknowledges provisional responses.
+fn takes_reliably(headers: &Headers) -> bool {
+    [HeaderName::Supported, HeaderName::Require]
+        .into_iter()
+        .any(|name| has_tag(headers, name, "100rel"))
 }
 
 /// Whether a list of option tags has one.

@@ -8,6 +8,7 @@ use sip_message::header::{
 use sip_message::{HeaderName, Method, Request, Response, StatusCode};
 use sip_transaction::{ServerTransactionId, TransactionLayer};
 
+use super::forked::Usage;
 use super::usage::Effect;
 use super::{Deadline, Dialogs, agent, with_body};
 use crate::attempt::Owner;
@@ -16,8 +17,7 @@ use crate::dialog::{ContactValue, Dialog};
 use crate::index::CallKey;
 use crate::io::{Body, Event, FailureCause};
 use crate::subscription::{
-    Role, SubscribeRequest, Subscriber, Subscription, SubscriptionEnd, SubscriptionId,
-    SubscriptionStatus,
+    Role, SubscribeRequest, SubscriptionEnd, SubscriptionId, SubscriptionStatus,
 };
 
 /// Responses 423 that are obeyed in a row.
@@ -64,29 +64,16 @@ impl Dialogs {
             });
             return id;
         };
-        let subscription = Subscription {
-            role: Role::Subscriber(Subscriber {
-                interval,
-                refresh: None,
-                wait: None,
-                rounds: 0,
-                leaving: interval == 0,
-                cseq: 1,
-                etag: None,
-                referral: None,
-            }),
-            key,
+        let usage = Usage {
+            interval,
             local_tag,
             account: subscribe.account,
             contact,
             event: subscribe.event,
-            dialog: None,
-            within: None,
-            watches: None,
-            expires: None,
         };
-        self.subscriptions.insert(id, subscription);
+        self.subscriptions.insert(id, usage.subscription(key, 1));
         self.by_subscription.insert(key, id);
+        self.expect_branches(key, id, usage, subscribe.branches, now);
         self.wait_for_notify(id, now);
         self.attempts.start(
             Owner::Subscribe(id),
@@ -204,13 +191,16 @@ impl Dialogs {
         let Role::Subscriber(subscriber) = &mut subscription.role else {
             return;
         };
+        let opens = request.headers().to_tag().is_none();
         let status = response.status();
+        let key = subscription.key;
         if let Some((number, _)) = request.headers().cseq() {
             subscriber.cseq = subscriber.cseq.max(number);
             if let Some(dialog) = &mut subscription.dialog {
                 dialog.local_cseq = dialog.local_cseq.max(number);
             }
         }
+        let cseq = subscriber.cseq;
         if status.is_success() {
             subscriber.rounds = 0;
             if status == StatusCode::NO_NOTIFICATION {
@@ -229,6 +219,9 @@ impl Dialogs {
                 if seconds > 0 && !leaving {
                     self.lasts(id, seconds, now);
                 }
+            }
+            if opens {
+                self.branches_follow(key, cseq);
             }
             return;
         }
@@ -298,7 +291,7 @@ impl Dialogs {
     }
 
     /// It lasts for so long from now; a refresh goes out before.
-    fn lasts(&mut self, id: SubscriptionId, seconds: u32, now: Instant) {
+    pub(super) fn lasts(&mut self, id: SubscriptionId, seconds: u32, now: Instant) {
         let Some(subscription) = self.subscriptions.get_mut(&id) else {
             return;
         };
@@ -338,11 +331,8 @@ impl Dialogs {
         let (Some(call_id), Some(tag)) = (headers.call_id(), headers.to_tag()) else {
             return Some(request);
         };
-        let Some(id) = self
-            .by_subscription
-            .get(&CallKey::new(&self.call_hash, call_id, tag))
-            .copied()
-        else {
+        let key = CallKey::new(&self.call_hash, call_id, tag);
+        let Some(id) = self.branch_of(key, &request, now) else {
             return Some(request);
         };
         self.notified(id, transaction, request, t, now)
@@ -365,7 +355,7 @@ impl Dialogs {
         let is_ours = headers
             .get(HeaderName::Event)
             .is_some_and(|event| super::usage::is_of(subscription, event))
-            // A further branch of a forked SUBSCRIBE: one state is enough (section 4.1.4).
+            // A further branch of a forked SUBSCRIBE that is not wanted (section 5.4.9).
             && subscription
                 .dialog
                 .as_ref()

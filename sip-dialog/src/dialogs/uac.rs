@@ -264,14 +264,13 @@ impl Dialogs {
             }
             Held::Prack { tag, rseq, cseq } => {
                 let calling = session.calling().ok_or(Gone)?;
-                let index = calling
-                    .early
-                    .iter()
-                    .position(|early| early.dialog.remote_tag() == tag)
-                    .ok_or(Gone)?;
-                let mut early = calling.early.remove(index);
-                early.exchanged = true;
-                calling.early.push(early);
+                calling.hear_of(&tag);
+                calling.branch(&tag).ok_or(Gone)?.exchanged = true;
+                self.keep_description(id, body.as_ref());
+                self.send_prack(id, rseq, cseq, body);
+            }
+            Held::LaterPrack { rseq, cseq } => {
+                session.change.as_mut().ok_or(Gone)?.exchanged = true;
                 self.keep_description(id, body.as_ref());
                 self.send_prack(id, rseq, cseq, body);
             }

@@ -18,9 +18,9 @@ use crate::session::{Ringing, Session, State, Unacknowledged};
 use crate::session_body::Meaning;
 
 impl Dialogs {
-    /// Tells the caller of an [`Event::Incoming`] how far it is: 180 rings, 183 progresses. Where both sides know `100rel` it is sent
-    /// reliably, after the one before is acknowledged (RFC 3262). It is repeated while the call rings on, so that no proxy on the way gives
-    /// up (section 13.3.1.1).
+    /// Tells the caller of an [`Event::Incoming`], or the sender of an [`Event::ReInvite`], how far it is: 180 rings, 183 progresses. Where
+    /// both sides know `100rel` it is sent reliably, after the one before is acknowledged (RFC 3262). It is repeated while the call rings
+    /// on, so that no proxy on the way gives up (section 13.3.1.1).
     ///
     /// # Errors
     /// [`Gone`] when the caller has given up, or the call was answered.
@@ -107,46 +107,6 @@ impl Dialogs {
         Ok(())
     }
 
-    /// Accepts an [`Event::ReInvite`].
-    ///
-    /// # Errors
-    /// [`Gone`] when there is none.
-    pub fn accept_reinvite(
-        &mut self,
-        id: SessionId,
-        body: Option<Body>,
-        t: &mut dyn TransactionLayer,
-        now: Instant,
-    ) -> Result<(), Gone> {
-        self.last_now = Some(now);
-        let session = self.sessions.get_mut(&id).ok_or(Gone)?;
-        let (transaction, request) = session.reinvite.take().ok_or(Gone)?;
-        // RFC 6141 section 4.4: the target moves when the re-INVITE is accepted.
-        if let Some(dialog) = &mut session.dialog {
-            dialog.refresh(request.headers());
-        }
-        self.accept_invite(id, transaction, &request, "", body, t, now)
-    }
-
-    /// Refuses an [`Event::ReInvite`]: the session stays as it is (section 14.2).
-    ///
-    /// # Errors
-    /// [`Gone`] when there is none.
-    pub fn reject_reinvite(
-        &mut self,
-        id: SessionId,
-        status: StatusCode,
-        t: &mut dyn TransactionLayer,
-        now: Instant,
-    ) -> Result<(), Gone> {
-        self.last_now = Some(now);
-        let session = self.sessions.get_mut(&id).ok_or(Gone)?;
-        let (transaction, request) = session.reinvite.take().ok_or(Gone)?;
-        self.by_server_transaction.remove(&transaction);
-        let response = self.answer(&request, status, "").build();
-        self.respond(transaction, response, t, now).ok_or(Gone)
-    }
-
     /// Refuses the call with a final status other than 2xx.
     ///
     /// # Errors
@@ -173,7 +133,7 @@ impl Dialogs {
     }
 
     #[expect(clippy::too_many_arguments, reason = "split off two calls")]
-    fn accept_invite(
+    pub(super) fn accept_invite(
         &mut self,
         id: SessionId,
         transaction: ServerTransactionId,
@@ -363,14 +323,12 @@ impl Dialogs {
         {
             self.terminate(id, t, now);
             self.ended(id, EndCause::Cancelled);
-        } else if let Some((transaction, request)) =
-            session.reinvite.take_if(|(id, _)| *id == invite)
+        } else if session
+            .reinvite
+            .as_ref()
+            .is_some_and(|(id, _)| *id == invite)
         {
-            self.by_server_transaction.remove(&transaction);
-            let response = self
-                .answer(&request, StatusCode::REQUEST_TERMINATED, "")
-                .build();
-            self.respond(transaction, response, t, now);
+            let _ = self.reject_reinvite(id, StatusCode::REQUEST_TERMINATED, t, now);
         }
     }
 

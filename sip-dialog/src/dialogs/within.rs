@@ -67,8 +67,11 @@ impl Dialogs {
         now: Instant,
     ) -> Result<(), Gone> {
         self.last_now = Some(now);
+        if *request.method() == Method::Prack && !status.is_success() {
+            self.prack_refused(request);
+        }
         let response = answered_with(self.answer(request, status, ""), body).build();
-        self.respond(id, response, t, now).map(|_| ()).ok_or(Gone)
+        self.respond(id, response, t, now).ok_or(Gone)
     }
 
     /// Accepts an [`Event::Update`].
@@ -315,6 +318,8 @@ impl Dialogs {
             return;
         }
         session.reinvite = Some((transaction, Box::new(request)));
+        // RFC 3262 section 3: its provisional responses have numbers of their own.
+        self.forget_reliable(id);
         self.by_server_transaction.insert(transaction, id);
         self.tell(Event::ReInvite { session: id, body });
     }
@@ -336,11 +341,9 @@ impl Dialogs {
             return;
         }
         let body = Body::of(request.headers(), request.body_bytes());
-        let offering = session
-            .change
-            .as_ref()
-            .is_some_and(|change| change.waits.is_none() && change.body.is_some())
-            || session.held.is_some();
+        let offering = session.change.as_ref().is_some_and(|change| {
+            change.waits.is_none() && change.body.is_some() && !change.exchanged
+        }) || session.held.is_some();
         if body.is_some() && offering {
             // An offer of ours is not answered.
             let response = self
@@ -349,7 +352,8 @@ impl Dialogs {
             self.respond(transaction, response, t, now);
             return;
         }
-        if body.is_some() && (session.reinvite.is_some() || !self.may_offer(id)) {
+        let unanswered = session.reinvite.is_some() && !session.has_executed();
+        if body.is_some() && (unanswered || !self.may_offer(id)) {
             // An offer of theirs is not answered.
             self.answer_later(transaction, &request, t, now);
             return;

@@ -104,10 +104,17 @@ impl Model {
                 Call::Ringing { .. } | Call::Up { .. } => None,
             },
             1 => {
+                // A re-INVITE may take its time as well.
+                let changes_here = self.call
+                    == Call::Up {
+                        offered: Some(other),
+                    };
                 if rings_here {
                     tell(other, "progress 180");
+                } else if changes_here {
+                    tell(other, "changing 180");
                 }
-                Some(rings_here)
+                Some(rings_here || changes_here)
             }
             2 => {
                 if rings_here {
@@ -297,6 +304,7 @@ impl Agent {
             Event::Ended { .. } => "ended".to_owned(),
             Event::ReInvite { .. } => "change".to_owned(),
             Event::ReInviteAnswered { .. } => "changed".to_owned(),
+            Event::ReInviteProgress { status, .. } => format!("changing {}", status.as_u16()),
             // That a change fell with its session is not told in any order.
             Event::ReInviteRefused { cause, .. } if status(cause) == 487 => return,
             Event::ReInviteRefused { cause, .. } => format!("refused {}", status(cause)),

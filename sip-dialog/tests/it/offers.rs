@@ -401,7 +401,16 @@ fn rfc6337_2_2_pattern_5_an_offer_in_a_prack() {
                 .is_err(),
             "{fields}"
         );
-        agent.reply(&prack, status, "", "", answer);
+        let calls = agent.reply(&prack, status, "", "", answer);
+        if status == 200 {
+            assert!(calls.is_empty());
+        } else {
+            // Section 2.3: the same response is acknowledged without the offer.
+            let again = only(&calls);
+            assert!(again.request.body().is_empty());
+            assert_eq!(again.field(HeaderName::RAck), prack.field(HeaderName::RAck));
+            assert_ne!(again.cseq(), prack.cseq());
+        }
         let Some(Event::PrackAnswered { body, .. }) = agent.events.last() else {
             panic!("{:?}", agent.events)
         };
@@ -412,6 +421,47 @@ fn rfc6337_2_2_pattern_5_an_offer_in_a_prack() {
                 .offer_in_prack(session, Body::sdp("x"))
                 .is_err()
         );
+    }
+}
+
+#[test]
+fn rfc6337_2_3_an_offer_in_a_prack_is_answered_or_comes_again_without() {
+    for (offer, status) in [("new", 200), ("bad", 488)] {
+        let mut agent = Agent::with(both);
+        let mut notes = Notes::default();
+        agent.offer("INVITE", 5, "", "Supported: 100rel\r\n");
+        agent.run();
+        let session = agent.incoming();
+        let progress = StatusCode::SESSION_PROGRESS;
+        agent
+            .dialogs
+            .ring_with(session, progress, &mut notes, &mut agent.layer, agent.now)
+            .unwrap();
+        let sent = response(&agent.run());
+        let headers = sent.headers();
+        let tag = headers.to_tag().unwrap().to_owned();
+        let rack = format!(
+            "RAck: {} 5 INVITE\r\n",
+            headers.get(HeaderName::RSeq).unwrap()
+        );
+        let mut prack = crate::agent::request("PRACK", 6, &tag, &rack);
+        prack.set_body("application/sdp", offer);
+        agent.take(prack);
+        assert_eq!(statuses(&negotiate(&mut agent, &mut notes)), [status]);
+        // The retry acknowledges what the first did; a third is of nothing.
+        let mut answers = Vec::new();
+        for number in [7, 8] {
+            agent.request("PRACK", number, &tag, &rack);
+            answers.extend(statuses(&agent.run()));
+        }
+        let again = if status == 200 { 481 } else { 200 };
+        assert_eq!(answers, [again, 481]);
+        // The call is answered as if nothing had been.
+        agent
+            .dialogs
+            .accept_with(session, &mut notes, &mut agent.layer, agent.now)
+            .unwrap();
+        assert_eq!(statuses(&agent.run()), [200]);
     }
 }
 
