@@ -151,14 +151,15 @@ impl Agent {
             Event::Incoming { session, .. } => self.sessions.push(session),
             Event::ReInvite { session, .. } => self.reinvited.push(session),
             Event::Within { id, request, .. } => {
-                let _ = self.dialogs.respond_within(
-                    id,
-                    &request,
-                    StatusCode::OK,
-                    None,
-                    &mut self.layer,
-                    now,
-                );
+                // The second refuses an offer in a PRACK.
+                let status = if self.number == 2 && *request.method() == Method::Prack {
+                    StatusCode::NOT_ACCEPTABLE_HERE
+                } else {
+                    StatusCode::OK
+                };
+                let _ =
+                    self.dialogs
+                        .respond_within(id, &request, status, None, &mut self.layer, now);
             }
             Event::Subscribing { subscription, .. } => {
                 let _ = self.dialogs.grant(
@@ -179,6 +180,7 @@ impl Agent {
                     .dialogs
                     .accept_publication(publication, &mut self.layer, now);
             }
+            Event::SubscriptionForked { branch, .. } => self.subscriptions.push(branch),
             Event::SubscriptionEnded { subscription, .. } => {
                 self.subscriptions.retain(|known| *known != subscription);
             }
@@ -283,9 +285,16 @@ fuzz_target!(|data: &[u8]| {
             (4, Some(id)) => agent.dialogs.end(id, &mut agent.layer, now),
             (5, _) => {
                 if let Some(id) = agent.reinvited.pop() {
-                    let _ = agent
-                        .dialogs
-                        .accept_reinvite(id, None, &mut agent.layer, now);
+                    let _ = if value & 1 == 0 {
+                        agent
+                            .dialogs
+                            .accept_reinvite(id, None, &mut agent.layer, now)
+                    } else {
+                        let status = StatusCode::NOT_ACCEPTABLE_HERE;
+                        agent
+                            .dialogs
+                            .reject_reinvite(id, status, &mut agent.layer, now)
+                    };
                 }
             }
             (6, _) => {
@@ -362,6 +371,9 @@ fuzz_target!(|data: &[u8]| {
                     agent.subscriptions.push(id);
                 }
             }
+            (17, Some(id)) if value & 2 == 0 => {
+                let _ = agent.dialogs.offer_in_prack(id, Body::sdp("v=0\r\n"));
+            }
             (17, Some(id)) => {
                 let _ = agent.dialogs.request_within(
                     id,
@@ -377,6 +389,7 @@ fuzz_target!(|data: &[u8]| {
                 let mut subscribe =
                     SubscribeRequest::new(other.clone(), own.clone(), other, own, "presence");
                 subscribe.expires = Duration::from_secs(u64::from(value) * 2);
+                subscribe.branches = usize::from(value & 3) + 1;
                 let id = agent.dialogs.subscribe(subscribe, &mut agent.layer, now);
                 agent.subscriptions.push(id);
             }
