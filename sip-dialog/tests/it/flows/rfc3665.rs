@@ -1,6 +1,6 @@
 //! The flows of RFC 3665: registrations and sessions.
 
-use super::one::check;
+use super::{both, one::check};
 
 #[test]
 fn rfc3665_each_end_of_each_flow() {
@@ -12,4 +12,20 @@ fn rfc3665_each_end_of_each_flow() {
     )];
     let played = check(include_str!("../../data/rfc3665.txt"), &deviations);
     assert_eq!(played, 27);
+}
+
+#[test]
+fn rfc3665_all_ends_of_each_flow() {
+    let differences = [(
+        "3.10",
+        "Bob also gets CANCEL",
+        "the RFC does not say what becomes of the INVITE that nobody answers",
+    )];
+    let played = both::check(include_str!("../../data/rfc3665.txt"), &differences);
+    assert_eq!(played, 16);
+}
+
+#[test]
+fn rfc3665_all_ends_over_bad_networks() {
+    both::grid(include_str!("../../data/rfc3665.txt"));
 }

@@ -1,6 +1,6 @@
 //! The flows of RFC 5359: services such as hold, transfer, forwarding and conferences.
 
-use super::one::check;
+use super::{both, one::check};
 
 #[test]
 fn rfc5359_each_end_of_each_flow() {
@@ -81,4 +81,43 @@ fn rfc5359_each_end_of_each_flow() {
     ];
     let played = check(include_str!("../../data/rfc5359.txt"), &deviations);
     assert_eq!(played, 52);
+}
+
+#[test]
+fn rfc5359_all_ends_of_each_flow() {
+    let differences = [
+        (
+            "2.2",
+            "F19 is not sent",
+            "the 180 has another Call-ID than its INVITE",
+        ),
+        (
+            "2.6",
+            "F8 is not sent",
+            "the tags of the Replaces are swapped, which is 481",
+        ),
+        ("2.10", "F10 is not sent", "the 180 is printed as a 200"),
+        (
+            "2.13",
+            "F11 is not sent",
+            "the INVITE to the announcement server is not printed",
+        ),
+        (
+            "2.16",
+            "F8 is not sent",
+            "the Replaces has lost a digit of a tag, which is 481",
+        ),
+        (
+            "2.18",
+            "Bob also sends NOTIFY",
+            "the NOTIFYs that RFC 3515 section 2.4.4 asks for are left out",
+        ),
+    ];
+    let played = both::check(include_str!("../../data/rfc5359.txt"), &differences);
+    assert_eq!(played, 18);
+}
+
+#[test]
+fn rfc5359_all_ends_over_bad_networks() {
+    both::grid(include_str!("../../data/rfc5359.txt"));
 }
