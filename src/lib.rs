@@ -12,6 +12,7 @@ pub mod gruu;
 pub mod guard;
 pub mod location;
 pub mod media;
+pub mod reginfo;
 pub mod role;
 pub mod routing;
 pub mod runtime;
