@@ -9,6 +9,7 @@ mod call;
 mod error;
 mod offer;
 mod register;
+mod subscription;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
@@ -27,6 +28,7 @@ pub use call::{
 };
 pub use error::AgentError;
 pub use register::{Binding, RegisterOptions, Registration};
+pub use subscription::Subscription;
 
 pub use crate::media::Codec;
 pub use crate::stack::{Direction, Traced};

@@ -4,6 +4,7 @@
 //! Both decide by the same pure function, [`apply`].
 
 mod embedded;
+mod feed;
 mod memory;
 mod update;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use sip_message::Params;
 
 pub use self::embedded::Embedded;
+pub use self::feed::{Cause, Feed, Notice, Watcher};
 pub use self::memory::Memory;
 pub use self::update::apply;
 use crate::domain::Aor;
@@ -297,6 +299,11 @@ pub trait LocationStore: Send + Sync + fmt::Debug {
         update: BindingUpdate,
         now: SystemTime,
     ) -> BoxFuture<Result<UpdateOutcome, StoreError>>;
+
+    /// Where its changes are told, if it tells them. What has only expired need not be told.
+    fn feed(&self) -> Option<&Feed> {
+        None
+    }
 
     /// How many addresses of record have a binding that was not swept yet, if the store can tell.
     fn len(&self) -> Option<usize> {

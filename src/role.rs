@@ -3,6 +3,7 @@
 //! A role takes the transaction events that are its own and hands back the others. What it cannot do itself (ask a
 //! store, find a flow) is a [`Need`] with a [`Token`], answered with [`Answer`] whenever it is known.
 
+pub mod events;
 mod nat;
 pub mod proxy;
 pub mod registrar;
@@ -103,6 +104,13 @@ pub enum RoleOutput {
         token: Token,
         /// What it is.
         need: Need,
+    },
+    /// It wants to be told when the bindings of an address of record change, or not any more.
+    Watch {
+        /// Whose.
+        aor: Aor,
+        /// Which of the two.
+        is_watched: bool,
     },
     /// It did something.
     Event(RoleEvent),

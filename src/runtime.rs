@@ -18,7 +18,7 @@ pub use hub::{Answered, Hub, Incoming, IncomingRequest, Tracer};
 pub use watch::{Watch, Watchers};
 
 use crate::auth::CredentialStore;
-use crate::location::LocationStore;
+use crate::location::{LocationStore, Notice, Watcher};
 use crate::role::{Answer, Need, StoreError};
 use crate::stack::{Asker, Histogram, Input, Output, Parts, Stack};
 
@@ -192,6 +192,8 @@ pub struct Worker {
     state: State,
     driver: Driver,
     services: Services,
+    /// Where the changes of watched bindings come from, if the store tells them.
+    changes: Option<Watcher>,
     commands: mpsc::Receiver<Command>,
     answers: mpsc::Receiver<StoreAnswer>,
     /// For the tasks that ask the stores.
@@ -226,10 +228,16 @@ impl Worker {
             stopping: false,
             watch: None,
         };
+        let changes = services
+            .location
+            .as_ref()
+            .and_then(|store| store.feed())
+            .map(|feed| feed.watcher());
         let worker = Self {
             state,
             driver,
             services,
+            changes,
             commands,
             answers,
             answer,
@@ -291,6 +299,10 @@ impl Worker {
                     begun = Instant::now();
                     self.take_up(answer);
                 }
+                notice = next_change(&mut self.changes) => {
+                    begun = Instant::now();
+                    self.state.stack.handle_input(Input::Changed(notice), SystemTime::now(), begun);
+                }
                 command = self.commands.recv() => match command {
                     Some(command) => {
                         begun = Instant::now();
@@ -315,6 +327,12 @@ impl Worker {
     /// Sockets that are never empty must not keep the rest waiting: every turn takes up some answers and commands, and fires
     /// the timers that are due.
     fn catch_up(&mut self) {
+        if let Some(notice) = self.changes.as_ref().and_then(Watcher::try_next) {
+            let (wall, now) = (SystemTime::now(), Instant::now());
+            self.state
+                .stack
+                .handle_input(Input::Changed(notice), wall, now);
+        }
         for _ in 0..ANSWERS {
             let Ok(answer) = self.answers.try_recv() else {
                 break;
@@ -365,6 +383,11 @@ impl Worker {
             match output {
                 Output::Io(output) => self.driver.execute(output),
                 Output::Need { asker, need } => self.look_up(asker, need),
+                Output::Watch { aor, is_watched } => match &self.changes {
+                    Some(changes) if is_watched => changes.watch(aor),
+                    Some(changes) => changes.unwatch(&aor),
+                    None => {}
+                },
                 other => self.state.hub.take(
                     other,
                     &mut self.state.stack,
@@ -438,6 +461,13 @@ async fn ask(services: &Services, need: Need) -> Answer {
         // The stack asks its own transport layer; these two never leave it.
         Need::SelectFlow { .. } => Answer::Flows(Err(sip_transport::SelectError::NoRoute)),
         Need::FlowToken { .. } => Answer::FlowToken(None),
+    }
+}
+
+async fn next_change(changes: &mut Option<Watcher>) -> Notice {
+    match changes {
+        Some(changes) => changes.next().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -22,7 +22,10 @@ use sip_transport::{
 pub use self::counts::Counts;
 pub use self::latency::{Histogram, Latencies, LatencyRole};
 pub use self::tap::{TapFilter, TapId, Tapped};
+use crate::domain::Aor;
 use crate::guard::Guard;
+use crate::location::Notice;
+use crate::role::events::Events;
 use crate::role::proxy::Proxy;
 use crate::role::registrar::Registrar;
 use crate::role::stateless::Stateless;
@@ -41,6 +44,8 @@ pub enum Input {
         /// The answer.
         answer: Answer,
     },
+    /// The bindings of an address of record that is watched have changed.
+    Changed(Notice),
 }
 
 /// What a stack wants done, in this order.
@@ -85,6 +90,13 @@ pub enum Output {
         id: SelectId,
         /// The flows, best first.
         result: Result<Vec<Flow>, SelectError>,
+    },
+    /// Changes of the bindings of this address of record are to be told by [`Input::Changed`], or not any more.
+    Watch {
+        /// Whose.
+        aor: Aor,
+        /// Which of the two.
+        is_watched: bool,
     },
     /// A role did something that is worth a log line or a counter.
     Role(role::RoleEvent),
@@ -136,6 +148,7 @@ pub struct Asker(Role, Token);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     Registrar,
+    Events,
     Proxy,
     Stateless,
 }
@@ -159,6 +172,8 @@ pub struct Parts {
     pub dialogs: Option<Dialogs>,
     /// The registrar.
     pub registrar: Option<Registrar>,
+    /// The notifier of event packages.
+    pub events: Option<Events>,
     /// The proxy, which also answers for the server itself.
     pub proxy: Option<Proxy>,
     /// The stateless proxy, which is asked before there is a transaction.
@@ -174,6 +189,7 @@ pub struct Stack {
     transactions: Transactions,
     dialogs: Option<Dialogs>,
     registrar: Option<Registrar>,
+    events: Option<Events>,
     proxy: Option<Proxy>,
     stateless: Option<Stateless>,
     handled: Vec<Method>,
@@ -200,6 +216,7 @@ impl Stack {
             transactions: parts.transactions,
             dialogs: parts.dialogs,
             registrar: parts.registrar,
+            events: parts.events,
             proxy: parts.proxy,
             stateless: parts.stateless,
             handled: parts.handled,
@@ -227,6 +244,11 @@ impl Stack {
                 self.transports.handle_input(input, now);
             }
             Input::Answer { asker, answer } => self.answer(asker, answer, wall, now),
+            Input::Changed(notice) => {
+                if let Some(events) = &mut self.events {
+                    events.handle_notice(&notice, &mut self.transactions, wall, now);
+                }
+            }
         }
         self.settle(wall, now);
         self.asked = None;
@@ -244,6 +266,9 @@ impl Stack {
                 .latencies
                 .watch(&mut self.transactions, LatencyRole::Registrar);
             registrar.handle_timeout(t, now);
+        }
+        if let Some(events) = &mut self.events {
+            events.handle_timeout(&mut self.transactions, wall, now);
         }
         if let Some(proxy) = &mut self.proxy {
             let t = &mut self
@@ -273,6 +298,7 @@ impl Stack {
             self.transactions.poll_timeout(),
             self.dialogs.as_ref().and_then(Dialogs::poll_timeout),
             self.registrar.as_ref().and_then(Registrar::poll_timeout),
+            self.events.as_ref().and_then(Events::poll_timeout),
             self.proxy.as_ref().and_then(Proxy::poll_timeout),
             self.stateless.as_ref().and_then(Stateless::poll_timeout),
         ]
@@ -407,6 +433,11 @@ impl Stack {
                         .latencies
                         .watch(&mut self.transactions, LatencyRole::Registrar);
                     registrar.handle_answer(token, answer, t, wall, now);
+                }
+            }
+            Role::Events => {
+                if let Some(events) = &mut self.events {
+                    events.handle_answer(token, answer, &mut self.transactions, wall, now);
                 }
             }
             Role::Proxy => {
@@ -588,6 +619,12 @@ impl Stack {
                 None => return,
             }
         }
+        if let Some(events) = &mut self.events {
+            match events.handle_input(event, &mut self.transactions, wall, now) {
+                Some(back) => event = back,
+                None => return,
+            }
+        }
         if let Some(proxy) = &mut self.proxy {
             let t = &mut self
                 .latencies
@@ -714,6 +751,10 @@ impl Stack {
             moved = true;
             self.on_role(Role::Registrar, output, wall, now);
         }
+        while let Some(output) = self.events.as_mut().and_then(Events::poll_output) {
+            moved = true;
+            self.on_role(Role::Events, output, wall, now);
+        }
         while let Some(output) = self.proxy.as_mut().and_then(Proxy::poll_output) {
             moved = true;
             self.on_role(Role::Proxy, output, wall, now);
@@ -764,6 +805,9 @@ impl Stack {
                     asker: Asker(role, token),
                     need,
                 });
+            }
+            role::RoleOutput::Watch { aor, is_watched } => {
+                self.outputs.push_back(Output::Watch { aor, is_watched });
             }
             role::RoleOutput::Event(event) => {
                 self.counts.role(&event);

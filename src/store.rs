@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 pub use self::directory::{FILE_NAME, data_directory, default_realm};
 use self::writer::{Job, Writer};
 use crate::domain::Aor;
-use crate::location::{Binding, BindingUpdate, UpdateOutcome};
+use crate::location::{Binding, BindingUpdate, Feed, UpdateOutcome};
 use crate::users::Ha1s;
 
 /// A future that a store returns: it may be moved to a task of its own.
@@ -124,6 +124,7 @@ struct Inner {
 pub(crate) struct Index {
     pub(crate) bindings: RwLock<HashMap<Aor, Vec<Binding>>>,
     pub(crate) users: RwLock<BTreeMap<Box<str>, Ha1s>>,
+    pub(crate) feed: Feed,
 }
 
 impl DataFile {
@@ -136,6 +137,7 @@ impl DataFile {
         let index = Index {
             bindings: RwLock::new(contents.bindings),
             users: RwLock::new(contents.users),
+            feed: Feed::default(),
         };
         Self::start(path, (contents.realm, contents.secret), database, index)
     }

@@ -61,6 +61,9 @@ pub struct DialogConfig {
     pub min_subscription: Duration,
     /// The longest subscription that is granted: one hour.
     pub max_subscription: Duration,
+    /// Whether a refresh of a subscription to us comes up as [`Event::Resubscribed`](crate::Event::Resubscribed), for packages whose full
+    /// state is not what was told last; otherwise that is told again.
+    pub tell_refreshes: bool,
     /// Whether notifications have entity tags, by which a subscriber is spared what it knows (RFC 5839). A subscriber makes use of them
     /// wherever a notifier has them.
     pub entity_tags: bool,
@@ -94,6 +97,7 @@ impl Default for DialogConfig {
             subscriptions: 10_000,
             min_subscription: Duration::from_secs(60),
             max_subscription: Duration::from_secs(3600),
+            tell_refreshes: false,
             entity_tags: false,
             publish_packages: Vec::new(),
             publications: 10_000,

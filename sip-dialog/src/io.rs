@@ -260,6 +260,12 @@ pub enum Event {
         /// How it arrived.
         flow: Flow,
     },
+    /// A subscription was refreshed, when [`DialogConfig::tell_refreshes`](crate::DialogConfig::tell_refreshes) is set: the full state is to be
+    /// told now, by [`Dialogs::notify`](crate::Dialogs::notify) (RFC 6665 section 4.2.1.4).
+    Resubscribed {
+        /// Which.
+        subscription: SubscriptionId,
+    },
     /// The other side asks to contact someone (RFC 3515); answered by [`Dialogs::accept_referral`](crate::Dialogs::accept_referral) or
     /// [`Dialogs::refuse_referral`](crate::Dialogs::refuse_referral). [`InviteRequest::referred`](crate::InviteRequest::referred) is
     /// the call that it asks for.
@@ -342,6 +348,7 @@ impl Event {
             Self::Responded { .. }
             | Self::Failed { .. }
             | Self::Subscribing { .. }
+            | Self::Resubscribed { .. }
             | Self::Published { .. }
             | Self::Publishing { .. }
             | Self::PublicationEnded { .. }

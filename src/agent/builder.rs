@@ -150,6 +150,7 @@ impl UserAgentBuilder {
             ),
             dialogs: Some(Dialogs::new(DialogConfig::default(), seed.derive("dialog"))),
             registrar: None,
+            events: None,
             proxy: None,
             stateless: None,
             handled: Vec::new(),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::PoisonError;
 use std::time::SystemTime;
 
-use super::{Binding, BindingUpdate, LocationStore, UpdateOutcome};
+use super::{Binding, BindingUpdate, Feed, LocationStore, UpdateOutcome};
 use crate::domain::Aor;
 use crate::store::{BoxFuture, DataFile, OpenError, StoreError, default_realm};
 
@@ -62,6 +62,10 @@ impl LocationStore for Embedded {
         now: SystemTime,
     ) -> BoxFuture<Result<UpdateOutcome, StoreError>> {
         self.file.update(aor.clone(), update, now)
+    }
+
+    fn feed(&self) -> Option<&Feed> {
+        Some(&self.file.index().feed)
     }
 
     fn len(&self) -> Option<usize> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use super::{Binding, BindingUpdate, LocationStore, UpdateOutcome, apply};
+use super::{Binding, BindingUpdate, Cause, Feed, LocationStore, UpdateOutcome, apply};
 use crate::domain::Aor;
 use crate::store::{BoxFuture, StoreError};
 
@@ -15,6 +15,7 @@ use crate::store::{BoxFuture, StoreError};
 pub struct Memory {
     bindings: Mutex<HashMap<Aor, Vec<Binding>>>,
     limit: usize,
+    feed: Feed,
 }
 
 impl Memory {
@@ -30,6 +31,7 @@ impl Memory {
         Self {
             bindings: Mutex::default(),
             limit,
+            feed: Feed::default(),
         }
     }
 
@@ -84,7 +86,15 @@ impl LocationStore for Memory {
         update: BindingUpdate,
         now: SystemTime,
     ) -> BoxFuture<Result<UpdateOutcome, StoreError>> {
-        Box::pin(std::future::ready(self.apply(aor, &update, now)))
+        let outcome = self.apply(aor, &update, now);
+        if matches!(outcome, Ok(UpdateOutcome::Stored(_))) {
+            self.feed.changed(aor, Cause::Request);
+        }
+        Box::pin(std::future::ready(outcome))
+    }
+
+    fn feed(&self) -> Option<&Feed> {
+        Some(&self.feed)
     }
 
     fn len(&self) -> Option<usize> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use sip_dialog::{AccountKey, Credential, Event, RequestId, SessionId};
+use sip_dialog::{AccountKey, Credential, Event, RequestId, SessionId, SubscriptionId};
 use sip_message::{Request, Response, StatusCode};
 use sip_transaction::ServerTransactionId;
 use sip_transport::tokio::Recorder;
@@ -53,6 +53,7 @@ pub struct IncomingRequest {
 pub struct Hub {
     sessions: HashMap<SessionId, mpsc::Sender<Event>>,
     requests: HashMap<RequestId, oneshot::Sender<Answered>>,
+    subscriptions: HashMap<SubscriptionId, mpsc::Sender<Event>>,
     selections: HashMap<SelectId, oneshot::Sender<Result<Vec<Flow>, SelectError>>>,
     credentials: HashMap<AccountKey, Credential>,
     incoming: Option<mpsc::Sender<Incoming>>,
@@ -80,6 +81,7 @@ impl Hub {
         Self {
             sessions: HashMap::new(),
             requests: HashMap::new(),
+            subscriptions: HashMap::new(),
             selections: HashMap::new(),
             credentials: HashMap::new(),
             incoming: None,
@@ -132,6 +134,13 @@ impl Hub {
     pub fn watch_request(&mut self, request: RequestId) -> oneshot::Receiver<Answered> {
         let (sender, receiver) = oneshot::channel();
         self.requests.insert(request, sender);
+        receiver
+    }
+
+    /// The events of a subscription of ours that was just begun.
+    pub fn watch_subscription(&mut self, subscription: SubscriptionId) -> mpsc::Receiver<Event> {
+        let (sender, receiver) = mpsc::channel(SESSION_EVENTS);
+        self.subscriptions.insert(subscription, sender);
         receiver
     }
 
@@ -190,8 +199,8 @@ impl Hub {
                     tracer(&traced);
                 }
             }
-            // The worker executes these two itself.
-            Output::Io(_) | Output::Need { .. } => {}
+            // The worker executes these itself.
+            Output::Io(_) | Output::Need { .. } | Output::Watch { .. } => {}
         }
     }
 
@@ -260,6 +269,23 @@ impl Hub {
                             now,
                         );
                     });
+                }
+            }
+            Event::Notified { subscription, .. } => {
+                let Some(sender) = self.subscriptions.get(&subscription) else {
+                    return;
+                };
+                if sender.try_send(event).is_err() {
+                    // Nobody reads any more.
+                    self.subscriptions.remove(&subscription);
+                    stack.dialogs(wall, now, |dialogs, transactions| {
+                        let _ = dialogs.unsubscribe(subscription, transactions, now);
+                    });
+                }
+            }
+            Event::SubscriptionEnded { subscription, .. } => {
+                if let Some(sender) = self.subscriptions.remove(&subscription) {
+                    let _ = sender.try_send(event);
                 }
             }
             other => {

@@ -24,6 +24,9 @@ use crate::domain::Domains;
 use crate::gruu::Gruus;
 use crate::guard::{Guard, GuardConfig};
 use crate::location::{self, LocationStore};
+use crate::role::events::package::Package;
+use crate::role::events::reg::RegPackage;
+use crate::role::events::{Events, EventsConfig};
 use crate::role::proxy::{Proxy, ProxyConfig};
 use crate::role::registrar::{Registrar, RegistrarConfig};
 use crate::role::stateless::{Stateless, StatelessConfig};
@@ -99,6 +102,9 @@ pub struct ServerBuilder {
     handlers: Vec<(Method, Handler)>,
     router: Option<Arc<dyn Router>>,
     registrar: Vec<Configure<RegistrarConfig>>,
+    events: Vec<Configure<EventsConfig>>,
+    packages: Vec<Box<dyn Package>>,
+    registration_watchers: Vec<Box<str>>,
     proxy: Vec<Configure<ProxyConfig>>,
     patience: Duration,
     seed: Option<Seed>,
@@ -133,6 +139,9 @@ impl ServerBuilder {
             handlers: Vec::new(),
             router: None,
             registrar: Vec::new(),
+            events: Vec::new(),
+            packages: Vec::new(),
+            registration_watchers: Vec::new(),
             proxy: Vec::new(),
             patience: Duration::from_secs(5),
             seed: None,
@@ -257,6 +266,27 @@ impl ServerBuilder {
         self
     }
 
+    /// Changes how the notifier of event packages behaves.
+    #[must_use]
+    pub fn events(mut self, change: impl FnOnce(&mut EventsConfig) + Send + 'static) -> Self {
+        self.events.push(Box::new(change));
+        self
+    }
+
+    /// Serves a further event package about the users of the domain, beside that of their registrations (`reg`, RFC 3680).
+    #[must_use]
+    pub fn package(mut self, package: impl Package + 'static) -> Self {
+        self.packages.push(Box::new(package));
+        self
+    }
+
+    /// A user who may watch the registrations of all users; without this, each watches their own.
+    #[must_use]
+    pub fn registration_watcher(mut self, user: impl Into<Box<str>>) -> Self {
+        self.registration_watchers.push(user.into());
+        self
+    }
+
     /// Changes how the proxy behaves.
     ///
     /// ```
@@ -353,6 +383,14 @@ impl ServerBuilder {
             change(&mut config);
         }
         let registrar = Registrar::new(config, authenticator("registrar"), &seed);
+        let mut config = EventsConfig::new(domains.clone());
+        for change in self.events {
+            change(&mut config);
+        }
+        let reg = RegPackage::new(self.registration_watchers, Some(gruus.clone()));
+        let mut packages: Vec<Box<dyn Package>> = vec![Box::new(reg)];
+        packages.extend(self.packages);
+        let events = Events::new(config, authenticator("events"), packages, &seed);
         let mut config = ProxyConfig::new(domains.clone());
         config.handled.clone_from(&handled);
         config.mark.clone_from(&self.mark);
@@ -385,6 +423,7 @@ impl ServerBuilder {
             ),
             dialogs: None,
             registrar: Some(registrar),
+            events: Some(events),
             proxy: Some(proxy),
             stateless,
             handled,

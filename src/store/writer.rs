@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::{Index, StoreError, file};
 use crate::domain::Aor;
-use crate::location::{Binding, BindingUpdate, UpdateOutcome, apply};
+use crate::location::{Binding, BindingUpdate, Cause, UpdateOutcome, apply};
 use crate::users::Ha1s;
 
 /// How much one commit carries at most.
@@ -48,6 +48,8 @@ pub(super) struct Writer {
 struct Changes {
     bindings: BTreeMap<Aor, Vec<Binding>>,
     users: BTreeMap<Box<str>, Option<Ha1s>>,
+    /// Whose bindings go because they are no users any more.
+    rejected: Vec<Aor>,
 }
 
 /// What to answer once the batch is on the disk.
@@ -163,6 +165,7 @@ impl Writer {
                         .cloned()
                         .collect();
                     for aor in theirs {
+                        changes.rejected.push(aor.clone());
                         changes.bindings.insert(aor, Vec::new());
                     }
                 }
@@ -193,6 +196,12 @@ impl Writer {
             .bindings
             .write()
             .unwrap_or_else(PoisonError::into_inner);
+        let told: Vec<Aor> = changes
+            .bindings
+            .keys()
+            .filter(|aor| self.index.feed.is_watched(aor))
+            .cloned()
+            .collect();
         for (aor, list) in changes.bindings {
             if list.is_empty() {
                 bindings.remove(&aor);
@@ -201,6 +210,14 @@ impl Writer {
             }
         }
         drop(bindings);
+        for aor in told {
+            let cause = if changes.rejected.contains(&aor) {
+                Cause::Rejected
+            } else {
+                Cause::Request
+            };
+            self.index.feed.changed(&aor, cause);
+        }
         let mut users = self
             .index
             .users
@@ -253,7 +270,7 @@ impl Writer {
             // A failure was logged; the next sweep comes.
             let _ = self.commit(Changes {
                 bindings: expired,
-                users: BTreeMap::new(),
+                ..Changes::default()
             });
         }
     }

@@ -8,5 +8,6 @@
 
 mod flows;
 mod program;
+mod registrations;
 mod secure;
 mod telephones;

@@ -313,9 +313,20 @@ impl Dialogs {
         } else if ends {
             self.push_notify(id, SubscriptionStatus::Terminated, body, "timeout");
             self.mark_over(id, Over::Remote);
+        } else if self.is_told_of_refreshes(id) {
+            self.tell(Event::Resubscribed { subscription: id });
         } else {
             self.push_notify(id, status, body, "");
         }
+    }
+
+    /// A referral is ours to tell, and so is what a package serves.
+    fn is_told_of_refreshes(&self, id: SubscriptionId) -> bool {
+        self.config.tell_refreshes
+            && self.subscriptions.get(&id).is_some_and(|subscription| {
+                subscription.watches.is_none()
+                    && matches!(&subscription.role, Role::Notifier(notifier) if !notifier.refers)
+            })
     }
 
     /// Section 4.2.1.1: an interval that may be refused is not zero, under an hour, and under our least.

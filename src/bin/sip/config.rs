@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use sip_stack::auth::Algorithm;
 use sip_stack::message::Uri;
+use sip_stack::role::events::EventsConfig;
 use sip_stack::role::proxy::ProxyConfig;
 use sip_stack::role::registrar::RegistrarConfig;
 use sip_stack::routing::Table;
@@ -72,6 +73,7 @@ pub(crate) struct Config {
     pub(crate) data: Option<PathBuf>,
     pub(crate) digest: Option<Vec<Algorithm>>,
     pub(crate) registrar: Registrar,
+    pub(crate) events: Events,
     pub(crate) proxy: Proxy,
     pub(crate) tls: Tls,
     pub(crate) websocket: WebSocket,
@@ -92,6 +94,7 @@ struct File {
     data: Option<PathBuf>,
     digest: Option<Vec<Spanned<String>>>,
     registrar: Registrar,
+    events: Events,
     proxy: Proxy,
     tls: Option<Spanned<Tls>>,
     websocket: WebSocket,
@@ -128,6 +131,22 @@ fn uris<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Uri>, D
                 .ok_or_else(|| serde::de::Error::custom(format!("{text:?} is no SIP URI")))
         })
         .collect()
+}
+
+/// `[events]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct Events {
+    max_subscriptions: Option<usize>,
+    max_watchers: Option<usize>,
+    pub(crate) registration_watchers: Vec<String>,
+}
+
+impl Events {
+    pub(crate) fn apply(&self, config: &mut EventsConfig) {
+        set(&mut config.max_subscriptions, self.max_subscriptions);
+        set(&mut config.max_watchers, self.max_watchers);
+    }
 }
 
 /// `[proxy]`.
@@ -404,6 +423,7 @@ impl Config {
             data: file.data,
             digest,
             registrar: file.registrar,
+            events: file.events,
             proxy: file.proxy,
             tls: file.tls.map(Spanned::into_inner).unwrap_or_default(),
             websocket: file.websocket,
@@ -429,6 +449,7 @@ impl Config {
             ("data", self.data != new.data),
             ("digest", self.digest != new.digest),
             ("registrar", self.registrar != new.registrar),
+            ("events", self.events != new.events),
             ("proxy", self.proxy != new.proxy),
             ("tls", self.tls != new.tls),
             ("websocket", self.websocket != new.websocket),
@@ -485,6 +506,10 @@ mod tests {
         let usual = format!("{registrar:?}");
         config.registrar.apply(&mut registrar);
         assert_eq!(format!("{registrar:?}"), usual);
+        let mut events = EventsConfig::new(sip_stack::domain::Domains::new("example.com"));
+        let usual = format!("{events:?}");
+        config.events.apply(&mut events);
+        assert_eq!(format!("{events:?}"), usual);
         let mut proxy = ProxyConfig::new(sip_stack::domain::Domains::new("example.com"));
         let usual = format!("{proxy:?}");
         config.proxy.apply(&mut proxy);

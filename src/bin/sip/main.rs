@@ -23,6 +23,7 @@ mod secure;
 mod serve;
 mod trace;
 mod user;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -67,6 +68,8 @@ enum Command {
     Ping(ping::Args),
     /// Load a server with requests or calls, and measure how it bears them.
     Load(Box<load::Args>),
+    /// Print what changes about a user: where they are registered.
+    Watch(watch::Args),
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 internal or I/O error; 2 wrong usage; 3 no answer (time-out, unreachable); \
@@ -102,6 +105,7 @@ fn main() -> ExitCode {
         Command::Message(args) => args.client.json,
         Command::Ping(args) => args.client.json,
         Command::Load(args) => args.json,
+        Command::Watch(args) => args.json(),
         Command::Serve(_) | Command::Config(_) | Command::User(_) => false,
     };
     let outcome = runtime.block_on(async {
@@ -115,6 +119,7 @@ fn main() -> ExitCode {
             Command::Message(args) => message::run(args).await,
             Command::Ping(args) => ping::run(args).await,
             Command::Load(args) => load::run(*args).await,
+            Command::Watch(args) => watch::run(args).await,
         }
     });
     // What still runs (a name that is being resolved, say) must not keep the program from ending.

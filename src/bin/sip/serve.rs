@@ -195,12 +195,17 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
     // What is wrong with the options is said before anything is opened.
     let routes = Shared::new(config.routes.clone());
     let (registrar, proxy) = (config.registrar.clone(), config.proxy.clone());
+    let events = config.events.clone();
     let mut builder = Server::builder()
         .algorithms(&args.digest)
         .router(routes.clone())
         .guard(config.guard())
         .registrar(move |config| registrar.apply(config))
+        .events(move |config| events.apply(config))
         .proxy(move |config| proxy.apply(config));
+    for user in &config.events.registration_watchers {
+        builder = builder.registration_watcher(user.as_str());
+    }
     for name in &args.domain {
         builder = builder.domain(name);
     }

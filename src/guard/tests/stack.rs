@@ -41,6 +41,7 @@ impl World {
                 authenticator(),
                 &seed,
             )),
+            events: None,
             proxy: Some(Proxy::new(ProxyConfig::new(domains), None, &seed)),
             handled: Vec::new(),
             stateless: None,

@@ -1,0 +1,614 @@
+//! [`Events`]: the notifier of RFC 6665 for the users of a domain, with its packages behind a trait.
+//!
+//! ```text
+//!   SUBSCRIBE --> package known? --> credentials? --> may watch? --> state --> 200, NOTIFY (all of it)
+//!                 (else handed back)  401, 403         403, 404       503        |
+//!   a change notice, or the time of a binding is over ------------> state --> NOTIFY (what has changed)
+//! ```
+//! The subscriptions themselves are kept by [`Dialogs`]; here is who watches what, and what they were told.
+
+pub mod package;
+pub mod reg;
+mod subscribe;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::{Duration, Instant, SystemTime};
+
+use sip_dialog::{Body, DialogConfig, Dialogs, SubscriptionId, SubscriptionStatus};
+use sip_message::{Request, StatusCode};
+use sip_transaction::{Event, ServerTransactionId, TransactionLayer};
+use sip_transport::{DeadlineId, DeadlineQueue, Flow, Rng, Seed};
+
+use self::package::{Package, Scope, Source};
+use super::{Answer, Need, RoleEvent, RoleOutput, Token, Way};
+use crate::auth::{Attempt, Authenticator};
+use crate::domain::{Aor, Domains};
+use crate::location::{Binding, Cause, Notice, StoreError};
+
+/// How an [`Events`] behaves.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct EventsConfig {
+    /// The domain.
+    pub domains: Domains,
+    /// How many subscriptions there may be; more are refused as 503.
+    pub max_subscriptions: usize,
+    /// How many subscriptions to one resource there may be in a package; more are refused as 503.
+    pub max_watchers: usize,
+    /// How many requests may wait for a store; more are refused as 503.
+    pub max_waiting: usize,
+    /// How long a request waits for a store, until it is refused as 503.
+    pub store_timeout: Duration,
+    /// How often a subscriber is told of changes at most (RFC 3680 §4.10: every five seconds); changes in between are told
+    /// together.
+    pub min_interval: Duration,
+    /// The Retry-After of a 503, in seconds.
+    pub retry_after: u32,
+}
+
+impl EventsConfig {
+    /// The usual behaviour for a domain.
+    #[must_use]
+    pub const fn new(domains: Domains) -> Self {
+        Self {
+            domains,
+            max_subscriptions: 10_000,
+            max_watchers: 20,
+            max_waiting: 1000,
+            store_timeout: Duration::from_secs(10),
+            min_interval: Duration::from_secs(5),
+            retry_after: 10,
+        }
+    }
+}
+
+/// The notifier of a domain. See the [module](self).
+#[derive(Debug)]
+pub struct Events {
+    config: EventsConfig,
+    /// `None`: everybody is who they say they are.
+    authenticator: Option<Authenticator>,
+    dialogs: Dialogs,
+    /// Was there ever a subscription? Before that no response is ours.
+    is_used: bool,
+    packages: Vec<Box<dyn Package>>,
+    resources: BTreeMap<Key, Resource>,
+    /// Ids that are minted below, so the default hasher serves; never iterated.
+    subscriptions: HashMap<SubscriptionId, Subscriber>,
+    /// The flows of subscribers that are reached by nothing else, by their contacts (RFC 5626 §5.3).
+    ways: HashMap<String, Box<str>>,
+    waiting: HashMap<Token, (Waiting, DeadlineId)>,
+    deadlines: DeadlineQueue<Due>,
+    outputs: VecDeque<RoleOutput>,
+    rng: Rng,
+    next: u64,
+    last_now: Option<Instant>,
+    last_wall: SystemTime,
+}
+
+/// A package, by its place, and a resource.
+type Key = (usize, Aor);
+
+/// What is watched.
+#[derive(Debug, Default)]
+struct Resource {
+    subscriptions: Vec<SubscriptionId>,
+    /// Is the store being asked?
+    is_asked: bool,
+    /// What came meanwhile, or too soon after the last time.
+    again: Option<Cause>,
+    told_at: Option<Instant>,
+    deadline: Option<DeadlineId>,
+}
+
+#[derive(Debug)]
+struct Subscriber {
+    key: Key,
+    /// The contact, if there is a flow for it.
+    contact: Option<String>,
+    /// How many documents it was told; `None`: it waits for its first.
+    told: Option<u32>,
+}
+
+/// A SUBSCRIBE on its way.
+#[derive(Debug)]
+struct Job {
+    id: ServerTransactionId,
+    request: Request,
+    flow: Flow,
+    key: Key,
+}
+
+/// What an answer is awaited for.
+#[derive(Debug)]
+enum Waiting {
+    Credential(Box<Job>, Attempt),
+    /// The token of the flow that a subscriber is reached by.
+    Token(Box<Job>, String),
+    Bindings(Key, Cause),
+    /// The flow of a request of the dialogs.
+    Flows(sip_dialog::Token),
+}
+
+/// What has a deadline.
+#[derive(Clone, Debug)]
+enum Due {
+    Need(Token),
+    Resource(Key),
+}
+
+/// How long until the store is asked again that did not answer.
+const RETRY: Duration = Duration::from_secs(10);
+
+impl Events {
+    /// A notifier with these packages. Without an authenticator everybody may watch what they say is theirs.
+    #[must_use]
+    pub fn new(
+        config: EventsConfig,
+        authenticator: Option<Authenticator>,
+        packages: Vec<Box<dyn Package>>,
+        seed: &Seed,
+    ) -> Self {
+        let seed = seed.derive("events");
+        let mut dialogs = DialogConfig::default();
+        dialogs.subscriptions = config.max_subscriptions;
+        dialogs.tell_refreshes = true;
+        dialogs.event_packages = packages
+            .iter()
+            .map(|package| package.name().to_owned())
+            .collect();
+        Self {
+            config,
+            authenticator,
+            dialogs: Dialogs::new(dialogs, seed.derive("dialogs")),
+            is_used: false,
+            packages,
+            resources: BTreeMap::new(),
+            subscriptions: HashMap::new(),
+            ways: HashMap::new(),
+            waiting: HashMap::new(),
+            deadlines: DeadlineQueue::new(),
+            outputs: VecDeque::new(),
+            rng: seed.rng(),
+            next: 0,
+            last_now: None,
+            last_wall: SystemTime::UNIX_EPOCH,
+        }
+    }
+
+    /// The package of that name, to be changed; then [`changed`](Self::changed).
+    pub fn package(&mut self, name: &str) -> Option<&mut (dyn Package + 'static)> {
+        self.packages
+            .iter_mut()
+            .find(|package| package.name() == name)
+            .map(Box::as_mut)
+    }
+
+    /// How many subscriptions there are.
+    #[must_use]
+    pub fn subscriptions(&self) -> usize {
+        self.subscriptions.len()
+    }
+
+    /// Takes a SUBSCRIBE to a user of the domain in a package that is served here, and what belongs to its dialog.
+    /// Everything else comes back.
+    pub fn handle_input(
+        &mut self,
+        event: Event,
+        t: &mut dyn TransactionLayer,
+        wall: SystemTime,
+        now: Instant,
+    ) -> Option<Event> {
+        (self.last_now, self.last_wall) = (Some(now), wall);
+        let back = match event {
+            Event::Request {
+                id,
+                request,
+                flow,
+                merged,
+            } => self.on_request(id, request, flow, merged, t, now),
+            Event::Response { .. }
+            | Event::TimedOut { .. }
+            | Event::FlowFailed { .. }
+            | Event::Refused { .. }
+                if self.is_used =>
+            {
+                self.dialogs.handle_input(event, t, now)
+            }
+            other => Some(other),
+        };
+        if back.is_none() {
+            self.drain(t, wall, now);
+        }
+        back
+    }
+
+    /// The answer to a [`Need`]. One that is late, or of no request, is dropped.
+    pub fn handle_answer(
+        &mut self,
+        token: Token,
+        answer: Answer,
+        t: &mut dyn TransactionLayer,
+        wall: SystemTime,
+        now: Instant,
+    ) {
+        (self.last_now, self.last_wall) = (Some(now), wall);
+        let Some((waiting, deadline)) = self.waiting.remove(&token) else {
+            return;
+        };
+        self.deadlines.cancel(deadline);
+        match (waiting, answer) {
+            (Waiting::Credential(job, attempt), Answer::Credential(Ok(hashes))) => {
+                self.on_credential(*job, attempt, hashes.as_ref(), t, now);
+            }
+            (Waiting::Credential(job, _), Answer::Credential(Err(error))) => {
+                self.store_failed(&job, error, t, now);
+            }
+            (Waiting::Credential(job, _), _) => {
+                self.store_failed(&job, StoreError::Closed, t, now);
+            }
+            (Waiting::Token(job, contact), answer) => {
+                let token = match answer {
+                    Answer::FlowToken(token) => token,
+                    _ => None,
+                };
+                self.begin(*job, token.map(|token| (contact, token)), t, now);
+            }
+            (Waiting::Bindings(key, cause), Answer::Bindings(Ok(bindings))) => {
+                self.on_bindings(&key, &bindings, cause, t, wall, now);
+            }
+            (Waiting::Bindings(key, cause), answer) => {
+                let error = match answer {
+                    Answer::Bindings(Err(error)) => error,
+                    _ => StoreError::Closed,
+                };
+                self.on_no_bindings(&key, cause, error, t, now);
+            }
+            (Waiting::Flows(token), Answer::Flows(flows)) => {
+                self.dialogs.flow_selected(token, flows, t, now);
+            }
+            (Waiting::Flows(token), _) => {
+                let none = Err(sip_transport::SelectError::NoRoute);
+                self.dialogs.flow_selected(token, none, t, now);
+            }
+        }
+        self.drain(t, wall, now);
+    }
+
+    /// The bindings of an address of record have changed, here or at another node.
+    pub fn handle_notice(
+        &mut self,
+        notice: &Notice,
+        t: &mut dyn TransactionLayer,
+        wall: SystemTime,
+        now: Instant,
+    ) {
+        (self.last_now, self.last_wall) = (Some(now), wall);
+        let of_bindings: Vec<usize> = (0..self.packages.len())
+            .filter(|&place| {
+                self.packages
+                    .get(place)
+                    .is_some_and(|package| package.source() == Source::Bindings)
+            })
+            .collect();
+        for place in of_bindings {
+            self.look_up(&(place, notice.aor.clone()), notice.cause, now);
+        }
+        self.drain(t, wall, now);
+    }
+
+    /// The state that a package has of its own has changed for a resource: its subscribers are told.
+    pub fn changed(
+        &mut self,
+        name: &str,
+        resource: &Aor,
+        t: &mut dyn TransactionLayer,
+        wall: SystemTime,
+        now: Instant,
+    ) {
+        (self.last_now, self.last_wall) = (Some(now), wall);
+        let place = self
+            .packages
+            .iter()
+            .position(|package| package.name() == name);
+        if let Some(place) = place {
+            self.tell(&(place, resource.clone()), true, t, wall, now);
+        }
+        self.drain(t, wall, now);
+    }
+
+    /// Acts on what is due: a store that does not answer, bindings that have expired, changes that were put off.
+    pub fn handle_timeout(&mut self, t: &mut dyn TransactionLayer, wall: SystemTime, now: Instant) {
+        (self.last_now, self.last_wall) = (Some(now), wall);
+        while let Some((_, due)) = self.deadlines.pop_due(now) {
+            match due {
+                Due::Resource(key) => {
+                    if let Some(resource) = self.resources.get_mut(&key) {
+                        resource.deadline = None;
+                        let cause = resource.again.take().unwrap_or(Cause::Request);
+                        self.look_up(&key, cause, now);
+                    }
+                }
+                Due::Need(token) => match self.waiting.remove(&token) {
+                    Some((Waiting::Credential(job, _), _)) => {
+                        self.store_failed(&job, StoreError::Busy, t, now);
+                    }
+                    Some((Waiting::Bindings(key, cause), _)) => {
+                        self.on_no_bindings(&key, cause, StoreError::Busy, t, now);
+                    }
+                    Some((Waiting::Flows(token), _)) => {
+                        let none = Err(sip_transport::SelectError::NoRoute);
+                        self.dialogs.flow_selected(token, none, t, now);
+                    }
+                    Some((Waiting::Token(job, _), _)) => self.begin(*job, None, t, now),
+                    None => {}
+                },
+            }
+        }
+        self.dialogs.handle_timeout(t, now);
+        self.drain(t, wall, now);
+    }
+
+    /// The next output.
+    pub fn poll_output(&mut self) -> Option<RoleOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if !self.outputs.is_empty() {
+            return self.last_now;
+        }
+        let dialogs = self.dialogs.poll_timeout();
+        [self.deadlines.peek(), dialogs].into_iter().flatten().min()
+    }
+
+    fn need(&mut self, waiting: Waiting, need: Need, now: Instant) {
+        self.next += 1;
+        let token = Token(self.next);
+        let deadline = self
+            .deadlines
+            .insert(now + self.config.store_timeout, Due::Need(token));
+        self.waiting.insert(token, (waiting, deadline));
+        self.outputs.push_back(RoleOutput::Need { token, need });
+    }
+
+    /// Moves what the dialogs put out.
+    fn drain(&mut self, t: &mut dyn TransactionLayer, wall: SystemTime, now: Instant) {
+        while let Some(output) = self.dialogs.poll_output() {
+            match output {
+                sip_dialog::Output::SelectFlow {
+                    token,
+                    next_hop,
+                    size,
+                } => {
+                    let way = self.ways.get(next_hop.as_str()).map(|token| Way {
+                        token: token.clone(),
+                        is_only: false,
+                    });
+                    let need = Need::SelectFlow {
+                        next_hop,
+                        size,
+                        way,
+                    };
+                    self.need(Waiting::Flows(token), need, now);
+                }
+                // A notifier answers no challenges: who subscribes does not ask who answers.
+                sip_dialog::Output::Authenticate { token, .. } => {
+                    self.dialogs.credentials(token, None, t, now);
+                }
+                sip_dialog::Output::Event(sip_dialog::Event::Resubscribed { subscription }) => {
+                    self.tell_all_of_it(subscription, t, wall, now);
+                }
+                sip_dialog::Output::Event(sip_dialog::Event::SubscriptionEnded {
+                    subscription,
+                    ..
+                }) => self.ended(subscription),
+                // A SUBSCRIBE is taken where it is given in.
+                sip_dialog::Output::Event(other) => tracing::trace!(?other, "events"),
+            }
+        }
+    }
+
+    /// Asks the store, unless it was asked just now.
+    fn look_up(&mut self, key: &Key, cause: Cause, now: Instant) {
+        let Some(resource) = self.resources.get_mut(key) else {
+            return;
+        };
+        let until = resource
+            .told_at
+            .map(|told_at| told_at + self.config.min_interval)
+            .filter(|until| *until > now && cause == Cause::Request);
+        if resource.is_asked || until.is_some() {
+            // What an operator did explains more.
+            if resource.again.is_none_or(|again| again == Cause::Request) {
+                resource.again = Some(cause);
+            }
+            if let Some(until) = until.filter(|_| !resource.is_asked) {
+                self.wake_at(key, until);
+            }
+            return;
+        }
+        resource.is_asked = true;
+        let need = Need::Lookup { aor: key.1.clone() };
+        self.need(Waiting::Bindings(key.clone(), cause), need, now);
+    }
+
+    /// The resource is looked at then, or before if it was to be.
+    fn wake_at(&mut self, key: &Key, at: Instant) {
+        let Some(resource) = self.resources.get_mut(key) else {
+            return;
+        };
+        if let Some(old) = resource.deadline.take() {
+            self.deadlines.cancel(old);
+        }
+        resource.deadline = Some(self.deadlines.insert(at, Due::Resource(key.clone())));
+    }
+
+    fn on_bindings(
+        &mut self,
+        key: &Key,
+        bindings: &[Binding],
+        cause: Cause,
+        t: &mut dyn TransactionLayer,
+        wall: SystemTime,
+        now: Instant,
+    ) {
+        let (Some(resource), Some(package)) =
+            (self.resources.get_mut(key), self.packages.get_mut(key.0))
+        else {
+            return;
+        };
+        resource.is_asked = false;
+        let has_changed = package.bound(&key.1, bindings, cause, wall);
+        let expires = package.changes_at(&key.1);
+        self.tell(key, has_changed, t, wall, now);
+        let Some(resource) = self.resources.get(key) else {
+            return;
+        };
+        if resource.again.is_some() {
+            let soon = resource.told_at.unwrap_or(now) + self.config.min_interval;
+            self.wake_at(key, soon);
+        } else if let Some(expires) = expires {
+            // A moment later, when it is over for the store too.
+            let left =
+                expires.duration_since(wall).unwrap_or_default() + Duration::from_millis(100);
+            self.wake_at(key, now + left);
+        }
+    }
+
+    /// The store does not answer: who is subscribed stays so and hears later, who asks hears that.
+    fn on_no_bindings(
+        &mut self,
+        key: &Key,
+        cause: Cause,
+        error: StoreError,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        self.outputs
+            .push_back(RoleOutput::Event(RoleEvent::StoreFailed(error)));
+        let Some(resource) = self.resources.get_mut(key) else {
+            return;
+        };
+        resource.is_asked = false;
+        resource.again.get_or_insert(cause);
+        for id in resource.subscriptions.clone() {
+            let is_new = self
+                .subscriptions
+                .get(&id)
+                .is_some_and(|subscriber| subscriber.told.is_none());
+            if is_new {
+                let _ = self
+                    .dialogs
+                    .refuse(id, StatusCode::SERVICE_UNAVAILABLE, t, now);
+                self.ended(id);
+            }
+        }
+        self.wake_at(key, now + RETRY);
+    }
+
+    /// Tells the state to who waits for it, and what has changed to the others.
+    fn tell(
+        &mut self,
+        key: &Key,
+        has_changed: bool,
+        t: &mut dyn TransactionLayer,
+        wall: SystemTime,
+        now: Instant,
+    ) {
+        let Some(resource) = self.resources.get_mut(key) else {
+            return;
+        };
+        if has_changed {
+            resource.told_at = Some(now);
+        }
+        for id in resource.subscriptions.clone() {
+            match self.subscriptions.get(&id).map(|known| known.told) {
+                Some(None) => self.tell_all_of_it(id, t, wall, now),
+                Some(Some(version)) if has_changed => {
+                    let body = self.body(key, version, Scope::Partial, wall);
+                    self.count(id);
+                    let active = SubscriptionStatus::Active;
+                    let _ = self.dialogs.notify(id, active, body, t, now);
+                }
+                Some(Some(_)) | None => {}
+            }
+        }
+    }
+
+    /// The whole state, to a new subscriber or in answer to a refresh.
+    fn tell_all_of_it(
+        &mut self,
+        id: SubscriptionId,
+        t: &mut dyn TransactionLayer,
+        wall: SystemTime,
+        now: Instant,
+    ) {
+        let Some(subscriber) = self.subscriptions.get(&id) else {
+            return;
+        };
+        let (key, told) = (subscriber.key.clone(), subscriber.told);
+        let body = self.body(&key, told.unwrap_or(0), Scope::Full, wall);
+        self.count(id);
+        let active = SubscriptionStatus::Active;
+        let _ = match told {
+            None => self.dialogs.grant(id, active, body, t, now),
+            Some(_) => self.dialogs.notify(id, active, body, t, now),
+        };
+    }
+
+    fn body(&mut self, key: &Key, version: u32, scope: Scope, wall: SystemTime) -> Option<Body> {
+        let package = self.packages.get_mut(key.0)?;
+        Some(Body {
+            content_type: package.content_type().to_owned(),
+            content: package.document(&key.1, version, scope, wall),
+        })
+    }
+
+    fn count(&mut self, id: SubscriptionId) {
+        if let Some(subscriber) = self.subscriptions.get_mut(&id) {
+            subscriber.told = Some(subscriber.told.map_or(1, |told| told.wrapping_add(1)));
+        }
+    }
+
+    /// Is the resource watched in any package?
+    fn is_watched(&self, aor: &Aor) -> bool {
+        (0..self.packages.len()).any(|place| self.resources.contains_key(&(place, aor.clone())))
+    }
+
+    /// A subscription is over.
+    fn ended(&mut self, id: SubscriptionId) {
+        let Some(subscriber) = self.subscriptions.remove(&id) else {
+            return;
+        };
+        if let Some(contact) = subscriber.contact {
+            self.ways.remove(&contact);
+        }
+        let key = subscriber.key;
+        let Some(resource) = self.resources.get_mut(&key) else {
+            return;
+        };
+        resource.subscriptions.retain(|other| *other != id);
+        if !resource.subscriptions.is_empty() {
+            return;
+        }
+        if let Some(deadline) = resource.deadline.take() {
+            self.deadlines.cancel(deadline);
+        }
+        self.resources.remove(&key);
+        if let Some(package) = self.packages.get_mut(key.0) {
+            package.forget(&key.1);
+        }
+        if !self.is_watched(&key.1) {
+            self.outputs.push_back(RoleOutput::Watch {
+                aor: key.1,
+                is_watched: false,
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

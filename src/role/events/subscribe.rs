@@ -1,0 +1,298 @@
+//! SUBSCRIBE (RFC 6665 §4.2.1): whose it is, who sends it, and whether they may.
+
+use std::time::Instant;
+
+use sip_message::header::{Contact, Event as EventHeader, From};
+use sip_message::{HeaderName, Method, Request, StatusCode};
+use sip_transaction::{Event, ServerTransactionId, TransactionLayer};
+use sip_transport::Flow;
+
+use super::package::Source;
+use super::{Events, Job, Subscriber, Waiting};
+use crate::auth::{Asker, Attempt, Check, Verdict};
+use crate::domain::Aor;
+use crate::location::{Cause, StoreError};
+use crate::role::{Need, Refusal, RoleEvent, RoleOutput, nat};
+use crate::users::Ha1s;
+
+impl Events {
+    pub(super) fn on_request(
+        &mut self,
+        id: ServerTransactionId,
+        request: Request,
+        flow: Flow,
+        merged: bool,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> Option<Event> {
+        let back = |request, flow| {
+            Some(Event::Request {
+                id,
+                request,
+                flow,
+                merged,
+            })
+        };
+        if *request.method() != Method::Subscribe {
+            return back(request, flow);
+        }
+        if request.headers().to_tag().is_some() {
+            // Of one of our dialogs, or of nobody's here.
+            if !self.is_used {
+                return back(request, flow);
+            }
+            let event = Event::Request {
+                id,
+                request,
+                flow,
+                merged,
+            };
+            return self.dialogs.handle_input(event, t, now);
+        }
+        let Some(key) = self.key(&request) else {
+            return back(request, flow);
+        };
+        let job = Job {
+            id,
+            request,
+            flow,
+            key,
+        };
+        if merged {
+            self.refuse(&job, &Refusal::new(StatusCode::LOOP_DETECTED), t, now);
+        } else {
+            self.authenticate(job, t, now);
+        }
+        None
+    }
+
+    /// The package and the resource of a SUBSCRIBE, when both are ours.
+    fn key(&self, request: &Request) -> Option<(usize, Aor)> {
+        let event = EventHeader::parse(request.headers().get(HeaderName::Event)?).ok()?;
+        let place = self
+            .packages
+            .iter()
+            .position(|package| package.name() == event.package())?;
+        Some((place, self.config.domains.aor(request.uri().ok()?)?))
+    }
+
+    fn authenticate(&mut self, job: Job, t: &mut dyn TransactionLayer, now: Instant) {
+        if let Err(error) = job.request.validate() {
+            let refusal = Refusal::because(StatusCode::BAD_REQUEST, error.reason());
+            self.refuse(&job, &refusal, t, now);
+            return;
+        }
+        if self.waiting.len() >= self.config.max_waiting {
+            let refusal = Refusal::unavailable(self.config.retry_after);
+            self.refuse(&job, &refusal, t, now);
+            return;
+        }
+        let Some(authenticator) = &mut self.authenticator else {
+            let from = job.request.headers().typed::<From<'_>>().ok().flatten();
+            let watcher = from.and_then(|from| self.config.domains.aor(from.uri()));
+            self.authorize(job, watcher.as_ref(), t, now);
+            return;
+        };
+        let source = job.flow.remote.ip();
+        match authenticator.check(&job.request, Asker::Server, source, now) {
+            Check::LookUp(attempt) => {
+                let need = Need::Credential {
+                    username: attempt.username().into(),
+                    realm: authenticator.realm().into(),
+                };
+                self.need(Waiting::Credential(Box::new(job), attempt), need, now);
+            }
+            Check::Challenge { stale } => self.challenge(&job, stale, t, now),
+            Check::Forbidden => {
+                self.refuse(&job, &Refusal::new(StatusCode::FORBIDDEN), t, now);
+            }
+            Check::Malformed(reason) => {
+                let refusal = Refusal::because(StatusCode::BAD_REQUEST, reason);
+                self.refuse(&job, &refusal, t, now);
+            }
+        }
+    }
+
+    fn challenge(&mut self, job: &Job, stale: bool, t: &mut dyn TransactionLayer, now: Instant) {
+        let tag = self.rng.token(16);
+        let Some(authenticator) = &mut self.authenticator else {
+            return;
+        };
+        let builder = Refusal::new(Asker::Server.status()).builder(&job.request, &tag);
+        let source = job.flow.remote.ip();
+        let builder = authenticator.challenge(builder, Asker::Server, source, stale, now);
+        if let Ok(response) = builder.build() {
+            let _ = t.respond(job.id, response, now);
+        }
+    }
+
+    pub(super) fn on_credential(
+        &mut self,
+        job: Job,
+        attempt: Attempt,
+        hashes: Option<&Ha1s>,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let Some(authenticator) = &mut self.authenticator else {
+            return;
+        };
+        match authenticator.verify(attempt, hashes, now) {
+            Verdict::Accepted { username } => {
+                let watcher = Aor::new(&username, self.config.domains.primary());
+                self.authorize(job, Some(&watcher), t, now);
+            }
+            Verdict::Challenge { stale } => self.challenge(&job, stale, t, now),
+            Verdict::Forbidden => {
+                self.refuse(&job, &Refusal::new(StatusCode::FORBIDDEN), t, now);
+            }
+        }
+    }
+
+    fn authorize(
+        &mut self,
+        job: Job,
+        watcher: Option<&Aor>,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let (place, resource) = &job.key;
+        let allows = self
+            .packages
+            .get(*place)
+            .is_some_and(|package| package.allows(watcher, resource));
+        if !allows {
+            let refusal = Refusal::because(StatusCode::FORBIDDEN, "Not Yours To Watch");
+            self.refuse(&job, &refusal, t, now);
+            return;
+        }
+        let watchers = self
+            .resources
+            .get(&job.key)
+            .map_or(0, |resource| resource.subscriptions.len());
+        if watchers >= self.config.max_watchers {
+            let refusal = Refusal::unavailable(self.config.retry_after);
+            self.refuse(&job, &refusal, t, now);
+            return;
+        }
+        // Who is reached by nothing but the flow that this came over is told over that.
+        let contact = job
+            .request
+            .headers()
+            .typed::<Contact<'_>>()
+            .ok()
+            .flatten()
+            .and_then(|contact| contact.address().map(|address| address.uri().to_uri()))
+            .filter(|contact| nat::needs_flow(&job.request, &job.flow, contact.as_ref()));
+        match contact {
+            Some(contact) => {
+                let need = Need::FlowToken { flow: job.flow.id };
+                let waiting = Waiting::Token(Box::new(job), contact.to_string());
+                self.need(waiting, need, now);
+            }
+            None => self.begin(job, None, t, now),
+        }
+    }
+
+    /// The subscription begins: it is granted when the state is known.
+    pub(super) fn begin(
+        &mut self,
+        job: Job,
+        way: Option<(String, Box<str>)>,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let Job {
+            id,
+            request,
+            flow,
+            key,
+        } = job;
+        self.is_used = true;
+        let event = Event::Request {
+            id,
+            request,
+            flow,
+            merged: false,
+        };
+        self.dialogs.handle_input(event, t, now);
+        // It was refused there, for its Contact or its time, or it is here at once, alone: the rest was drained.
+        let mut begun = None;
+        let mut others = Vec::new();
+        while let Some(output) = self.dialogs.poll_output() {
+            match output {
+                sip_dialog::Output::Event(sip_dialog::Event::Subscribing {
+                    subscription, ..
+                }) => begun = Some(subscription),
+                other => others.push(other),
+            }
+        }
+        debug_assert!(others.is_empty(), "{others:?}");
+        let Some(subscription) = begun else {
+            return;
+        };
+        let contact = way.map(|(contact, token)| {
+            self.ways.insert(contact.clone(), token);
+            contact
+        });
+        self.subscriptions.insert(
+            subscription,
+            Subscriber {
+                key: key.clone(),
+                contact,
+                told: None,
+            },
+        );
+        let is_watched = self.is_watched(&key.1);
+        if !is_watched {
+            self.outputs.push_back(RoleOutput::Watch {
+                aor: key.1.clone(),
+                is_watched: true,
+            });
+        }
+        let resource = self.resources.entry(key.clone()).or_default();
+        resource.subscriptions.push(subscription);
+        let source = self.packages.get(key.0).map(|package| package.source());
+        match source {
+            Some(Source::Bindings) => {
+                if !resource.is_asked {
+                    // Not put off: somebody waits for the answer.
+                    resource.is_asked = true;
+                    let need = Need::Lookup { aor: key.1.clone() };
+                    self.need(Waiting::Bindings(key, Cause::Request), need, now);
+                }
+            }
+            Some(Source::Own) | None => {
+                self.tell_all_of_it(subscription, t, self.last_wall, now);
+            }
+        }
+    }
+
+    fn refuse(&mut self, job: &Job, refusal: &Refusal, t: &mut dyn TransactionLayer, now: Instant) {
+        if refusal.status == StatusCode::FORBIDDEN {
+            self.outputs.push_back(RoleOutput::Event(RoleEvent::Denied {
+                method: Method::Subscribe,
+                status: refusal.status,
+                source: job.flow.remote,
+            }));
+        }
+        let tag = self.rng.token(16);
+        if let Ok(response) = refusal.builder(&job.request, &tag).build() {
+            // A transaction that has ended meanwhile needs no answer.
+            let _ = t.respond(job.id, response, now);
+        }
+    }
+
+    pub(super) fn store_failed(
+        &mut self,
+        job: &Job,
+        error: StoreError,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        self.outputs
+            .push_back(RoleOutput::Event(RoleEvent::StoreFailed(error)));
+        let refusal = Refusal::unavailable(self.config.retry_after);
+        self.refuse(job, &refusal, t, now);
+    }
+}

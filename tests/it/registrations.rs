@@ -1,0 +1,132 @@
+//! What a registration brings beside being called: GRUUs (RFC 5627) and news of it (RFC 3680).
+
+use std::time::Duration;
+
+use sip_stack::agent::{Account, AgentError, CallEvent, UserAgent};
+use sip_stack::reginfo::{self, Applied, ContactEvent, RegInfo, RegTable};
+use sip_stack::server::Server;
+use sip_stack::users::Memory;
+
+/// A server on a free port of the loopback address; it ends with the test's runtime.
+async fn server() -> u16 {
+    let server = Server::builder()
+        .domain("example.test")
+        .listen("udp:127.0.0.1:0")
+        .unwrap()
+        .listen("tcp:127.0.0.1:0")
+        .unwrap()
+        .credentials(
+            Memory::new("example.test")
+                .with("alice", "a-secret")
+                .with("bob", "b-secret"),
+        )
+        .events(|config| config.min_interval = Duration::ZERO)
+        .build()
+        .await
+        .unwrap();
+    let port = server.addresses()[0].1.port();
+    tokio::spawn(server.run_until(std::future::pending()));
+    port
+}
+
+async fn phone(user: &str, password: &str, port: u16, instance: Option<&str>) -> UserAgent {
+    let mut account = Account::new(&format!("sip:{user}@127.0.0.1:{port}"))
+        .unwrap()
+        .password(password);
+    if let Some(instance) = instance {
+        account = account.instance(instance);
+    }
+    UserAgent::builder()
+        .account(account)
+        .listen("udp:127.0.0.1:0")
+        .unwrap()
+        .listen("tcp:127.0.0.1:0")
+        .unwrap()
+        .request_timeout(Duration::from_secs(10))
+        .build()
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn rfc5627_4_4_a_call_from_a_gruu_is_ended_through_it() {
+    let port = server().await;
+    let alice = phone("alice", "a-secret", port, Some("urn:uuid:1")).await;
+    let bob = phone("bob", "b-secret", port, None).await;
+    let registration = alice.register().await.unwrap();
+    assert_eq!(
+        registration.gruu.unwrap().as_str(),
+        "sip:alice@example.test;gr=urn:uuid:1"
+    );
+    bob.register().await.unwrap();
+    let answering = tokio::spawn(async move {
+        let incoming = bob.incoming().await.unwrap();
+        let call = incoming.accept().await.unwrap();
+        // Its remote target is the GRUU, which only the server can resolve.
+        call.hang_up().await.unwrap();
+    });
+    let target = format!("sip:bob@127.0.0.1:{port}");
+    let mut call = alice.call(&target).await.unwrap();
+    while !matches!(call.event().await, CallEvent::Ended { .. }) {}
+    answering.await.unwrap();
+}
+
+/// The next changes that a subscription tells, as contact and event.
+async fn changes(
+    subscription: &mut sip_stack::agent::Subscription,
+    table: &mut RegTable,
+) -> Vec<ContactEvent> {
+    let body = subscription.next().await.unwrap().unwrap();
+    assert_eq!(body.content_type, reginfo::CONTENT_TYPE);
+    let info = RegInfo::parse(std::str::from_utf8(&body.content).unwrap()).unwrap();
+    match table.apply(&info) {
+        Applied::Taken { changes, has_gap } => {
+            assert!(!has_gap);
+            changes
+                .into_iter()
+                .map(|(_, contact)| contact.event)
+                .collect()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn rfc3680_a_user_watches_their_telephones_come_and_go() {
+    for transport in ["udp", "tcp"] {
+        let port = server().await;
+        let alice = phone("alice", "a-secret", port, None).await;
+        let desk = phone("alice", "a-secret", port, None).await;
+        let whom = format!("sip:alice@127.0.0.1:{port};transport={transport}");
+        let mut watching = alice
+            .subscribe(&whom, "reg", reginfo::CONTENT_TYPE)
+            .await
+            .unwrap();
+        let mut table = RegTable::default();
+        assert_eq!(changes(&mut watching, &mut table).await, []);
+        desk.register().await.unwrap();
+        let told = changes(&mut watching, &mut table).await;
+        assert_eq!(told, [ContactEvent::Registered], "{transport}");
+        assert_eq!(table.contacts().count(), 1);
+        desk.unregister().await.unwrap();
+        let told = changes(&mut watching, &mut table).await;
+        assert_eq!(told, [ContactEvent::Unregistered], "{transport}");
+        watching.unsubscribe().await;
+        while watching.next().await.unwrap().is_some() {}
+    }
+}
+
+#[tokio::test]
+async fn rfc3680_4_6_nobody_watches_others() {
+    let port = server().await;
+    let bob = phone("bob", "b-secret", port, None).await;
+    let whom = format!("sip:alice@127.0.0.1:{port}");
+    let mut watching = bob
+        .subscribe(&whom, "reg", reginfo::CONTENT_TYPE)
+        .await
+        .unwrap();
+    assert!(matches!(
+        watching.next().await,
+        Err(AgentError::Refused { status, .. }) if status.as_u16() == 403
+    ));
+}
