@@ -23,7 +23,7 @@ use self::engine::Engine;
 use self::pace::{Clock, Pace};
 use self::plan::{Plan, What};
 use self::report::{Failure, Report};
-use self::sockets::Sockets;
+use self::sockets::{Ports, Sockets};
 use crate::client;
 use crate::outcome::Outcome;
 use crate::output::Output;
@@ -95,6 +95,22 @@ pub(crate) struct Args {
     /// How many TCP connections requests are spread over
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     connections: u16,
+    /// The UDP port that requests are sent from [default: a free one]
+    #[arg(
+        long,
+        value_name = "PORT",
+        default_value_t = 0,
+        hide_default_value = true
+    )]
+    caller_port: u16,
+    /// The port where those are reached who are called; over TCP of all users [default: a free one]
+    #[arg(
+        long,
+        value_name = "PORT",
+        default_value_t = 0,
+        hide_default_value = true
+    )]
+    callee_port: u16,
     /// How many of a hundred operations may fail
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
     max_failures: f64,
@@ -200,7 +216,11 @@ async fn measure(
     let password = password(&args)?;
     let seed = Seed::from_system().map_err(failed)?;
     let mut rng = seed.rng();
-    let mut sockets = Sockets::open(target.addr, target.is_stream).map_err(failed)?;
+    let ports = Ports {
+        caller: args.caller_port,
+        callee: args.callee_port,
+    };
+    let mut sockets = Sockets::open(target.addr, target.is_stream, ports).map_err(failed)?;
     let limits = Limits {
         pace: match args.rate {
             Some(rate) => Pace::Open {

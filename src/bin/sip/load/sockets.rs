@@ -30,33 +30,44 @@ pub(super) struct Sockets {
     minted: u64,
 }
 
+/// The ports of the two telephones; 0 for any free one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ports {
+    /// Over TCP callers are where those are who are called.
+    pub(super) caller: u16,
+    pub(super) callee: u16,
+}
+
 /// The driver counts those that it accepts from 0.
 const FIRST_MINTED: u64 = 1 << 40;
 /// How often a free port is looked for.
 const ATTEMPTS: usize = 8;
 
 impl Sockets {
-    /// Binds what is needed to load a target. Must be called within a runtime.
-    pub(super) fn open(target: SocketAddr, is_stream: bool) -> io::Result<Self> {
+    /// Binds what is needed to load a target, at these ports; any free one for 0. Must be called within a runtime.
+    pub(super) fn open(target: SocketAddr, is_stream: bool, ports: Ports) -> io::Result<Self> {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            match Self::try_open(target, is_stream) {
+            match Self::try_open(target, is_stream, ports) {
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempt < ATTEMPTS => {}
                 other => return other,
             }
         }
     }
 
-    fn try_open(target: SocketAddr, is_stream: bool) -> io::Result<Self> {
+    fn try_open(target: SocketAddr, is_stream: bool, ports: Ports) -> io::Result<Self> {
         let ip = local_ip(target)?;
-        let any = SocketAddr::new(ip, 0);
+        let caller = SocketAddr::new(ip, ports.caller);
+        let callee = SocketAddr::new(ip, ports.callee);
         let listen = if is_stream {
-            vec![Listen::tcp(any)]
-        } else {
+            vec![Listen::tcp(callee)]
+        } else if ports.callee == 0 {
             // The driver would bind both to one port.
-            let free = UdpSocket::bind(any)?.local_addr()?;
-            vec![Listen::udp(any), Listen::udp(free)]
+            let free = UdpSocket::bind(callee)?.local_addr()?;
+            vec![Listen::udp(caller), Listen::udp(free)]
+        } else {
+            vec![Listen::udp(caller), Listen::udp(callee)]
         };
         let (driver, bound) = Driver::bind(&listen)?;
         let missing = || io::Error::other("a socket is missing");
