@@ -11,13 +11,17 @@ use crate::{shell, tools};
 mod baseline;
 mod footprints;
 mod peers;
+mod server;
 
 use baseline::{Cost, Costs};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Options {
-    /// The layers to measure (message, sdp, rtp, transport, transaction, dialog, stack); all when none is named
+    /// The layers to measure (message, sdp, rtp, transport, transaction, dialog, stack); all when none is named. Or `server`:
+    /// `sip serve` beside Kamailio, loaded by `sip load`
     layers: Vec<String>,
+    #[command(flatten)]
+    server: server::Options,
     /// A few seconds in all: proves that every benchmark runs; its figures are not to be quoted
     #[arg(long)]
     quick: bool,
@@ -44,11 +48,15 @@ impl Options {
             only_peers: false,
             check: false,
             bless: false,
+            server: server::Options::default(),
         }
     }
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
+    if options.layers == ["server"] {
+        return server::run(&options.server, options.quick);
+    }
     let known = layers()?;
     for layer in &options.layers {
         if !known.contains(layer) {

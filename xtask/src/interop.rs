@@ -9,7 +9,7 @@ mod audio;
 mod baresip;
 mod capture;
 mod namespace;
-mod process;
+pub(crate) mod process;
 mod relay;
 mod scene;
 mod server;

@@ -46,6 +46,13 @@ pub(crate) const FUZZ: &[Tool] = &[tool("c++", "g++")];
 /// What counting instructions needs.
 pub(crate) const BENCH: &[Tool] = &[tool("valgrind", "valgrind")];
 
+/// What the comparison of servers needs.
+pub(crate) const SERVERS: &[Tool] = &[
+    tool("kamailio", "kamailio"),
+    tool("taskset", "util-linux"),
+    tool("valgrind", "valgrind"),
+];
+
 /// Everything that `ci` uses.
 pub(crate) const ALL: &[Tool] = &[
     tool("sipp", "sip-tester"),

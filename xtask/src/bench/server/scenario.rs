@@ -1,0 +1,145 @@
+//! What is measured: how each server is set up, and what it is loaded with.
+
+/// An operation in a setting.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scenario {
+    pub(super) name: &'static str,
+    /// What a reader is told.
+    pub(super) title: &'static str,
+    /// The file in `xtask/kamailio`.
+    pub(super) kamailio: &'static str,
+    /// What that file is told to define.
+    pub(super) define: Option<&'static str>,
+    /// What `sip serve` is told.
+    pub(super) serve: &'static [&'static str],
+    /// What `sip load` does.
+    pub(super) what: &'static str,
+    /// How.
+    pub(super) load: &'static [&'static str],
+    pub(super) users: Users,
+    pub(super) is_tcp: bool,
+    /// Ours in hundredths of Kamailio's: CPU time, and instructions where they have a bar.
+    pub(super) bars: (u32, Option<u32>),
+}
+
+/// Who takes part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Users {
+    /// Each operation has a user of its own, in every round.
+    New,
+    /// These, by turns.
+    Known(u32),
+    /// These, by turns; each has a password.
+    WithPassword(u32),
+}
+
+const OPEN: &[&str] = &["--memory", "--danger-without-authentication"];
+
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "options",
+        title: "OPTIONS answered",
+        kamailio: "options.cfg",
+        define: None,
+        serve: OPEN,
+        what: "options",
+        load: &[],
+        users: Users::Known(100),
+        is_tcp: false,
+        bars: (70, Some(50)),
+    },
+    Scenario {
+        name: "register-new",
+        title: "REGISTER, new binding",
+        kamailio: "registrar.cfg",
+        define: None,
+        serve: OPEN,
+        what: "register",
+        load: &[],
+        users: Users::New,
+        is_tcp: false,
+        bars: (60, Some(50)),
+    },
+    Scenario {
+        name: "register-refresh",
+        title: "REGISTER, refresh of 10,000",
+        kamailio: "registrar.cfg",
+        define: None,
+        serve: OPEN,
+        what: "register",
+        load: &[],
+        users: Users::Known(10_000),
+        is_tcp: false,
+        bars: (60, Some(50)),
+    },
+    Scenario {
+        name: "register-digest",
+        title: "REGISTER with digest",
+        kamailio: "registrar.cfg",
+        define: Some("DIGEST"),
+        serve: &["--memory"],
+        what: "register",
+        load: &[],
+        users: Users::WithPassword(256),
+        is_tcp: false,
+        bars: (60, Some(50)),
+    },
+    Scenario {
+        name: "register-durable",
+        title: "REGISTER, refresh, ours on disk",
+        kamailio: "registrar.cfg",
+        define: None,
+        serve: &["--danger-without-authentication"],
+        what: "register",
+        load: &[],
+        users: Users::Known(10_000),
+        is_tcp: false,
+        bars: (130, None),
+    },
+    Scenario {
+        name: "call-stateless",
+        title: "call relayed statelessly",
+        kamailio: "stateless.cfg",
+        define: None,
+        serve: &[
+            "--memory",
+            "--danger-without-authentication",
+            "--config",
+            "stateless.toml",
+        ],
+        what: "call",
+        load: &["--to", "sip:bob@load.test"],
+        users: Users::Known(100),
+        is_tcp: false,
+        bars: (70, Some(50)),
+    },
+    Scenario {
+        name: "call-udp",
+        title: "call relayed statefully, Record-Route",
+        kamailio: "stateful.cfg",
+        define: None,
+        serve: OPEN,
+        what: "call",
+        load: &[],
+        users: Users::Known(100),
+        is_tcp: false,
+        bars: (60, Some(50)),
+    },
+    Scenario {
+        name: "call-tcp",
+        title: "the same over TCP",
+        kamailio: "stateful.cfg",
+        define: None,
+        serve: OPEN,
+        what: "call",
+        load: &["--connections", "4"],
+        users: Users::Known(100),
+        is_tcp: true,
+        bars: (70, Some(50)),
+    },
+];
+
+/// The scenario of that name; the names are in this file.
+pub(super) fn named(name: &str) -> Option<&'static Scenario> {
+    SCENARIOS.iter().find(|one| one.name == name)
+}
