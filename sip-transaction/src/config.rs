@@ -28,11 +28,12 @@ pub struct TransactionConfig {
     /// Client transactions that may live at once; further ones end with [`Event::Refused`](crate::Event::Refused).
     /// 1,000,000. Stops a TU that forwards what peers send from growing without bound.
     pub max_client: usize,
-    /// Server transactions that may live at once; further requests are answered 503 with Retry-After by the layer
-    /// itself. 1,000,000. Stops a flood of requests from filling the memory.
+    /// Server transactions that may live at once. For a further one the oldest non-INVITE transaction is forgotten that has
+    /// its final response and only waits for copies of its request; when there is none the layer itself answers 503 with
+    /// Retry-After. 1,000,000. Stops a flood of requests from filling the memory.
     pub max_server: usize,
-    /// Server transactions of one peer that may live at once, over however many flows; further requests are answered as
-    /// above. A peer is an IPv4 address or an IPv6 network of 64 bits. 100,000. Stops one peer from using up
+    /// Server transactions of one peer that may live at once, over however many flows, without those that only wait for
+    /// copies; further requests are answered 503. A peer is an IPv4 address or an IPv6 network of 64 bits. 100,000. Stops one peer from using up
     /// [`max_server`](Self::max_server) alone.
     pub max_server_per_peer: usize,
     /// The Retry-After of those answers, in whole seconds. 5 s.

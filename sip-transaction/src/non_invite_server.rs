@@ -234,6 +234,11 @@ impl NonInviteServer {
         }
     }
 
+    /// Has it its final response?
+    pub(crate) const fn is_completed(&self) -> bool {
+        matches!(self.state, State::Completed { .. })
+    }
+
     /// The state by its name in the RFC.
     pub(crate) fn state_name(&self) -> &'static str {
         match &self.state {

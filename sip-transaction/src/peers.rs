@@ -44,6 +44,11 @@ pub(crate) struct Peer {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PeerId(u32);
 
+impl PeerId {
+    /// Of what counts for nobody any more.
+    pub(crate) const NOBODY: Self = Self(u32::MAX);
+}
+
 impl Peers {
     pub(crate) fn new(key: HashKey) -> Self {
         Self {

@@ -27,6 +27,9 @@ pub struct Stats {
     /// Requests answered 503 because [`max_server_per_peer`](crate::TransactionConfig::max_server_per_peer) was
     /// reached.
     pub refused_by_peer: u64,
+    /// Non-INVITE server transactions that had their final response and were forgotten before Timer J, because
+    /// [`max_server`](crate::TransactionConfig::max_server) was reached.
+    pub forgotten: u64,
     /// Requests of the TU refused because [`max_client`](crate::TransactionConfig::max_client) was reached.
     pub refused_clients: u64,
     /// Messages dropped because what identifies a transaction (Via, CSeq) is missing or broken.

@@ -1,5 +1,6 @@
 //! [`Transactions`]: the layer.
 
+mod answered;
 mod client;
 mod refuse;
 mod server;
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use sip_message::{HeaderName, Message, Request, Response};
 use sip_transport::{Flow, FlowId, Rng, Seed, TransportKind};
 
+use self::answered::Answered;
 use self::client::Client;
 use self::server::Server;
 use crate::arena::Arena;
@@ -74,6 +76,7 @@ pub struct Transactions {
     server_flows: FlowLists,
     /// Server transactions by where their requests came from.
     peers: Peers,
+    answered: Answered,
     client_timers: Timers,
     server_timers: Timers,
     outputs: Outputs,
@@ -107,6 +110,7 @@ impl Transactions {
             rng: seed.derive("transaction branches").rng(),
             hash_key: HashKey(keys.next_u64(), keys.next_u64()),
             peers: Peers::new(HashKey(keys.next_u64(), keys.next_u64())),
+            answered: Answered::default(),
             clients: Slab::new(),
             servers: Slab::new(),
             client_keys: Index::default(),
@@ -257,7 +261,7 @@ impl Transactions {
             && self.merge_keys.len() <= live.1
             && armed.0 <= live.0
             && armed.1 <= live.1
-            && self.peers.is_empty() == (live.1 == 0)
+            && (self.peers.is_empty() || live.1 > 0)
             && lists == (live.0 == 0, live.1 == 0);
         (!good).then(|| {
             let merged = self.merge_keys.len();

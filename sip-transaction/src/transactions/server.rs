@@ -65,6 +65,16 @@ impl Timed for Server {
 }
 
 impl Server {
+    /// Was it a non-INVITE that has its final response?
+    pub(super) fn is_answered(&self) -> bool {
+        matches!(&self.machine, Machine::NonInvite(machine) if machine.is_completed())
+    }
+
+    /// It counts for its peer no more, who is returned.
+    pub(super) const fn leave_peer(&mut self) -> PeerId {
+        std::mem::replace(&mut self.peer, PeerId::NOBODY)
+    }
+
     pub(super) fn state_name(&self) -> &'static str {
         match &self.machine {
             Machine::Invite(invite) => invite.machine.state_name(),
@@ -198,10 +208,10 @@ impl Transactions {
         if cancels {
             return false;
         }
-        if self.servers.len() >= self.config.max_server {
-            self.stats.refused_by_total += 1;
-        } else if self.peers.count(peer) >= self.config.max_server_per_peer {
+        if self.peers.count(peer) >= self.config.max_server_per_peer {
             self.stats.refused_by_peer += 1;
+        } else if self.servers.len() >= self.config.max_server && !self.forget_answered() {
+            self.stats.refused_by_total += 1;
         } else {
             return false;
         }
@@ -369,6 +379,9 @@ impl Transactions {
             Machine::NonInvite(machine) => machine.on_final(payload, timing, now),
         };
         self.apply_server(id.0, step, now);
+        if !status.is_provisional() {
+            self.on_answered(id.0);
+        }
         Ok(())
     }
 
@@ -452,7 +465,7 @@ impl Transactions {
             .set(key, deadline, now, &mut self.servers);
     }
 
-    fn end_server(&mut self, key: Key) {
+    pub(super) fn end_server(&mut self, key: Key) {
         let Some(server) = self.servers.remove(key) else {
             return;
         };

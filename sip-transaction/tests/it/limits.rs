@@ -70,6 +70,7 @@ fn a_full_layer_still_cancels_and_still_answers_retransmissions() {
         rig.receive(request_text("OPTIONS", "z9hG4bK2")),
         ["-> 200 (OPTIONS)"]
     );
+    rig.receive(request_text("OPTIONS", "z9hG4bK4"));
     assert_eq!(
         rig.receive(request_text("CANCEL", "z9hG4bK3")),
         ["-> 503 (CANCEL)"],
@@ -206,5 +207,38 @@ fn rfc3261_8_2_7_who_is_refused_without_a_transaction_gets_one_tag_and_its_ack_i
     assert!(
         !rig.layer
             .is_known(&parsed(&request_text("BYE", "z9hG4bK1")))
+    );
+}
+
+#[test]
+fn what_only_waits_for_copies_makes_room_for_new_requests_oldest_first() {
+    let mut rig = Rig::with_config(TransportKind::Udp, config(2, 1));
+    for n in 1..=2 {
+        rig.receive(request_text("OPTIONS", &format!("z9hG4bK{n}")));
+        rig.respond(n - 1, 200);
+    }
+    assert_eq!(rig.layer.server_count(), 2, "both wait for Timer J");
+    assert_eq!(
+        rig.receive(request_text("OPTIONS", "z9hG4bK3"))
+            .last()
+            .map(String::as_str),
+        Some("Request OPTIONS"),
+        "neither the layer's limit nor the peer's refuses it"
+    );
+    assert_eq!(
+        (rig.layer.server_count(), rig.layer.stats().forgotten),
+        (2, 1)
+    );
+    let before = rig.sent.len();
+    rig.receive(request_text("OPTIONS", "z9hG4bK2"));
+    assert_eq!(
+        rig.sent.len(),
+        before + 1,
+        "the younger one still answers copies"
+    );
+    assert_eq!(
+        rig.receive(request_text("OPTIONS", "z9hG4bK4")),
+        ["-> 503 (OPTIONS)"],
+        "the third waits for its answer, and counts for its peer"
     );
 }

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 
 use super::Setup;
 use super::load::Generator;
-use super::scenario::named;
+use super::scenario::{GUARDED, named};
 use super::subject::{Kind, Subject, Wrapper};
 use crate::shell;
 
@@ -21,14 +21,15 @@ const BAR: f64 = 80.0;
 type Curve = Vec<(f64, f64)>;
 
 pub(super) fn run(setup: &Setup) -> Result<()> {
-    let scenario = named("call-udp").context("there is no such scenario")?;
+    let scenario = &GUARDED;
     let generator = Generator::new(setup);
     println!("\ncalls a second offered and completed (stateful, UDP)");
     let mut curves: Vec<(Kind, Curve)> = Vec::new();
     for kind in [Kind::Kamailio, Kind::Ours] {
         let most = {
-            let subject = Subject::start(setup, scenario, kind, Wrapper::Core)?;
-            generator.run(&subject, scenario, 0, setup.seconds)?.rate
+            let plain = named("call-udp").context("there is no such scenario")?;
+            let subject = Subject::start(setup, plain, kind, Wrapper::Core)?;
+            generator.run(&subject, plain, 0, setup.seconds)?.rate
         };
         let mut curve = Curve::new();
         for offer in OFFERS {

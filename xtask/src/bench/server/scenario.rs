@@ -33,7 +33,12 @@ pub(super) enum Users {
     WithPassword(u32),
 }
 
-const OPEN: &[&str] = &["--memory", "--danger-without-authentication"];
+const OPEN: &[&str] = &[
+    "--memory",
+    "--danger-without-authentication",
+    "--config",
+    "plain.toml",
+];
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -77,7 +82,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         title: "REGISTER with digest",
         kamailio: "registrar.cfg",
         define: Some("DIGEST"),
-        serve: &["--memory"],
+        serve: &["--memory", "--config", "plain.toml"],
         what: "register",
         load: &[],
         users: Users::WithPassword(256),
@@ -89,7 +94,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         title: "REGISTER, refresh, ours on disk",
         kamailio: "registrar.cfg",
         define: None,
-        serve: &["--danger-without-authentication"],
+        serve: &["--danger-without-authentication", "--config", "plain.toml"],
         what: "register",
         load: &[],
         users: Users::Known(10_000),
@@ -138,6 +143,20 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         bars: (70, Some(50)),
     },
 ];
+
+/// `call-udp` with the overload control on.
+pub(super) const GUARDED: Scenario = Scenario {
+    name: "overload",
+    title: "calls beyond what can be borne",
+    kamailio: "stateful.cfg",
+    define: None,
+    serve: &["--memory", "--danger-without-authentication"],
+    what: "call",
+    load: &[],
+    users: Users::Known(100),
+    is_tcp: false,
+    bars: (60, None),
+};
 
 /// The scenario of that name; the names are in this file.
 pub(super) fn named(name: &str) -> Option<&'static Scenario> {
