@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use sip_transport::{
-    Answer, ConnectionId, Event, FlowId, Input, ListenerId, NaptrRecord, Output, Question,
+    Answer, ConnectionError, ConnectionId, Event, FlowId, Input, ListenerId, NaptrRecord, Output, Question,
     ResolveError, ResolveId, Seed, SrvRecord, Target, TargetHost, TransportConfig, TransportKind,
     Transports,
 };
@@ -102,14 +102,16 @@ fuzz_target!(|data: &[u8]| {
             }
             5 => {
                 if let Some(connection) = pick(&known.connections, value) {
-                    known.connections.retain(|known| *known != connection);
-                    layer.handle_input(
+                    let input = if value & 64 == 0 {
+                        known.connections.retain(|known| *known != connection);
                         Input::Closed {
                             connection,
-                            error: None,
-                        },
-                        now,
-                    );
+                            error: (value & 32 != 0).then_some(ConnectionError::Reset),
+                        }
+                    } else {
+                        Input::Ended { connection }
+                    };
+                    layer.handle_input(input, now);
                 }
             }
             6 => {

@@ -55,6 +55,9 @@ pub struct TransportConfig {
     /// The key of flow tokens (RFC 5626 §5.2). `None`, the default, for one from the seed: then no token is good after
     /// a restart. With a key that is kept the tokens of UDP flows are.
     pub flow_token_key: Option<[u8; 32]>,
+    /// How long a connection whose peer has shut its side is kept for the answers that the peer is owed. Default
+    /// 3 minutes, the Timer C of RFC 3261 §16.6. One that is owed nothing is closed at once.
+    pub half_closed_time: Duration,
     /// How long a flow whose connection was closed can be reopened to answer requests that came over it. Default
     /// 40 seconds: the 64*T1 of RFC 3261 §18 and some.
     pub reopen_time: Duration,
@@ -81,6 +84,7 @@ impl Default for TransportConfig {
             failing_time: Duration::from_secs(60),
             danger_alias_without_certificate: false,
             flow_token_key: None,
+            half_closed_time: Duration::from_secs(180),
             reopen_time: Duration::from_secs(40),
         }
     }
@@ -103,6 +107,7 @@ impl TransportConfig {
             &mut self.attempt_delay,
             &mut self.resolve_time,
             &mut self.failing_time,
+            &mut self.half_closed_time,
             &mut self.reopen_time,
         ] {
             *time = (*time).min(FOR_EVER);

@@ -76,6 +76,13 @@ pub enum Input {
         /// How many since the last time.
         bytes: usize,
     },
+    /// The peer of a connection will send nothing more, and may still read: it has shut its side only, or closed
+    /// altogether, which looks the same. A driver that does not tell the two apart, or whose transport has no such
+    /// state (TLS, WebSocket, SCTP), says [`Input::Closed`].
+    Ended {
+        /// Which.
+        connection: ConnectionId,
+    },
     /// A connection is closed, or could not be opened. The last word about it from the driver.
     Closed {
         /// Which.

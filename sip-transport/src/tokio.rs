@@ -116,9 +116,8 @@ struct Item {
     writer: Option<Outbox>,
 }
 
-#[cfg(feature = "dns")]
-impl Item {
-    const fn about(input: Input) -> Self {
+impl From<Input> for Item {
+    fn from(input: Input) -> Self {
         Self {
             input,
             writer: None,
@@ -253,6 +252,7 @@ impl Driver {
                 Input::Stream { connection, .. }
                 | Input::Secured { connection, .. }
                 | Input::Sent { connection, .. }
+                | Input::Ended { connection }
                 | Input::Connected { connection, .. },
                 _,
             ) if !self.connections.contains_key(connection) => return None,
@@ -267,6 +267,7 @@ impl Driver {
                 | Input::Connected { .. }
                 | Input::Stream { .. }
                 | Input::Sent { .. }
+                | Input::Ended { .. }
                 | Input::Resolved { .. },
                 _,
             ) => {}
@@ -415,7 +416,7 @@ impl Driver {
             self.tasks.spawn(async move {
                 let result = resolver.ask(question, &name).await;
                 let input = Input::Resolved { id, result };
-                let _ended = inbox.send(Item::about(input)).await;
+                let _ended = inbox.send(Item::from(input)).await;
             });
             return;
         }

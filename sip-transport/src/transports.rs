@@ -3,12 +3,15 @@
 //! ```text
 //!              datagram flow                             stream flow
 //!   first datagram ──▶ in the table            accepted ──▶ Open ◀── Connected ── Connecting ◀── send ── Idle ◀── select
-//!   idle, unreachable, evicted ──▶ gone          │ Closed: responses may still be owed          ▲
+//!   idle, unreachable, evicted ──▶ gone          │ Ended: still open for the answers that are owed
+//!                                                │ Closed: responses may still be owed          ▲
 //!                                                └──▶ Idle (reopens to the sent-by, §18.2.2) ───┘   else gone
 //! ```
 
 mod alias;
+mod closing;
 mod datagram;
+mod half_closed;
 mod malformed;
 mod race;
 mod selection;
@@ -348,6 +351,7 @@ impl Transports {
                 payload,
             } => self.on_stream(connection, payload, now),
             Input::Sent { connection, bytes } => self.on_sent(connection, bytes, now),
+            Input::Ended { connection } => self.on_ended(connection, now),
             Input::Closed { connection, error } => self.on_closed(connection, error, now),
             Input::Resolved { id, result } => self.on_resolved(id, result, now),
         }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 
@@ -53,6 +54,8 @@ const READ: usize = 16 * 1024;
 const REPORT: usize = 32 * 1024;
 /// How long what is still queued may take when a connection is closed, and then the peer to close its side.
 pub(super) const LINGER: Duration = Duration::from_secs(2);
+/// How often a peer that has shut its side is looked at.
+const REFUSED: Duration = Duration::from_millis(500);
 /// A peer that vanished without a word is noticed after some minutes.
 const KEEP_ALIVE: Duration = Duration::from_secs(120);
 
@@ -101,7 +104,7 @@ impl Connection {
             TransportKind::Ws => Box::pin(self.accepted_ws(stream, settings.origins)).await,
             _ => {
                 let _only_for_others = settings;
-                self.run(stream).await;
+                self.run_tcp(stream).await;
             }
         }
     }
@@ -156,21 +159,40 @@ impl Connection {
             _ => {
                 let _only_for_handshakes = (server_name, settings);
                 if self.report(connected).await {
-                    self.run(stream).await;
+                    self.run_tcp(stream).await;
                 }
             }
         }
     }
 
-    async fn run(mut self, stream: impl AsyncRead + AsyncWrite) {
-        let (mut reader, mut writer) = tokio::io::split(stream);
+    /// Runs a connection whose halves close at once, such as one of TLS (RFC 5246 §7.2.1).
+    #[cfg(feature = "tls")]
+    async fn run(self, stream: impl AsyncRead + AsyncWrite) {
+        let (reader, writer) = tokio::io::split(stream);
+        self.run_halves(reader, writer, None).await;
+    }
+
+    /// Runs a connection of TCP: what the peer has asked is answered though it has shut its side.
+    async fn run_tcp(self, stream: TcpStream) {
+        let (reader, writer) = stream.into_split();
+        self.run_halves(reader, writer, Some(refused)).await;
+    }
+
+    /// `refused` says whether a peer that has shut its side takes nothing either.
+    async fn run_halves<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+        mut self,
+        mut reader: R,
+        mut writer: W,
+        refused: Option<fn(&R) -> Option<io::Error>>,
+    ) {
         let connection = self.id;
+        let mut last_words = false;
         let ended = {
             let inbox = &self.inbox;
             let read = async {
                 loop {
                     let payload = match read_some(&mut reader).await {
-                        Ok(payload) if payload.is_empty() => return None,
+                        Ok(payload) if payload.is_empty() => break,
                         Ok(payload) => payload,
                         Err(error) => return Some(error),
                     };
@@ -178,20 +200,31 @@ impl Connection {
                         connection,
                         payload,
                     };
-                    if inbox
-                        .send(Item {
-                            input,
-                            writer: None,
-                        })
-                        .await
-                        .is_err()
-                    {
+                    if inbox.send(Item::from(input)).await.is_err() {
                         return None;
                     }
                 }
+                let refused = refused?;
+                if inbox
+                    .send(Item::from(Input::Ended { connection }))
+                    .await
+                    .is_err()
+                {
+                    return None;
+                }
+                // In a box: an idle connection has no room for it.
+                Box::pin(async {
+                    loop {
+                        tokio::time::sleep(REFUSED).await;
+                        if let Some(error) = refused(&reader) {
+                            return Some(error);
+                        }
+                    }
+                })
+                .await
             };
             let queue = &mut self.queue;
-            let write = write_all(connection, queue, inbox, &mut writer);
+            let write = write_all(connection, queue, inbox, &mut writer, &mut last_words);
             // Both go on at the same time: a peer that does not read does not stop us from reading.
             tokio::select! {
                 ended = read => Ended::ByPeer(ended),
@@ -202,6 +235,11 @@ impl Connection {
             Ended::ByPeer(error) | Ended::ByUs(Err(error @ Some(_))) => {
                 self.close(error.as_ref()).await;
                 // RFC 8446 §6.1: the end of our side is announced, so that the peer knows it from a cut.
+                let _in_time = tokio::time::timeout(LINGER, writer.shutdown()).await;
+            }
+            // Whatever the peer has sent or will send is answered by a reset, so that it knows that nobody has read it, and
+            // answers elsewhere (RFC 3261 §18.2.2).
+            Ended::ByUs(_) if !last_words => {
                 let _in_time = tokio::time::timeout(LINGER, writer.shutdown()).await;
             }
             Ended::ByUs(_) => {
@@ -290,6 +328,12 @@ pub(super) const fn is_built_in(kind: TransportKind) -> bool {
     }
 }
 
+/// Has the peer, which had shut its side, refused what was written since? The end of its side hides that from reading.
+fn refused(reader: &OwnedReadHalf) -> Option<io::Error> {
+    let stream: &TcpStream = reader.as_ref();
+    stream.take_error().unwrap_or_else(Some)
+}
+
 /// Small messages leave at once; a dead peer is noticed.
 fn set_options(stream: &TcpStream) {
     let _best_effort = stream.set_nodelay(true);
@@ -309,26 +353,30 @@ async fn read_some<R: AsyncRead + Unpin>(reader: &mut R) -> io::Result<Bytes> {
 }
 
 /// Writes what is queued until the queue is closed, and reports how much was taken. `Err(None)`: the peer left the
-/// rest unread for too long.
+/// rest unread for too long. `last_words`: was the end in the queue right behind something to write?
 async fn write_all<W: AsyncWrite + Unpin>(
     connection: ConnectionId,
     queue: &mut Queue,
     inbox: &mpsc::Sender<Item>,
     writer: &mut W,
+    last_words: &mut bool,
 ) -> Result<(), Option<io::Error>> {
     let mut waiting: VecDeque<Bytes> = VecDeque::new();
     let mut unreported = 0;
     let mut open = true;
+    let (mut waited, mut wrote) = (false, false);
     let mut linger = pin!(tokio::time::sleep(LINGER));
     loop {
         let next = match waiting.pop_front() {
             Some(next) => Some(next),
-            None if open => queue.recv().await,
+            None if open => queue.recv_noting(&mut waited).await,
             None => None,
         };
         let Some(mut payload) = next else {
+            *last_words = wrote && !waited;
             return Ok(());
         };
+        wrote |= !payload.is_empty();
         while !payload.is_empty() {
             tokio::select! {
                 biased;

@@ -1,5 +1,7 @@
 //! What waits to be written on one connection.
 
+use std::future::poll_fn;
+
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
@@ -30,6 +32,17 @@ impl Queue {
     /// Takes the next; `None` when the outbox is dropped and empty. Dropping the future loses nothing.
     pub(super) async fn recv(&mut self) -> Option<Bytes> {
         self.0.recv().await.map(|payload| *payload)
+    }
+
+    /// [`recv`](Self::recv), which says whether it had to wait.
+    pub(super) async fn recv_noting(&mut self, waited: &mut bool) -> Option<Bytes> {
+        *waited = false;
+        let payload = poll_fn(|cx| {
+            let polled = self.0.poll_recv(cx);
+            *waited |= polled.is_pending();
+            polled
+        });
+        payload.await.map(|payload| *payload)
     }
 
     pub(super) fn is_empty(&self) -> bool {

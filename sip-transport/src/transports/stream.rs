@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use sip_message::{FrameScanner, Message};
+use sip_message::{FrameScanner, Message, Method};
 
+use super::half_closed::HalfClosed;
 use super::{Entry, Link, Transports};
 use crate::config::TransportConfig;
 use crate::flow::Flow;
@@ -19,12 +20,12 @@ use crate::via;
 /// The stream part of a flow.
 #[derive(Debug)]
 pub(super) struct Stream {
-    state: State,
+    pub(super) state: State,
     scanner: FrameScanner,
     /// The beginning of a message that is not complete.
-    buffer: BytesMut,
+    pub(super) buffer: BytesMut,
     /// When that message began.
-    message_since: Option<Instant>,
+    pub(super) message_since: Option<Instant>,
     /// RFC 5626 §4.4.1: was the last thing between messages half of a ping?
     half_ping: bool,
     /// Bytes given to the driver, or waiting for a connection, that the system did not take yet.
@@ -32,22 +33,26 @@ pub(super) struct Stream {
     /// When the system last took some.
     progress: Instant,
     /// Where a connection is opened to when this one is closed and responses are owed (RFC 3261 §18.2.2).
-    reopen: Option<SocketAddr>,
-    server_name: Option<Box<str>>,
+    pub(super) reopen: Option<SocketAddr>,
+    pub(super) server_name: Option<Box<str>>,
     /// The local address of the connection, where it is not the one that names us.
     bound: Option<SocketAddr>,
     /// Did a whole message come over it?
     proven: bool,
     /// Does it wait for a security handshake that the peer began?
-    handshake: bool,
+    pub(super) handshake: bool,
     /// Whom the peer proved to be.
     peer: Option<Arc<PeerIdentity>>,
     /// Where else it leads (RFC 5923).
     alias: Option<SocketAddr>,
+    /// Requests that came over it and have no final answer.
+    pub(super) unanswered: u32,
+    /// The peer will send nothing more, and is still owed answers.
+    pub(super) half_closed: Option<Box<HalfClosed>>,
 }
 
 #[derive(Debug)]
-enum State {
+pub(super) enum State {
     /// No connection: not yet, or no longer.
     Idle { since: Instant },
     Connecting {
@@ -62,7 +67,7 @@ enum State {
 }
 
 impl Stream {
-    fn new(state: State, server_name: Option<Box<str>>, now: Instant) -> Self {
+    pub(super) fn new(state: State, server_name: Option<Box<str>>, now: Instant) -> Self {
         Self {
             state,
             scanner: FrameScanner::new(),
@@ -78,6 +83,8 @@ impl Stream {
             handshake: false,
             peer: None,
             alias: None,
+            unanswered: 0,
+            half_closed: None,
         }
     }
 
@@ -126,7 +133,10 @@ impl Stream {
                 if self.handshake {
                     due = due.min(since + config.handshake_time);
                 }
-                due
+                match &self.half_closed {
+                    Some(half_closed) => due.min(half_closed.due(self.unanswered, config)),
+                    None => due,
+                }
             }
         }
     }
@@ -399,17 +409,17 @@ impl Transports {
                 let route = via::stamp(&mut request, flow.remote, false);
                 // A browser cannot be called back (RFC 7118 §5).
                 let callable = !matches!(flow.kind, TransportKind::Ws | TransportKind::Wss);
-                if callable
-                    && let Some(stream) = self
-                        .flows
-                        .get_mut(id)
-                        .and_then(|entry| entry.link.stream_mut())
-                {
-                    let place = route.stream(flow.remote, flow.kind.default_port());
-                    stream.reopen = Some(place);
-                    if route.is_alias() {
-                        self.alias(id, place);
+                let place = route.stream(flow.remote, flow.kind.default_port());
+                if let Some(stream) = self.stream_mut(id) {
+                    if *request.method() != Method::Ack {
+                        stream.unanswered = stream.unanswered.saturating_add(1);
                     }
+                    if callable {
+                        stream.reopen = Some(place);
+                    }
+                }
+                if callable && route.is_alias() {
+                    self.alias(id, place);
                 }
                 self.stats.requests += 1;
                 self.event(Event::Message {
@@ -460,69 +470,6 @@ impl Transports {
         }
     }
 
-    pub(super) fn on_closed(
-        &mut self,
-        connection: ConnectionId,
-        error: Option<ConnectionError>,
-        now: Instant,
-    ) {
-        let Some((id, entry)) = self.entry(connection) else {
-            return;
-        };
-        let remote = entry.flow.remote;
-        let Link::Stream(stream) = &mut entry.link else {
-            return;
-        };
-        let opening = matches!(stream.state, State::Connecting { .. });
-        let cause = match (opening, error) {
-            (true, error) => FlowFailure::Connect(error.unwrap_or(ConnectionError::Reset)),
-            (false, Some(error)) => FlowFailure::Lost(error),
-            (false, None) => FlowFailure::Closed,
-        };
-        let accepted = stream.is_accepted();
-        let kind = entry.flow.kind;
-        let failed_handshake = stream.handshake;
-        // RFC 3261 §18.2.2: responses to what came over it go over a new connection to the sent-by.
-        let reopens = !opening && stream.reopen.is_some();
-        let alias = stream.set_alias(None);
-        if reopens {
-            **stream = Stream {
-                reopen: stream.reopen,
-                ..Stream::new(State::Idle { since: now }, stream.server_name.take(), now)
-            };
-            // A keep-alive must not open it again.
-            entry.pinger = None;
-        }
-        self.forget_connection(connection, accepted, remote);
-        self.stats.failed_handshakes += u64::from(failed_handshake);
-        if opening {
-            self.note_failure(kind, remote, now);
-        }
-        if let Some(flow) = self.flow(id) {
-            self.forget_alias(id, &flow, alias);
-        }
-        if reopens {
-            if let Some(flow) = self.flow(id) {
-                self.forget_place(id, &flow);
-            }
-            self.event(Event::FlowFailed {
-                flow: id,
-                cause,
-                reopens: true,
-            });
-            self.arm(id);
-        } else {
-            if let Some(Entry {
-                link: Link::Stream(stream),
-                ..
-            }) = self.flows.get_mut(id)
-            {
-                stream.state = State::Idle { since: now };
-            }
-            self.fail(id, cause);
-        }
-    }
-
     /// Sends on a stream flow; connects first if there is no connection.
     pub(super) fn write(&mut self, id: FlowId, payload: Bytes, now: Instant) {
         let Some(Entry {
@@ -542,6 +489,7 @@ impl Transports {
             stream.progress = now;
         }
         stream.outstanding += payload.len();
+        stream.answered(&payload, now, &self.config);
         match &mut stream.state {
             State::Open { connection, .. } => {
                 let connection = *connection;
@@ -763,6 +711,10 @@ impl Transports {
             return;
         }
         let (kind, local, remote) = (flow.kind, flow.local, flow.remote);
+        if stream.is_half_closed_too_long(now, config) {
+            self.end_half_closed(id, now);
+            return;
+        }
         let cause = match stream.state {
             // Nobody used it, or nobody needs it any more.
             State::Idle { .. } => FlowFailure::Idle,
@@ -836,7 +788,11 @@ impl Transports {
         }
     }
 
-    fn entry(&mut self, connection: ConnectionId) -> Option<(FlowId, &mut Entry)> {
+    fn stream_mut(&mut self, id: FlowId) -> Option<&mut Stream> {
+        self.flows.get_mut(id)?.link.stream_mut()
+    }
+
+    pub(super) fn entry(&mut self, connection: ConnectionId) -> Option<(FlowId, &mut Entry)> {
         let id = *self.connections.get(&connection)?;
         self.flows.get_mut(id).map(|entry| (id, entry))
     }

@@ -8,6 +8,7 @@
 mod alias;
 mod capture;
 mod datagram;
+mod half_closed;
 mod keep_alive;
 mod malformed;
 mod properties;

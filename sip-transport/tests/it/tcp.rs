@@ -152,3 +152,55 @@ fn a_port_in_use_is_an_error_that_names_it() {
         assert!(error.to_string().contains("not built in"), "{error}");
     });
 }
+
+#[test]
+fn rfc3261_18_2_2_a_peer_that_shut_its_side_gets_its_responses() {
+    within(async {
+        let mut worker = Worker::start("127.0.0.1");
+        let mut peer = TcpStream::connect(worker.addr()).await.unwrap();
+        let flow = Flow::new(
+            FlowId::from_parts(0, 0),
+            TransportKind::Tcp,
+            peer.local_addr().unwrap(),
+            worker.addr(),
+        );
+        peer.write_all(request(flow, "OPTIONS", "").as_bytes())
+            .await
+            .unwrap();
+        peer.shutdown().await.unwrap();
+        let (message, _, reply) = worker.message().await;
+        assert!(matches!(
+            worker.event().await,
+            Event::FlowFailed {
+                cause: FlowFailure::Closed,
+                reopens: true,
+                ..
+            }
+        ));
+        worker.send(reply.id, ok_to(&message));
+        // Our side is shut when everything is answered, so that the peer reads to the end.
+        let mut answer = Vec::new();
+        tokio::select! {
+            read = peer.read_to_end(&mut answer) => drop(read.unwrap()),
+            () = worker.run() => {}
+        }
+        assert!(answer.starts_with(b"SIP/2.0 200 OK\r\n"));
+        assert_eq!(worker.transports.stats().connections, 0);
+    });
+}
+
+#[test]
+fn what_is_written_before_we_close_arrives() {
+    within(async {
+        let (mut a, mut b) = (Worker::start("127.0.0.1"), Worker::start("127.0.0.1"));
+        let flow = a.flow_to(b.addr(), TransportKind::Tcp).await;
+        a.send(flow.id, request(flow, "OPTIONS", ""));
+        b.message_beside(&mut a).await;
+        // Much more than the buffers of the system hold at once; and the end right behind it.
+        a.send(flow.id, request(flow, "MESSAGE", &"x".repeat(60_000)));
+        a.transports.close(flow.id, now());
+        a.settle();
+        let (message, ..) = b.message_beside(&mut a).await;
+        assert_eq!(message.body().len(), 60_000);
+    });
+}
