@@ -312,4 +312,54 @@ mod tests {
         }
         assert!(found > 500, "{found}");
     }
+
+    proptest::proptest! {
+        /// Taking the front of a stream is framing and parsing, whatever the stream is.
+        #[test]
+        fn rfc3261_18_3_one_pass_is_framing_and_parsing(
+            edits in proptest::collection::vec((0..400_usize, proptest::prelude::any::<u8>(), 0..3_u8), 0..4),
+        ) {
+            let one = "MESSAGE sip:b@h SIP/2.0\r\nVia: SIP/2.0/TCP a;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\n\
+                To: <sip:b@h>\r\nCall-ID: x\r\nCSeq: 1 MESSAGE\r\nContent-Length: 7\r\n\r\nl: 1\r\n\r\n";
+            let mut stream = one.repeat(2).into_bytes();
+            for (at, byte, how) in edits {
+                let at = at % stream.len();
+                // The bytes that framing is about more often than others.
+                let byte = match byte {
+                    0..64 => b'\r',
+                    64..128 => b'\n',
+                    128..160 => b'0' + byte % 10,
+                    160..192 => b' ',
+                    other => other,
+                };
+                match how {
+                    0 => stream[at] = byte,
+                    1 => stream.insert(at, byte),
+                    _ => drop(stream.remove(at)),
+                }
+            }
+            let config = ParserConfig::default();
+            let stream = bytes::Bytes::from(stream);
+            let mut rest = stream.clone();
+            let taken = crate::Message::take_front(&mut rest, &config);
+            let framed = FrameScanner::new().scan(&stream, &config);
+            let parsed = match framed {
+                Ok(Some(len)) => crate::Message::parse(stream.slice(..len), &config).ok(),
+                Ok(None) | Err(_) => None,
+            };
+            match taken {
+                Some(message) => {
+                    assert_eq!(Ok(Some(stream.len() - rest.len())), framed);
+                    let parsed = parsed.expect("what is taken parses");
+                    assert_eq!(message.to_bytes(), parsed.to_bytes());
+                    assert_eq!(message.body(), parsed.body());
+                    assert_eq!(message.headers().len(), parsed.headers().len());
+                }
+                None => {
+                    assert_eq!(rest, stream);
+                    assert!(parsed.is_none() || stream.starts_with(b"\r"));
+                }
+            }
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 mod edit;
 mod read;
+mod stamp;
 mod values;
 
 use alloc::vec::Vec;

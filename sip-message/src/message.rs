@@ -67,6 +67,26 @@ impl Message {
         parse::lenient(datagram)
     }
 
+    /// Takes the message at the front of a stream out of it, when all of it is there: what
+    /// [`FrameScanner`](crate::FrameScanner) and [`parse`](Self::parse) do, in one pass. `None`, and the stream as it was,
+    /// when its end is not there, when it is broken, or when line ends are before it; the scanner tells which.
+    ///
+    /// ```
+    /// use sip_message::{Message, ParserConfig};
+    /// let one = "OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/TCP a;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:h>\r\n\
+    ///     Call-ID: x\r\nCSeq: 1 OPTIONS\r\nContent-Length: 2\r\n\r\nhi";
+    /// let mut stream = bytes::Bytes::from([one, one, "OPTIONS sip:h"].concat());
+    /// let config = ParserConfig::default();
+    /// assert_eq!(Message::take_front(&mut stream, &config).unwrap().body(), b"hi");
+    /// assert_eq!(Message::take_front(&mut stream, &config).unwrap().to_bytes(), one);
+    /// assert!(Message::take_front(&mut stream, &config).is_none());
+    /// assert_eq!(stream, "OPTIONS sip:h");
+    /// ```
+    #[must_use]
+    pub fn take_front(stream: &mut Bytes, config: &ParserConfig) -> Option<Self> {
+        parse::front(stream, config)
+    }
+
     /// Decodes what every element reads: the Request-URI, the topmost Via, From, To, Call-ID, CSeq with its method,
     /// Max-Forwards.
     ///

@@ -28,25 +28,9 @@ pub(crate) fn message(datagram: Bytes, config: &ParserConfig) -> Result<Message,
             looks_like_request(buf),
         ));
     }
-    let start = skip_line_ends(buf);
-    let (line, fields_at, non_ascii) = start_line(buf, start, config)?;
-    let request = matches!(line, StartLine::Request { .. });
-    if let StartLine::Request { uri, .. } = &line
-        && (uri.end - uri.start) as usize / 2 > config.limits.parameters
-    {
-        let (at, end) = (uri.start as usize, uri.end as usize);
-        check_parameters(buf.get(at..end), at, &config.limits, request)?;
-    }
     let mut head = Head::new();
-    let end = fields(buf, fields_at, config, request, &mut head)?;
-    check_text(
-        buf.get(start..end).unwrap_or_default(),
-        start,
-        non_ascii | head.non_ascii,
-        config,
-        request,
-    )?;
-    head.check_mandatory(end, request)?;
+    let (line, end) = whole_head(buf, config, &mut head)?;
+    let request = matches!(line, StartLine::Request { .. });
     let body_at = end + 2;
     let body_end = match head.content_length {
         // RFC 3261 §18.3: without Content-Length the body is the rest of the datagram, and what follows a shorter
@@ -56,12 +40,64 @@ pub(crate) fn message(datagram: Bytes, config: &ParserConfig) -> Result<Message,
         // RFC 3261 §18.3: a datagram that ends before its body does is an error.
         Some((_, at)) => return Err(ParseError::new(Kind::BodyTruncated, at, request)),
     };
+    Ok(assemble(datagram, line, head, body_at, body_end))
+}
+
+/// The message at the front of a stream, which is taken out of it. `None`, and the stream as it was, when it is not there
+/// to its end, is broken, or begins with line ends: [`FrameScanner`](crate::FrameScanner) tells which.
+pub(crate) fn front(stream: &mut Bytes, config: &ParserConfig) -> Option<Message> {
+    // Framing knows no leniency.
+    if config.accept_control_characters || stream.starts_with(b"\r") {
+        return None;
+    }
+    let mut head = Head::new();
+    let (line, end) = whole_head(stream, config, &mut head).ok()?;
+    let body_at = end + 2;
+    // RFC 3261 §18.3: MUST be used with stream-oriented transports.
+    let (length, _) = head.content_length?;
+    let total = body_at.checked_add(length)?;
+    let is_small = total <= config.limits.message_size.min(MAX_SIZE)
+        && body_at <= config.limits.head_size
+        && total <= stream.len();
+    is_small.then(|| assemble(stream.split_to(total), line, head, body_at, total))
+}
+
+/// The start line and the fields. The answer is where the empty line begins.
+#[inline(always)]
+fn whole_head(
+    buf: &[u8],
+    config: &ParserConfig,
+    head: &mut Head,
+) -> Result<(StartLine, usize), ParseError> {
+    let start = skip_line_ends(buf);
+    let (line, fields_at, non_ascii) = start_line(buf, start, config)?;
+    let request = matches!(line, StartLine::Request { .. });
+    if let StartLine::Request { uri, .. } = &line
+        && (uri.end - uri.start) as usize / 2 > config.limits.parameters
+    {
+        let (at, end) = (uri.start as usize, uri.end as usize);
+        check_parameters(buf.get(at..end), at, &config.limits, request)?;
+    }
+    let end = fields(buf, fields_at, config, request, head)?;
+    check_text(
+        buf.get(start..end).unwrap_or_default(),
+        start,
+        non_ascii | head.non_ascii,
+        config,
+        request,
+    )?;
+    head.check_mandatory(end, request)?;
+    Ok((line, end))
+}
+
+#[inline(always)]
+fn assemble(buf: Bytes, line: StartLine, head: Head, body_at: usize, body_end: usize) -> Message {
     let body = Body::Base {
         start: offset(body_at),
         end: offset(body_end),
     };
-    let headers = Headers::parsed(datagram, head.index);
-    Ok(match line {
+    let headers = Headers::parsed(buf, head.index);
+    match line {
         StartLine::Request { method, line, uri } => {
             Message::Request(Request::from_parts(method, line, uri, headers, body))
         }
@@ -70,7 +106,7 @@ pub(crate) fn message(datagram: Bytes, config: &ParserConfig) -> Result<Message,
             line,
             reason,
         } => Message::Response(Response::from_parts(status, line, reason, headers, body)),
-    })
+    }
 }
 
 /// Locates what can be located in a broken request: the request line if there is something like one, and every line

@@ -23,6 +23,7 @@ mod testing;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 mod transports;
+mod usual;
 mod via;
 
 pub use crate::capture::{Hep, PcapngWriter};

@@ -13,6 +13,7 @@ mod closing;
 mod datagram;
 mod half_closed;
 mod malformed;
+mod outputs;
 mod race;
 mod selection;
 mod shortcut;
@@ -21,7 +22,7 @@ mod stream;
 mod tests;
 mod token;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
@@ -29,6 +30,7 @@ use bytes::Bytes;
 use foldhash::fast::FixedState;
 use sip_message::Host;
 
+use self::outputs::Outputs;
 use self::race::Race;
 use self::selection::Selection;
 use self::shortcut::Shortcuts;
@@ -93,7 +95,7 @@ pub struct Transports {
     failing: HashMap<(TransportKind, SocketAddr), DeadlineId, KeyedHash>,
     shortcuts: Shortcuts,
     deadlines: DeadlineQueue<Timer>,
-    outputs: VecDeque<Output>,
+    outputs: Outputs,
     rng: Rng,
     /// For the tag of answers that need no state (RFC 3261 §8.2.7).
     tags: KeyedHash,
@@ -170,7 +172,7 @@ impl Transports {
             failing: HashMap::with_hasher(seed.derive("failing").hasher()),
             shortcuts: Shortcuts::default(),
             deadlines: DeadlineQueue::new(),
-            outputs: VecDeque::new(),
+            outputs: Outputs::default(),
             rng: seed.derive("selection").rng(),
             tags: seed.derive("tags").hasher(),
             next_connection: 0,
@@ -313,7 +315,10 @@ impl Transports {
     /// ours here: which names are is for the layers above.
     #[must_use]
     pub fn is_local(&self, host: &Host<'_>, port: Option<u16>) -> bool {
-        let Some(ip) = host.ip() else { return false };
+        host.ip().is_some_and(|ip| self.is_local_ip(ip, port))
+    }
+
+    fn is_local_ip(&self, ip: IpAddr, port: Option<u16>) -> bool {
         self.listeners.iter().any(|listener| {
             let port = port.unwrap_or_else(|| listener.kind.default_port());
             listener.local.port() == port && listener.local.ip().to_canonical() == ip.to_canonical()
@@ -425,6 +430,7 @@ impl Transports {
         }));
     }
 
+    #[inline(always)]
     fn event(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
     }

@@ -3,9 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
-use sip_message::{Headers, Host, Request};
+use sip_message::{Headers, Host, ParseError, Request};
 
 use crate::target::parse_host;
+use crate::usual;
 
 /// Where the topmost Via of a request says that responses go (RFC 3261 §18.2.2, RFC 3581 §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,32 @@ impl ReplyRoute {
         to.set_port(self.port.filter(|&port| port != 0).unwrap_or(default_port));
         to
     }
+}
+
+/// Makes sure that a request is well-formed, writes `received` and `rport` into its topmost Via, and answers where
+/// responses go.
+pub(crate) fn receive(
+    request: &mut Request,
+    source: SocketAddr,
+    honour_maddr: bool,
+) -> Result<ReplyRoute, ParseError> {
+    let Some(via) = usual::request(request) else {
+        request.validate()?;
+        return Ok(stamp(request, source, honour_maddr));
+    };
+    let ip = source.ip().to_canonical();
+    // As below: RFC 3261 §18.2.1, RFC 3581 §4.
+    if via.rport.is_some() || via.host.is_none_or(|host| IpAddr::V4(host) != ip) {
+        let without = via.rport.map_or(0..0, |at| at..at + usual::RPORT);
+        let port = via.rport.map(|_| source.port());
+        request.headers_mut().stamp_plain_via(without, ip, port);
+    }
+    Ok(ReplyRoute {
+        maddr: None,
+        port: via.port,
+        symmetric: via.rport.is_some(),
+        alias: via.alias,
+    })
 }
 
 /// Writes `received` and `rport` into the topmost Via, which must decode, and answers where responses go.
@@ -141,9 +168,13 @@ mod tests {
             panic!("{via}")
         };
         let source = source.parse().unwrap();
+        let mut other = request.clone();
         let route = stamp(&mut request, source, true);
         assert_eq!(request.headers().get(HeaderName::Via), Some(expected));
         assert_eq!(route.datagram(source).to_string(), to);
+        // The short way, where it is taken, comes to the same.
+        assert_eq!(receive(&mut other, source, true), Ok(route));
+        assert_eq!(other.to_bytes(), request.to_bytes());
     }
 
     #[test]

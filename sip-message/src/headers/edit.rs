@@ -309,7 +309,7 @@ impl Headers {
     }
 
     /// Puts another line of the same name into the place of a field.
-    fn put(&mut self, at: usize, span: Span, name: NameId) {
+    pub(super) fn put(&mut self, at: usize, span: Span, name: NameId) {
         if let Some(field) = self.fields.get_mut(at) {
             *field = Span { name, ..span };
         }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
-use sip_message::Message;
+use sip_message::{Message, ParseError, Request, Response};
 
 use super::{Entry, Link, Transports};
 use crate::flow::Flow;
@@ -57,48 +57,59 @@ impl Transports {
         if self.capturing {
             self.captured(false, listener.kind, listener.local, remote, &payload);
         }
-        let parsed = Message::parse(payload.clone(), &self.config.parser);
-        match parsed.and_then(|message| message.validate().map(|()| message)) {
-            Err(error) => {
-                let answer =
-                    self.answer_malformed(listener.kind, listener.local, remote, &payload, error);
-                if let Some((answer, to)) = answer {
-                    // No flow is made for what is broken.
-                    self.send_datagram(listener.id, listener.local, to, answer);
-                }
-            }
-            Ok(Message::Request(mut request)) => {
-                let route = via::stamp(&mut request, remote, self.config.honour_maddr);
-                let flow = self.datagram_flow(listener, remote, now);
-                let reply = match route.datagram(remote) {
-                    to if to == remote => flow,
-                    // Only an address of the same family can be reached from this socket.
-                    to if to.is_ipv4() == remote.is_ipv4() => self.datagram_flow(listener, to, now),
-                    _ => flow,
-                };
-                self.stats.requests += 1;
-                self.event(Event::Message {
-                    message: Message::Request(request),
-                    flow,
-                    reply,
-                });
-            }
-            Ok(Message::Response(response)) => {
-                // RFC 3261 §18.1.2: a response whose topmost Via is not ours is discarded.
-                if !self.is_own_via(response.headers(), None) {
-                    self.on_misdirected(listener.kind, listener.local, remote);
-                    return;
-                }
-                let flow = self.datagram_flow(listener, remote, now);
-                self.note_success(listener.kind, remote);
-                self.stats.responses += 1;
-                self.event(Event::Message {
-                    message: Message::Response(response),
-                    flow,
-                    reply: flow,
-                });
+        let received = match Message::parse(payload.clone(), &self.config.parser) {
+            Ok(Message::Request(request)) => self.on_request(listener, remote, request, now),
+            Ok(Message::Response(response)) => self.on_response(listener, remote, response, now),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = received {
+            let answer =
+                self.answer_malformed(listener.kind, listener.local, remote, &payload, error);
+            if let Some((answer, to)) = answer {
+                // No flow is made for what is broken.
+                self.send_datagram(listener.id, listener.local, to, answer);
             }
         }
+    }
+
+    fn on_request(
+        &mut self,
+        listener: Listener,
+        remote: SocketAddr,
+        mut request: Request,
+        now: Instant,
+    ) -> Result<(), ParseError> {
+        let route = via::receive(&mut request, remote, self.config.honour_maddr)?;
+        let flow = self.datagram_flow(listener, remote, now);
+        let reply = match route.datagram(remote) {
+            to if to == remote => flow,
+            // Only an address of the same family can be reached from this socket.
+            to if to.is_ipv4() == remote.is_ipv4() => self.datagram_flow(listener, to, now),
+            _ => flow,
+        };
+        self.stats.requests += 1;
+        self.outputs.message(Message::Request(request), flow, reply);
+        Ok(())
+    }
+
+    fn on_response(
+        &mut self,
+        listener: Listener,
+        remote: SocketAddr,
+        response: Response,
+        now: Instant,
+    ) -> Result<(), ParseError> {
+        // RFC 3261 §18.1.2: a response whose topmost Via is not ours is discarded.
+        if !self.check_response(&response, None)? {
+            self.on_misdirected(listener.kind, listener.local, remote);
+            return Ok(());
+        }
+        let flow = self.datagram_flow(listener, remote, now);
+        self.note_success(listener.kind, remote);
+        self.stats.responses += 1;
+        self.outputs
+            .message(Message::Response(response), flow, flow);
+        Ok(())
     }
 
     /// RFC 5626 §8: a server that takes requests on a port "MUST also provide a limited version of a STUN server" there.

@@ -1,7 +1,7 @@
 //! What is broken, and what is answered to it.
 
 use std::hash::BuildHasher;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use sip_message::{
@@ -12,7 +12,7 @@ use super::Transports;
 use crate::flow::Flow;
 use crate::io::{Event, Malformed};
 use crate::kind::TransportKind;
-use crate::via;
+use crate::{usual, via};
 
 impl Transports {
     /// Counts and reports a broken message. The answer to it, if it is a request that can be answered, and where it
@@ -91,14 +91,32 @@ impl Transports {
         (answer.len() <= payload.len() + 512).then(|| (answer, route.datagram(remote)))
     }
 
-    /// RFC 3261 §18.1.2: does the topmost Via name us? That is an address we listen on, or the one that the flow had
-    /// when the request was sent.
-    pub(super) fn is_own_via(&self, headers: &Headers, flow: Option<&Flow>) -> bool {
+    /// Is it well-formed, and does its topmost Via name us?
+    pub(super) fn check_response(
+        &self,
+        response: &Response,
+        flow: Option<&Flow>,
+    ) -> Result<bool, ParseError> {
+        if let Some(via) = usual::response(response) {
+            return Ok(via
+                .host
+                .is_some_and(|ip| self.is_own(ip.into(), via.port, flow)));
+        }
+        response.validate()?;
+        Ok(self.is_own_via(response.headers(), flow))
+    }
+
+    fn is_own_via(&self, headers: &Headers, flow: Option<&Flow>) -> bool {
         let Some((host, port)) = via::sent_by(headers) else {
             return false;
         };
-        let Some(ip) = host.ip() else { return false };
-        self.is_local(&host, port)
+        host.ip().is_some_and(|ip| self.is_own(ip, port, flow))
+    }
+
+    /// RFC 3261 §18.1.2: is it the sent-by that we put into the Via? That is an address we listen on, or the one that the
+    /// flow had when the request was sent.
+    fn is_own(&self, ip: IpAddr, port: Option<u16>, flow: Option<&Flow>) -> bool {
+        self.is_local_ip(ip, port)
             || flow.is_some_and(|flow| {
                 let ours = flow.local;
                 ours.ip().to_canonical() == ip.to_canonical()

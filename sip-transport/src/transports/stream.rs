@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use sip_message::{FrameScanner, Message, Method};
+use sip_message::{FrameScanner, Message, Method, ParseError};
 
 use super::half_closed::HalfClosed;
 use super::{Entry, Link, Transports};
@@ -151,8 +151,14 @@ pub(super) enum Contact {
 }
 
 /// What a piece of a stream holds.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is taken apart at once where it is made"
+)]
 enum Frame {
     Message(Bytes),
+    /// Framed and parsed in one pass.
+    Parsed(Message),
     /// Ping of a keep-alive, to be answered.
     Ping,
     /// The answer to our own.
@@ -270,6 +276,7 @@ impl Transports {
         while let Some(frame) = self.next_frame(id, &mut rest) {
             match frame {
                 Ok(Frame::Message(frame)) => self.on_frame(id, frame, now),
+                Ok(Frame::Parsed(message)) => self.on_parsed(id, message, now),
                 Ok(Frame::Ping) => {
                     self.stats.keep_alives += 1;
                     pings += 1;
@@ -321,7 +328,7 @@ impl Transports {
         &mut self,
         id: FlowId,
         rest: &mut Option<Bytes>,
-    ) -> Option<Result<Frame, (sip_message::ParseError, Bytes)>> {
+    ) -> Option<Result<Frame, (ParseError, Bytes)>> {
         let Some(Entry {
             link: Link::Stream(stream),
             pinger,
@@ -362,6 +369,17 @@ impl Transports {
                 Some(Ok(Frame::Ping))
             };
         }
+        // Nearly always the front of what came is a whole message.
+        if let Some(rest) = rest
+            .as_mut()
+            .filter(|_| !stream.scanner.is_inside_message())
+            && let Some(message) = Message::take_front(rest, &self.config.parser)
+        {
+            stream.half_ping = false;
+            stream.message_since = None;
+            return Some(Ok(Frame::Parsed(message)));
+        }
+        let front: &[u8] = rest.as_deref().unwrap_or(&stream.buffer);
         match stream.scanner.scan(front, &self.config.parser) {
             Ok(Some(len)) => {
                 stream.half_ping = false;
@@ -383,6 +401,40 @@ impl Transports {
     }
 
     fn on_frame(&mut self, id: FlowId, frame: Bytes, now: Instant) {
+        match Message::parse(frame.clone(), &self.config.parser) {
+            Ok(message) => self.on_parsed(id, message, now),
+            Err(error) => {
+                self.capture_frame(id, || frame.clone());
+                self.on_broken(id, &frame, error, now);
+            }
+        }
+    }
+
+    /// The frame is whole, so the stream is still in step and the connection stays.
+    fn on_broken(&mut self, id: FlowId, frame: &Bytes, error: ParseError, now: Instant) {
+        let Some(flow) = self.flow(id) else { return };
+        if let Some(stream) = self.stream_mut(id) {
+            stream.proven = true;
+        }
+        let answer = self.answer_malformed(flow.kind, flow.local, flow.remote, frame, error);
+        if let Some((answer, _)) = answer {
+            self.write(id, answer, now);
+        }
+    }
+
+    fn capture_frame(&mut self, id: FlowId, frame: impl FnOnce() -> Bytes) {
+        if self.capturing
+            && let Some(entry) = self.flows.get_mut(id)
+        {
+            let flow = entry.flow;
+            let bound = entry.link.stream_mut().and_then(|stream| stream.bound);
+            let bound = bound.unwrap_or(flow.local);
+            self.captured(false, flow.kind, bound, flow.remote, &frame());
+        }
+    }
+
+    fn on_parsed(&mut self, id: FlowId, message: Message, now: Instant) {
+        self.capture_frame(id, || message.to_bytes());
         let Some(entry) = self.flows.get_mut(id) else {
             return;
         };
@@ -391,66 +443,44 @@ impl Transports {
             return;
         };
         stream.proven = true;
-        let bound = stream.bound.unwrap_or(flow.local);
-        if self.capturing {
-            self.captured(false, flow.kind, bound, flow.remote, &frame);
-        }
-        let parsed = Message::parse(frame.clone(), &self.config.parser);
-        match parsed.and_then(|message| message.validate().map(|()| message)) {
-            Err(error) => {
-                // The frame is whole, so the stream is still in step and the connection stays.
-                let answer =
-                    self.answer_malformed(flow.kind, flow.local, flow.remote, &frame, error);
-                if let Some((answer, _)) = answer {
-                    self.write(id, answer, now);
-                }
-            }
-            Ok(Message::Request(mut request)) => {
-                let route = via::stamp(&mut request, flow.remote, false);
+        match message {
+            Message::Request(mut request) => {
+                let route = match via::receive(&mut request, flow.remote, false) {
+                    Ok(route) => route,
+                    Err(error) => {
+                        self.on_broken(id, &request.to_bytes(), error, now);
+                        return;
+                    }
+                };
                 // A browser cannot be called back (RFC 7118 §5).
                 let callable = !matches!(flow.kind, TransportKind::Ws | TransportKind::Wss);
                 let place = route.stream(flow.remote, flow.kind.default_port());
-                if let Some(stream) = self.stream_mut(id) {
-                    if *request.method() != Method::Ack {
-                        stream.unanswered = stream.unanswered.saturating_add(1);
-                    }
-                    if callable {
-                        stream.reopen = Some(place);
-                    }
+                if *request.method() != Method::Ack {
+                    stream.unanswered = stream.unanswered.saturating_add(1);
                 }
-                if callable && route.is_alias() {
-                    self.alias(id, place);
+                if callable {
+                    stream.reopen = Some(place);
+                    if route.is_alias() {
+                        self.alias(id, place);
+                    }
                 }
                 self.stats.requests += 1;
-                self.event(Event::Message {
-                    message: Message::Request(request),
-                    flow,
-                    reply: flow,
-                });
+                self.outputs.message(Message::Request(request), flow, flow);
             }
-            Ok(Message::Response(response)) => {
-                if !self.is_own_via(response.headers(), Some(&flow)) {
-                    self.on_misdirected(flow.kind, flow.local, flow.remote);
-                    return;
+            Message::Response(response) => match self.check_response(&response, Some(&flow)) {
+                Err(error) => self.on_broken(id, &response.to_bytes(), error, now),
+                Ok(false) => self.on_misdirected(flow.kind, flow.local, flow.remote),
+                Ok(true) => {
+                    self.stats.responses += 1;
+                    self.outputs
+                        .message(Message::Response(response), flow, flow);
                 }
-                self.stats.responses += 1;
-                self.event(Event::Message {
-                    message: Message::Response(response),
-                    flow,
-                    reply: flow,
-                });
-            }
+            },
         }
     }
 
     /// The stream cannot be brought back into step: say why if that is possible, then close.
-    fn on_lost_step(
-        &mut self,
-        id: FlowId,
-        error: sip_message::ParseError,
-        held: &Bytes,
-        now: Instant,
-    ) {
+    fn on_lost_step(&mut self, id: FlowId, error: ParseError, held: &Bytes, now: Instant) {
         let Some(flow) = self.flow(id) else { return };
         let answer = self.answer_malformed(flow.kind, flow.local, flow.remote, held, error);
         if let Some((answer, _)) = answer {
