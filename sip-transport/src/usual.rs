@@ -58,13 +58,13 @@ fn fields(headers: &Headers, method: Option<&Method>) -> Option<UsualVia> {
 /// `SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK1;rport`.
 fn via(value: &[u8]) -> Option<UsualVia> {
     let rest = value.strip_prefix(b"SIP/2.0/")?;
-    let rest = match rest {
-        [b'U', b'D', b'P', b' ', rest @ ..]
-        | [b'T', b'C', b'P', b' ', rest @ ..]
-        | [b'T', b'L', b'S', b' ', rest @ ..]
-        | [b'W', b'S', b' ', rest @ ..]
-        | [b'W', b'S', b'S', b' ', rest @ ..] => rest,
-        _ => return None,
+    let ([b'U', b'D', b'P', b' ', rest @ ..]
+    | [b'T', b'C', b'P', b' ', rest @ ..]
+    | [b'T', b'L', b'S', b' ', rest @ ..]
+    | [b'W', b'S', b' ', rest @ ..]
+    | [b'W', b'S', b'S', b' ', rest @ ..]) = rest
+    else {
+        return None;
     };
     let (name, mut rest) = rest.split_at_checked(run(rest, HOST))?;
     let host = host(name)?;

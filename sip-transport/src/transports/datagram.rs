@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
-use sip_message::{Message, ParseError, Request, Response};
+use sip_message::{Message, ParseError};
 
 use super::{Entry, Link, Transports};
 use crate::flow::Flow;
@@ -57,11 +57,8 @@ impl Transports {
         if self.capturing {
             self.captured(false, listener.kind, listener.local, remote, &payload);
         }
-        let received = match Message::parse(payload.clone(), &self.config.parser) {
-            Ok(Message::Request(request)) => self.on_request(listener, remote, request, now),
-            Ok(Message::Response(response)) => self.on_response(listener, remote, response, now),
-            Err(error) => Err(error),
-        };
+        let received = Message::parse(payload.clone(), &self.config.parser)
+            .and_then(|message| self.on_datagram_message(listener, remote, message, now));
         if let Err(error) = received {
             let answer =
                 self.answer_malformed(listener.kind, listener.local, remote, &payload, error);
@@ -72,43 +69,42 @@ impl Transports {
         }
     }
 
-    fn on_request(
+    #[inline]
+    fn on_datagram_message(
         &mut self,
         listener: Listener,
         remote: SocketAddr,
-        mut request: Request,
+        mut message: Message,
         now: Instant,
     ) -> Result<(), ParseError> {
-        let route = via::receive(&mut request, remote, self.config.honour_maddr)?;
-        let flow = self.datagram_flow(listener, remote, now);
-        let reply = match route.datagram(remote) {
-            to if to == remote => flow,
-            // Only an address of the same family can be reached from this socket.
-            to if to.is_ipv4() == remote.is_ipv4() => self.datagram_flow(listener, to, now),
-            _ => flow,
+        // By reference: a message is large to move.
+        let (flow, reply) = match &mut message {
+            Message::Request(request) => {
+                let route = via::receive(request, remote, self.config.honour_maddr)?;
+                let flow = self.datagram_flow(listener, remote, now);
+                self.stats.requests += 1;
+                match route.datagram(remote) {
+                    to if to == remote => (flow, flow),
+                    // Only an address of the same family can be reached from this socket.
+                    to if to.is_ipv4() == remote.is_ipv4() => {
+                        (flow, self.datagram_flow(listener, to, now))
+                    }
+                    _ => (flow, flow),
+                }
+            }
+            Message::Response(response) => {
+                // RFC 3261 §18.1.2: a response whose topmost Via is not ours is discarded.
+                if !self.check_response(response, None)? {
+                    self.on_misdirected(listener.kind, listener.local, remote);
+                    return Ok(());
+                }
+                let flow = self.datagram_flow(listener, remote, now);
+                self.note_success(listener.kind, remote);
+                self.stats.responses += 1;
+                (flow, flow)
+            }
         };
-        self.stats.requests += 1;
-        self.outputs.message(Message::Request(request), flow, reply);
-        Ok(())
-    }
-
-    fn on_response(
-        &mut self,
-        listener: Listener,
-        remote: SocketAddr,
-        response: Response,
-        now: Instant,
-    ) -> Result<(), ParseError> {
-        // RFC 3261 §18.1.2: a response whose topmost Via is not ours is discarded.
-        if !self.check_response(&response, None)? {
-            self.on_misdirected(listener.kind, listener.local, remote);
-            return Ok(());
-        }
-        let flow = self.datagram_flow(listener, remote, now);
-        self.note_success(listener.kind, remote);
-        self.stats.responses += 1;
-        self.outputs
-            .message(Message::Response(response), flow, flow);
+        self.outputs.message(message, flow, reply);
         Ok(())
     }
 

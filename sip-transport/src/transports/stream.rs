@@ -151,14 +151,8 @@ pub(super) enum Contact {
 }
 
 /// What a piece of a stream holds.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is taken apart at once where it is made"
-)]
 enum Frame {
     Message(Bytes),
-    /// Framed and parsed in one pass.
-    Parsed(Message),
     /// Ping of a keep-alive, to be answered.
     Ping,
     /// The answer to our own.
@@ -272,11 +266,17 @@ impl Transports {
         }
         let mut rest = Some(payload);
         let mut pings = 0_usize;
+        // Nearly always what came is whole messages, each of which is framed and parsed in one pass.
+        while let Some(bytes) = rest.as_mut()
+            && self.is_between_messages(id)
+            && let Some(message) = Message::take_front(bytes, &self.config.parser)
+        {
+            self.on_parsed(id, message, now);
+        }
         // The flow may be closed by what is in a frame; then the rest of the bytes is dropped.
         while let Some(frame) = self.next_frame(id, &mut rest) {
             match frame {
                 Ok(Frame::Message(frame)) => self.on_frame(id, frame, now),
-                Ok(Frame::Parsed(message)) => self.on_parsed(id, message, now),
                 Ok(Frame::Ping) => {
                     self.stats.keep_alives += 1;
                     pings += 1;
@@ -310,6 +310,13 @@ impl Transports {
             }
         }
         self.arm(id);
+    }
+
+    /// Is nothing held of a message, or of a ping?
+    fn is_between_messages(&mut self, id: FlowId) -> bool {
+        self.stream_mut(id).is_some_and(|stream| {
+            stream.buffer.is_empty() && !stream.scanner.is_inside_message() && !stream.half_ping
+        })
     }
 
     /// A keep-alive in a message of its own (RFC 7118 §6): a ping is answered, an answer noted.
@@ -369,17 +376,6 @@ impl Transports {
                 Some(Ok(Frame::Ping))
             };
         }
-        // Nearly always the front of what came is a whole message.
-        if let Some(rest) = rest
-            .as_mut()
-            .filter(|_| !stream.scanner.is_inside_message())
-            && let Some(message) = Message::take_front(rest, &self.config.parser)
-        {
-            stream.half_ping = false;
-            stream.message_since = None;
-            return Some(Ok(Frame::Parsed(message)));
-        }
-        let front: &[u8] = rest.as_deref().unwrap_or(&stream.buffer);
         match stream.scanner.scan(front, &self.config.parser) {
             Ok(Some(len)) => {
                 stream.half_ping = false;
@@ -433,7 +429,7 @@ impl Transports {
         }
     }
 
-    fn on_parsed(&mut self, id: FlowId, message: Message, now: Instant) {
+    fn on_parsed(&mut self, id: FlowId, mut message: Message, now: Instant) {
         self.capture_frame(id, || message.to_bytes());
         let Some(entry) = self.flows.get_mut(id) else {
             return;
@@ -443,9 +439,10 @@ impl Transports {
             return;
         };
         stream.proven = true;
-        match message {
-            Message::Request(mut request) => {
-                let route = match via::receive(&mut request, flow.remote, false) {
+        // By reference: a message is large to move.
+        match &mut message {
+            Message::Request(request) => {
+                let route = match via::receive(request, flow.remote, false) {
                     Ok(route) => route,
                     Err(error) => {
                         self.on_broken(id, &request.to_bytes(), error, now);
@@ -465,18 +462,20 @@ impl Transports {
                     }
                 }
                 self.stats.requests += 1;
-                self.outputs.message(Message::Request(request), flow, flow);
             }
-            Message::Response(response) => match self.check_response(&response, Some(&flow)) {
-                Err(error) => self.on_broken(id, &response.to_bytes(), error, now),
-                Ok(false) => self.on_misdirected(flow.kind, flow.local, flow.remote),
-                Ok(true) => {
-                    self.stats.responses += 1;
-                    self.outputs
-                        .message(Message::Response(response), flow, flow);
+            Message::Response(response) => match self.check_response(response, Some(&flow)) {
+                Err(error) => {
+                    self.on_broken(id, &response.to_bytes(), error, now);
+                    return;
                 }
+                Ok(false) => {
+                    self.on_misdirected(flow.kind, flow.local, flow.remote);
+                    return;
+                }
+                Ok(true) => self.stats.responses += 1,
             },
         }
+        self.outputs.message(message, flow, flow);
     }
 
     /// The stream cannot be brought back into step: say why if that is possible, then close.
