@@ -193,7 +193,9 @@ impl Sockets {
                         engine.handle_closed(connection);
                     }
                 }
-                Input::Closed { connection, .. } => {
+                // No answer comes over a connection whose peer has shut its side.
+                Input::Closed { connection, .. } | Input::Ended { connection } => {
+                    self.driver.execute(Output::Close { connection });
                     self.frames.remove(&connection);
                     let was_ours = forget(&mut self.connections, connection)
                         || forget(&mut self.opening, connection);
