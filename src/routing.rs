@@ -16,6 +16,7 @@
 //! assert_eq!(table.rules().len(), 2);
 //! ```
 
+mod health;
 mod preference;
 mod rule;
 mod shared;
@@ -25,6 +26,7 @@ use std::fmt;
 use sip_message::{Request, StatusCode, Uri, UriRef};
 use sip_transport::{Flow, Rng};
 
+pub use self::health::{Health, Probed};
 pub use self::preference::{Disposition, Preferences, Wish};
 pub use self::rule::{Network, NetworkError, Rule, Table};
 pub use self::shared::Shared;

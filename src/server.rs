@@ -43,6 +43,16 @@ pub struct Server {
     domains: Domains,
     moved: Option<(u16, u16)>,
     patience: Duration,
+    on_drain: Option<OnDrain>,
+}
+
+/// Called when a server begins to end.
+struct OnDrain(Box<dyn FnOnce() + Send>);
+
+impl std::fmt::Debug for OnDrain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OnDrain(..)")
+    }
 }
 
 /// Why a server stopped that was not told to.
@@ -91,6 +101,13 @@ impl Server {
         self.moved
     }
 
+    /// Calls this once when the server was told to end and begins to drain.
+    #[must_use]
+    pub fn on_drain(mut self, call: impl FnOnce() + Send + 'static) -> Self {
+        self.on_drain = Some(OnDrain(Box::new(call)));
+        self
+    }
+
     /// A way to the running worker: to stop it, or to look into it.
     #[must_use]
     pub fn handle(&self) -> Handle {
@@ -131,6 +148,7 @@ impl Server {
             worker,
             handle,
             patience,
+            on_drain,
             ..
         } = self;
         let mut running = tokio::spawn(worker.run());
@@ -139,6 +157,9 @@ impl Server {
             () = stop => {}
         }
         tracing::info!("draining");
+        if let Some(OnDrain(call)) = on_drain {
+            call();
+        }
         if !handle.drain(patience).await {
             tracing::warn!(?patience, "some transactions did not end in time");
         }

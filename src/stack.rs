@@ -26,6 +26,7 @@ use crate::domain::Aor;
 use crate::guard::Guard;
 use crate::location::Notice;
 use crate::role::events::Events;
+use crate::role::probe::Probes;
 use crate::role::proxy::Proxy;
 use crate::role::registrar::Registrar;
 use crate::role::stateless::Stateless;
@@ -151,6 +152,7 @@ enum Role {
     Events,
     Proxy,
     Stateless,
+    Probes,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -201,6 +203,7 @@ pub struct Stack {
     counts: Counts,
     latencies: Latencies,
     guard: Option<Box<Guard>>,
+    probes: Option<Probes>,
     /// Whose datagram of how many bytes is being answered.
     asked: Option<(SocketAddr, usize)>,
     taps: tap::Taps,
@@ -227,6 +230,7 @@ impl Stack {
             counts: Counts::default(),
             latencies: Latencies::default(),
             guard: None,
+            probes: None,
             asked: None,
             taps: tap::Taps::default(),
             last_now: None,
@@ -276,6 +280,9 @@ impl Stack {
                 .watch(&mut self.transactions, LatencyRole::Proxy);
             proxy.handle_timeout(t, now);
         }
+        if let Some(probes) = &mut self.probes {
+            probes.handle_timeout(now);
+        }
         if let Some(stateless) = &mut self.stateless {
             stateless.handle_timeout(now);
         }
@@ -301,6 +308,7 @@ impl Stack {
             self.events.as_ref().and_then(Events::poll_timeout),
             self.proxy.as_ref().and_then(Proxy::poll_timeout),
             self.stateless.as_ref().and_then(Stateless::poll_timeout),
+            self.probes.as_ref().and_then(Probes::poll_timeout),
         ]
         .into_iter()
         .flatten()
@@ -418,6 +426,28 @@ impl Stack {
         &self.transactions
     }
 
+    /// Asks gateways whether they are there, from now on.
+    pub fn set_probes(&mut self, probes: Probes) {
+        self.probes = Some(probes);
+    }
+
+    /// The probes of gateways, when there are any.
+    #[must_use]
+    pub const fn probes(&self) -> Option<&Probes> {
+        self.probes.as_ref()
+    }
+
+    /// The probes, to change what is probed.
+    pub const fn probes_mut(&mut self) -> Option<&mut Probes> {
+        self.probes.as_mut()
+    }
+
+    /// Closes a flow: what was sent over it and not answered fails.
+    pub fn close_flow(&mut self, flow: FlowId, wall: SystemTime, now: Instant) {
+        self.transports.close(flow, now);
+        self.settle(wall, now);
+    }
+
     /// The proxy, when there is one.
     #[must_use]
     pub const fn proxy(&self) -> Option<&Proxy> {
@@ -446,6 +476,11 @@ impl Stack {
                         .latencies
                         .watch(&mut self.transactions, LatencyRole::Proxy);
                     proxy.handle_answer(token, answer, t, wall, now);
+                }
+            }
+            Role::Probes => {
+                if let Some(probes) = &mut self.probes {
+                    probes.handle_answer(token, answer, &mut self.transactions, now);
                 }
             }
             Role::Stateless => {
@@ -602,6 +637,12 @@ impl Stack {
                     .build();
                 self.reply(*id, response, now);
                 return;
+            }
+        }
+        if let Some(probes) = &mut self.probes {
+            match probes.handle_input(event, now) {
+                Some(back) => event = back,
+                None => return,
             }
         }
         if let Some(dialogs) = &mut self.dialogs {
@@ -762,6 +803,10 @@ impl Stack {
         while let Some(output) = self.stateless.as_mut().and_then(Stateless::poll_output) {
             moved = true;
             self.on_role(Role::Stateless, output, wall, now);
+        }
+        while let Some(output) = self.probes.as_mut().and_then(Probes::poll_output) {
+            moved = true;
+            self.on_role(Role::Probes, output, wall, now);
         }
         moved
     }

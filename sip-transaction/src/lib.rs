@@ -44,4 +44,4 @@ pub use crate::id::{ClientTransactionId, Gone, ServerTransactionId, TransactionI
 pub use crate::layer::TransactionLayer;
 pub use crate::stats::Stats;
 pub use crate::timer::Timer;
-pub use crate::transactions::Transactions;
+pub use crate::transactions::{Listed, Transactions};

@@ -138,6 +138,14 @@ impl<T> Slab<T> {
         (0..self.slot_count()).filter_map(|index| self.get(self.key_at(index)?))
     }
 
+    /// The live values with their keys, as [`values`](Self::values).
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (Key, &T)> {
+        (0..self.slot_count()).filter_map(|index| {
+            let key = self.key_at(index)?;
+            Some((key, self.get(key)?))
+        })
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.len
     }

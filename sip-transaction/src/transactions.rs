@@ -2,6 +2,7 @@
 
 mod answered;
 mod client;
+mod list;
 mod refuse;
 mod server;
 
@@ -14,6 +15,7 @@ use sip_transport::{Flow, FlowId, Rng, Seed, TransportKind};
 
 use self::answered::Answered;
 use self::client::Client;
+pub use self::list::Listed;
 use self::server::Server;
 use crate::arena::Arena;
 use crate::compose;

@@ -16,6 +16,12 @@ impl FlowId {
     pub const fn from_parts(index: u32, generation: u32) -> Self {
         Self { index, generation }
     }
+
+    /// The parts, for those who write it down.
+    #[must_use]
+    pub const fn to_parts(self) -> (u32, u32) {
+        (self.index, self.generation)
+    }
 }
 
 impl fmt::Debug for FlowId {

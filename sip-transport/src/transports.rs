@@ -295,6 +295,13 @@ impl Transports {
         self.capturing = on;
     }
 
+    /// The flows that there are. Walks over them: for people, and with a `take`.
+    pub fn flows(&self) -> impl Iterator<Item = Flow> + '_ {
+        self.flows
+            .ids()
+            .filter_map(|id| self.flows.get(id).map(|entry| entry.flow))
+    }
+
     /// What is known of a flow.
     #[must_use]
     pub fn flow(&self, flow: FlowId) -> Option<Flow> {

@@ -11,6 +11,7 @@
 mod admit;
 mod context;
 mod forward;
+mod list;
 mod options;
 mod prefer;
 mod redirect;
@@ -29,6 +30,7 @@ use sip_transaction::{
 use sip_transport::{DeadlineId, DeadlineQueue, Flow, KeyedHash, Rng, Seed};
 
 use self::context::Context;
+pub use self::list::ListedRequest;
 use self::route::{Destination, Mark};
 use super::{Answer, Need, Refusal, RoleEvent, RoleOutput, Token, nat};
 use crate::auth::{Asker, Attempt, Authenticator, Check, Verdict};

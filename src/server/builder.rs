@@ -5,7 +5,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sip_message::Method;
 use sip_transaction::{TransactionConfig, Transactions};
@@ -27,10 +27,11 @@ use crate::location::{self, LocationStore};
 use crate::role::events::package::Package;
 use crate::role::events::reg::RegPackage;
 use crate::role::events::{Events, EventsConfig};
+use crate::role::probe::{ProbeTarget, Probes};
 use crate::role::proxy::{Proxy, ProxyConfig};
 use crate::role::registrar::{Registrar, RegistrarConfig};
 use crate::role::stateless::{Stateless, StatelessConfig};
-use crate::routing::Router;
+use crate::routing::{Health, Router};
 use crate::runtime::{Hub, Services, Worker};
 use crate::stack::Parts;
 use crate::store::default_realm;
@@ -113,6 +114,7 @@ pub struct ServerBuilder {
     origins: Option<Vec<String>>,
     recorders: Vec<Arc<Recorder>>,
     guard: GuardConfig,
+    probes: Option<(Health, Vec<ProbeTarget>)>,
 }
 
 impl fmt::Debug for ServerBuilder {
@@ -150,6 +152,7 @@ impl ServerBuilder {
             origins: None,
             recorders: Vec::new(),
             guard: GuardConfig::default(),
+            probes: None,
         }
     }
 
@@ -322,6 +325,14 @@ impl ServerBuilder {
         self
     }
 
+    /// Gateways that are asked whether they are there; what is found is in `health`, which a
+    /// [`Probed`](crate::routing::Probed) router goes by.
+    #[must_use]
+    pub fn probes(mut self, health: Health, targets: Vec<ProbeTarget>) -> Self {
+        self.probes = Some((health, targets));
+        self
+    }
+
     /// Where randomness comes from; without this, the system. The same seed makes the same tags and nonces: for tests.
     #[must_use]
     pub fn seed(mut self, seed: Seed) -> Self {
@@ -445,6 +456,11 @@ impl ServerBuilder {
         let (mut worker, handle) = Worker::bind(&listen::to_listen(&places), parts, hub, services)
             .map_err(BuildError::Sockets)?;
         worker.stack_mut().set_guard(Guard::new(self.guard, &seed));
+        if let Some((health, targets)) = self.probes {
+            let mut probes = Probes::new(health, &seed);
+            probes.set_targets(targets, Instant::now());
+            worker.stack_mut().set_probes(probes);
+        }
         if let Some(tls) = self.tls {
             worker.use_tls(tls);
         }
@@ -473,6 +489,7 @@ impl ServerBuilder {
             domains,
             moved,
             patience: self.patience,
+            on_drain: None,
         })
     }
 }

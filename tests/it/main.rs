@@ -7,6 +7,7 @@
 )]
 
 mod flows;
+mod operate;
 mod program;
 mod registrations;
 mod secure;

@@ -182,7 +182,7 @@ fn an_operator_sees_what_the_server_does_and_drains_it() {
     let metrics = http(admin, "GET", "/metrics");
     assert!(metrics.starts_with("HTTP/1.1 200 "), "{metrics}");
     assert!(
-        metrics.contains("sip_requests_total{method=\"OPTIONS\"} 1\n"),
+        metrics.contains("sip_requests_total{transport=\"UDP\",method=\"OPTIONS\"} 1\n"),
         "{metrics}"
     );
     assert!(http(admin, "GET", "/healthz").ends_with("\r\n\r\nok\n"));

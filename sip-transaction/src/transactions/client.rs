@@ -66,6 +66,10 @@ impl Timed for Client {
 }
 
 impl Client {
+    pub(super) const fn flow(&self) -> FlowId {
+        self.flow
+    }
+
     pub(super) fn state_name(&self) -> &'static str {
         match &self.machine {
             Machine::Invite { machine, .. } => machine.state_name(),

@@ -75,6 +75,10 @@ impl Server {
         std::mem::replace(&mut self.peer, PeerId::NOBODY)
     }
 
+    pub(super) const fn flow(&self) -> FlowId {
+        self.flow
+    }
+
     pub(super) fn state_name(&self) -> &'static str {
         match &self.machine {
             Machine::Invite(invite) => invite.machine.state_name(),

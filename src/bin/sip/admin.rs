@@ -1,8 +1,10 @@
 //! The administrative interface of `sip serve`: metrics, health, bindings and drain over HTTP, on this machine only.
 
+mod api;
 mod figures;
+mod place;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -10,16 +12,18 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post, put};
 use serde_json::{Value, json};
 use sip_stack::domain::Aor;
-use sip_stack::location::{BindingUpdate, Change, Embedded, LocationStore as _};
+use sip_stack::location::{Binding, BindingUpdate, Change, Embedded, LocationStore as _};
 use sip_stack::runtime::Handle;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use self::figures::Figures;
+pub(crate) use self::place::Place;
+use crate::serve::Reload;
 
 /// How long the worker may take to answer before it counts as dead.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -34,43 +38,101 @@ pub(crate) struct Admin {
     pub(crate) domain: String,
     /// Told when the server is to stop.
     pub(crate) stop: Arc<Notify>,
+    /// Cancelled when it has.
+    pub(crate) ended: CancellationToken,
+    pub(crate) reload: Arc<Reload>,
+    /// When it was started.
+    pub(crate) since: std::time::Instant,
 }
 
-/// Binds the address, which must be one of this machine alone.
-pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
-    if !address.ip().is_loopback() {
-        return Err(format!(
-            "{address}: the administrative interface has no passwords, so it listens on a loopback address only, such \
-             as 127.0.0.1:8060"
-        ));
+/// Where the interface listens.
+#[derive(Debug)]
+pub(crate) enum Listener {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(tokio::net::UnixListener, std::path::PathBuf),
+}
+
+impl Listener {
+    /// How it is told to people and to `sip ctl --admin`.
+    pub(crate) fn place(&self) -> std::io::Result<String> {
+        Ok(match self {
+            Self::Tcp(listener) => format!("http://{}", listener.local_addr()?),
+            #[cfg(unix)]
+            Self::Unix(_, path) => path.display().to_string(),
+        })
     }
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| format!("{address}: {error}"))
+}
+
+/// Binds the address or the socket. A socket that nobody listens on any more is replaced; only its owner may use it.
+pub(crate) async fn bind(place: &Place) -> Result<Listener, String> {
+    match place {
+        Place::Tcp(address) => TcpListener::bind(address)
+            .await
+            .map(Listener::Tcp)
+            .map_err(|error| format!("{address}: {error}")),
+        #[cfg(unix)]
+        Place::Unix(path) => {
+            use std::os::unix::fs::PermissionsExt as _;
+            let told = |error: std::io::Error| format!("{}: {error}", path.display());
+            if path.exists() && tokio::net::UnixStream::connect(path).await.is_err() {
+                std::fs::remove_file(path).map_err(told)?;
+            }
+            let listener = tokio::net::UnixListener::bind(path).map_err(told)?;
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(told)?;
+            Ok(Listener::Unix(listener, path.clone()))
+        }
+        #[cfg(not(unix))]
+        Place::Unix(path) => Err(format!(
+            "{}: there are no such sockets here",
+            path.display()
+        )),
+    }
 }
 
 /// Serves until it is told that the server has ended; what was asked before gets its answer.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    admin: Admin,
-    ended: CancellationToken,
-) -> std::io::Result<()> {
+pub(crate) async fn serve(listener: Listener, admin: Admin) -> std::io::Result<()> {
+    let ended = admin.ended.clone().cancelled_owned();
     let state = Arc::new((admin, Figures::new()));
     let router = axum::Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(health))
         .route("/readyz", get(ready))
+        .route("/status", get(api::status))
         .route("/users", get(users))
+        .route("/bindings", get(api::all_bindings))
         .route("/bindings/{user}", get(bindings).delete(unbind))
+        .route("/transactions", get(api::transactions))
+        .route("/calls", get(api::calls))
+        .route("/flows", get(api::flows))
+        .route("/flows/{id}", delete(api::close_flow))
+        .route("/bans", get(api::bans))
+        .route("/bans/{address}", put(api::ban).delete(api::pardon))
+        .route("/gateways", get(api::gateways))
+        .route("/trace", get(api::trace))
+        .route("/reload", post(api::reload))
         .route("/drain", post(drain))
         .layer(middleware::from_fn(only_programs))
         .with_state(state);
-    axum::serve(listener, router)
-        .with_graceful_shutdown(ended.cancelled_owned())
-        .await
+    match listener {
+        Listener::Tcp(listener) => {
+            axum::serve(listener, router)
+                .with_graceful_shutdown(ended)
+                .await
+        }
+        #[cfg(unix)]
+        Listener::Unix(listener, path) => {
+            let served = axum::serve(listener, router)
+                .with_graceful_shutdown(ended)
+                .await;
+            let _gone = std::fs::remove_file(path);
+            served
+        }
+    }
 }
 
-type Shared = State<Arc<(Admin, Figures)>>;
+type Inner = Arc<(Admin, Figures)>;
+type Shared = State<Inner>;
 
 /// A page in a browser on this machine can send requests to loopback too: what a browser sends is refused, and so is a
 /// name that was bent to this address (DNS rebinding).
@@ -139,23 +201,22 @@ async fn users(State(state): Shared) -> Json<Value> {
     Json(json!({ "domain": state.0.domain, "users": state.0.users.names() }))
 }
 
+fn binding(binding: &Binding, now: SystemTime) -> Value {
+    json!({
+        "contact": binding.contact,
+        "expires": binding.remaining(now),
+        "q": binding.q.map(|q| q.to_string()),
+        "path": binding.path,
+        "user_agent": binding.user_agent,
+    })
+}
+
 async fn bindings(State(state): Shared, Path(user): Path<String>) -> Response {
     let now = SystemTime::now();
     let aor = Aor::new(&user, &state.0.domain);
     match state.0.bindings.lookup(&aor, now).await {
         Ok(bindings) => {
-            let list: Vec<Value> = bindings
-                .iter()
-                .map(|binding| {
-                    json!({
-                        "contact": binding.contact,
-                        "expires": binding.remaining(now),
-                        "q": binding.q.map(|q| q.to_string()),
-                        "path": binding.path,
-                        "user_agent": binding.user_agent,
-                    })
-                })
-                .collect();
+            let list: Vec<Value> = bindings.iter().map(|found| binding(found, now)).collect();
             Json(json!({ "aor": aor.as_str(), "bindings": list })).into_response()
         }
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
@@ -229,12 +290,5 @@ mod tests {
         assert!(is_from_program(&headers(&page)).is_err());
         let page = [("host", "localhost"), ("sec-fetch-site", "cross-site")];
         assert!(is_from_program(&headers(&page)).is_err());
-    }
-
-    #[tokio::test]
-    async fn only_loopback_is_bound() {
-        let refused = bind("0.0.0.0:0".parse().unwrap()).await.unwrap_err();
-        assert!(refused.contains("loopback"), "{refused}");
-        assert!(bind("127.0.0.1:0".parse().unwrap()).await.is_ok());
     }
 }

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use sip_stack::auth::Algorithm;
 use sip_stack::message::Uri;
 use sip_stack::role::events::EventsConfig;
+use sip_stack::role::probe::ProbeTarget;
 use sip_stack::role::proxy::ProxyConfig;
 use sip_stack::role::registrar::RegistrarConfig;
 use sip_stack::routing::Table;
@@ -71,6 +72,7 @@ pub(crate) struct Config {
     pub(crate) domains: Vec<String>,
     pub(crate) listen: Vec<String>,
     pub(crate) data: Option<PathBuf>,
+    pub(crate) drain_seconds: Option<u64>,
     pub(crate) digest: Option<Vec<Algorithm>>,
     pub(crate) registrar: Registrar,
     pub(crate) events: Events,
@@ -83,6 +85,8 @@ pub(crate) struct Config {
     pub(crate) overload: guard::Overload,
     pub(crate) sources: guard::Sources,
     pub(crate) routes: Table,
+    /// The gateways that are asked whether they are there.
+    pub(crate) probes: Vec<ProbeTarget>,
 }
 
 /// The file as it is written.
@@ -92,6 +96,7 @@ struct File {
     domains: Vec<Spanned<String>>,
     listen: Vec<Spanned<String>>,
     data: Option<PathBuf>,
+    drain_seconds: Option<u64>,
     digest: Option<Vec<Spanned<String>>>,
     registrar: Registrar,
     events: Events,
@@ -208,7 +213,7 @@ pub(crate) struct Capture {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct Admin {
-    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) listen: Option<crate::admin::Place>,
 }
 
 impl Registrar {
@@ -417,10 +422,16 @@ impl Config {
             .iter()
             .map(|route| route.get_ref().rule(&route.span()))
             .collect::<Result<_, _>>()?;
+        let mut probes = Vec::new();
+        for route in &file.route {
+            probes.extend(route.get_ref().probes()?);
+        }
         Ok(Self {
+            probes,
             domains: file.domains.into_iter().map(Spanned::into_inner).collect(),
             listen: file.listen.into_iter().map(Spanned::into_inner).collect(),
             data: file.data,
+            drain_seconds: file.drain_seconds,
             digest,
             registrar: file.registrar,
             events: file.events,
@@ -447,6 +458,7 @@ impl Config {
             ("domains", self.domains != new.domains),
             ("listen", self.listen != new.listen),
             ("data", self.data != new.data),
+            ("drain-seconds", self.drain_seconds != new.drain_seconds),
             ("digest", self.digest != new.digest),
             ("registrar", self.registrar != new.registrar),
             ("events", self.events != new.events),
@@ -597,6 +609,14 @@ mod tests {
                 "1:1: route: without a transaction nobody can be asked",
             ),
             ("[[route]]\nto = [{ uri = \"sip:a\", wait = 3 }]", "2:"),
+            (
+                "[[route]]\nreject = \"403\"\nprobe = 5",
+                "3:9: route: probe is",
+            ),
+            (
+                "[admin]\nlisten = \"192.0.2.1:80\"",
+                "2:10: 192.0.2.1:80: the",
+            ),
             ("[overload]\ntarget-ms = -1", "2:13: invalid value"),
             (
                 "[sources]\ntrusted = [\"10.0.0.0/40\"]",

@@ -13,6 +13,7 @@ mod answer;
 mod call;
 mod client;
 mod config;
+mod ctl;
 mod load;
 mod message;
 mod outcome;
@@ -54,6 +55,8 @@ enum Command {
     Serve(serve::Args),
     /// Check the configuration of the server, or print an example.
     Config(config::Args),
+    /// Look into a running server, and control it.
+    Ctl(ctl::Args),
     /// Add, list and remove the users of the domain.
     User(user::Args),
     /// Register a telephone with its registrar and keep it registered.
@@ -106,13 +109,14 @@ fn main() -> ExitCode {
         Command::Ping(args) => args.client.json,
         Command::Load(args) => args.json,
         Command::Watch(args) => args.json(),
-        Command::Serve(_) | Command::Config(_) | Command::User(_) => false,
+        Command::Serve(_) | Command::Config(_) | Command::User(_) | Command::Ctl(_) => false,
     };
     let outcome = runtime.block_on(async {
         match cli.command {
             Command::Serve(args) => Outcome::of_code(serve::run(args).await),
             Command::Config(args) => Outcome::of_code(Ok(config::run(&args))),
             Command::User(args) => Outcome::of_code(user::run(args).await),
+            Command::Ctl(args) => Outcome::of_code(ctl::run(args).await),
             Command::Register(args) => register::run(args).await,
             Command::Call(args) => call::run(args).await,
             Command::Answer(args) => answer::run(args).await,

@@ -1,5 +1,8 @@
 //! `sip serve`: a SIP domain on this machine.
 
+mod notify;
+mod reload;
+
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -9,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use sip_stack::auth::Algorithm;
 use sip_stack::location::{Embedded, LocationStore as _, Memory};
-use sip_stack::routing::Shared;
+use sip_stack::routing::{Health, Probed, Shared};
 use sip_stack::server::Server;
 use sip_stack::store::{DataFile, FILE_NAME, data_directory, default_realm};
 use sip_stack::transport::tokio::Recorder;
@@ -19,6 +22,7 @@ use sip_stack::users;
 
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::reload::Reload;
 use crate::admin;
 use crate::config::Config;
 use crate::output::line;
@@ -76,9 +80,10 @@ pub(crate) struct Args {
     /// Ask nobody for a password: everybody may register as anybody, and call. For closed networks and measurements
     #[arg(long)]
     danger_without_authentication: bool,
-    /// Metrics, health, bindings and drain over HTTP at this loopback address and port, such as 127.0.0.1:8060
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    admin: Option<SocketAddr>,
+    /// What `sip ctl` asks, and metrics, over HTTP at this loopback address and port, such as 127.0.0.1:8060, or at a Unix
+    /// socket by its path, such as ./sip.sock
+    #[arg(long, value_name = "PLACE")]
+    admin: Option<admin::Place>,
 }
 
 fn algorithm(name: &str) -> Result<Algorithm, String> {
@@ -115,7 +120,7 @@ impl Args {
             self.capture.clone_from(&config.capture.file);
         }
         if self.admin.is_none() {
-            self.admin = config.admin.listen;
+            self.admin.clone_from(&config.admin.listen);
         }
         if self.hep.is_none() {
             self.hep = config.capture.hep;
@@ -124,43 +129,6 @@ impl Args {
             }
         }
     }
-}
-
-/// Reads the file again whenever the process gets SIGHUP: its routes hold from then on. A wrong file changes nothing.
-#[cfg(unix)]
-fn reload_on_hangup(
-    path: PathBuf,
-    begun: Config,
-    routes: Shared,
-    handle: sip_stack::runtime::Handle,
-) -> anyhow::Result<tokio::task::JoinHandle<()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut hangup = signal(SignalKind::hangup())?;
-    Ok(tokio::spawn(async move {
-        while hangup.recv().await.is_some() {
-            match Config::load(&path) {
-                Err(error) => eprintln!("sip: {error}; nothing is changed"),
-                Ok(config) => {
-                    line(&format!(
-                        "{}: {} now.",
-                        path.display(),
-                        count(config.routes.rules().len(), "route")
-                    ));
-                    let later = begun.needs_restart(&config);
-                    if !later.is_empty() {
-                        line(&format!("After a restart: {}.", later.join(", ")));
-                    }
-                    let guard = config.guard();
-                    handle.post(move |state, _, _| {
-                        if let Some(current) = state.stack.guard_mut() {
-                            current.configure(guard);
-                        }
-                    });
-                    routes.replace(config.routes);
-                }
-            }
-        }
-    }))
 }
 
 /// The directory that `--data` names, or the platform's.
@@ -194,12 +162,15 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
     }
     // What is wrong with the options is said before anything is opened.
     let routes = Shared::new(config.routes.clone());
+    let health = Health::new();
     let (registrar, proxy) = (config.registrar.clone(), config.proxy.clone());
     let events = config.events.clone();
     let mut builder = Server::builder()
         .algorithms(&args.digest)
-        .router(routes.clone())
+        .router(Probed::new(routes.clone(), health.clone()))
+        .probes(health, config.probes.clone())
         .guard(config.guard())
+        .patience(Duration::from_secs(config.drain_seconds.unwrap_or(5)))
         .registrar(move |config| registrar.apply(config))
         .events(move |config| events.apply(config))
         .proxy(move |config| proxy.apply(config));
@@ -241,9 +212,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
         }
     };
 
-    let admin = match args.admin {
+    let admin = match &args.admin {
         None => None,
-        Some(address) => match admin::bind(address).await {
+        Some(place) => match admin::bind(place).await {
             Ok(listener) => Some(listener),
             Err(error) => {
                 eprintln!("sip: --admin {error}");
@@ -301,11 +272,14 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
     let server = builder.build().await?;
 
     // Before anybody knows of this process: a SIGHUP that nobody waits for ends it.
+    let reload = Arc::new(Reload {
+        path: args.config,
+        begun: config,
+        routes,
+        handle: server.handle(),
+    });
     #[cfg(unix)]
-    let reload = match args.config {
-        Some(path) => Some(reload_on_hangup(path, config, routes, server.handle())?),
-        None => None,
-    };
+    let hangup = reload::on_hangup(Arc::clone(&reload))?;
     // While this runs, the file is ours alone: `sip user` asks us.
     #[cfg(unix)]
     let control = {
@@ -341,21 +315,28 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
     let admin = match admin {
         None => None,
         Some(listener) => {
-            line(&format!(
-                "Administration at http://{}/metrics, /healthz, /readyz, /users, /bindings/USER, /drain",
-                listener.local_addr()?
-            ));
+            line(&format!("Administration at {}", listener.place()?));
             let admin = admin::Admin {
                 handle: server.handle(),
                 bindings: bindings.clone(),
                 users: users.clone(),
                 domain: server.domains().primary().to_owned(),
                 stop: Arc::clone(&stop),
+                ended: ended.clone(),
+                reload,
+                since: std::time::Instant::now(),
             };
-            Some(tokio::spawn(admin::serve(listener, admin, ended.clone())))
+            Some(tokio::spawn(admin::serve(listener, admin)))
         }
     };
-    server.run_or(stop.notified()).await?;
+    let watchdog = notify::begin(server.handle());
+    server
+        .on_drain(notify::stopping)
+        .run_or(stop.notified())
+        .await?;
+    if let Some(watchdog) = watchdog {
+        watchdog.abort();
+    }
     // Who told it to end gets the answer; who keeps a connection open without asking is not waited for.
     ended.cancel();
     if let Some(admin) = admin {
@@ -363,9 +344,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
     }
     #[cfg(unix)]
     {
-        if let Some(reload) = reload {
-            reload.abort();
-        }
+        hangup.abort();
         control.abort();
         // The socket is removed when the task is gone.
         let _ = control.await;

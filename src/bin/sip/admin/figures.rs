@@ -28,6 +28,7 @@ pub(super) struct Snapshot {
     loss: u8,
     bans: usize,
     watchers: (usize, u64),
+    gateways: Vec<(String, bool)>,
 }
 
 impl Snapshot {
@@ -54,6 +55,12 @@ impl Snapshot {
                 .guard()
                 .map_or(0, |guard| guard.sources().bans(now).len()),
             watchers,
+            gateways: stack.probes().map_or_else(Vec::new, |probes| {
+                probes
+                    .states()
+                    .map(|state| (state.target.uri.to_string(), state.up))
+                    .collect()
+            }),
         }
     }
 }
@@ -166,6 +173,9 @@ impl Figures {
             ("refused", now.driver.refused),
         ] {
             self.count("sip_datagrams_unsent_total", &[("reason", reason)], count);
+        }
+        for (uri, up) in &now.gateways {
+            self.set("sip_gateway_up", &[("uri", uri)], usize::from(*up));
         }
         self.set("sip_traces", &[], now.watchers.0);
         self.count("sip_trace_dropped_total", &[], now.watchers.1);
@@ -418,6 +428,10 @@ const GAUGES: &[(&str, &str)] = &[
     ),
     ("sip_queue_depth", "How much waits in a queue of the worker"),
     ("sip_queue_limit", "How much may wait in it"),
+    (
+        "sip_gateway_up",
+        "Whether a gateway that is probed is there",
+    ),
     ("sip_traces", "Traces that are being watched"),
     ("sip_users", "Users of the domain"),
     ("sip_registered_users", "Users with a registered contact"),
@@ -446,6 +460,7 @@ mod tests {
             loss: 30,
             bans: 2,
             watchers: (1, 0),
+            gateways: vec![("sip:gw.example.com".to_owned(), true)],
         };
         let text = figures.render(&snapshot, Some(6), 7);
         for (name, kind) in COUNTERS

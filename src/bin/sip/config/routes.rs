@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Range;
+use std::time::Duration;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, IntoDeserializer as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use sip_stack::message::{HeaderName, Method, Uri};
+use sip_stack::role::probe::ProbeTarget;
 use sip_stack::routing::{Hop, Network, Route as Decision, Rule};
 use toml::Spanned;
 
@@ -31,6 +33,7 @@ pub(super) struct Route {
     trusted: bool,
     #[serde(default)]
     stateless: bool,
+    probe: Option<Spanned<u64>>,
     to: Option<Many<Target>>,
     rewrite: Option<Spanned<String>>,
     redirect: Option<Many<String>>,
@@ -182,6 +185,30 @@ impl Route {
             }
         }
         Ok(rule)
+    }
+
+    /// The targets that are asked whether they are there.
+    pub(super) fn probes(&self) -> Result<Vec<ProbeTarget>, Fault> {
+        let Some(probe) = &self.probe else {
+            return Ok(Vec::new());
+        };
+        let Some(targets) = self.to.as_ref().filter(|_| *probe.get_ref() > 0) else {
+            let what =
+                "route: probe is the seconds from one OPTIONS to each target of `to` to the next";
+            return Err(Fault::new(&probe.span(), what));
+        };
+        let interval = Duration::from_secs(*probe.get_ref());
+        targets
+            .list
+            .iter()
+            .map(|target| {
+                let text = match target.get_ref() {
+                    Target::Uri(text) => text,
+                    Target::Full(full) => &full.uri,
+                };
+                Ok(ProbeTarget::new(sip(text, &target.span())?, interval))
+            })
+            .collect()
     }
 
     fn decision(&self, span: &Range<usize>) -> Result<Decision, Fault> {

@@ -1,0 +1,55 @@
+//! What the service manager is told (`sd_notify`, with `Type=notify` or `Type=notify-reload` in the unit): that the server is
+//! ready, reads its configuration again, ends, and is alive. Without a manager that wants to know nothing happens.
+
+#[cfg(target_os = "linux")]
+use sd_notify::NotifyState;
+use sip_stack::runtime::Handle;
+use tokio::task::JoinHandle;
+
+/// The server is ready; from now on it says that it is alive as often as the manager wants, as long as its worker answers.
+#[cfg(target_os = "linux")]
+pub(super) fn begin(handle: Handle) -> Option<JoinHandle<()>> {
+    ready();
+    let within = sd_notify::watchdog_enabled()?;
+    Some(tokio::spawn(async move {
+        loop {
+            let answer = tokio::time::timeout(within / 2, handle.run(|_, _, _| ())).await;
+            if matches!(answer, Ok(Ok(()))) {
+                tell(&[NotifyState::Watchdog]);
+            }
+            tokio::time::sleep(within / 3).await;
+        }
+    }))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn begin(_: Handle) -> Option<JoinHandle<()>> {
+    None
+}
+
+/// The server takes requests.
+pub(super) fn ready() {
+    #[cfg(target_os = "linux")]
+    tell(&[NotifyState::Ready]);
+}
+
+/// The configuration is being read again; followed by [`ready`].
+pub(super) fn reloading() {
+    #[cfg(target_os = "linux")]
+    if let Ok(since) = NotifyState::monotonic_usec_now() {
+        tell(&[NotifyState::Reloading, since]);
+    }
+}
+
+/// The server ends; it may take as long as the calls that run.
+pub(super) fn stopping() {
+    #[cfg(target_os = "linux")]
+    tell(&[NotifyState::Stopping]);
+}
+
+#[cfg(target_os = "linux")]
+fn tell(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "the service manager is not told");
+    }
+}
