@@ -15,9 +15,9 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 
 use self::{results::Results, statements::Document};
-use crate::shell;
+use crate::{blackbox, shell};
 
-#[derive(clap::Args, Debug, Default)]
+#[derive(clap::Args, Debug)]
 pub(crate) struct Options {
     /// The output of `cargo test --workspace` to judge, instead of running it
     #[arg(long, value_name = "FILE")]
@@ -28,6 +28,21 @@ pub(crate) struct Options {
     /// List the statements that nothing proves, of this RFC or of all
     #[arg(long, value_name = "RFC", num_args = 0..=1, default_missing_value = "0")]
     open: Option<u32>,
+    /// Write docs/black-box.md from what `cargo xtask interop black-box` found
+    #[arg(long)]
+    table: bool,
+    /// Play the scenarios of conformance/scenarios against this implementation: [udp:|tcp:]HOST:PORT
+    #[arg(long, value_name = "SUBJECT")]
+    subject: Option<String>,
+    /// What the subject is
+    #[arg(long, value_enum, default_value = "server", requires = "subject")]
+    role: blackbox::script::Role,
+    /// The domain of the subject; its address when it is not given
+    #[arg(long, requires = "subject")]
+    domain: Option<String>,
+    /// The command by which a subject that calls is made to call `sip:alice@{self}`
+    #[arg(long, value_name = "COMMAND", requires = "subject")]
+    caller: Option<String>,
     /// Where the texts of the RFCs are, as rfcNNNN.txt
     #[arg(long, value_name = "DIRECTORY", default_value = "../shared/rfc")]
     texts: PathBuf,
@@ -38,13 +53,30 @@ impl Options {
     pub(crate) fn judging(results: PathBuf) -> Self {
         Self {
             results: Some(results),
+            bless: false,
+            open: None,
+            table: false,
+            subject: None,
+            role: blackbox::script::Role::Server,
+            domain: None,
+            caller: None,
             texts: PathBuf::from("../shared/rfc"),
-            ..Self::default()
         }
     }
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
+    if options.table {
+        return blackbox::table::write();
+    }
+    if let Some(subject) = &options.subject {
+        return blackbox::from_outside(
+            subject,
+            options.role,
+            options.domain.as_deref(),
+            options.caller.as_deref(),
+        );
+    }
     let documents = documents()?;
     if let Some(rfc) = options.open {
         list_open(&documents, rfc);

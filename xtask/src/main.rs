@@ -8,6 +8,7 @@
 )]
 
 mod bench;
+mod blackbox;
 mod ci;
 mod conformance;
 mod fuzz;

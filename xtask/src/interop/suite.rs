@@ -1,6 +1,7 @@
 //! The cases, one file per suite, and the loop that runs them.
 
 mod audio;
+mod black_box;
 mod odd;
 mod peers;
 mod program;
@@ -60,6 +61,7 @@ const SUITES: &[&[Case]] = &[
     odd::CASES,
     restart::CASES,
     transport::CASES,
+    black_box::CASES,
 ];
 
 /// The cases that these words name: `suite`, `suite/case`, or nothing for all.
