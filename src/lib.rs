@@ -10,6 +10,7 @@ pub mod auth;
 pub mod domain;
 pub mod gruu;
 pub mod guard;
+pub mod identity;
 pub mod location;
 pub mod media;
 pub mod reginfo;

@@ -10,6 +10,7 @@ pub mod proxy;
 pub mod registrar;
 pub mod stateless;
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use sip_message::{Method, Request, Response, ResponseBuilder, StatusCode, Uri};
@@ -155,7 +156,7 @@ pub enum RoleEvent {
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
     /// Another reason phrase than that of the status.
-    pub(crate) reason: Option<&'static str>,
+    pub(crate) reason: Option<Cow<'static, str>>,
     pub(crate) fields: Vec<(sip_message::HeaderName, String)>,
 }
 
@@ -171,7 +172,16 @@ impl Refusal {
     pub(crate) const fn because(status: StatusCode, reason: &'static str) -> Self {
         Self {
             status,
-            reason: Some(reason),
+            reason: Some(Cow::Borrowed(reason)),
+            fields: Vec::new(),
+        }
+    }
+
+    /// With a reason phrase that is only known now.
+    pub(crate) const fn told(status: StatusCode, reason: String) -> Self {
+        Self {
+            status,
+            reason: Some(Cow::Owned(reason)),
             fields: Vec::new(),
         }
     }
@@ -189,7 +199,7 @@ impl Refusal {
 
     pub(crate) fn builder(&self, request: &Request, tag: &str) -> ResponseBuilder {
         let mut builder = Response::to(request, self.status).to_tag(tag);
-        if let Some(reason) = self.reason {
+        if let Some(reason) = &self.reason {
             builder = builder.reason(reason);
         }
         for (name, value) in &self.fields {

@@ -16,7 +16,9 @@
 //! assert_eq!(table.rules().len(), 2);
 //! ```
 
+mod emergency;
 mod health;
+mod history;
 mod preference;
 mod rule;
 mod shared;
@@ -26,7 +28,9 @@ use std::fmt;
 use sip_message::{Request, StatusCode, Uri, UriRef};
 use sip_transport::{Flow, Rng};
 
+pub use self::emergency::Emergency;
 pub use self::health::{Health, Probed};
+pub use self::history::{Entry, History, Retarget, hide};
 pub use self::preference::{Disposition, Preferences, Wish};
 pub use self::rule::{Network, NetworkError, Rule, Table};
 pub use self::shared::Shared;

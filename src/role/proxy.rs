@@ -9,6 +9,7 @@
 //! nobody else: this is no open relay. What belongs to a dialog that began here is known by a mark in the Record-Route.
 
 mod admit;
+mod caller;
 mod context;
 mod forward;
 mod list;
@@ -36,8 +37,9 @@ use super::{Answer, Need, Refusal, RoleEvent, RoleOutput, Token, nat};
 use crate::auth::{Asker, Attempt, Authenticator, Check, Verdict};
 use crate::domain::{Aor, Domains};
 use crate::gruu::{Gruus, Wanted};
+use crate::identity::{Trust, asserted, privacy};
 use crate::location::StoreError;
-use crate::routing::{self, Action, Router};
+use crate::routing::{self, Action, Emergency, Router};
 use crate::users::Ha1s;
 
 /// How a [`Proxy`] behaves.
@@ -69,6 +71,13 @@ pub struct ProxyConfig {
     pub follows_redirects: bool,
     /// What callers prefer of those whom they call is heeded (RFC 3841).
     pub caller_preferences: bool,
+    /// Who is trusted, and what is done about identities and privacy (RFC 3323, RFC 3325): without this nothing, these
+    /// fields pass as they are.
+    pub trust: Option<Arc<Trust>>,
+    /// Where calls for help go (RFC 5031), before anybody is asked who they are.
+    pub emergency: Option<Emergency>,
+    /// Requests are told where they have been (History-Info, RFC 7044).
+    pub history: bool,
     /// Where the key of the mark in Record-Route comes from. One that outlives the process lets calls go on after a
     /// restart; `None` takes the proxy's own seed.
     pub mark: Option<Seed>,
@@ -93,6 +102,9 @@ impl ProxyConfig {
             redirects: false,
             follows_redirects: false,
             caller_preferences: true,
+            trust: None,
+            emergency: None,
+            history: false,
             mark: None,
             gruus: None,
         }
@@ -210,7 +222,7 @@ impl Proxy {
             }
             Event::Response { id, response, flow } => match self.branches.get(&id) {
                 Some(&(context, branch)) => {
-                    self.on_response(context, branch, response, t, now);
+                    self.on_response(context, branch, response, flow, t, now);
                     None
                 }
                 None => Some(Event::Response { id, response, flow }),
@@ -349,6 +361,24 @@ impl Proxy {
         self.contexts.len()
     }
 
+    /// RFC 3261 §16.3, step 2: is the Request-URI one that can be followed, or does something else say where to go?
+    fn is_understood(&self, request: &Request, decision: Option<&routing::Route>) -> bool {
+        request.uri().is_ok_and(|uri| uri.is_sip())
+            || matches!(
+                decision.map(routing::Route::action),
+                Some(Action::Forward(_) | Action::Redirect(_) | Action::Reject { .. })
+            )
+    }
+
+    /// What a request may demand of proxies (Proxy-Require).
+    const fn options(&self) -> &'static [&'static str] {
+        if self.config.trust.is_some() {
+            &[privacy::OPTION]
+        } else {
+            &[]
+        }
+    }
+
     fn need(&mut self, waiting: Waiting, need: Need, now: Instant) {
         self.next += 1;
         let token = Token(self.next);
@@ -380,7 +410,7 @@ impl Proxy {
                 merged,
             });
         }
-        let refused = admit::check(&request, &self.loops);
+        let refused = admit::check(&request, &self.loops, self.options());
         if let Err(refusal) = refused {
             // RFC 3261 §16.3, step 3: an OPTIONS that may go no further may be answered here (§11).
             if refusal.status == StatusCode::TOO_MANY_HOPS && *request.method() == Method::Options {
@@ -392,6 +422,7 @@ impl Proxy {
         }
         let loop_hash = admit::loop_hash(&request, &self.loops);
         let mut forwarded = request.clone();
+        let is_from_inside = self.come_in(&mut forwarded, &flow);
         let trusted = match route::preprocess(&mut forwarded, &self.config.domains, &self.mark) {
             Ok(trusted) => trusted,
             Err(refusal) => {
@@ -410,12 +441,19 @@ impl Proxy {
         let is_routable = !is_trusted
             && forwarded.headers().to_tag().is_none()
             && !forwarded.headers().contains(HeaderName::Route);
-        let decision = self
-            .config
-            .router
-            .as_ref()
-            .filter(|_| is_routable)
-            .and_then(|router| router.route(&forwarded, &flow));
+        let history = (self.config.history && is_routable).then(|| forwarded.clone());
+        // Who needs help is asked nothing first.
+        let emergency = self.config.emergency.as_ref().filter(|_| is_routable);
+        let help =
+            emergency.and_then(|emergency| emergency.route(&mut forwarded, &self.config.domains));
+        let is_emergency = help.is_some();
+        let decision = help.or_else(|| {
+            self.config
+                .router
+                .as_ref()
+                .filter(|_| is_routable)
+                .and_then(|router| router.route(&forwarded, &flow))
+        });
         let mut destination = destination;
         if let Some(Action::Rewrite(uri)) = decision.as_ref().map(routing::Route::action) {
             // Before anything asks where it goes: what is allowed depends on that.
@@ -430,6 +468,11 @@ impl Proxy {
                 &self.config.domains,
                 self.config.gruus.as_ref(),
             );
+        }
+        if !self.is_understood(&forwarded, decision.as_ref()) {
+            let refusal = Refusal::new(StatusCode::UNSUPPORTED_URI_SCHEME);
+            self.respond_refusal(id, &request, flow, &refusal, t, now);
+            return None;
         }
         if destination == Destination::Server && decision.is_none() {
             if *request.method() == Method::Options {
@@ -472,6 +515,11 @@ impl Proxy {
                 });
         let flow = context.flow.id;
         context.is_admitted = is_trusted;
+        context.is_from_inside = is_from_inside;
+        context.is_emergency = is_emergency;
+        if let Some(request) = history {
+            context.remember(&request);
+        }
         self.contexts.insert(id, context);
         if is_by_flow {
             self.need(Waiting::Token(id), Need::FlowToken { flow }, now);
@@ -506,6 +554,11 @@ impl Proxy {
             self.resolve(id, t, now);
             return;
         }
+        if self.is_vouched(context) {
+            self.resolve(id, t, now);
+            return;
+        }
+        let is_from_us = is_from_us || self.is_nobody_of_ours(&context.request, is_relayed);
         match (is_from_us, is_relayed) {
             // Anybody reaches our users.
             (false, false) => self.resolve(id, t, now),
@@ -565,9 +618,14 @@ impl Proxy {
         };
         match verdict {
             Verdict::Accepted { username } => {
-                let from =
-                    from_of(&context.request).and_then(|from| self.config.domains.aor(from.uri()));
-                if from.is_none_or(|aor| aor.user() != &*username) {
+                let from = from_of(&context.request);
+                // RFC 3323 §4.1.1.3: nobody in particular is whom everybody may say to be, where identities are asserted.
+                let is_nobody = self.config.trust.is_some()
+                    && from
+                        .as_ref()
+                        .is_some_and(|from| asserted::is_anonymous_uri(from.uri()));
+                let from = from.and_then(|from| self.config.domains.aor(from.uri()));
+                if !is_nobody && from.is_none_or(|aor| aor.user() != &*username) {
                     self.refuse(
                         id,
                         &Refusal::because(StatusCode::FORBIDDEN, "Not Your From Address"),
@@ -578,6 +636,7 @@ impl Proxy {
                 }
                 // RFC 3261 §22.3: credentials for our realm go no further; those for other proxies do.
                 route::remove_credentials(&mut context.request, self.config.domains.primary());
+                Self::vouch(&self.config, &mut context.request, &username);
                 self.resolve(id, t, now);
             }
             Verdict::Challenge { stale } => self.challenge(id, stale, t, now),
@@ -608,9 +667,24 @@ impl Proxy {
 
     /// RFC 3261 §16.5: the target set.
     fn resolve(&mut self, id: ServerTransactionId, t: &mut dyn TransactionLayer, now: Instant) {
+        let refuses_anonymous = self
+            .config
+            .trust
+            .as_ref()
+            .is_some_and(|trust| trust.refuses_anonymous());
         let Some(context) = self.contexts.get_mut(&id) else {
             return;
         };
+        // RFC 5079 §4: our users are not called by those who hide.
+        if refuses_anonymous
+            && matches!(context.destination, Destination::User(_))
+            && context.request.headers().to_tag().is_none()
+            && !context.is_emergency
+            && asserted::is_anonymous(context.request.headers())
+        {
+            self.refuse(id, &Refusal::new(StatusCode::ANONYMITY_DISALLOWED), t, now);
+            return;
+        }
         if let Some(action) = context.action.take() {
             self.act(id, action, t, now);
             return;

@@ -1,5 +1,6 @@
 //! `sip.toml`, the configuration of `sip serve`; and `sip config`, which checks and explains it.
 
+mod callers;
 mod guard;
 mod routes;
 
@@ -84,6 +85,7 @@ pub(crate) struct Config {
     pub(crate) admin: Admin,
     pub(crate) overload: guard::Overload,
     pub(crate) sources: guard::Sources,
+    pub(crate) callers: callers::Callers,
     pub(crate) routes: Table,
     /// The gateways that are asked whether they are there.
     pub(crate) probes: Vec<ProbeTarget>,
@@ -108,6 +110,8 @@ struct File {
     admin: Admin,
     overload: guard::Overload,
     sources: guard::Sources,
+    trust: Option<callers::TrustTable>,
+    emergency: Option<Spanned<callers::EmergencyTable>>,
     route: Vec<Spanned<routes::Route>>,
 }
 
@@ -166,6 +170,7 @@ pub(crate) struct Proxy {
     max_requests: Option<usize>,
     max_breadth: Option<u32>,
     caller_preferences: Option<bool>,
+    history: bool,
 }
 
 /// `[tls]`.
@@ -244,6 +249,7 @@ impl Proxy {
         set(&mut config.max_breadth, self.max_breadth);
         set(&mut config.caller_preferences, self.caller_preferences);
         config.redirects = self.redirect;
+        config.history = self.history;
         config.follows_redirects = self.follow_redirects;
     }
 }
@@ -443,6 +449,7 @@ impl Config {
             admin: file.admin,
             overload: file.overload,
             sources: file.sources,
+            callers: callers::Callers::new(file.trust.as_ref(), file.emergency.as_ref())?,
             routes,
         })
     }
@@ -468,6 +475,7 @@ impl Config {
             ("name-server", self.name_server != new.name_server),
             ("capture", self.capture != new.capture),
             ("admin", self.admin != new.admin),
+            ("trust, emergency", !self.callers.is_same(&new.callers)),
         ]
         .into_iter()
         .filter_map(|(name, differs)| differs.then_some(name))
@@ -527,7 +535,28 @@ mod tests {
         config.proxy.apply(&mut proxy);
         assert_eq!(format!("{proxy:?}"), usual);
         assert_eq!(config.guard(), sip_stack::guard::GuardConfig::default());
+        config.callers.apply(&mut proxy);
+        assert_eq!(format!("{proxy:?}"), usual);
         assert!(config.routes.rules().is_empty());
+        // And with the comments taken off the tables that are none without them.
+        let tables: String = EXAMPLE
+            .lines()
+            .skip_while(|line| !line.starts_with("# [trust]"))
+            .take_while(|line| !line.starts_with("[capture]"))
+            .filter_map(|line| line.strip_prefix("# "))
+            .filter(|line| {
+                let name = line.split(' ').next().unwrap_or_default();
+                let is_name = name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+                line.starts_with('[') || (is_name && line.contains(" = "))
+            })
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let config = Config::parse(&tables).unwrap();
+        config.callers.apply(&mut proxy);
+        assert!(
+            proxy.trust.is_some() && proxy.emergency.is_some(),
+            "{tables}"
+        );
         // And with the comments taken off its routes, still.
         let routes: String = EXAMPLE
             .lines()
@@ -604,6 +633,23 @@ mod tests {
                 "[[route]]\nreject = \"403\"\nheader = { \"a b\" = \"c\" }",
                 "3:10: route: \"a b\" is no header field name",
             ),
+            (
+                "[trust]\npeers = [\"10.0.0.0/33\"]",
+                "2:10: trust: \"10.0.0.0/33\" is no network",
+            ),
+            (
+                "[trust]\nidentities = { alice = \"+49\" }",
+                "2:24: trust: \"+49\" is no URI",
+            ),
+            (
+                "[emergency]\nto = []",
+                "emergency: the list of targets is empty",
+            ),
+            (
+                "[emergency]\nto = \"sip:a\"\nnumbers = { 112 = \"help\" }",
+                "emergency: \"help\" is no service",
+            ),
+            ("[emergency]\nnumbers = {}", "missing field `to`"),
             (
                 "[[route]]\nto = \"sip:a\"\nstateless = true",
                 "1:1: route: without a transaction nobody can be asked",

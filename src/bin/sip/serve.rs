@@ -165,6 +165,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
     let health = Health::new();
     let (registrar, proxy) = (config.registrar.clone(), config.proxy.clone());
     let events = config.events.clone();
+    let callers = config.callers.clone();
     let mut builder = Server::builder()
         .algorithms(&args.digest)
         .router(Probed::new(routes.clone(), health.clone()))
@@ -173,7 +174,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
         .patience(Duration::from_secs(config.drain_seconds.unwrap_or(5)))
         .registrar(move |config| registrar.apply(config))
         .events(move |config| events.apply(config))
-        .proxy(move |config| proxy.apply(config));
+        .proxy(move |config| proxy.apply(config))
+        .proxy(move |config| callers.apply(config));
     for user in &config.events.registration_watchers {
         builder = builder.registration_watcher(user.as_str());
     }

@@ -3,7 +3,6 @@
 use std::hash::BuildHasher as _;
 
 use sip_message::header::Via;
-use sip_message::uri::Scheme;
 use sip_message::{HeaderName, Request, StatusCode};
 use sip_transaction::Branch;
 use sip_transport::KeyedHash;
@@ -11,13 +10,18 @@ use sip_transport::KeyedHash;
 use crate::role::{Refusal, unknown_options};
 
 /// The steps of §16.3 but the last, which is [`Proxy`](super::Proxy)'s.
-pub(super) fn check(request: &Request, loops: &KeyedHash) -> Result<(), Refusal> {
+pub(super) fn check(request: &Request, loops: &KeyedHash, options: &[&str]) -> Result<(), Refusal> {
     // Step 1: what a proxy reads must be readable; the rest is not its business.
     let uri = request
         .uri()
         .map_err(|error| Refusal::because(StatusCode::BAD_REQUEST, error.reason()))?;
-    // Step 2.
-    if !matches!(uri.scheme(), Scheme::Sip | Scheme::Sips) {
+    // Step 2: other schemes than these have no meaning here; those of numbers and services may get one by a rule.
+    let scheme = uri.scheme_str();
+    let is_known = uri.is_sip()
+        || ["tel", "urn"]
+            .iter()
+            .any(|known| scheme.eq_ignore_ascii_case(known));
+    if !is_known {
         return Err(Refusal::new(StatusCode::UNSUPPORTED_URI_SCHEME));
     }
     request
@@ -45,7 +49,7 @@ pub(super) fn check(request: &Request, loops: &KeyedHash) -> Result<(), Refusal>
         return Err(Refusal::new(StatusCode::MAX_BREADTH_EXCEEDED));
     }
     // Step 5.
-    match unknown_options(request, HeaderName::ProxyRequire, &[]) {
+    match unknown_options(request, HeaderName::ProxyRequire, options) {
         Some(unsupported) => {
             Err(Refusal::new(StatusCode::BAD_EXTENSION).with(HeaderName::Unsupported, unsupported))
         }

@@ -10,7 +10,7 @@ use sip_transport::{DeadlineId, Flow};
 use super::route::Destination;
 use crate::location::{Binding, Q};
 use crate::role::Way;
-use crate::routing::{Action, Disposition};
+use crate::routing::{Action, Disposition, Entry, History, Retarget};
 
 /// A request on its way.
 #[derive(Debug)]
@@ -42,6 +42,12 @@ pub(super) struct Context {
     /// The targets that are not tried yet, those of one group together.
     pub(super) groups: VecDeque<Vec<Target>>,
     pub(super) branches: Vec<Branch>,
+    /// Does it come from an element of the trust domain?
+    pub(super) is_from_inside: bool,
+    /// Does it call for help?
+    pub(super) is_emergency: bool,
+    /// Where it has been (RFC 7044).
+    pub(super) history: Option<Box<History>>,
     /// May it go where it wants without a proof of who sends it?
     pub(super) is_admitted: bool,
     /// Has it its final answer?
@@ -60,6 +66,10 @@ pub(super) struct Target {
     pub(super) path: Vec<Box<str>>,
     /// The flow that it is reached by.
     pub(super) flow: Option<Way>,
+    /// How it came about (RFC 7044 §10.4).
+    pub(super) how: Retarget,
+    /// The entry of the branch whose redirection led here.
+    pub(super) redirected: Option<Box<Entry>>,
     /// Other flows of the same user agent, which is called once (RFC 5626 §7), the newest first.
     pub(super) others: Vec<Self>,
 }
@@ -85,6 +95,8 @@ pub(super) struct Branch {
     pub(super) others: Vec<Target>,
     /// How much of the breadth of the request it has.
     pub(super) share: u32,
+    /// Its place in the history.
+    pub(super) entry: Option<Entry>,
     pub(super) client: Option<ClientTransactionId>,
     /// Has any response come over the present flow?
     pub(super) has_heard: bool,
@@ -121,6 +133,9 @@ impl Context {
             breadth,
             groups: VecDeque::new(),
             branches: Vec::new(),
+            is_from_inside: false,
+            is_emergency: false,
+            history: None,
             is_admitted: false,
             is_answered: false,
             is_over: false,
@@ -184,6 +199,8 @@ impl Target {
             uri,
             path: Vec::new(),
             flow: None,
+            how: Retarget::Same,
+            redirected: None,
             others: Vec::new(),
         }
     }
@@ -288,6 +305,8 @@ pub(super) fn group(
                 token: token.clone(),
                 is_only: binding.outbound.is_some(),
             }),
+            how: Retarget::Contact,
+            redirected: None,
             others: Vec::new(),
         };
         // RFC 5626 §7: a user agent with several flows is called by one of them, the one that was registered last.

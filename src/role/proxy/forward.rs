@@ -9,7 +9,7 @@ use sip_transport::Flow;
 
 use super::context::{self, Branch, Target};
 use super::route::Destination;
-use super::{Due, Proxy, Waiting, admit, route};
+use super::{Due, Proxy, Waiting, admit, caller, route};
 use crate::domain::Aor;
 use crate::gruu::Wanted;
 use crate::location::Binding;
@@ -48,8 +48,12 @@ impl Proxy {
                 context.tried.push(target.uri.clone());
             }
             let share = share.of_branch(nth);
+            let entry = context.entry(&target);
             match copy(&context.request, &target, share) {
-                Some((request, next_hop)) => {
+                Some((mut request, next_hop)) => {
+                    if let (Some(history), Some(entry)) = (&context.history, &entry) {
+                        history.write_request(&mut request, entry);
+                    }
                     let size = request.to_bytes().len() + GROWTH;
                     let way = target.flow.or_else(|| {
                         let token = context.to.clone()?;
@@ -64,6 +68,7 @@ impl Proxy {
                         way: way.clone(),
                         others: target.others,
                         share,
+                        entry,
                         client: None,
                         has_heard: false,
                         timer_c: None,
@@ -90,6 +95,7 @@ impl Proxy {
                         way: None,
                         others: Vec::new(),
                         share,
+                        entry,
                         client: None,
                         has_heard: false,
                         timer_c: None,
@@ -158,16 +164,16 @@ impl Proxy {
             return;
         }
         let (Some(flow), Some(copy)) = (flow, &branch.request) else {
-            branch.request = None;
-            branch.response = Refusal::new(failure)
-                .builder(&context.request, &context.tag)
-                .build()
-                .ok()
-                .map(Box::new);
-            self.settle(id, t, now);
+            self.fail(id, place, &Refusal::new(failure), t, now);
             return;
         };
         let mut request = Request::clone(copy);
+        if let Some(trust) = &self.config.trust
+            && let Err(refusal) = caller::go_out(&mut request, trust, &self.config.domains, &flow)
+        {
+            self.fail(id, place, &refusal, t, now);
+            return;
+        }
         let incoming = route::Side::new(&context.flow, context.from.as_deref(), context.is_secure);
         // The token is of the flow that it goes by, and not of one that was found in its place.
         let token = branch.way.as_ref().map(|way| &*way.token);
@@ -187,9 +193,32 @@ impl Proxy {
         self.branches.insert(client, (id, place));
     }
 
+    /// A branch that was not sent, or not for good, has this as its answer.
+    fn fail(
+        &mut self,
+        id: ServerTransactionId,
+        place: usize,
+        refusal: &Refusal,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let Some(context) = self.contexts.get_mut(&id) else {
+            return;
+        };
+        let response = refusal.builder(&context.request, &context.tag).build().ok();
+        if let Some(response) = &response {
+            context.note(place, response);
+        }
+        if let Some(branch) = context.branches.get_mut(place) {
+            branch.request = None;
+            branch.response = response.map(Box::new);
+        }
+        self.settle(id, t, now);
+    }
+
     /// An ACK to a 2xx goes where its route leads, if the route is ours; it is never answered.
     pub(super) fn on_ack(&mut self, request: Request, now: Instant) {
-        if admit::check(&request, &self.loops).is_err()
+        if admit::check(&request, &self.loops, self.options()).is_err()
             || self.waiting.len() >= self.config.max_contexts
         {
             return;
@@ -284,10 +313,21 @@ impl Proxy {
             return;
         };
         let target = branch.others.remove(0);
-        let Some((request, next_hop)) = copy(&context.request, &target, branch.share) else {
+        let share = branch.share;
+        // The flow that failed is a way, and not a place: the history has the new one alone.
+        let entry = context.entry(&target);
+        let history = context.history.as_deref();
+        let Some(branch) = context.branches.get_mut(place) else {
+            return;
+        };
+        let Some((mut request, next_hop)) = copy(&context.request, &target, share) else {
             self.send(id, place, failure, t, now);
             return;
         };
+        if let (Some(history), Some(entry)) = (history, &entry) {
+            history.write_request(&mut request, entry);
+        }
+        branch.entry = entry;
         let size = request.to_bytes().len() + GROWTH;
         branch.request = Some(Box::new(request));
         branch.way.clone_from(&target.flow);

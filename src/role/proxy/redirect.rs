@@ -2,14 +2,14 @@
 
 use std::time::Instant;
 
-use sip_message::header::Contact;
+use sip_message::header::{Contact, HistoryTarget};
 use sip_message::{HeaderName, Response, StatusCode, Uri};
 use sip_transaction::{ServerTransactionId, TransactionLayer};
 
 use super::context::{Context, Failover, Target};
-use super::{Destination, Proxy};
+use super::{Destination, Proxy, caller};
 use crate::role::Refusal;
-use crate::routing::{self, Action};
+use crate::routing::{self, Action, Retarget};
 
 /// How many URIs a request is sent to at most when redirections are followed.
 const MOST_TARGETS: usize = 16;
@@ -47,11 +47,12 @@ impl Proxy {
                 let targets: Vec<Vec<Target>> = routing::order(hops, &mut self.rng)
                     .iter()
                     .map(|hop| {
-                        let (uri, route) = hop.target(uri);
+                        let (target, route) = hop.target(uri);
                         let path = route.into_iter().map(Into::into).collect();
                         vec![Target {
                             path,
-                            ..Target::new(uri)
+                            how: caller::how(uri, target.as_ref()),
+                            ..Target::new(target)
                         }]
                     })
                     .collect();
@@ -104,18 +105,26 @@ impl Context {
     /// that were tried, are no SIP URIs, or are less secure than what was asked for stay in it.
     ///
     /// Is there nothing left in it that the caller could use?
-    pub(super) fn follow(&mut self, response: &mut Response) -> bool {
+    pub(super) fn follow(&mut self, place: usize, response: &mut Response) -> bool {
         let is_secure = self.request.uri().is_ok_and(|uri| uri.is_secure());
-        let mut found: Vec<(u16, Uri)> = Vec::new();
+        let mut found: Vec<(u16, Uri, Retarget)> = Vec::new();
         let mut left: Vec<String> = Vec::new();
         for value in response.headers().values(HeaderName::Contact) {
             let contact = Contact::parse(value).ok();
             let usable = contact.as_ref().and_then(|contact| {
                 let uri = contact.address()?.uri();
                 let is_new = !self.tried.iter().any(|tried| tried.as_ref() == uri)
-                    && !found.iter().any(|(_, other)| other.as_ref() == uri);
+                    && !found.iter().any(|(_, other, _)| other.as_ref() == uri);
                 let is_safe = uri.is_sip() && (uri.is_secure() || !is_secure);
-                (is_new && is_safe).then(|| (contact.q().thousandths(), uri.to_uri()))
+                (is_new && is_safe).then(|| {
+                    // RFC 7044 §10.4: only who redirects knows how it found the target.
+                    let how = match contact.history_target() {
+                        Some(HistoryTarget::Contact(_)) => Retarget::Contact,
+                        Some(HistoryTarget::Mapped(_)) => Retarget::Mapped,
+                        Some(HistoryTarget::Same(_)) | None => Retarget::Unknown,
+                    };
+                    (contact.q().thousandths(), uri.to_uri(), how)
+                })
             });
             match usable {
                 Some(target) if self.tried.len() + found.len() < MOST_TARGETS => found.push(target),
@@ -131,9 +140,17 @@ impl Context {
             response.headers_mut().push_back(HeaderName::Contact, value);
         }
         // Stable: equally good ones stay in their order.
-        found.sort_by_key(|(q, _)| std::cmp::Reverse(*q));
-        for (_, uri) in found.into_iter().rev() {
-            self.groups.push_front(vec![Target::new(uri)]);
+        found.sort_by_key(|(q, ..)| std::cmp::Reverse(*q));
+        let from = self
+            .branches
+            .get(place)
+            .and_then(|branch| branch.entry.clone());
+        for (_, uri, how) in found.into_iter().rev() {
+            self.groups.push_front(vec![Target {
+                how,
+                redirected: from.clone().map(Box::new),
+                ..Target::new(uri)
+            }]);
         }
         is_used_up
     }

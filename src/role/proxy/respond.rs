@@ -19,13 +19,17 @@ impl Proxy {
         id: ServerTransactionId,
         place: usize,
         response: Response,
+        flow: Flow,
         t: &mut dyn TransactionLayer,
         now: Instant,
     ) {
+        let mut response = response;
+        if let Some(context) = self.contexts.get(&id) {
+            self.come_back(&mut response, &flow, &context.flow);
+        }
         let Some(context) = self.contexts.get_mut(&id) else {
             return;
         };
-        let mut response = response;
         // Step 3: our Via comes off. A response without another is meant for this element and must not be forwarded: it
         // ends the branch, as it would end a request of ours (§8.1.3), and the caller's answer is one that we make.
         response.headers_mut().remove_first(HeaderName::Via);
@@ -50,7 +54,9 @@ impl Proxy {
                             .insert(now + self.config.timer_c, Due::TimerC(client)),
                     );
                 }
+                context.note(place, &response);
                 if !context.is_answered {
+                    context.tell(&mut response);
                     let _ = t.respond(id, response, now);
                 }
             }
@@ -63,6 +69,7 @@ impl Proxy {
             branch.request = None;
             let is_first = branch.response.is_none();
             branch.response = Some(Box::new(response.clone()));
+            context.note(place, &response);
             // Step 5: every 2xx to an INVITE goes on at once, repeated ones too.
             if is_first || *context.request.method() == Method::Invite {
                 self.forward_success(id, response, t, now);
@@ -86,12 +93,12 @@ impl Proxy {
             return;
         }
         branch.request = None;
-        let mut response = response;
+        context.note(place, &response);
         let is_followed = status.class() == 3
             && self.config.follows_redirects
             && context.wish.recurses != Some(false)
             && !context.is_over
-            && context.follow(&mut response);
+            && context.follow(place, &mut response);
         let Some(branch) = context.branches.get_mut(place) else {
             return;
         };
@@ -118,6 +125,8 @@ impl Proxy {
         };
         let is_first = !context.is_answered;
         let status = response.status();
+        let mut response = response;
+        context.tell(&mut response);
         let _ = t.respond(id, response, now);
         if !is_first {
             return;
@@ -313,6 +322,8 @@ impl Proxy {
             status: response.status(),
         };
         self.outputs.push_back(RoleOutput::Event(event));
+        let mut response = response;
+        context.tell(&mut response);
         // A transaction that has ended meanwhile needs no answer.
         let _ = t.respond(id, response, now);
         self.release(id);

@@ -10,6 +10,7 @@ use crate::auth::{Algorithm, AuthConfig, hex};
 use crate::location::{Binding, Q};
 use crate::users;
 
+mod callers;
 mod calls;
 mod flows;
 mod gruus;

@@ -42,8 +42,14 @@ pub(super) struct Route {
 
 /// One value, or a list of them; each with its place.
 #[derive(Debug)]
-struct Many<T> {
+pub(super) struct Many<T> {
     list: Vec<Spanned<T>>,
+}
+
+impl<T> Many<T> {
+    pub(super) fn list(&self) -> &[Spanned<T>] {
+        &self.list
+    }
 }
 
 impl<T> Default for Many<T> {
@@ -105,7 +111,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrList<T> {
 
 /// A place to send to: a URI, or more about it.
 #[derive(Debug)]
-enum Target {
+pub(super) enum Target {
     Uri(String),
     Full(FullTarget),
 }
@@ -136,7 +142,7 @@ impl<'de> Deserialize<'de> for Target {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct FullTarget {
+pub(super) struct FullTarget {
     uri: String,
     #[serde(default = "one")]
     priority: u16,
@@ -145,6 +151,23 @@ struct FullTarget {
     /// The Request-URI stays as it is, and this is the next hop.
     #[serde(default)]
     via: bool,
+}
+
+impl Target {
+    pub(super) fn hop(&self, span: &Range<usize>) -> Result<Hop, Fault> {
+        Ok(match self {
+            Self::Uri(text) => Hop::new(sip(text, span)?),
+            Self::Full(full) => {
+                let uri = sip(&full.uri, span)?;
+                let hop = if full.via {
+                    Hop::via(uri)
+                } else {
+                    Hop::new(uri)
+                };
+                hop.priority(full.priority).weight(full.weight)
+            }
+        })
+    }
 }
 
 const fn one() -> u16 {
@@ -217,20 +240,7 @@ impl Route {
                 targets
                     .list
                     .iter()
-                    .map(|target| {
-                        Ok(match target.get_ref() {
-                            Target::Uri(text) => Hop::new(sip(text, &target.span())?),
-                            Target::Full(full) => {
-                                let uri = sip(&full.uri, &target.span())?;
-                                let hop = if full.via {
-                                    Hop::via(uri)
-                                } else {
-                                    Hop::new(uri)
-                                };
-                                hop.priority(full.priority).weight(full.weight)
-                            }
-                        })
-                    })
+                    .map(|target| target.get_ref().hop(&target.span()))
                     .collect::<Result<Vec<_>, Fault>>()?,
             ),
             (None, Some(text), None, None) => Decision::rewrite(sip(text.get_ref(), &text.span())?),
