@@ -5,6 +5,8 @@
 
 pub mod asserted;
 pub mod privacy;
+mod store;
 mod trust;
 
+pub use self::store::{CertificateDirectory, CertificateStore};
 pub use self::trust::Trust;

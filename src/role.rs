@@ -12,9 +12,10 @@ pub mod stateless;
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use sip_message::{Method, Request, Response, ResponseBuilder, StatusCode, Uri};
-use sip_transport::{Flow, FlowId, SelectError};
+use sip_transport::{Flow, FlowId, ResolveError, Rewrite, SelectError};
 
 use crate::domain::Aor;
 pub use crate::location::StoreError;
@@ -60,6 +61,16 @@ pub enum Need {
         /// A flow that leads there, if one is known: as long as it lives, it is the answer.
         way: Option<Way>,
     },
+    /// The NAPTR records of a name (ENUM, RFC 6116): [`Answer::Rewrites`].
+    Rewrites {
+        /// The name.
+        name: Box<str>,
+    },
+    /// The certificates at an address (RFC 8224 §4): [`Answer::Certificates`].
+    Certificates {
+        /// The address.
+        url: Box<str>,
+    },
     /// A token that names a flow, to be kept longer than the flow may live: [`Answer::FlowToken`].
     FlowToken {
         /// Which.
@@ -89,6 +100,10 @@ pub enum Answer {
     Credential(Result<Option<Ha1s>, StoreError>),
     /// To [`Need::SelectFlow`].
     Flows(Result<Vec<Flow>, SelectError>),
+    /// To [`Need::Rewrites`].
+    Rewrites(Result<Vec<Rewrite>, ResolveError>),
+    /// To [`Need::Certificates`]: PEM or DER, the one that signs first; `None` when they cannot be had.
+    Certificates(Option<Arc<[u8]>>),
     /// To [`Need::FlowToken`]; `None` when there is no such flow any more.
     FlowToken(Option<Box<str>>),
 }

@@ -19,6 +19,7 @@
 mod emergency;
 mod health;
 mod history;
+mod number;
 mod preference;
 mod rule;
 mod shared;
@@ -31,6 +32,7 @@ use sip_transport::{Flow, Rng};
 pub use self::emergency::Emergency;
 pub use self::health::{Health, Probed};
 pub use self::history::{Entry, History, Retarget, hide};
+pub use self::number::{NumberLookup, NumberStep};
 pub use self::preference::{Disposition, Preferences, Wish};
 pub use self::rule::{Network, NetworkError, Rule, Table};
 pub use self::shared::Shared;

@@ -18,6 +18,7 @@ pub use hub::{Answered, Hub, Incoming, IncomingRequest, Tracer};
 pub use watch::{Watch, Watchers};
 
 use crate::auth::CredentialStore;
+use crate::identity::CertificateStore;
 use crate::location::{LocationStore, Notice, Watcher};
 use crate::role::{Answer, Need, StoreError};
 use crate::stack::{Asker, Histogram, Input, Output, Parts, Stack};
@@ -41,6 +42,10 @@ pub struct Services {
     pub location: Option<Arc<dyn LocationStore>>,
     /// Where credentials are kept.
     pub credentials: Option<Arc<dyn CredentialStore>>,
+    /// Who is asked for the records of numbers (ENUM); without one, numbers have none.
+    pub resolver: Option<sip_transport::tokio::Resolver>,
+    /// Where certificates of signed callers come from; without one, none can be had.
+    pub certificates: Option<Arc<dyn CertificateStore>>,
 }
 
 impl std::fmt::Debug for Services {
@@ -123,7 +128,10 @@ impl StoreTimes {
             Answer::Bindings(_) => self.lookup.record(took),
             Answer::Updated(_) => self.update.record(took),
             Answer::Credential(_) => self.credential.record(took),
-            Answer::Flows(_) | Answer::FlowToken(_) => {}
+            Answer::Flows(_)
+            | Answer::FlowToken(_)
+            | Answer::Rewrites(_)
+            | Answer::Certificates(_) => {}
         }
     }
 }
@@ -440,6 +448,8 @@ const fn refused(need: &Need) -> Answer {
         Need::Credential { .. } => Answer::Credential(Err(StoreError::Busy)),
         Need::SelectFlow { .. } => Answer::Flows(Err(sip_transport::SelectError::Limit)),
         Need::FlowToken { .. } => Answer::FlowToken(None),
+        Need::Rewrites { .. } => Answer::Rewrites(Err(sip_transport::ResolveError::Failed)),
+        Need::Certificates { .. } => Answer::Certificates(None),
     }
 }
 
@@ -457,6 +467,14 @@ async fn ask(services: &Services, need: Need) -> Answer {
         Need::Credential { username, realm } => Answer::Credential(match &services.credentials {
             Some(store) => store.credential(&username, &realm).await,
             None => Ok(None),
+        }),
+        Need::Rewrites { name } => Answer::Rewrites(match &services.resolver {
+            Some(resolver) => resolver.rewrites(&name).await,
+            None => Err(sip_transport::ResolveError::NotFound),
+        }),
+        Need::Certificates { url } => Answer::Certificates(match &services.certificates {
+            Some(store) => store.certificates(&url).await,
+            None => None,
         }),
         // The stack asks its own transport layer; these two never leave it.
         Need::SelectFlow { .. } => Answer::Flows(Err(sip_transport::SelectError::NoRoute)),

@@ -203,6 +203,46 @@ pub struct NaptrRecord {
     pub replacement: Box<str>,
 }
 
+/// A NAPTR record that rewrites (RFC 3403 §4.1), as ENUM has them (RFC 6116).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rewrite {
+    /// Lower first.
+    pub order: u16,
+    /// Lower first among equal orders.
+    pub preference: u16,
+    /// `u`: the rule makes a URI; none: the replacement is the name to ask next.
+    pub flags: Box<str>,
+    /// `E2U+sip`, ...
+    pub service: Box<str>,
+    /// The rule, `!expression!replacement!`, as it stands in the record.
+    pub regexp: Box<str>,
+    /// The name to ask next.
+    pub replacement: Box<str>,
+}
+
+impl Rewrite {
+    /// A record with these fields, in their order.
+    #[must_use]
+    pub fn new(
+        order: u16,
+        preference: u16,
+        flags: &str,
+        service: &str,
+        regexp: &str,
+        replacement: &str,
+    ) -> Self {
+        Self {
+            order,
+            preference,
+            flags: flags.into(),
+            service: service.into(),
+            regexp: regexp.into(),
+            replacement: replacement.into(),
+        }
+    }
+}
+
 /// An SRV record (RFC 2782).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(

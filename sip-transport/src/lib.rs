@@ -34,7 +34,7 @@ pub use crate::id::{ConnectionId, FlowId, ListenerId, ResolveId, SelectId};
 pub use crate::identity::PeerIdentity;
 pub use crate::io::{
     Answer, Captured, CertificateFault, ConnectionError, Event, FlowFailure, Gone, Input,
-    Malformed, NaptrRecord, Output, Question, ResolveError, SelectError, SrvRecord,
+    Malformed, NaptrRecord, Output, Question, ResolveError, Rewrite, SelectError, SrvRecord,
 };
 pub use crate::keep_alive::KeepAlive;
 pub use crate::kind::TransportKind;

@@ -13,6 +13,7 @@ mod caller;
 mod context;
 mod forward;
 mod list;
+mod number;
 mod options;
 mod prefer;
 mod redirect;
@@ -39,7 +40,7 @@ use crate::domain::{Aor, Domains};
 use crate::gruu::{Gruus, Wanted};
 use crate::identity::{Trust, asserted, privacy};
 use crate::location::StoreError;
-use crate::routing::{self, Action, Emergency, Router};
+use crate::routing::{self, Action, Emergency, NumberLookup, Router};
 use crate::users::Ha1s;
 
 /// How a [`Proxy`] behaves.
@@ -74,6 +75,8 @@ pub struct ProxyConfig {
     /// Who is trusted, and what is done about identities and privacy (RFC 3323, RFC 3325): without this nothing, these
     /// fields pass as they are.
     pub trust: Option<Arc<Trust>>,
+    /// Numbers are looked up under this name (ENUM, RFC 6116), such as `e164.arpa`.
+    pub enumeration: Option<Box<str>>,
     /// Where calls for help go (RFC 5031), before anybody is asked who they are.
     pub emergency: Option<Emergency>,
     /// Requests are told where they have been (History-Info, RFC 7044).
@@ -103,6 +106,7 @@ impl ProxyConfig {
             follows_redirects: false,
             caller_preferences: true,
             trust: None,
+            enumeration: None,
             emergency: None,
             history: false,
             mark: None,
@@ -145,6 +149,8 @@ enum Waiting {
     Known(ServerTransactionId),
     /// How does this branch get there?
     Flows(ServerTransactionId, usize),
+    /// Where does this number lead?
+    Rewrites(ServerTransactionId),
     /// How does this ACK get there?
     Ack(Box<Request>),
     /// Where is the instance that this ACK is for? With the token of the flow that its route names.
@@ -282,6 +288,11 @@ impl Proxy {
             (Waiting::Bindings(id), Answer::Bindings(Ok(bindings))) => {
                 self.on_bindings(id, bindings, t, now)
             }
+            (Waiting::Known(id), Answer::Credential(Ok(None))) if self.look_up_number(id, now) => {}
+            (Waiting::Rewrites(id), Answer::Rewrites(records)) => {
+                self.on_rewrites(id, records.unwrap_or_default(), t, now);
+            }
+            (Waiting::Rewrites(id), _) => self.on_rewrites(id, Vec::new(), t, now),
             (Waiting::Known(id), Answer::Credential(Ok(hashes))) => {
                 // RFC 3261 §16.5: a user who is nowhere now, or none at all.
                 let status = if hashes.is_some() {
@@ -330,6 +341,7 @@ impl Proxy {
                     )) => {
                         self.store_failed(id, StoreError::Busy, t, now);
                     }
+                    Some((Waiting::Rewrites(id), _)) => self.on_rewrites(id, Vec::new(), t, now),
                     Some((Waiting::Flows(id, branch), _)) => {
                         self.on_flows(id, branch, Vec::new(), t, now)
                     }
@@ -363,11 +375,13 @@ impl Proxy {
 
     /// RFC 3261 §16.3, step 2: is the Request-URI one that can be followed, or does something else say where to go?
     fn is_understood(&self, request: &Request, decision: Option<&routing::Route>) -> bool {
-        request.uri().is_ok_and(|uri| uri.is_sip())
-            || matches!(
-                decision.map(routing::Route::action),
-                Some(Action::Forward(_) | Action::Redirect(_) | Action::Reject { .. })
-            )
+        request.uri().is_ok_and(|uri| {
+            uri.is_sip()
+                || (self.config.enumeration.is_some() && NumberLookup::number_of(uri).is_some())
+        }) || matches!(
+            decision.map(routing::Route::action),
+            Some(Action::Forward(_) | Action::Redirect(_) | Action::Reject { .. })
+        )
     }
 
     /// What a request may demand of proxies (Proxy-Require).
@@ -515,6 +529,7 @@ impl Proxy {
                 });
         let flow = context.flow.id;
         context.is_admitted = is_trusted;
+        context.may_leave = is_trusted;
         context.is_from_inside = is_from_inside;
         context.is_emergency = is_emergency;
         if let Some(request) = history {
@@ -554,11 +569,23 @@ impl Proxy {
             self.resolve(id, t, now);
             return;
         }
-        if self.is_vouched(context) {
+        let is_vouched = self.is_vouched(context);
+        let Some(context) = self.contexts.get_mut(&id) else {
+            return;
+        };
+        if is_vouched {
+            context.may_leave = true;
             self.resolve(id, t, now);
             return;
         }
-        let is_from_us = is_from_us || self.is_nobody_of_ours(&context.request, is_relayed);
+        let nobody = self
+            .contexts
+            .get(&id)
+            .is_some_and(|context| self.is_nobody_of_ours(&context.request, is_relayed));
+        let Some(context) = self.contexts.get_mut(&id) else {
+            return;
+        };
+        let is_from_us = is_from_us || nobody;
         match (is_from_us, is_relayed) {
             // Anybody reaches our users.
             (false, false) => self.resolve(id, t, now),
@@ -574,6 +601,7 @@ impl Proxy {
             }
             (true, _) => {
                 let Some(authenticator) = &mut self.authenticator else {
+                    context.may_leave = true;
                     self.resolve(id, t, now);
                     return;
                 };
@@ -637,6 +665,7 @@ impl Proxy {
                 // RFC 3261 §22.3: credentials for our realm go no further; those for other proxies do.
                 route::remove_credentials(&mut context.request, self.config.domains.primary());
                 Self::vouch(&self.config, &mut context.request, &username);
+                context.may_leave = true;
                 self.resolve(id, t, now);
             }
             Verdict::Challenge { stale } => self.challenge(id, stale, t, now),
@@ -695,9 +724,18 @@ impl Proxy {
             }
             Destination::Elsewhere | Destination::Server => match context.request.uri() {
                 Ok(uri) => {
-                    let target = context::Target::new(uri.to_uri());
-                    context.groups.push_back(vec![target]);
-                    self.next_group(id, t, now);
+                    let (target, is_sip) = (context::Target::new(uri.to_uri()), uri.is_sip());
+                    if self.look_up_number(id, now) {
+                        return;
+                    }
+                    if !is_sip {
+                        self.refuse(id, &Refusal::new(StatusCode::NOT_FOUND), t, now);
+                        return;
+                    }
+                    if let Some(context) = self.contexts.get_mut(&id) {
+                        context.groups.push_back(vec![target]);
+                    }
+                    self.depart(id, t, now);
                 }
                 Err(error) => self.refuse(
                     id,
@@ -707,6 +745,11 @@ impl Proxy {
                 ),
             },
         }
+    }
+
+    /// A request with its targets goes to where this domain ends.
+    fn depart(&mut self, id: ServerTransactionId, t: &mut dyn TransactionLayer, now: Instant) {
+        self.next_group(id, t, now);
     }
 
     fn need_known(&mut self, id: ServerTransactionId, aor: &Aor, now: Instant) {

@@ -226,7 +226,9 @@ impl Registrar {
                 | Answer::Updated(Ok(_))
                 | Answer::Credential(Ok(_))
                 | Answer::Flows(_)
-                | Answer::FlowToken(_),
+                | Answer::FlowToken(_)
+                | Answer::Rewrites(_)
+                | Answer::Certificates(_),
             ) => Err(Refusal::new(StatusCode::SERVER_INTERNAL_ERROR)),
         };
         self.proceed(job, result, t, now);

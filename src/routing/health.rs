@@ -78,6 +78,10 @@ impl<R: Router> Router for Probed<R> {
         }
         Some(route)
     }
+
+    fn has_stateless(&self) -> bool {
+        self.router.has_stateless()
+    }
 }
 
 #[cfg(test)]

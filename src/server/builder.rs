@@ -23,6 +23,7 @@ use crate::auth::{Algorithm, AuthConfig, Authenticator};
 use crate::domain::Domains;
 use crate::gruu::Gruus;
 use crate::guard::{Guard, GuardConfig};
+use crate::identity::CertificateStore;
 use crate::location::{self, LocationStore};
 use crate::role::events::package::Package;
 use crate::role::events::reg::RegPackage;
@@ -111,6 +112,7 @@ pub struct ServerBuilder {
     seed: Option<Seed>,
     tls: Option<Tls>,
     resolver: Option<Resolver>,
+    certificates: Option<Arc<dyn CertificateStore>>,
     origins: Option<Vec<String>>,
     recorders: Vec<Arc<Recorder>>,
     guard: GuardConfig,
@@ -149,6 +151,7 @@ impl ServerBuilder {
             seed: None,
             tls: None,
             resolver: None,
+            certificates: None,
             origins: None,
             recorders: Vec::new(),
             guard: GuardConfig::default(),
@@ -186,6 +189,13 @@ impl ServerBuilder {
     #[must_use]
     pub fn resolver(mut self, resolver: Resolver) -> Self {
         self.resolver = Some(resolver);
+        self
+    }
+
+    /// Where the certificates of signed callers come from (RFC 8224).
+    #[must_use]
+    pub fn certificates(mut self, store: impl CertificateStore + 'static) -> Self {
+        self.certificates = Some(Arc::new(store));
         self
     }
 
@@ -452,6 +462,8 @@ impl ServerBuilder {
         let services = Services {
             location: Some(location),
             credentials: self.credentials,
+            resolver: self.resolver.clone(),
+            certificates: self.certificates,
         };
         let (mut worker, handle) = Worker::bind(&listen::to_listen(&places), parts, hub, services)
             .map_err(BuildError::Sockets)?;

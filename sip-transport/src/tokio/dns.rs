@@ -14,7 +14,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use tokio::sync::Semaphore;
 
-use crate::io::{Answer, NaptrRecord, Question, ResolveError, SrvRecord};
+use crate::io::{Answer, NaptrRecord, Question, ResolveError, Rewrite, SrvRecord};
 
 /// Whom a [`Resolver`] asks, and how long.
 #[derive(Clone, Debug)]
@@ -129,6 +129,21 @@ impl Resolver {
         }
     }
 
+    /// The NAPTR records of a name with their rules, for applications other than SIP's own (RFC 6116).
+    ///
+    /// # Errors
+    /// When there are none, or nobody answers.
+    pub async fn rewrites(&self, name: &str) -> Result<Vec<Rewrite>, ResolveError> {
+        let Ok(name) = Name::from_ascii(format!("{}.", name.trim_end_matches('.'))) else {
+            return Err(ResolveError::NotFound);
+        };
+        let Ok(_permit) = self.permits.acquire().await else {
+            return Err(ResolveError::Failed);
+        };
+        let lookup = self.look_up(name, RecordType::NAPTR).await?;
+        Ok(records(&lookup, rewrite))
+    }
+
     /// IPv6 first, as RFC 6724 has it; the core mixes the families.
     async fn addresses(&self, name: Name) -> Result<Vec<IpAddr>, ResolveError> {
         let six = self.look_up(name.clone(), RecordType::AAAA);
@@ -206,6 +221,21 @@ fn naptr(data: &RData) -> Option<NaptrRecord> {
         service: text(&record.services)?,
         replacement: record.replacement.to_ascii().into(),
     })
+}
+
+fn rewrite(data: &RData) -> Option<Rewrite> {
+    let RData::NAPTR(record) = data else {
+        return None;
+    };
+    let record_of = naptr(data)?;
+    Some(Rewrite::new(
+        record_of.order,
+        record_of.preference,
+        &record_of.flags,
+        &record_of.service,
+        std::str::from_utf8(&record.regexp).ok()?,
+        &record_of.replacement,
+    ))
 }
 
 fn srv(data: &RData) -> Option<SrvRecord> {

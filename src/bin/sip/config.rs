@@ -112,6 +112,8 @@ struct File {
     sources: guard::Sources,
     trust: Option<callers::TrustTable>,
     emergency: Option<Spanned<callers::EmergencyTable>>,
+    #[serde(rename = "enum")]
+    numbers: Option<callers::NumberTable>,
     route: Vec<Spanned<routes::Route>>,
 }
 
@@ -449,7 +451,11 @@ impl Config {
             admin: file.admin,
             overload: file.overload,
             sources: file.sources,
-            callers: callers::Callers::new(file.trust.as_ref(), file.emergency.as_ref())?,
+            callers: callers::Callers::new(
+                file.trust.as_ref(),
+                file.emergency.as_ref(),
+                file.numbers.as_ref(),
+            )?,
             routes,
         })
     }
@@ -475,7 +481,10 @@ impl Config {
             ("name-server", self.name_server != new.name_server),
             ("capture", self.capture != new.capture),
             ("admin", self.admin != new.admin),
-            ("trust, emergency", !self.callers.is_same(&new.callers)),
+            (
+                "trust, emergency, enum",
+                !self.callers.is_same(&new.callers),
+            ),
         ]
         .into_iter()
         .filter_map(|(name, differs)| differs.then_some(name))
@@ -542,7 +551,7 @@ mod tests {
         let tables: String = EXAMPLE
             .lines()
             .skip_while(|line| !line.starts_with("# [trust]"))
-            .take_while(|line| !line.starts_with("[capture]"))
+            .take_while(|line| !line.starts_with('['))
             .filter_map(|line| line.strip_prefix("# "))
             .filter(|line| {
                 let name = line.split(' ').next().unwrap_or_default();
@@ -554,7 +563,7 @@ mod tests {
         let config = Config::parse(&tables).unwrap();
         config.callers.apply(&mut proxy);
         assert!(
-            proxy.trust.is_some() && proxy.emergency.is_some(),
+            proxy.trust.is_some() && proxy.emergency.is_some() && proxy.enumeration.is_some(),
             "{tables}"
         );
         // And with the comments taken off its routes, still.
@@ -648,6 +657,10 @@ mod tests {
             (
                 "[emergency]\nto = \"sip:a\"\nnumbers = { 112 = \"help\" }",
                 "emergency: \"help\" is no service",
+            ),
+            (
+                "[enum]\nsuffix = \"e164 arpa\"",
+                "2:10: enum: \"e164 arpa\" is no name such as e164.arpa",
             ),
             ("[emergency]\nnumbers = {}", "missing field `to`"),
             (

@@ -157,7 +157,9 @@ impl World {
                     let id = FlowId::from_parts(1, 0);
                     Answer::Flows(Ok(vec![Flow::new(id, TransportKind::Udp, local, remote)]))
                 }
-                Need::Update { .. } => panic!("a notifier changes no bindings"),
+                Need::Update { .. } | Need::Rewrites { .. } | Need::Certificates { .. } => {
+                    panic!("a notifier changes no bindings, and asks for no names")
+                }
             };
             self.events
                 .handle_answer(token, answer, &mut self.layer, wall, now);

@@ -10,7 +10,7 @@ use sip_transport::{DeadlineId, Flow};
 use super::route::Destination;
 use crate::location::{Binding, Q};
 use crate::role::Way;
-use crate::routing::{Action, Disposition, Entry, History, Retarget};
+use crate::routing::{Action, Disposition, Entry, History, NumberLookup, Retarget};
 
 /// A request on its way.
 #[derive(Debug)]
@@ -44,6 +44,10 @@ pub(super) struct Context {
     pub(super) branches: Vec<Branch>,
     /// Does it come from an element of the trust domain?
     pub(super) is_from_inside: bool,
+    /// May its sender be served beyond the users of the domain?
+    pub(super) may_leave: bool,
+    /// The look-up of the number that it is for.
+    pub(super) number: Option<Box<NumberLookup>>,
     /// Does it call for help?
     pub(super) is_emergency: bool,
     /// Where it has been (RFC 7044).
@@ -134,6 +138,8 @@ impl Context {
             groups: VecDeque::new(),
             branches: Vec::new(),
             is_from_inside: false,
+            may_leave: false,
+            number: None,
             is_emergency: false,
             history: None,
             is_admitted: false,

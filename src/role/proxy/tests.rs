@@ -14,6 +14,7 @@ mod callers;
 mod calls;
 mod flows;
 mod gruus;
+mod numbers;
 mod preferences;
 mod requests;
 mod routing;
@@ -35,6 +36,10 @@ struct World {
     /// The transport of those flows.
     kind: TransportKind,
     silent: bool,
+    /// Records of names, for ENUM.
+    names: Vec<(String, sip_transport::Rewrite)>,
+    /// Certificates by their address.
+    certificates: Vec<(String, Vec<u8>)>,
 }
 
 /// What a branch was sent as.
@@ -69,6 +74,8 @@ impl World {
             flows: 1,
             kind: TransportKind::Udp,
             silent: false,
+            names: Vec::new(),
+            certificates: Vec::new(),
         }
     }
 
@@ -126,6 +133,14 @@ impl World {
                     } else {
                         Ok(flows)
                     })
+                }
+                Need::Rewrites { name } => {
+                    let records = self.names.iter().filter(|(known, _)| **known == *name);
+                    Answer::Rewrites(Ok(records.map(|(_, record)| record.clone()).collect()))
+                }
+                Need::Certificates { url } => {
+                    let found = self.certificates.iter().find(|(known, _)| **known == *url);
+                    Answer::Certificates(found.map(|(_, bytes)| bytes.clone().into()))
                 }
                 Need::Update { .. } => panic!("a proxy changes no bindings"),
             };

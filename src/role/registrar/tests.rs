@@ -105,9 +105,11 @@ impl World {
             return match need {
                 Need::Credential { .. } => Answer::Credential(Err(error.clone())),
                 Need::Lookup { .. } => Answer::Bindings(Err(error.clone())),
-                Need::Update { .. } | Need::SelectFlow { .. } | Need::FlowToken { .. } => {
-                    Answer::Updated(Err(error.clone()))
-                }
+                Need::Update { .. }
+                | Need::SelectFlow { .. }
+                | Need::Rewrites { .. }
+                | Need::Certificates { .. }
+                | Need::FlowToken { .. } => Answer::Updated(Err(error.clone())),
             };
         }
         match need {
@@ -119,7 +121,9 @@ impl World {
                 Answer::Updated(ready(self.bindings.update(&aor, update, self.wall)))
             }
             Need::FlowToken { .. } => Answer::FlowToken(Some("flow".into())),
-            Need::SelectFlow { .. } => panic!("a registrar sends no requests"),
+            Need::SelectFlow { .. } | Need::Rewrites { .. } | Need::Certificates { .. } => {
+                panic!("a registrar sends no requests")
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! `[trust]` and `[emergency]`: who is believed, and where calls for help go.
+//! `[trust]`, `[emergency]` and `[enum]`: who is believed, and where calls for help and numbers go.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,27 +35,44 @@ pub(super) struct EmergencyTable {
     services: BTreeMap<String, Many<Target>>,
 }
 
-/// What both say.
+/// `[enum]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct NumberTable {
+    suffix: Spanned<String>,
+}
+
+/// What they say.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Callers {
     trust: Option<Arc<Trust>>,
     emergency: Option<Emergency>,
+    suffix: Option<Box<str>>,
 }
 
 impl Callers {
     pub(super) fn new(
         trust: Option<&TrustTable>,
         emergency: Option<&Spanned<EmergencyTable>>,
+        numbers: Option<&NumberTable>,
     ) -> Result<Self, Fault> {
+        if let Some(NumberTable { suffix }) = numbers
+            && !crate::serve::is_host_name(suffix.get_ref())
+        {
+            let what = format!("enum: {:?} is no name such as e164.arpa", suffix.get_ref());
+            return Err(Fault::new(&suffix.span(), what));
+        }
         Ok(Self {
             trust: trust.map(TrustTable::trust).transpose()?.map(Arc::new),
             emergency: emergency.map(emergency_of).transpose()?,
+            suffix: numbers.map(|numbers| numbers.suffix.get_ref().as_str().into()),
         })
     }
 
     pub(crate) fn apply(&self, config: &mut ProxyConfig) {
         config.trust.clone_from(&self.trust);
         config.emergency.clone_from(&self.emergency);
+        config.enumeration.clone_from(&self.suffix);
     }
 
     /// Do both say the same?
