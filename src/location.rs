@@ -6,6 +6,8 @@
 mod embedded;
 mod feed;
 mod memory;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod update;
 
 use std::borrow::Cow;
@@ -18,6 +20,8 @@ use sip_message::Params;
 pub use self::embedded::Embedded;
 pub use self::feed::{Cause, Feed, Notice, Watcher};
 pub use self::memory::Memory;
+#[cfg(feature = "redis")]
+pub use self::redis::{Redis, RedisConfig};
 pub use self::update::apply;
 use crate::domain::Aor;
 pub use crate::store::{BoxFuture, StoreError};
@@ -87,6 +91,9 @@ pub struct Binding {
     /// ([`Transports::flow_of_token`](sip_transport::Transports::flow_of_token)).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flow: Option<Box<str>>,
+    /// The route to that flow, when several servers share the bindings ([`Node`](crate::role::node::Node)).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<Box<str>>,
     /// Which flow of which user agent it is (RFC 5626).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outbound: Option<Outbound>,
@@ -144,6 +151,7 @@ impl Binding {
             path: Vec::new(),
             user_agent: "".into(),
             flow: None,
+            node: None,
             outbound: None,
             epoch: 0,
         }
@@ -186,6 +194,8 @@ pub struct BindingUpdate {
     pub limit: usize,
     /// A random number: the [epoch](Binding::epoch) of instances that begin a new one by this. 0: they have none.
     pub epoch: u64,
+    /// Why, for those who watch.
+    pub cause: Cause,
 }
 
 impl BindingUpdate {
@@ -198,6 +208,7 @@ impl BindingUpdate {
             change,
             limit: 10,
             epoch: 0,
+            cause: Cause::Request,
         }
     }
 
@@ -205,6 +216,13 @@ impl BindingUpdate {
     #[must_use]
     pub const fn with_limit(mut self, limit: usize) -> Self {
         self.limit = limit;
+        self
+    }
+
+    /// Another cause than a request of a telephone.
+    #[must_use]
+    pub const fn because(mut self, cause: Cause) -> Self {
+        self.cause = cause;
         self
     }
 
@@ -247,6 +265,8 @@ pub struct ContactUpdate {
     pub user_agent: Box<str>,
     /// See [`Binding::flow`].
     pub flow: Option<Box<str>>,
+    /// See [`Binding::node`].
+    pub node: Option<Box<str>>,
     /// See [`Binding::outbound`].
     pub outbound: Option<Outbound>,
 }
@@ -263,6 +283,7 @@ impl ContactUpdate {
             path: Vec::new(),
             user_agent: "".into(),
             flow: None,
+            node: None,
             outbound: None,
         }
     }
@@ -313,5 +334,28 @@ pub trait LocationStore: Send + Sync + fmt::Debug {
     /// Is there none? `None` if the store cannot tell.
     fn is_empty(&self) -> Option<bool> {
         self.len().map(|len| len == 0)
+    }
+}
+
+impl<T: LocationStore + ?Sized> LocationStore for std::sync::Arc<T> {
+    fn lookup(&self, aor: &Aor, now: SystemTime) -> BoxFuture<Result<Vec<Binding>, StoreError>> {
+        (**self).lookup(aor, now)
+    }
+
+    fn update(
+        &self,
+        aor: &Aor,
+        update: BindingUpdate,
+        now: SystemTime,
+    ) -> BoxFuture<Result<UpdateOutcome, StoreError>> {
+        (**self).update(aor, update, now)
+    }
+
+    fn feed(&self) -> Option<&Feed> {
+        (**self).feed()
+    }
+
+    fn len(&self) -> Option<usize> {
+        (**self).len()
     }
 }

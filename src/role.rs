@@ -5,6 +5,7 @@
 
 pub mod events;
 mod nat;
+pub mod node;
 pub mod probe;
 pub mod proxy;
 pub mod registrar;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use super::{Binding, BindingUpdate, Cause, Feed, LocationStore, UpdateOutcome, apply};
+use super::{Binding, BindingUpdate, Feed, LocationStore, UpdateOutcome, apply};
 use crate::domain::Aor;
 use crate::store::{BoxFuture, StoreError};
 
@@ -86,9 +86,10 @@ impl LocationStore for Memory {
         update: BindingUpdate,
         now: SystemTime,
     ) -> BoxFuture<Result<UpdateOutcome, StoreError>> {
+        let cause = update.cause;
         let outcome = self.apply(aor, &update, now);
         if matches!(outcome, Ok(UpdateOutcome::Stored(_))) {
-            self.feed.changed(aor, Cause::Request);
+            self.feed.changed(aor, cause);
         }
         Box::pin(std::future::ready(outcome))
     }

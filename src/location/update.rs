@@ -114,6 +114,7 @@ fn bind(contact: &ContactUpdate, update: &BindingUpdate, epoch: u64, now: System
         path: contact.path.clone(),
         user_agent: contact.user_agent.clone(),
         flow: contact.flow.clone(),
+        node: contact.node.clone(),
         outbound: contact.outbound.clone(),
         epoch,
     }

@@ -34,6 +34,7 @@ use sip_transport::{DeadlineId, DeadlineQueue, Flow, KeyedHash, Rng, Seed};
 use self::context::Context;
 pub use self::list::ListedRequest;
 use self::route::{Destination, Mark};
+use super::node::Node;
 use super::{Answer, Need, Refusal, RoleEvent, RoleOutput, Token, nat};
 use crate::auth::{Asker, Attempt, Authenticator, Check, Verdict};
 use crate::domain::{Aor, Domains};
@@ -86,6 +87,8 @@ pub struct ProxyConfig {
     pub mark: Option<Seed>,
     /// What reads the GRUUs of the domain (RFC 5627), the same that the registrar makes them with; `None`: `gr` says nothing.
     pub gruus: Option<Gruus>,
+    /// This server among several that share the bindings; `None`: it is the only one.
+    pub node: Option<Node>,
 }
 
 impl ProxyConfig {
@@ -111,6 +114,7 @@ impl ProxyConfig {
             history: false,
             mark: None,
             gruus: None,
+            node: None,
         }
     }
 }
@@ -437,7 +441,12 @@ impl Proxy {
         let loop_hash = admit::loop_hash(&request, &self.loops);
         let mut forwarded = request.clone();
         let is_from_inside = self.come_in(&mut forwarded, &flow);
-        let trusted = match route::preprocess(&mut forwarded, &self.config.domains, &self.mark) {
+        let trusted = match route::preprocess(
+            &mut forwarded,
+            &self.config.domains,
+            &self.mark,
+            self.config.node.as_ref(),
+        ) {
             Ok(trusted) => trusted,
             Err(refusal) => {
                 self.respond_refusal(id, &request, flow, &refusal, t, now);
@@ -516,6 +525,7 @@ impl Proxy {
         let mut context = Context::new(forwarded, flow, destination, tag, loop_hash, breadth);
         let is_trusted = is_trusted || decision.as_ref().is_some_and(routing::Route::is_trusted);
         context.action = decision.map(routing::Route::into_action);
+        context.is_edge = trusted.as_ref().is_some_and(|trusted| trusted.is_edge);
         context.to = trusted.and_then(|trusted| trusted.token);
         let is_by_flow = request.method().creates_dialog()
             && request

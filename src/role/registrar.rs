@@ -18,6 +18,7 @@ use sip_transaction::{Event, ServerTransactionId, TransactionLayer};
 use sip_transport::{DeadlineId, DeadlineQueue, Flow, Rng, Seed};
 
 use self::contacts::Wish;
+use super::node::Node;
 use super::{Answer, Need, Refusal, RoleEvent, RoleOutput, Token, unknown_options};
 use crate::auth::{Asker, Attempt, Authenticator, Check, Verdict};
 use crate::domain::{Aor, Domains};
@@ -50,6 +51,8 @@ pub struct RegistrarConfig {
     pub service_route: Vec<Uri>,
     /// What makes the GRUUs of instances (RFC 5627), the same that the proxy reads them with; `None`: there are none.
     pub gruus: Option<Gruus>,
+    /// This server among several that share the bindings; `None`: it is the only one.
+    pub node: Option<Node>,
     /// The push notification services by which telephones of this domain are woken (RFC 8599 `pn-provider`): a
     /// registration for another is refused as 555. Without any, the parameters are stored and nothing is said of them.
     pub push_providers: Vec<Box<str>>,
@@ -73,6 +76,7 @@ impl RegistrarConfig {
             flow_timer: 120,
             service_route: Vec::new(),
             gruus: None,
+            node: None,
             push_providers: Vec::new(),
             registering_for_others: Vec::new(),
         }
@@ -206,7 +210,16 @@ impl Registrar {
                     by_flow,
                 },
                 Answer::FlowToken(token),
-            ) => Ok(self.change(&job, aor, with_flow(change, &by_flow, token.as_deref()))),
+            ) => Ok(self.change(
+                &job,
+                aor,
+                with_flow(
+                    change,
+                    &by_flow,
+                    token.as_deref(),
+                    self.config.node.as_ref(),
+                ),
+            )),
             (Stage::Bindings(aor), Answer::Bindings(Ok(bindings))) => {
                 self.on_bindings(&job, aor, bindings, wall)
             }
@@ -535,13 +548,17 @@ impl Registrar {
 }
 
 /// The change with the token of the flow on the contacts that are reached by it.
-fn with_flow(change: Change, by_flow: &[bool], token: Option<&str>) -> Change {
+fn with_flow(change: Change, by_flow: &[bool], token: Option<&str>, node: Option<&Node>) -> Change {
     match change {
         Change::RemoveAll => Change::RemoveAll,
         Change::Contacts(mut contacts) => {
             for (contact, is_by_flow) in contacts.iter_mut().zip(by_flow) {
                 if *is_by_flow {
                     contact.flow = token.map(Box::from);
+                    contact.node = token
+                        .zip(node)
+                        .and_then(|(token, node)| node.route(token))
+                        .map(Box::from);
                 }
             }
             Change::Contacts(contacts)

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sip_message::Method;
+use sip_message::{Method, Uri};
 use sip_transaction::{TransactionConfig, Transactions};
 use sip_transport::tokio::Recorder;
 use sip_transport::tokio::Resolver;
@@ -28,6 +28,7 @@ use crate::location::{self, LocationStore};
 use crate::role::events::package::Package;
 use crate::role::events::reg::RegPackage;
 use crate::role::events::{Events, EventsConfig};
+use crate::role::node::Node;
 use crate::role::probe::{ProbeTarget, Probes};
 use crate::role::proxy::{Proxy, ProxyConfig};
 use crate::role::registrar::{Registrar, RegistrarConfig};
@@ -99,6 +100,7 @@ pub struct ServerBuilder {
     credentials: Option<Arc<dyn CredentialStore>>,
     realm: Option<Box<str>>,
     mark: Option<Seed>,
+    node: Option<(Option<Uri>, Seed)>,
     without_authentication: bool,
     algorithms: Option<Vec<Algorithm>>,
     handlers: Vec<(Method, Handler)>,
@@ -138,6 +140,7 @@ impl ServerBuilder {
             credentials: None,
             realm: None,
             mark: None,
+            node: None,
             without_authentication: false,
             algorithms: None,
             handlers: Vec::new(),
@@ -236,6 +239,15 @@ impl ServerBuilder {
         self.mark = Some(file.seed());
         self.credentials = Some(Arc::new(users::Embedded::new(file)));
         self.location = Some(Arc::new(store));
+        self
+    }
+
+    /// This is one of several servers of the domain, which share a [location store](Self::location) and this secret: a call
+    /// that enters at any of them reaches a telephone that is registered at any other. The others reach it at `uri`, or
+    /// without one at the first address where it listens.
+    #[must_use]
+    pub fn node(mut self, uri: Option<Uri>, secret: &Seed) -> Self {
+        self.node = Some((uri, secret.derive("domain")));
         self
     }
 
@@ -396,10 +408,20 @@ impl ServerBuilder {
             .iter()
             .map(|(method, _)| method.clone())
             .collect();
+        // What one node gives away, the others must know as well.
+        let mark = match &self.node {
+            Some((_, secret)) => Some(secret.clone()),
+            None => self.mark.clone(),
+        };
+        let node = self.node.as_ref().and_then(|(uri, secret)| {
+            let uri = uri.clone().or_else(|| listen::uri(&places))?;
+            Some(Node::new(uri, secret))
+        });
         // Under a key that outlives the process, if there is one: a GRUU is given away for longer.
-        let gruus = Gruus::new(self.mark.as_ref().unwrap_or(&seed));
+        let gruus = Gruus::new(mark.as_ref().unwrap_or(&seed));
         let mut config = RegistrarConfig::new(domains.clone());
         config.gruus = Some(gruus.clone());
+        config.node.clone_from(&node);
         for change in self.registrar {
             change(&mut config);
         }
@@ -414,8 +436,9 @@ impl ServerBuilder {
         let events = Events::new(config, authenticator("events"), packages, &seed);
         let mut config = ProxyConfig::new(domains.clone());
         config.handled.clone_from(&handled);
-        config.mark.clone_from(&self.mark);
+        config.mark.clone_from(&mark);
         config.gruus = Some(gruus);
+        config.node.clone_from(&node);
         config.router = self.router;
         for change in self.proxy {
             change(&mut config);
@@ -430,10 +453,15 @@ impl ServerBuilder {
             transport.client_transports.push(TransportKind::Tls);
         }
         transport.service_records = self.resolver.is_some();
-        if let Some(mark) = &self.mark {
-            // Kept with the data, so that what was registered over a UDP flow is reached after a restart.
+        if let Some(mark) = &mark {
+            // Kept with the data, so that what was registered over a UDP flow is reached after a restart. A flow is of one
+            // node, so its tokens mean nothing to the others.
+            let mut seed = mark.derive("flow tokens");
+            if let Some(node) = &node {
+                seed = seed.derive(node.uri().as_str());
+            }
             let mut key = [0; 32];
-            mark.derive("flow tokens").rng().fill(&mut key);
+            seed.rng().fill(&mut key);
             transport.flow_token_key = Some(key);
         }
         let parts = Parts {

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 
+use sip_message::Uri;
 use sip_transport::TransportKind;
 use sip_transport::tokio::Listen;
 
@@ -142,6 +143,17 @@ pub(super) fn to_listen(places: &[Place]) -> Vec<Listen> {
         .iter()
         .map(|place| Listen::new(place.kind, place.addr))
         .collect()
+}
+
+/// How others reach the first of these places that needs no certificate.
+pub(super) fn uri(places: &[Place]) -> Option<Uri> {
+    let plain = |kind| places.iter().find(|place| place.kind == kind);
+    let place = plain(TransportKind::Udp).or_else(|| plain(TransportKind::Tcp))?;
+    let uri = Uri::sip(None, place.addr.ip().into(), Some(place.addr.port()));
+    Some(match place.kind {
+        TransportKind::Udp => uri,
+        kind => uri.with_param("transport", Some(kind.uri_param())),
+    })
 }
 
 #[cfg(test)]

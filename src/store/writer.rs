@@ -48,8 +48,8 @@ pub(super) struct Writer {
 struct Changes {
     bindings: BTreeMap<Aor, Vec<Binding>>,
     users: BTreeMap<Box<str>, Option<Ha1s>>,
-    /// Whose bindings go because they are no users any more.
-    rejected: Vec<Aor>,
+    /// Why bindings change that no telephone asked for.
+    causes: Vec<(Aor, Cause)>,
 }
 
 /// What to answer once the batch is on the disk.
@@ -133,6 +133,9 @@ impl Writer {
                     }
                 };
                 if let UpdateOutcome::Stored(bindings) = &outcome {
+                    if update.cause != Cause::Request {
+                        changes.causes.push((aor.clone(), update.cause));
+                    }
                     changes.bindings.insert(aor, bindings.clone());
                 }
                 Pending::Update(reply, outcome)
@@ -165,7 +168,7 @@ impl Writer {
                         .cloned()
                         .collect();
                     for aor in theirs {
-                        changes.rejected.push(aor.clone());
+                        changes.causes.push((aor.clone(), Cause::Rejected));
                         changes.bindings.insert(aor, Vec::new());
                     }
                 }
@@ -211,11 +214,8 @@ impl Writer {
         }
         drop(bindings);
         for aor in told {
-            let cause = if changes.rejected.contains(&aor) {
-                Cause::Rejected
-            } else {
-                Cause::Request
-            };
+            let cause = changes.causes.iter().find(|(other, _)| *other == aor);
+            let cause = cause.map_or(Cause::Request, |(_, cause)| *cause);
             self.index.feed.changed(&aor, cause);
         }
         let mut users = self

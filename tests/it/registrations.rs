@@ -71,6 +71,66 @@ async fn rfc5627_4_4_a_call_from_a_gruu_is_ended_through_it() {
     answering.await.unwrap();
 }
 
+/// One of two servers of a domain, which share their bindings and a secret.
+async fn node(shared: &std::sync::Arc<sip_stack::location::Memory>) -> u16 {
+    let server = Server::builder()
+        .domain("example.test")
+        .listen("udp:127.0.0.1:0")
+        .unwrap()
+        .listen("tcp:127.0.0.1:0")
+        .unwrap()
+        .location(std::sync::Arc::clone(shared))
+        .credentials(
+            Memory::new("example.test")
+                .with("alice", "a-secret")
+                .with("bob", "b-secret"),
+        )
+        .node(None, &sip_stack::transport::Seed::from_bytes([9; 32]))
+        .build()
+        .await
+        .unwrap();
+    let port = server.addresses()[0].1.port();
+    tokio::spawn(server.run_until(std::future::pending()));
+    port
+}
+
+#[tokio::test]
+async fn a_call_that_enters_at_one_server_reaches_the_flow_that_another_has() {
+    let shared = std::sync::Arc::default();
+    let (here, there) = (node(&shared).await, node(&shared).await);
+    // Bob is reached by the connection alone that he opened to one of them; alice asks the other.
+    let account = Account::new(&format!("sip:bob@127.0.0.1:{here};transport=tcp"));
+    let bob = UserAgent::builder()
+        .account(account.unwrap().password("b-secret"))
+        .listen("tcp:127.0.0.1:0")
+        .unwrap()
+        .build()
+        .await
+        .unwrap();
+    let alice = phone("alice", "a-secret", there, None).await;
+    bob.register().await.unwrap();
+    let gone = bob.clone();
+    let answering = tokio::spawn(async move {
+        let mut call = bob.incoming().await.unwrap().accept().await.unwrap();
+        while !matches!(call.event().await, CallEvent::Ended { .. }) {}
+        // And the other way round, within the dialog of another call.
+        let call = bob.incoming().await.unwrap().accept().await.unwrap();
+        call.hang_up().await.unwrap();
+    });
+    let target = format!("sip:bob@127.0.0.1:{there}");
+    alice.call(&target).await.unwrap().hang_up().await.unwrap();
+    let mut call = alice.call(&target).await.unwrap();
+    while !matches!(call.event().await, CallEvent::Ended { .. }) {}
+    answering.await.unwrap();
+    // When the connection is gone he is not there, wherever one asks.
+    gone.leave().await;
+    let refused = alice.call(&target).await;
+    assert!(
+        matches!(&refused, Err(AgentError::Refused { status, .. }) if status.as_u16() == 480),
+        "{refused:?}"
+    );
+}
+
 /// The next changes that a subscription tells, as contact and event.
 async fn changes(
     subscription: &mut sip_stack::agent::Subscription,

@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{delete, get, post, put};
 use serde_json::{Value, json};
 use sip_stack::domain::Aor;
-use sip_stack::location::{Binding, BindingUpdate, Change, Embedded, LocationStore as _};
+use sip_stack::location::{Binding, BindingUpdate, Cause, Change, LocationStore};
 use sip_stack::runtime::Handle;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Admin {
     pub(crate) handle: Handle,
-    pub(crate) bindings: Embedded,
+    pub(crate) bindings: Arc<dyn LocationStore>,
     pub(crate) users: sip_stack::users::Embedded,
     /// The canonical name of the domain.
     pub(crate) domain: String,
@@ -227,7 +227,8 @@ async fn bindings(State(state): Shared, Path(user): Path<String>) -> Response {
 async fn unbind(State(state): Shared, Path(user): Path<String>) -> Response {
     let aor = Aor::new(&user, &state.0.domain);
     // A Call-ID of its own, so that no order with what telephones sent is broken.
-    let update = BindingUpdate::new("administration", 1, Change::RemoveAll);
+    let update =
+        BindingUpdate::new("administration", 1, Change::RemoveAll).because(Cause::Deactivated);
     match state
         .0
         .bindings

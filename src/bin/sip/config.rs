@@ -19,6 +19,7 @@ use sip_stack::role::registrar::RegistrarConfig;
 use sip_stack::routing::Table;
 use toml::Spanned;
 
+use crate::location::Location;
 use crate::output::line;
 
 /// A file with everything in it, explained.
@@ -76,6 +77,7 @@ pub(crate) struct Config {
     pub(crate) drain_seconds: Option<u64>,
     pub(crate) digest: Option<Vec<Algorithm>>,
     pub(crate) registrar: Registrar,
+    pub(crate) location: Location,
     pub(crate) events: Events,
     pub(crate) proxy: Proxy,
     pub(crate) tls: Tls,
@@ -101,6 +103,7 @@ struct File {
     drain_seconds: Option<u64>,
     digest: Option<Vec<Spanned<String>>>,
     registrar: Registrar,
+    location: Option<Spanned<Location>>,
     events: Events,
     proxy: Proxy,
     tls: Option<Spanned<Tls>>,
@@ -374,6 +377,11 @@ impl Config {
         {
             return Err(Fault::new(&tls.span(), fault));
         }
+        if let Some(location) = &file.location
+            && let Some(fault) = location.get_ref().fault()
+        {
+            return Err(Fault::new(&location.span(), fault));
+        }
         let name_server = match &file.name_server {
             None => None,
             Some(text) => Some(
@@ -442,6 +450,7 @@ impl Config {
             drain_seconds: file.drain_seconds,
             digest,
             registrar: file.registrar,
+            location: file.location.map(Spanned::into_inner).unwrap_or_default(),
             events: file.events,
             proxy: file.proxy,
             tls: file.tls.map(Spanned::into_inner).unwrap_or_default(),
@@ -474,6 +483,7 @@ impl Config {
             ("drain-seconds", self.drain_seconds != new.drain_seconds),
             ("digest", self.digest != new.digest),
             ("registrar", self.registrar != new.registrar),
+            ("location", self.location != new.location),
             ("events", self.events != new.events),
             ("proxy", self.proxy != new.proxy),
             ("tls", self.tls != new.tls),

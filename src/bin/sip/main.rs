@@ -15,6 +15,7 @@ mod client;
 mod config;
 mod ctl;
 mod load;
+mod location;
 mod message;
 mod outcome;
 mod output;

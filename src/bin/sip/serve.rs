@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use sip_stack::auth::Algorithm;
-use sip_stack::location::{Embedded, LocationStore as _, Memory};
+use sip_stack::location::{Embedded, LocationStore as _};
 use sip_stack::routing::{Health, Probed, Shared};
 use sip_stack::server::Server;
 use sip_stack::store::{DataFile, FILE_NAME, data_directory, default_realm};
@@ -264,10 +264,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
         builder = builder.capture(Arc::clone(recorder));
     }
 
-    builder = builder.store(bindings.clone());
-    if args.memory {
-        builder = builder.location(Memory::new());
-    }
+    let (mut builder, store) = config
+        .location
+        .open(builder, bindings.clone(), args.memory)?;
     if args.danger_without_authentication {
         builder = builder.danger_without_authentication();
     }
@@ -320,7 +319,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
             line(&format!("Administration at {}", listener.place()?));
             let admin = admin::Admin {
                 handle: server.handle(),
-                bindings: bindings.clone(),
+                bindings: Arc::clone(&store),
                 users: users.clone(),
                 domain: server.domains().primary().to_owned(),
                 stop: Arc::clone(&stop),

@@ -30,6 +30,8 @@ pub(super) struct Context {
     pub(super) from: Option<Box<str>>,
     /// The token of the flow that its route leads to (RFC 5626 §5.3).
     pub(super) to: Option<Box<str>>,
+    /// Is that the only way, which another server of the domain knows from a binding?
+    pub(super) is_edge: bool,
     /// The To tag of the responses that are ours.
     pub(super) tag: String,
     pub(super) loop_hash: u64,
@@ -132,6 +134,7 @@ impl Context {
             tried: Vec::new(),
             from: None,
             to: None,
+            is_edge: false,
             tag,
             loop_hash,
             breadth,
@@ -236,12 +239,8 @@ fn rank(status: StatusCode) -> (u8, u8, u16) {
 }
 
 /// RFC 5627 §6.1: the one target of the bindings of an instance: the contact that was refreshed last, and the others for
-/// when it is not reached. A request that has its own route takes no other (RFC 3327 §5.4 leaves that to policy).
-pub(super) fn instance(
-    bindings: Vec<Binding>,
-    is_secure: bool,
-    has_route: bool,
-) -> VecDeque<Vec<Target>> {
+/// when it is not reached.
+pub(super) fn instance(bindings: Vec<Binding>, is_secure: bool) -> VecDeque<Vec<Target>> {
     let mut bindings = bindings;
     bindings.sort_by_key(|binding| Reverse(binding.expires));
     let bindings = bindings
@@ -261,12 +260,6 @@ pub(super) fn instance(
         let more = std::mem::take(&mut other.others);
         first.others.push(other);
         first.others.extend(more);
-    }
-    if has_route {
-        first.path.clear();
-        for other in &mut first.others {
-            other.path.clear();
-        }
     }
     VecDeque::from([vec![first]])
 }

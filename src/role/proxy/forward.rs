@@ -59,7 +59,7 @@ impl Proxy {
                         let token = context.to.clone()?;
                         Some(Way {
                             token,
-                            is_only: false,
+                            is_only: context.is_edge,
                         })
                     });
                     context.branches.push(Branch {
@@ -118,11 +118,11 @@ impl Proxy {
         t: &mut dyn TransactionLayer,
         now: Instant,
     ) {
-        let Some(branch) = self
-            .contexts
-            .get_mut(&id)
-            .and_then(|context| context.branches.get_mut(place))
-        else {
+        let Some(context) = self.contexts.get_mut(&id) else {
+            return;
+        };
+        let is_edge = context.is_edge;
+        let Some(branch) = context.branches.get_mut(place) else {
             return;
         };
         if branch.response.is_some() {
@@ -130,6 +130,8 @@ impl Proxy {
         }
         // RFC 5626 §5.3: a user agent that keeps its flow open, and did not, is not there.
         let failure = match &branch.way {
+            // The server that has the binding may know another.
+            Some(way) if way.is_only && is_edge => StatusCode::FLOW_FAILED,
             Some(way) if way.is_only => StatusCode::TEMPORARILY_UNAVAILABLE,
             _ => StatusCode::SERVICE_UNAVAILABLE,
         };
@@ -224,8 +226,8 @@ impl Proxy {
             return;
         }
         let mut request = request;
-        let Ok(route::Trusted { token }) =
-            route::preprocess(&mut request, &self.config.domains, &self.mark)
+        let Ok(route::Trusted { token, .. }) =
+            route::preprocess(&mut request, &self.config.domains, &self.mark, None)
                 .and_then(|trusted| trusted.ok_or(Refusal::new(StatusCode::FORBIDDEN)))
         else {
             return;
@@ -262,7 +264,10 @@ impl Proxy {
         };
         let mut bindings = bindings;
         bindings.retain(|binding| gruus.leads_to(wanted, aor, binding));
-        let target = context::instance(bindings, false, false)
+        if let Some(node) = &self.config.node {
+            node.localize(&mut bindings);
+        }
+        let target = context::instance(bindings, false)
             .into_iter()
             .flatten()
             .next();

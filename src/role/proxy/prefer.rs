@@ -24,6 +24,17 @@ impl Proxy {
         let Some(context) = self.contexts.get_mut(&id) else {
             return;
         };
+        let mut bindings = bindings;
+        let is_device = matches!(context.destination, Destination::Instance(..));
+        if is_device && context.request.headers().contains(HeaderName::Route) {
+            // RFC 5627 §6.1: a request that has a route takes no path.
+            for binding in &mut bindings {
+                binding.path.clear();
+            }
+        }
+        if let Some(node) = &self.config.node {
+            node.localize(&mut bindings);
+        }
         let is_secure = context.request.uri().is_ok_and(|uri| uri.is_secure());
         let had_some = !bindings.is_empty();
         let wanted = match (&context.destination, &self.config.gruus) {
@@ -34,10 +45,8 @@ impl Proxy {
         let mut is_refused = false;
         if let Some((aor, wanted, gruus)) = wanted {
             // RFC 5627 §6.1: one device was named, so there is nothing to prefer.
-            let mut bindings = bindings;
             bindings.retain(|binding| gruus.leads_to(wanted, aor, binding));
-            let has_route = context.request.headers().contains(HeaderName::Route);
-            context.groups = context::instance(bindings, is_secure, has_route);
+            context.groups = context::instance(bindings, is_secure);
         } else {
             let (bindings, order) = if heeds {
                 // §7.1: for the users of this domain the server is the one to act on it.

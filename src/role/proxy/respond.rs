@@ -93,6 +93,12 @@ impl Proxy {
             return;
         }
         branch.request = None;
+        let mut response = response;
+        if status == StatusCode::FLOW_FAILED && !context.is_edge {
+            // There is no other: for the caller the user is not there.
+            let status = StatusCode::TEMPORARILY_UNAVAILABLE;
+            response.set_status(status, status.reason_phrase());
+        }
         context.note(place, &response);
         let is_followed = status.class() == 3
             && self.config.follows_redirects

@@ -10,6 +10,7 @@ use crate::auth::hex;
 use crate::domain::{Aor, Domains};
 use crate::gruu::{Gruus, Wanted};
 use crate::role::Refusal;
+use crate::role::node::Node;
 
 /// Where a request is going.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +114,8 @@ impl<'a> Side<'a> {
 pub(super) struct Trusted {
     /// The token of the flow that the request goes on by.
     pub(super) token: Option<Box<str>>,
+    /// Did another server of the domain take it from a binding (RFC 5626 §5.3)?
+    pub(super) is_edge: bool,
 }
 
 /// Takes off the routes that led here. Was one of them marked?
@@ -120,6 +123,7 @@ pub(super) fn preprocess(
     request: &mut Request,
     domains: &Domains,
     mark: &Mark,
+    node: Option<&Node>,
 ) -> Result<Option<Trusted>, Refusal> {
     let bad = |_| Refusal::because(StatusCode::BAD_REQUEST, "Malformed Route");
     let call_id = request.headers().call_id().unwrap_or_default().to_owned();
@@ -129,7 +133,10 @@ pub(super) fn preprocess(
         .uri()
         .is_ok_and(|uri| domains.is_ours(uri) && mark.is_on(uri, &call_id));
     if is_recorded {
-        trusted = Some(Trusted { token: None });
+        trusted = Some(Trusted {
+            token: None,
+            is_edge: false,
+        });
         let mut routes: Vec<String> = request
             .headers()
             .values(HeaderName::Route)
@@ -164,6 +171,16 @@ pub(super) fn preprocess(
             break;
         };
         let uri = NameAddr::parse(first).map_err(bad)?.uri();
+        let flow = node
+            .filter(|_| domains.is_ours(uri))
+            .and_then(|node| node.flow_of(uri));
+        if flow.is_some() {
+            request.headers_mut().remove_first(HeaderName::Route);
+            return Ok(Some(Trusted {
+                token: flow,
+                is_edge: true,
+            }));
+        }
         let is_marked = mark.is_on(uri, &call_id);
         if !domains.is_ours(uri) || (trusted.is_some() && !is_marked) {
             break;
@@ -172,6 +189,7 @@ pub(super) fn preprocess(
             // The last one is that of the side where it goes on.
             trusted = Some(Trusted {
                 token: uri.user().map(Box::from),
+                is_edge: false,
             });
         }
         request.headers_mut().remove_first(HeaderName::Route);

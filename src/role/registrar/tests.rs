@@ -442,7 +442,7 @@ fn rfc3327_5_3_path_is_stored_and_told_when_the_client_knows_it() {
     assert_eq!(
         stored[0].path,
         [
-            "<sip:p2.example.net;lr>".into(),
+            Box::<str>::from("<sip:p2.example.net;lr>"),
             "<sip:p1.example.net;lr>".into()
         ]
     );

@@ -1,0 +1,247 @@
+//! Against a real Redis, which each test starts and stops; where none is installed they only say so (`cargo xtask interop
+//! redis` installs it).
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use super::*;
+use crate::location::{Change, ContactUpdate};
+
+struct Server {
+    child: Option<Child>,
+    port: u16,
+    directory: tempfile::TempDir,
+}
+
+impl Server {
+    /// `None` where there is no Redis.
+    fn start() -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let mut server = Self {
+            child: None,
+            port,
+            directory,
+        };
+        server.run().then_some(server)
+    }
+
+    fn run(&mut self) -> bool {
+        let child = Command::new("redis-server")
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
+            .args(["--appendonly", "yes", "--appendfsync", "always"])
+            .arg("--dir")
+            .arg(self.directory.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        match child {
+            Ok(child) => {
+                self.child = Some(child);
+                true
+            }
+            Err(_) => {
+                eprintln!("no redis-server is installed: not tested");
+                false
+            }
+        }
+    }
+
+    fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    fn config(&self) -> RedisConfig {
+        let mut config = RedisConfig::new(&[&format!("redis://127.0.0.1:{}", self.port)], false);
+        config.response_timeout = Duration::from_millis(500);
+        config
+    }
+
+    fn store(&self) -> Redis {
+        Redis::new(self.config()).unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn aor(user: &str) -> Aor {
+    Aor::new(user, "example.com")
+}
+
+fn contact(call_id: &str, cseq: u32, contact: &str) -> BindingUpdate {
+    let contacts = vec![ContactUpdate::new(contact, 60)];
+    BindingUpdate::new(call_id, cseq, Change::Contacts(contacts)).with_limit(1000)
+}
+
+/// Waits for what comes about by itself, at most ten seconds.
+async fn eventually<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
+    let begun = Instant::now();
+    while !is_so().await {
+        assert!(begun.elapsed() < Duration::from_secs(10), "{what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn put(store: &Redis, user: &str, cseq: u32, uri: &str) -> bool {
+    let update = contact("c", cseq, uri);
+    let now = SystemTime::now();
+    let result = store.update(&aor(user), update, now).await;
+    matches!(result, Ok(UpdateOutcome::Stored(_)))
+}
+
+async fn contacts(store: &Redis, user: &str) -> Result<Vec<String>, StoreError> {
+    let bindings = store.lookup(&aor(user), SystemTime::now()).await?;
+    Ok(bindings.into_iter().map(|b| b.contact.into()).collect())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rfc3261_10_3_updates_of_two_nodes_are_atomic() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let (a, b) = (server.store(), server.store());
+    eventually("a connection", || put(&a, "alice", 1, "sip:first@h")).await;
+    // Both change the same address of record at once: none of it is lost.
+    let mut tasks = Vec::new();
+    for number in 0..20 {
+        let store = if number % 2 == 0 {
+            a.clone()
+        } else {
+            b.clone()
+        };
+        tasks.push(tokio::spawn(async move {
+            let update = contact(&format!("call-{number}"), 1, &format!("sip:{number}@h"));
+            let mut tries = 0;
+            while store
+                .update(&aor("alice"), update.clone(), SystemTime::now())
+                .await
+                .is_err()
+            {
+                tries += 1;
+                assert!(tries < 10);
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(contacts(&a, "alice").await.unwrap().len(), 21);
+    assert_eq!(contacts(&b, "alice").await.unwrap().len(), 21);
+    // The order of one client's requests holds across nodes.
+    let old = contact("c", 1, "sip:first@h");
+    let outcome = b.update(&aor("alice"), old, SystemTime::now()).await;
+    assert_eq!(outcome, Ok(UpdateOutcome::OutOfOrder));
+    let none = BindingUpdate::new("x", 1, Change::RemoveAll);
+    b.update(&aor("alice"), none, SystemTime::now())
+        .await
+        .unwrap();
+    eventually("it is gone at the other node", || async {
+        contacts(&a, "alice").await == Ok(Vec::new())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_node_remembers_follows_what_others_change() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let (a, b) = (server.store(), server.store());
+    eventually("change notices", || async {
+        a.is_listening() && b.is_listening()
+    })
+    .await;
+    let mut watcher = a.feed().unwrap().watcher();
+    watcher.watch(aor("alice"));
+    for cseq in 1..50 {
+        let uri = format!("sip:{cseq}@h");
+        assert!(put(&b, "alice", cseq, &uri).await);
+        eventually("the change is seen", || async {
+            contacts(&a, "alice").await.unwrap().contains(&uri)
+        })
+        .await;
+        // And from then on it is remembered, when the notice of it is here.
+        eventually("it is remembered", || async {
+            contacts(&a, "alice").await.unwrap();
+            a.inner.cache.trusted_text(&aor("alice")).is_some()
+        })
+        .await;
+    }
+    assert_eq!(watcher.next().await.aor, aor("alice"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_is_down_refuses_and_comes_back_with_what_was_answered() {
+    let Some(mut server) = Server::start() else {
+        return;
+    };
+    let store = server.store();
+    eventually("a connection", || put(&store, "alice", 1, "sip:alice@h")).await;
+    eventually("change notices", || async { store.is_listening() }).await;
+    assert_eq!(contacts(&store, "alice").await.unwrap(), ["sip:alice@h"]);
+    server.kill();
+    // Nothing is stored, and what is remembered is soon not believed.
+    assert!(!put(&store, "alice", 2, "sip:new@h").await);
+    eventually("it knows that it hears nothing", || async {
+        !store.is_listening()
+    })
+    .await;
+    assert!(contacts(&store, "alice").await.is_err());
+    assert!(server.run());
+    eventually("it is back", || async {
+        contacts(&store, "alice").await.is_ok()
+    })
+    .await;
+    assert_eq!(contacts(&store, "alice").await.unwrap(), ["sip:alice@h"]);
+    eventually("and takes more", || put(&store, "alice", 3, "sip:new@h")).await;
+    eventually("change notices", || async { store.is_listening() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_is_slow_refuses_in_time_and_is_not_believed() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let store = server.store();
+    eventually("change notices", || async { store.is_listening() }).await;
+    let mut connection = store.inner.connection().await.unwrap();
+    let _: Value = redis::cmd("CLIENT")
+        .arg("PAUSE")
+        .arg(4000)
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    let begun = Instant::now();
+    assert!(!put(&store, "alice", 1, "sip:alice@h").await);
+    assert!(
+        begun.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        begun.elapsed()
+    );
+    eventually("it knows that it hears nothing", || async {
+        !store.is_listening()
+    })
+    .await;
+    eventually("it goes on", || put(&store, "bob", 1, "sip:bob@h")).await;
+    eventually("change notices", || async { store.is_listening() }).await;
+}
+
+#[tokio::test]
+async fn addresses_that_make_no_sense_are_told() {
+    assert!(matches!(
+        Redis::new(RedisConfig::new(&[], false)),
+        Err(RedisError::NoUrl)
+    ));
+    let wrong = Redis::new(RedisConfig::new(&["http://h"], false));
+    assert!(matches!(wrong, Err(RedisError::Url { .. })));
+}
