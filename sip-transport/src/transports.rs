@@ -15,6 +15,7 @@ mod half_closed;
 mod malformed;
 mod outputs;
 mod race;
+mod reply;
 mod selection;
 mod shortcut;
 mod stream;
@@ -94,6 +95,8 @@ pub struct Transports {
     /// Places that failed of late; keyed, because peers' records name them.
     failing: HashMap<(TransportKind, SocketAddr), DeadlineId, KeyedHash>,
     shortcuts: Shortcuts,
+    /// Requests that wait for the address of a `maddr`.
+    held: usize,
     deadlines: DeadlineQueue<Timer>,
     outputs: Outputs,
     rng: Rng,
@@ -171,6 +174,7 @@ impl Transports {
             questions: HashMap::with_hasher(FixedState::default()),
             failing: HashMap::with_hasher(seed.derive("failing").hasher()),
             shortcuts: Shortcuts::default(),
+            held: 0,
             deadlines: DeadlineQueue::new(),
             outputs: Outputs::default(),
             rng: seed.derive("selection").rng(),
@@ -375,7 +379,7 @@ impl Transports {
         while let Some((_, timer)) = self.deadlines.pop_due(now) {
             match timer {
                 Timer::Flow(id) => self.on_flow_deadline(id, now),
-                Timer::Selection(id) => self.on_selection_deadline(id),
+                Timer::Selection(id) => self.on_selection_deadline(id, now),
                 Timer::Race(id) => self.on_race_deadline(id, now),
                 Timer::Heal(kind, remote) => drop(self.failing.remove(&(kind, remote))),
             }

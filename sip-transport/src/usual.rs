@@ -18,6 +18,9 @@ pub(crate) const RPORT: usize = 6;
 pub(crate) struct UsualVia {
     /// The host of sent-by, if it is an IPv4 address; else it is a name.
     pub(crate) host: Option<Ipv4Addr>,
+    /// Where the host is in the field's value, and how long it is.
+    pub(crate) host_at: usize,
+    pub(crate) host_len: usize,
     /// The port of sent-by.
     pub(crate) port: Option<u16>,
     /// Where the `rport` without a value is in the field's value, with its semicolon.
@@ -66,6 +69,7 @@ fn via(value: &[u8]) -> Option<UsualVia> {
     else {
         return None;
     };
+    let host_at = value.len() - rest.len();
     let (name, mut rest) = rest.split_at_checked(run(rest, HOST))?;
     let host = host(name)?;
     let mut port = None;
@@ -76,6 +80,8 @@ fn via(value: &[u8]) -> Option<UsualVia> {
     }
     let mut via = UsualVia {
         host,
+        host_at,
+        host_len: name.len(),
         port,
         rport: None,
         alias: false,
@@ -370,7 +376,12 @@ mod tests {
         let via = message.headers().top_via().unwrap();
         match found.host {
             Some(ip) => assert_eq!(via.host(), Host::V4(ip), "{shown}"),
-            None => assert!(matches!(via.host(), Host::Name(_)), "{shown}"),
+            None => {
+                let value = message.headers().get_bytes(HeaderName::Via).unwrap();
+                let name = &value[found.host_at..found.host_at + found.host_len];
+                let name = std::str::from_utf8(name).unwrap();
+                assert_eq!(via.host(), Host::Name(name), "{shown}");
+            }
         }
         assert_eq!(found.port, via.port(), "{shown}");
         assert_eq!(found.rport.map(|_| None), via.rport(), "{shown}");

@@ -3,15 +3,17 @@
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
-use sip_message::{Headers, Host, ParseError, Request};
+use sip_message::{HeaderName, Headers, Host, ParseError, Request};
 
 use crate::target::parse_host;
 use crate::usual;
 
 /// Where the topmost Via of a request says that responses go (RFC 3261 §18.2.2, RFC 3581 §4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ReplyRoute {
     maddr: Option<IpAddr>,
+    /// A `maddr` that has to be resolved.
+    maddr_name: Option<Box<str>>,
     /// The port in `sent-by`.
     port: Option<u16>,
     /// RFC 3581: was there an `rport`?
@@ -24,6 +26,12 @@ impl ReplyRoute {
     /// Does the peer take requests for its sent-by over the connection of this one (RFC 5923 §8.1)?
     pub(crate) const fn is_alias(&self) -> bool {
         self.alias
+    }
+
+    /// The name that the response by datagram goes to, and the port.
+    pub(crate) fn name(&self) -> Option<(&str, u16)> {
+        let port = self.port.filter(|&port| port != 0).unwrap_or(5060);
+        Some((self.maddr_name.as_deref()?, port))
     }
 
     /// Where a response by datagram goes, to a request that came from `source`.
@@ -51,16 +59,27 @@ impl ReplyRoute {
 }
 
 /// Makes sure that a request is well-formed, writes `received` and `rport` into its topmost Via, and answers where
-/// responses go.
+/// responses go. `named` is told of a sent-by that is a name.
 pub(crate) fn receive(
     request: &mut Request,
     source: SocketAddr,
     honour_maddr: bool,
+    named: impl FnOnce(&str, Option<u16>),
 ) -> Result<ReplyRoute, ParseError> {
     let Some(via) = usual::request(request) else {
         request.validate()?;
+        if let Some((Host::Name(name), port)) = sent_by(request.headers()) {
+            named(name, port);
+        }
         return Ok(stamp(request, source, honour_maddr));
     };
+    if via.host.is_none()
+        && let Some(value) = request.headers().get_bytes(HeaderName::Via)
+        && let Some(name) = value.get(via.host_at..via.host_at + via.host_len)
+        && let Ok(name) = std::str::from_utf8(name)
+    {
+        named(name, via.port);
+    }
     let ip = source.ip().to_canonical();
     // As below: RFC 3261 §18.2.1, RFC 3581 §4.
     if via.rport.is_some() || via.host.is_none_or(|host| IpAddr::V4(host) != ip) {
@@ -70,6 +89,7 @@ pub(crate) fn receive(
     }
     Ok(ReplyRoute {
         maddr: None,
+        maddr_name: None,
         port: via.port,
         symmetric: via.rport.is_some(),
         alias: via.alias,
@@ -82,20 +102,24 @@ pub(crate) fn stamp(request: &mut Request, source: SocketAddr, honour_maddr: boo
     let Some(via) = request.headers().top_via() else {
         return ReplyRoute {
             maddr: None,
+            maddr_name: None,
             port: Some(source.port()),
             symmetric: true,
             alias: false,
         };
     };
     let symmetric = via.rport().is_some();
-    let maddr = via
-        .maddr()
-        .filter(|_| honour_maddr)
-        .and_then(parse_host)
+    let maddr = via.maddr().filter(|_| honour_maddr).and_then(parse_host);
+    let maddr_name = match maddr {
+        Some(Host::Name(name)) => Some(Box::from(name)),
+        _ => None,
+    };
+    let maddr = maddr
         .and_then(|host| host.ip())
         .filter(|maddr| !maddr.is_unspecified());
     let route = ReplyRoute {
         maddr,
+        maddr_name,
         port: via.port(),
         symmetric,
         alias: via.params().contains("alias"),
@@ -153,7 +177,7 @@ pub(crate) fn sent_by(headers: &Headers) -> Option<(Host<'_>, Option<u16>)> {
 
 #[cfg(test)]
 mod tests {
-    use sip_message::{HeaderName, Message, ParserConfig};
+    use sip_message::{Message, ParserConfig};
 
     use super::*;
 
@@ -173,7 +197,7 @@ mod tests {
         assert_eq!(request.headers().get(HeaderName::Via), Some(expected));
         assert_eq!(route.datagram(source).to_string(), to);
         // The short way, where it is taken, comes to the same.
-        assert_eq!(receive(&mut other, source, true), Ok(route));
+        assert_eq!(receive(&mut other, source, true, |_, _| {}), Ok(route));
         assert_eq!(other.to_bytes(), request.to_bytes());
     }
 
@@ -230,7 +254,7 @@ mod tests {
             "SIP/2.0/UDP 192.0.2.4:5080;maddr=198.51.100.1;branch=z9hG4bK1",
             "198.51.100.1:5080",
         );
-        // A name would have to be resolved first; the source serves.
+        // A name has to be resolved; until then the source serves.
         check(
             "SIP/2.0/UDP 192.0.2.4;maddr=example.com;branch=z9hG4bK1",
             "192.0.2.4:5060",

@@ -13,11 +13,11 @@ use sip_transport::tokio::Listen;
 pub enum ListenError {
     /// It has not the form.
     #[error(
-        "{0:?} does not say where to listen: use udp:, tcp:, tls:, ws: or wss:ADDRESS:PORT, such as udp:0.0.0.0:5060 or tls:[::1]:5061"
+        "{0:?} does not say where to listen: use udp:, tcp:, tls:, ws:, wss: or sctp:ADDRESS:PORT, such as udp:0.0.0.0:5060 or tls:[::1]:5061"
     )]
     Form(Box<str>),
     /// The transport is not there.
-    #[error("{0:?}: this server listens on udp, tcp, tls, ws and wss")]
+    #[error("{0:?}: this server listens on udp, tcp, tls, ws, wss and sctp")]
     Transport(Box<str>),
 }
 
@@ -26,10 +26,16 @@ pub enum ListenError {
 pub(super) struct Place {
     pub(super) kind: TransportKind,
     pub(super) addr: SocketAddr,
+    /// Of SCTP, the UDP port in which it travels.
+    pub(super) udp_port: u16,
 }
 
+/// RFC 6951 §5.1: the UDP port of encapsulated SCTP, where nothing else is said.
+const SCTP_IN_UDP: u16 = 9899;
+
 impl Place {
-    /// Reads `udp:192.0.2.1:5060`. Without a port it is the one of the transport: 5060, 5061, 80, 443.
+    /// Reads `udp:192.0.2.1:5060`. Without a port it is the one of the transport: 5060, 5061, 80, 443. SCTP travels in
+    /// UDP, whose port may stand behind: `sctp:192.0.2.1:5060/9899` (RFC 6951 §5.1).
     pub(super) fn parse(text: &str) -> Result<Self, ListenError> {
         let form = || ListenError::Form(text.into());
         let (transport, address) = text.split_once(':').ok_or_else(form)?;
@@ -39,8 +45,16 @@ impl Place {
             "tls" => TransportKind::Tls,
             "ws" => TransportKind::Ws,
             "wss" => TransportKind::Wss,
-            "sctp" => return Err(ListenError::Transport(text.into())),
+            "sctp" => TransportKind::Sctp,
+            // TLS over SCTP (RFC 3436).
+            "tls-sctp" => return Err(ListenError::Transport(text.into())),
             _ => return Err(form()),
+        };
+        let (address, udp_port) = match address.split_once('/') {
+            Some((address, port)) if kind == TransportKind::Sctp => {
+                (address, port.parse().map_err(|_| form())?)
+            }
+            _ => (address, SCTP_IN_UDP),
         };
         let addr = address.parse().or_else(|_| {
             let bare = address
@@ -50,7 +64,12 @@ impl Place {
             bare.parse::<IpAddr>()
                 .map(|ip| SocketAddr::new(ip, kind.default_port()))
         });
-        addr.map(|addr| Self { kind, addr }).map_err(|_| form())
+        addr.map(|addr| Self {
+            kind,
+            addr,
+            udp_port,
+        })
+        .map_err(|_| form())
     }
 }
 
@@ -70,8 +89,8 @@ pub(super) fn expand(places: &[Place], machine: &[IpAddr]) -> Vec<Place> {
         };
         for ip in ips {
             let one = Place {
-                kind: place.kind,
                 addr: SocketAddr::new(ip, place.addr.port()),
+                ..*place
             };
             if !all.contains(&one) {
                 all.push(one);
@@ -109,6 +128,8 @@ pub(super) fn occupied(places: &[Place]) -> Option<(Place, io::Error)> {
     for place in places {
         let bound = match place.kind {
             TransportKind::Udp => UdpSocket::bind(place.addr).map(|socket| (Some(socket), None)),
+            TransportKind::Sctp => UdpSocket::bind((place.addr.ip(), place.udp_port))
+                .map(|socket| (Some(socket), None)),
             _ => TcpListener::bind(place.addr).map(|listener| (None, Some(listener))),
         };
         match bound {
@@ -141,7 +162,10 @@ pub(super) fn free_port(places: &[Place], of: TransportKind, from: u16) -> Optio
 pub(super) fn to_listen(places: &[Place]) -> Vec<Listen> {
     places
         .iter()
-        .map(|place| Listen::new(place.kind, place.addr))
+        .map(|place| match place.kind {
+            TransportKind::Sctp => Listen::sctp(place.addr, place.udp_port),
+            kind => Listen::new(kind, place.addr),
+        })
         .collect()
 }
 
@@ -192,11 +216,20 @@ mod tests {
             "udp:example.com:5060",
             "udp:192.0.2.1:99999",
             "ftp:192.0.2.1:1",
+            "udp:192.0.2.1:5060/9899",
+            "sctp:192.0.2.1:5060/sctp",
         ] {
             assert_eq!(Place::parse(wrong), Err(ListenError::Form(wrong.into())));
         }
+        assert_eq!(
+            place("sctp:192.0.2.1"),
+            Ok((TransportKind::Sctp, "192.0.2.1:5060".into()))
+        );
+        let udp_port = |text| Place::parse(text).unwrap().udp_port;
+        assert_eq!(udp_port("sctp:192.0.2.1:5070"), 9899);
+        assert_eq!(udp_port("sctp:[::1]:5070/9900"), 9900);
         assert!(
-            Place::parse("sctp:192.0.2.1:5061")
+            Place::parse("tls-sctp:192.0.2.1:5061")
                 .unwrap_err()
                 .to_string()
                 .contains("udp, tcp, tls")
@@ -237,10 +270,12 @@ mod tests {
             Place {
                 kind: TransportKind::Udp,
                 addr: SocketAddr::from(([127, 0, 0, 1], port)),
+                udp_port: 0,
             },
             Place {
                 kind: TransportKind::Tcp,
                 addr: taken.local_addr().unwrap(),
+                udp_port: 0,
             },
         ];
         assert_eq!(

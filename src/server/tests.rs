@@ -326,3 +326,67 @@ async fn a_telephone_registers_and_is_called_from_outside() {
     stop.send(()).unwrap();
     assert_eq!(running.await.unwrap(), Ok(()));
 }
+
+#[tokio::test]
+async fn rfc4168_a_server_answers_over_sctp_in_udp() {
+    use sip_transport::tokio::{Driver, Listen};
+    use sip_transport::{Event, Output, Seed, Target, TransportConfig, TransportKind, Transports};
+    let server = builder().listen("sctp:127.0.0.1:0/0").unwrap();
+    let server = server.build().await.unwrap();
+    let is_sctp = |place: &&(TransportKind, SocketAddr)| place.0 == TransportKind::Sctp;
+    let address = server.addresses().iter().find(is_sctp).unwrap().1;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let running = tokio::spawn(server.run_until(async { drop(stopped.await) }));
+    let listen = Listen::sctp("127.0.0.1:0".parse().unwrap(), 0);
+    let (mut driver, bound) = Driver::bind(&[listen]).unwrap();
+    // Without a port of its own the server has one number for both.
+    driver.sctp_peers_at(address.port());
+    let mut transports = Transports::new(TransportConfig::default(), Seed::from_system().unwrap());
+    transports.add_listener(bound[0].listener, bound[0].kind, bound[0].local);
+    let target = Target::ip(
+        address.ip(),
+        Some(address.port()),
+        Some(TransportKind::Sctp),
+    );
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a driver's loop reads the clock for its machine"
+    )]
+    let now = std::time::Instant::now;
+    transports.select(&target, 300, now());
+    let (mut inputs, mut answer) = (Vec::new(), None);
+    while answer.is_none() {
+        while let Some(output) = transports.poll_output() {
+            match output {
+                Output::Event(Event::Selected { result, .. }) => {
+                    let flow = result.unwrap()[0];
+                    let text = format!(
+                        "OPTIONS sip:example.com SIP/2.0\r\nVia: SIP/2.0/SCTP {};branch=z9hG4bK1\r\n\
+                         From: <sip:carol@example.net>;tag=1\r\nTo: <sip:{address}>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n\
+                         Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n",
+                        flow.sent_by()
+                    );
+                    transports.send(flow.id, text.into(), now()).unwrap();
+                }
+                Output::Event(Event::Message { message, .. }) => answer = Some(message),
+                Output::Event(_) => {}
+                output @ (Output::Datagram { .. }
+                | Output::Stream { .. }
+                | Output::Connect { .. }
+                | Output::Close { .. }
+                | Output::Resolve { .. }) => driver.execute(output),
+            }
+        }
+        if answer.is_none() {
+            driver.recv(&mut inputs).await;
+            for input in inputs.drain(..) {
+                transports.handle_input(input, now());
+            }
+        }
+    }
+    let status = answer.and_then(|answer| answer.as_response().map(Response::status));
+    assert_eq!(status, Some(StatusCode::OK));
+    driver.shutdown().await;
+    drop(stop);
+    running.await.unwrap().unwrap();
+}

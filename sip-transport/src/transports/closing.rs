@@ -43,8 +43,10 @@ impl Transports {
             .unwrap_or_default();
         if reopens {
             let (reopen, server_name) = (stream.reopen, stream.server_name.take());
+            let reply = stream.take_reply();
             **stream = Stream::new(State::Idle { since: now }, server_name, now);
             stream.reopen = reopen;
+            stream.reply = reply;
             // A keep-alive must not open it again.
             entry.pinger = None;
         }
@@ -72,14 +74,22 @@ impl Transports {
                 self.send_again(id, owed, now);
             }
         } else {
+            let mut waiting = Vec::new();
             if let Some(Entry {
                 link: Link::Stream(stream),
                 ..
             }) = self.flows.get_mut(id)
             {
-                stream.state = State::Idle { since: now };
+                let idle = State::Idle { since: now };
+                if let State::Connecting { waiting: queue, .. } =
+                    std::mem::replace(&mut stream.state, idle)
+                {
+                    waiting = queue;
+                }
             }
-            self.fail(id, cause);
+            if !self.reply_elsewhere(id, waiting, cause, now) {
+                self.fail(id, cause);
+            }
         }
     }
 

@@ -80,9 +80,16 @@ impl Transports {
         // By reference: a message is large to move.
         let (flow, reply) = match &mut message {
             Message::Request(request) => {
-                let route = via::receive(request, remote, self.config.honour_maddr)?;
+                let honour_maddr = self.config.honour_maddr;
+                let route = via::receive(request, remote, honour_maddr, |_, _| {})?;
                 let flow = self.datagram_flow(listener, remote, now);
                 self.stats.requests += 1;
+                if let Some(name) = route.name() {
+                    if let Some(message) = self.hold(message, flow, listener, name, now) {
+                        self.outputs.message(message, flow, flow);
+                    }
+                    return Ok(());
+                }
                 match route.datagram(remote) {
                     to if to == remote => (flow, flow),
                     // Only an address of the same family can be reached from this socket.

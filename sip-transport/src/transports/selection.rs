@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::reply::Held;
 use super::{Timer, Transports};
 use crate::deadline::DeadlineId;
 use crate::flow::Flow;
-use crate::id::{ResolveId, SelectId};
+use crate::id::{FlowId, ResolveId, SelectId};
 use crate::io::{Answer, Event, Output, ResolveError, SelectError};
 use crate::kind::TransportKind;
 use crate::procedure::{Policy, Procedure, Step};
@@ -20,6 +21,18 @@ pub(super) struct Selection {
     size: usize,
     asked: Vec<ResolveId>,
     deadline: DeadlineId,
+    purpose: Purpose,
+}
+
+/// Who wants to know.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    /// The layer above, which is told of flows.
+    Select,
+    /// Responses of a flow whose connection cannot be opened (RFC 3263 §5).
+    Reply(FlowId),
+    /// A request whose response goes to a name (RFC 3261 §18.2.2).
+    Request(Box<Held>),
 }
 
 impl Transports {
@@ -58,6 +71,7 @@ impl Transports {
                     size,
                     asked: Vec::new(),
                     deadline,
+                    purpose: Purpose::Select,
                 };
                 self.selections.insert(id, selection);
                 self.stats.selections = self.selections.len();
@@ -68,6 +82,53 @@ impl Transports {
             }
         }
         id
+    }
+
+    /// Looks for the places of a target, for a purpose of this layer.
+    pub(super) fn look_up(&mut self, target: Target, purpose: Purpose, now: Instant) {
+        let id = SelectId(self.next_select);
+        self.next_select += 1;
+        let transports = self.usable_transports();
+        let policy = Policy {
+            transports: &transports,
+            service_records: self.config.service_records,
+            limit: self.config.limits.addresses,
+        };
+        match Procedure::start(&target, policy) {
+            (_, Step::Done(result)) => self.looked_up(purpose, result, now),
+            (Some(procedure), Step::Ask(questions))
+                if self.selections.len() < self.config.limits.selections =>
+            {
+                let deadline = self
+                    .deadlines
+                    .insert(now + self.config.resolve_time, Timer::Selection(id));
+                let selection = Selection {
+                    procedure,
+                    target,
+                    size: 0,
+                    asked: Vec::new(),
+                    deadline,
+                    purpose,
+                };
+                self.selections.insert(id, selection);
+                self.stats.selections = self.selections.len();
+                self.ask(id, questions);
+            }
+            (_, Step::Ask(_) | Step::Wait) => self.looked_up(purpose, Err(SelectError::Limit), now),
+        }
+    }
+
+    fn looked_up(
+        &mut self,
+        purpose: Purpose,
+        result: Result<Vec<(TransportKind, SocketAddr)>, SelectError>,
+        now: Instant,
+    ) {
+        match purpose {
+            Purpose::Select => {}
+            Purpose::Reply(flow) => self.on_reply_places(flow, result, now),
+            Purpose::Request(held) => self.on_held_place(*held, result, now),
+        }
     }
 
     /// The UDP flow to an address that was selected before, if nothing has changed since that would make it another one.
@@ -124,6 +185,10 @@ impl Transports {
             }
             Step::Done(result) => {
                 if let Some(selection) = self.forget_selection(select) {
+                    if !matches!(selection.purpose, Purpose::Select) {
+                        self.looked_up(selection.purpose, result, now);
+                        return;
+                    }
                     let (target, size) = (&selection.target, selection.size);
                     let of_first = selection.procedure.of_first_host();
                     self.finish(select, result, of_first, target, size, now);
@@ -132,12 +197,17 @@ impl Transports {
         }
     }
 
-    pub(super) fn on_selection_deadline(&mut self, id: SelectId) {
-        if self.forget_selection(id).is_some() {
+    pub(super) fn on_selection_deadline(&mut self, id: SelectId, now: Instant) {
+        let Some(selection) = self.forget_selection(id) else {
+            return;
+        };
+        if matches!(selection.purpose, Purpose::Select) {
             self.event(Event::Selected {
                 id,
                 result: Err(SelectError::TimedOut),
             });
+        } else {
+            self.looked_up(selection.purpose, Err(SelectError::TimedOut), now);
         }
     }
 

@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use sip_message::{FrameScanner, Message, Method, ParseError};
 
 use super::half_closed::HalfClosed;
+use super::reply::Reply;
 use super::{Entry, Link, Transports};
 use crate::config::TransportConfig;
 use crate::flow::Flow;
@@ -49,6 +50,8 @@ pub(super) struct Stream {
     pub(super) unanswered: u32,
     /// The peer will send nothing more, and is still owed answers.
     pub(super) half_closed: Option<Box<HalfClosed>>,
+    /// Where else responses may go.
+    pub(super) reply: Option<Box<Reply>>,
 }
 
 #[derive(Debug)]
@@ -85,6 +88,7 @@ impl Stream {
             alias: None,
             unanswered: 0,
             half_closed: None,
+            reply: None,
         }
     }
 
@@ -442,7 +446,8 @@ impl Transports {
         // By reference: a message is large to move.
         match &mut message {
             Message::Request(request) => {
-                let route = match via::receive(request, flow.remote, false) {
+                let named = |name: &str, port| stream.note_sent_by(name, port);
+                let route = match via::receive(request, flow.remote, false, named) {
                     Ok(route) => route,
                     Err(error) => {
                         self.on_broken(id, &request.to_bytes(), error, now);
@@ -519,6 +524,13 @@ impl Transports {
         }
         stream.outstanding += payload.len();
         stream.answered(&payload, now, &self.config);
+        if let (State::Idle { .. }, Some(waiting)) = (
+            &stream.state,
+            stream.reply.as_mut().and_then(|reply| reply.waiting()),
+        ) {
+            waiting.push(payload);
+            return;
+        }
         match &mut stream.state {
             State::Open { connection, .. } => {
                 let connection = *connection;
@@ -744,6 +756,10 @@ impl Transports {
             self.end_half_closed(id, now);
             return;
         }
+        let connecting = match stream.state {
+            State::Connecting { connection, .. } => Some(connection),
+            State::Idle { .. } | State::Open { .. } => None,
+        };
         let cause = match stream.state {
             // Nobody used it, or nobody needs it any more.
             State::Idle { .. } => FlowFailure::Idle,
@@ -781,8 +797,10 @@ impl Transports {
                 }
             }
         };
-        if cause == FlowFailure::Connect(ConnectionError::TimedOut) {
-            self.note_failure(kind, remote, now);
+        if let Some(connection) = connecting {
+            self.outputs.push_back(Output::Close { connection });
+            self.on_closed(connection, Some(ConnectionError::TimedOut), now);
+            return;
         }
         self.fail(id, cause);
     }

@@ -13,6 +13,7 @@ mod keep_alive;
 mod malformed;
 mod properties;
 mod race;
+mod reply;
 mod secure;
 mod selection;
 mod stream;

@@ -37,8 +37,8 @@ pub(crate) struct Args {
     /// Directory of the data file with users and bindings [default: the platform's data directory]
     #[arg(long, value_name = "DIR", env = "SIP_DATA")]
     data: Option<PathBuf>,
-    /// Where to listen: udp:ADDRESS:PORT, or with tcp, tls, ws or wss, more than once if wanted [default: UDP and TCP port 5060
-    /// of all addresses]
+    /// Where to listen: udp:ADDRESS:PORT, or with tcp, tls, ws, wss or sctp (in UDP port 9899, or sctp:ADDRESS:PORT/UDP-PORT),
+    /// more than once if wanted [default: UDP and TCP port 5060 of all addresses]
     #[arg(long, value_name = "PLACE", conflicts_with = "port")]
     listen: Vec<String>,
     /// Port on all addresses, UDP and TCP [default: 5060, or a free one when that is taken]
