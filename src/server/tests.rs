@@ -348,10 +348,6 @@ async fn rfc4168_a_server_answers_over_sctp_in_udp() {
         Some(address.port()),
         Some(TransportKind::Sctp),
     );
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a driver's loop reads the clock for its machine"
-    )]
     let now = std::time::Instant::now;
     transports.select(&target, 300, now());
     let (mut inputs, mut answer) = (Vec::new(), None);
