@@ -143,7 +143,16 @@ pub(crate) const fn is_wsp(byte: u8) -> bool {
 /// How many bytes at the front are of a class.
 #[inline]
 pub(crate) fn run(text: &[u8], class: impl Fn(u8) -> bool) -> usize {
-    text.iter().position(|&b| !class(b)).unwrap_or(text.len())
+    let mut rest = text;
+    // Eight bytes for one look at the length.
+    while let Some((block, after)) = rest.split_first_chunk::<8>() {
+        if let Some(at) = block.iter().position(|&b| !class(b)) {
+            return text.len() - rest.len() + at;
+        }
+        rest = after;
+    }
+    let at = rest.iter().position(|&b| !class(b));
+    text.len() - rest.len() + at.unwrap_or(rest.len())
 }
 
 /// Is the text a `token` of at least one character?

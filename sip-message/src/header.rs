@@ -155,8 +155,8 @@ pub use self::subscription::{
     SubscriptionState, SuppressIfMatch,
 };
 pub use self::supported::Supported;
-pub(crate) use self::table::check_field;
 pub use self::table::normalize;
+pub(crate) use self::table::{check_field, id_of};
 pub use self::timestamp::Timestamp;
 pub use self::to::To;
 pub use self::unsupported::Unsupported;
@@ -195,6 +195,10 @@ pub trait TypedHeader<'a>: Sized {
         reason = "a name for this type would hide what it is"
     )]
     const DECODE_VALUE: Option<fn(&'a str) -> Result<Self, HeaderError>> = None;
+
+    /// Does [`DECODE_VALUE`](Self::DECODE_VALUE) refuse every text with a comma that separates values? Then it is given a
+    /// whole field before anyone looks for that comma, which few fields have.
+    const REFUSES_LISTS: bool = false;
 
     /// Takes what it is made of from the values: one of them, or all where the header is a list.
     ///

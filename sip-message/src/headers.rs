@@ -2,18 +2,21 @@
 
 mod edit;
 mod read;
+mod spans;
 mod stamp;
 mod values;
 
 use alloc::vec::Vec;
 use core::fmt;
+use core::str::Utf8Error;
 
 use bytes::Bytes;
-use smallvec::SmallVec;
+use bytestring::ByteString;
 
 pub use self::read::{Field, Fields, TypedAll};
+pub(crate) use self::spans::Spans;
 pub use self::values::{Values, ValuesRev};
-use crate::name::{NameId, mark};
+use crate::name::{NameId, place};
 
 /// The header fields of a message in the order of arrival.
 ///
@@ -37,24 +40,51 @@ use crate::name::{NameId, mark};
 #[derive(Clone)]
 pub struct Headers {
     /// The datagram or frame that the message came in; empty for a built message.
-    base: Bytes,
+    base: Base,
     /// Lines of edited fields, and the start line of an edited or built message. Only ever appended to.
     overlay: Vec<u8>,
-    fields: SmallVec<[Span; INLINE_FIELDS]>,
-    /// Where the parser saw the first field of each [`mark`](crate::name::mark).
+    fields: Spans,
+    /// Where the parser saw the first field of each [`place`](crate::name::place).
     hints: Hints,
     /// Was a field changed since parsing?
     edited: bool,
 }
 
-/// For each [`mark`](crate::name::mark) the index of the first such field, or [`UNKNOWN`].
-pub(crate) type Hints = [u8; mark::COUNT];
+/// The buffer that was parsed.
+#[derive(Clone)]
+enum Base {
+    /// It is UTF-8 as a whole, so that no part of it has to be looked at again.
+    Text(ByteString),
+    Bytes(Bytes),
+}
 
-/// There is none, or its place has to be looked for.
+impl Base {
+    #[inline]
+    fn bytes(&self) -> &Bytes {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+}
+
+/// For each [`place`](crate::name::place) the index of the first such field, or [`ABSENT`], or [`UNKNOWN`].
+pub(crate) type Hints = [u8; place::COUNT];
+
+/// There is no such field.
+pub(crate) const ABSENT: u8 = u8::MAX - 1;
+
+/// Its place has to be looked for.
 pub(crate) const UNKNOWN: u8 = u8::MAX;
 
-/// The corpora have 9 to 16 fields in most messages; more than this spill to the heap.
-pub(crate) const INLINE_FIELDS: usize = 20;
+/// The hint for the field at an index.
+#[inline]
+pub(crate) fn hint_of(at: usize) -> u8 {
+    match u8::try_from(at) {
+        Ok(at) if at < ABSENT => at,
+        _ => UNKNOWN,
+    }
+}
 
 /// One field line, its CRLF included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,46 +113,6 @@ impl Span {
     }
 }
 
-/// The fields as the parser collects them: cheaper to append to than a [`SmallVec`].
-pub(crate) struct Index {
-    pub(crate) inline: [Span; INLINE_FIELDS],
-    /// In use of `inline`, or of `more` once that has them all.
-    pub(crate) len: usize,
-    pub(crate) more: Vec<Span>,
-    pub(crate) hints: Hints,
-}
-
-impl Index {
-    #[inline]
-    pub(crate) const fn new() -> Self {
-        const NOTHING: Span = Span {
-            start: 0,
-            len: 0,
-            value_len: 0,
-            value_at: 0,
-            name: NameId(0),
-            source: Source::Base,
-        };
-        Self {
-            inline: [NOTHING; INLINE_FIELDS],
-            len: 0,
-            more: Vec::new(),
-            hints: [UNKNOWN; mark::COUNT],
-        }
-    }
-
-    /// Appends one more than fit inline.
-    #[inline(never)]
-    pub(crate) fn spill(&mut self, span: Span) {
-        if self.more.is_empty() {
-            // Once for messages of proxies with many Via and Record-Route.
-            self.more.reserve(3 * INLINE_FIELDS);
-            self.more.extend_from_slice(&self.inline);
-        }
-        self.more.push(span);
-    }
-}
-
 /// Which buffer a span is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
@@ -141,26 +131,22 @@ pub(crate) struct Place {
 impl Headers {
     pub(crate) fn with_base(base: Bytes) -> Self {
         Self {
-            base,
+            base: Base::Bytes(base),
             overlay: Vec::new(),
-            fields: SmallVec::new(),
-            hints: [UNKNOWN; mark::COUNT],
+            fields: Spans::new(),
+            hints: [UNKNOWN; place::COUNT],
             edited: false,
         }
     }
 
-    /// The fields that the parser found in a buffer.
+    /// What the parser fills: there is no field yet.
     #[inline]
-    pub(crate) fn parsed(base: Bytes, index: Index) -> Self {
+    pub(crate) const fn empty(base: Bytes) -> Self {
         Self {
-            base,
+            base: Base::Bytes(base),
             overlay: Vec::new(),
-            fields: if index.more.is_empty() {
-                SmallVec::from_buf_and_len(index.inline, index.len)
-            } else {
-                SmallVec::from_vec(index.more)
-            },
-            hints: index.hints,
+            fields: Spans::new(),
+            hints: [ABSENT; place::COUNT],
             edited: false,
         }
     }
@@ -175,19 +161,29 @@ impl Headers {
 
     /// Gives the indexed fields their buffer: the parser reads it until the index is complete.
     pub(crate) fn attach(&mut self, base: Bytes) {
-        self.base = base;
+        self.base = Base::Bytes(base);
     }
 
     pub(crate) fn index(&mut self, span: Span) {
-        if self.fields.len() == INLINE_FIELDS {
-            // Once for messages of proxies with many Via and Record-Route.
-            self.fields.reserve(2 * INLINE_FIELDS);
-        }
         self.fields.push(span);
     }
 
-    pub(crate) const fn base(&self) -> &Bytes {
-        &self.base
+    /// What the parser enters the fields into.
+    pub(crate) const fn index_mut(&mut self) -> (&mut Spans, &mut Hints) {
+        (&mut self.fields, &mut self.hints)
+    }
+
+    /// Gives the indexed fields their buffer, which is known to be UTF-8.
+    ///
+    /// # Errors
+    /// Where it is not.
+    pub(crate) fn attach_text(&mut self, base: Bytes) -> Result<(), Utf8Error> {
+        self.base = Base::Text(ByteString::try_from(base)?);
+        Ok(())
+    }
+
+    pub(crate) fn base(&self) -> &Bytes {
+        self.base.bytes()
     }
 
     pub(crate) const fn is_edited(&self) -> bool {
@@ -201,8 +197,19 @@ impl Headers {
     }
 
     /// The bytes of a place, as text if they are UTF-8.
+    #[inline]
     pub(crate) fn text(&self, place: Place) -> Option<&str> {
-        core::str::from_utf8(self.bytes(place)).ok()
+        let (from, to) = (place.start as usize, place.end as usize);
+        match (&self.base, place.source) {
+            (Base::Text(text), Source::Base) => text.get(from..to),
+            (base, source) => {
+                let bytes = match source {
+                    Source::Base => base.bytes(),
+                    Source::Overlay => self.overlay.as_slice(),
+                };
+                core::str::from_utf8(bytes.get(from..to)?).ok()
+            }
+        }
     }
 
     /// Appends raw bytes to the overlay. The answer is their place.
@@ -218,7 +225,7 @@ impl Headers {
 
     fn buffer(&self, source: Source) -> &[u8] {
         match source {
-            Source::Base => &self.base,
+            Source::Base => self.base.bytes(),
             Source::Overlay => &self.overlay,
         }
     }
@@ -265,7 +272,7 @@ impl Headers {
     /// the fields (the start line) and starts the first run.
     pub(crate) fn encode_after(&self, run: Place, out: &mut Vec<u8>) -> Place {
         let mut run = run;
-        for span in &self.fields {
+        for span in self.fields.iter() {
             if span.source == run.source && span.start == run.end {
                 run.end += span.len;
             } else {

@@ -17,6 +17,11 @@ impl<'a> Cursor<'a> {
     }
 
     #[inline]
+    pub(crate) const fn at(text: &'a str, pos: usize) -> Self {
+        Self { text, pos }
+    }
+
+    #[inline]
     pub(crate) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.pos).copied()
     }

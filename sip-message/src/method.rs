@@ -28,9 +28,15 @@ macro_rules! methods {
             /// The method that the bytes name, or `None` if they are not a token.
             #[must_use]
             pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+                Self::known(bytes).or_else(|| Token::from_bytes(bytes).map(Self::Other))
+            }
+
+            /// The registered method that the bytes name.
+            #[inline]
+            pub(crate) const fn known(bytes: &[u8]) -> Option<Self> {
                 match bytes {
                     $($bytes => Some(Self::$variant),)*
-                    _ => Token::from_bytes(bytes).map(Self::Other),
+                    _ => None,
                 }
             }
 

@@ -221,7 +221,7 @@ impl NameId {
         Key::named(name).map_or(Self::OTHER, Key::id)
     }
 
-    /// Which bit of [`mark`] the field has; [`mark::COUNT`] without one.
+    /// Its number in [`place`].
     #[inline]
     pub(crate) fn place(self) -> usize {
         #[expect(
@@ -251,21 +251,28 @@ impl NameId {
     }
 }
 
-/// The fields that every element looks at, as bits of a set. The parser remembers where the first of each is.
-pub(crate) mod mark {
-    pub(crate) const VIA: u16 = 1;
-    pub(crate) const FROM: u16 = 2;
-    pub(crate) const TO: u16 = 4;
-    pub(crate) const CALL_ID: u16 = 8;
-    pub(crate) const CSEQ: u16 = 16;
-    pub(crate) const MAX_FORWARDS: u16 = 32;
-    pub(crate) const CONTENT_LENGTH: u16 = 64;
-    pub(crate) const CONTENT_TYPE: u16 = 128;
-    pub(crate) const CONTACT: u16 = 256;
-    /// Those that may be there more than once.
-    pub(crate) const LISTS: u16 = VIA | CONTACT;
-    /// How many there are.
-    pub(crate) const COUNT: usize = 9;
+/// The fields that elements look at, numbered: the parser remembers where the first of each is.
+pub(crate) mod place {
+    pub(crate) const FROM: usize = 0;
+    pub(crate) const TO: usize = 1;
+    pub(crate) const CALL_ID: usize = 2;
+    pub(crate) const CSEQ: usize = 3;
+    pub(crate) const MAX_FORWARDS: usize = 4;
+    pub(crate) const CONTENT_LENGTH: usize = 5;
+    pub(crate) const CONTENT_TYPE: usize = 6;
+    /// The first that may be there more than once, as may all that follow.
+    pub(crate) const VIA: usize = 7;
+    pub(crate) const CONTACT: usize = 8;
+    pub(crate) const ROUTE: usize = 9;
+    pub(crate) const RECORD_ROUTE: usize = 10;
+    pub(crate) const REQUIRE: usize = 11;
+    pub(crate) const PROXY_REQUIRE: usize = 12;
+    pub(crate) const SUPPORTED: usize = 13;
+    pub(crate) const EXPIRES: usize = 14;
+    /// How many numbers there are.
+    pub(crate) const COUNT: usize = 15;
+    /// Every other field.
+    pub(crate) const OTHER: usize = COUNT;
 }
 
 /// One spelling of a name of the table, long or compact, with the colon behind it, as words of eight bytes (the first
@@ -278,11 +285,11 @@ pub(crate) struct Key {
     masks: [u64; WORDS],
     id: NameId,
     len: u8,
-    mark: u16,
+    place: u8,
 }
 
 /// The longest name has 29 bytes, and the colon makes it 30.
-pub(crate) const WINDOW: usize = 32;
+const WINDOW: usize = 32;
 const WORDS: usize = WINDOW / 8;
 const KEY_COUNT: usize = TABLE.len() + compact_count();
 const SLOT_COUNT: usize = 1024;
@@ -291,19 +298,32 @@ const _: () = assert!(KEY_COUNT < NameId::OTHER.0 as usize && KEY_COUNT * 4 < SL
 
 impl Key {
     /// The name at the front of a line, if it is one of the table and its colon is right behind.
-    #[inline]
-    pub(crate) fn at_front(window: &[u8; WINDOW]) -> Option<&'static Self> {
-        let [a, b, c, d] = words(window);
+    pub(crate) fn at_front(line: &[u8]) -> Option<&'static Self> {
+        let (a, rest) = line.split_first_chunk()?;
+        Self::of_words(u64::from_le_bytes(*a), rest)
+    }
+
+    /// The same for a line whose first eight bytes were taken as a word.
+    #[inline(always)]
+    pub(crate) fn of_words(a: u64, rest: &[u8]) -> Option<&'static Self> {
         if let Some(a) = up_to_colon(a) {
             return Self::find(hash([a, 0, 0, 0]), |key| key.is(0, a));
         }
+        let (b, rest) = rest.split_first_chunk()?;
+        let b = u64::from_le_bytes(*b);
         if let Some(b) = up_to_colon(b) {
             return Self::find(hash([a, b, 0, 0]), |key| key.is(0, a) && key.is(1, b));
         }
-        let (c, d) = match (up_to_colon(c), up_to_colon(d)) {
-            (Some(c), _) => (c, 0),
-            (None, Some(d)) => (c, d),
-            (None, None) => return None,
+        Self::long_at_front(a, b, rest)
+    }
+
+    #[inline(never)]
+    fn long_at_front(a: u64, b: u64, rest: &[u8]) -> Option<&'static Self> {
+        let (c, rest) = rest.split_first_chunk()?;
+        let c = u64::from_le_bytes(*c);
+        let (c, d) = match up_to_colon(c) {
+            Some(c) => (c, 0),
+            None => (c, up_to_colon(u64::from_le_bytes(*rest.first_chunk()?))?),
         };
         Self::find(hash([a, b, c, d]), |key| {
             key.is(0, a) && key.is(1, b) && key.is(2, c) && key.is(3, d)
@@ -350,10 +370,10 @@ impl Key {
         self.len as usize
     }
 
-    /// The bit of [`mark`] for this field, or 0.
+    /// The number in [`place`] of this field.
     #[inline]
-    pub(crate) const fn mark(&self) -> u16 {
-        self.mark
+    pub(crate) const fn place(&self) -> usize {
+        self.place as usize
     }
 
     #[expect(clippy::indexing_slicing, reason = "const evaluation")]
@@ -375,27 +395,33 @@ impl Key {
             masks: words(&masks),
             id: NameId(id),
             len: name.len() as u8 + 1,
-            mark: mark_of(NameId(id)),
+            place: place_of(NameId(id)) as u8,
         }
     }
 }
 
-const fn mark_of(id: NameId) -> u16 {
+const fn place_of(id: NameId) -> usize {
     match id {
-        ID_VIA => mark::VIA,
-        ID_FROM => mark::FROM,
-        ID_TO => mark::TO,
-        ID_CALL_ID => mark::CALL_ID,
-        ID_CSEQ => mark::CSEQ,
-        ID_MAX_FORWARDS => mark::MAX_FORWARDS,
-        ID_CONTENT_LENGTH => mark::CONTENT_LENGTH,
-        ID_CONTENT_TYPE => mark::CONTENT_TYPE,
-        ID_CONTACT => mark::CONTACT,
-        _ => 0,
+        ID_FROM => place::FROM,
+        ID_TO => place::TO,
+        ID_CALL_ID => place::CALL_ID,
+        ID_CSEQ => place::CSEQ,
+        ID_MAX_FORWARDS => place::MAX_FORWARDS,
+        ID_CONTENT_LENGTH => place::CONTENT_LENGTH,
+        ID_CONTENT_TYPE => place::CONTENT_TYPE,
+        ID_VIA => place::VIA,
+        ID_CONTACT => place::CONTACT,
+        ID_ROUTE => place::ROUTE,
+        ID_RECORD_ROUTE => place::RECORD_ROUTE,
+        ID_REQUIRE => place::REQUIRE,
+        ID_PROXY_REQUIRE => place::PROXY_REQUIRE,
+        ID_SUPPORTED => place::SUPPORTED,
+        ID_EXPIRES => place::EXPIRES,
+        _ => place::OTHER,
     }
 }
 
-/// Which bit of [`mark`] a field has, by the number of its name; [`mark::COUNT`] without one.
+/// The number in [`place`] of a field, by the number of its name.
 static PLACES: [u8; 256] = places();
 
 #[expect(
@@ -403,13 +429,10 @@ static PLACES: [u8; 256] = places();
     reason = "const evaluation, bounded by the loop"
 )]
 const fn places() -> [u8; 256] {
-    let mut places = [mark::COUNT as u8; 256];
+    let mut places = [0; 256];
     let mut i = 0;
     while i < places.len() {
-        let mark = mark_of(NameId(i as u8));
-        if mark != 0 {
-            places[i] = mark.trailing_zeros() as u8;
-        }
+        places[i] = place_of(NameId(i as u8)) as u8;
         i += 1;
     }
     places
@@ -424,6 +447,12 @@ const ID_MAX_FORWARDS: NameId = HeaderName::MaxForwards.id();
 const ID_CONTENT_LENGTH: NameId = HeaderName::ContentLength.id();
 const ID_CONTENT_TYPE: NameId = HeaderName::ContentType.id();
 const ID_CONTACT: NameId = HeaderName::Contact.id();
+const ID_ROUTE: NameId = HeaderName::Route.id();
+const ID_RECORD_ROUTE: NameId = HeaderName::RecordRoute.id();
+const ID_REQUIRE: NameId = HeaderName::Require.id();
+const ID_PROXY_REQUIRE: NameId = HeaderName::ProxyRequire.id();
+const ID_SUPPORTED: NameId = HeaderName::Supported.id();
+const ID_EXPIRES: NameId = HeaderName::Expires.id();
 
 /// The window as words, the first byte lowest.
 #[inline]

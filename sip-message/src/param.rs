@@ -25,8 +25,15 @@ use crate::scan;
 #[derive(Clone, Default)]
 pub struct Params<'a> {
     raw: Cow<'a, str>,
-    /// Is it known that every semicolon separates and that there is no white space?
-    plain: bool,
+    /// Is it known that every semicolon separates and that there is no white space? And where the first parameter is.
+    plain: Option<First>,
+}
+
+/// Of the first parameter of a text, which is the one that is asked for most: where the name ends, and where the value.
+#[derive(Clone, Copy, Default)]
+struct First {
+    name: u16,
+    value: u16,
 }
 
 impl<'a> Params<'a> {
@@ -35,7 +42,7 @@ impl<'a> Params<'a> {
     pub const fn new() -> Self {
         Self {
             raw: Cow::Borrowed(""),
-            plain: true,
+            plain: None,
         }
     }
 
@@ -55,23 +62,27 @@ impl<'a> Params<'a> {
         Self::decode(cursor)?;
         Ok(Self {
             raw: Cow::Borrowed(text),
-            plain: false,
+            plain: None,
         })
     }
 
     /// Everything from the cursor on, which must be parameters and white space.
     #[inline]
     pub(crate) fn decode(cursor: Cursor<'a>) -> Result<Self, HeaderError> {
-        let rest = cursor.rest();
-        if is_plain(rest.as_bytes()) {
-            return Ok(Self {
-                raw: Cow::Borrowed(rest),
-                plain: true,
-            });
+        if cursor.is_end() {
+            return Ok(Self::new());
         }
-        Self::decode_any(cursor)
+        let rest = cursor.rest();
+        match plain(rest.as_bytes()) {
+            Some(first) => Ok(Self {
+                raw: Cow::Borrowed(rest),
+                plain: Some(first),
+            }),
+            None => Self::decode_any(cursor),
+        }
     }
 
+    #[inline(never)]
     fn decode_any(mut cursor: Cursor<'a>) -> Result<Self, HeaderError> {
         let from = cursor.pos();
         let mut end = from;
@@ -83,7 +94,7 @@ impl<'a> Params<'a> {
         cursor.seek(end);
         Ok(Self {
             raw: Cow::Borrowed(cursor.slice(from)),
-            plain: false,
+            plain: None,
         })
     }
 
@@ -122,8 +133,22 @@ impl<'a> Params<'a> {
 
     /// The value of the first parameter of this name, as written (quotes included); `""` if it has none.
     #[must_use]
+    #[inline]
     pub fn get(&self, name: &str) -> Option<&str> {
-        if self.plain {
+        if self.raw.is_empty() {
+            return None;
+        }
+        if let Some(First { name: end, value }) = self.plain {
+            let (from, to) = (usize::from(end), usize::from(value));
+            if self.raw.as_bytes().get(1..from) == Some(name.as_bytes()) {
+                return Some(self.raw.get(from + 1..to).unwrap_or_default());
+            }
+        }
+        self.find(name)
+    }
+
+    fn find(&self, name: &str) -> Option<&str> {
+        if self.plain.is_some() {
             return plain_value(&self.raw, name);
         }
         ParamIter::new(&self.raw).value(name)
@@ -147,7 +172,7 @@ impl<'a> Params<'a> {
         if !chars::all_token(name.as_bytes()) {
             return;
         }
-        self.plain = false;
+        self.plain = None;
         let raw = self.raw.to_mut();
         raw.push(';');
         raw.push_str(name);
@@ -181,7 +206,7 @@ impl<'a> Params<'a> {
             }
         }
         self.raw = Cow::Owned(kept);
-        self.plain = false;
+        self.plain = None;
         true
     }
 
@@ -195,52 +220,67 @@ impl<'a> Params<'a> {
     }
 }
 
-/// `*( ";" name [ "=" value ] )` without white space and quotes, as nearly everyone writes it.
-fn is_plain(text: &[u8]) -> bool {
-    let mut rest = text;
-    while let Some((&first, after)) = rest.split_first() {
-        if first != b';' {
-            return false;
-        }
-        let len = chars::run(after, chars::is_token);
-        let Some(after) = after.get(len..).filter(|_| len > 0) else {
-            return false;
-        };
-        rest = match after {
-            [b'=', value @ ..] => {
-                let len = chars::run(value, chars::is_param_value);
-                match value.get(len..).filter(|_| len > 0) {
-                    Some(after) => after,
-                    None => return false,
-                }
-            }
-            _ => after,
-        };
+/// `1*( ";" name [ "=" value ] )` without white space and quotes, as nearly everyone writes it.
+#[inline(never)]
+fn plain(text: &[u8]) -> Option<First> {
+    let (name, mut at) = plain_one(text, 0)?;
+    // One that is too far behind to be noted is found by the search.
+    let first = match (u16::try_from(name), u16::try_from(at)) {
+        (Ok(name), Ok(value)) => First { name, value },
+        _ => First::default(),
+    };
+    while at < text.len() {
+        at = plain_one(text, at)?.1;
     }
-    true
+    Some(first)
+}
+
+/// The parameter at a place: where its name ends, and where it ends.
+#[inline]
+fn plain_one(text: &[u8], at: usize) -> Option<(usize, usize)> {
+    let rest = text.get(at..)?;
+    // What most have is known to be a token.
+    let name = at
+        + if rest.starts_with(b";branch=") {
+            7
+        } else if rest.starts_with(b";tag=") {
+            4
+        } else {
+            1 + chars::run(rest.strip_prefix(b";")?, chars::is_token)
+        };
+    if name == at + 1 {
+        return None;
+    }
+    if text.get(name) != Some(&b'=') {
+        return Some((name, name));
+    }
+    let value = text.get(name + 1..)?;
+    let len = chars::run(value, chars::is_param_value);
+    (len > 0).then_some((name, name + 1 + len))
 }
 
 /// The value of the first parameter of this name where every semicolon separates and there is no white space: in
 /// plain parameters of a header, and in those of a URI.
 pub(crate) fn plain_value<'a>(raw: &'a str, name: &str) -> Option<&'a str> {
-    let mut rest = raw.as_bytes();
+    let (bytes, len) = (raw.as_bytes(), name.len());
     // Behind the semicolon.
     let mut at = 1;
     loop {
-        rest = rest.get(1..)?;
-        let end = scan::byte(rest, b';').unwrap_or(rest.len());
-        let (param, after) = rest.split_at_checked(end)?;
-        if let Some((start, value)) = param.split_at_checked(name.len())
-            && start.eq_ignore_ascii_case(name.as_bytes())
+        let rest = bytes.get(at..)?;
+        // What ends the name is compared first: it seldom is where that of another name would be.
+        let end = rest.get(len);
+        if matches!(end, None | Some(b'=' | b';'))
+            && let Some(start) = rest.get(..len)
+            && (start == name.as_bytes() || start.eq_ignore_ascii_case(name.as_bytes()))
         {
-            match value.first() {
-                None => return Some(""),
-                Some(b'=') => return raw.get(at + name.len() + 1..at + end),
-                Some(_) => {}
+            if end != Some(&b'=') {
+                return Some("");
             }
+            let value = rest.get(len + 1..)?;
+            let from = at + len + 1;
+            return raw.get(from..from + scan::byte(value, b';').unwrap_or(value.len()));
         }
-        at += end + 1;
-        rest = after;
+        at += scan::byte(rest, b';')? + 1;
     }
 }
 
@@ -483,12 +523,12 @@ mod tests {
         #[test]
         fn plain_parameters_read_as_all_do(text in "(;[abt]{1,3}(=[ab;.:]{1,3})?){0,5}[ \"=;]?", name in "[abtABT]{1,3}") {
             let Ok(params) = Params::parse(&text) else {
-                proptest::prop_assert!(!is_plain(text.as_bytes()));
+                proptest::prop_assert!(plain(text.as_bytes()).is_none());
                 return Ok(());
             };
             let all = ParamIter::new(&text).value(&name);
             proptest::prop_assert_eq!(params.get(&name), all);
-            if is_plain(text.as_bytes()) {
+            if plain(text.as_bytes()).is_some() {
                 proptest::prop_assert_eq!(plain_value(&text, &name), all);
             }
         }

@@ -5,10 +5,10 @@ use bytes::Bytes;
 use crate::chars;
 use crate::config::{Limits, ParserConfig};
 use crate::error::{ParseError, ParseErrorKind as Kind};
-use crate::headers::{Headers, Index, Place, Source, Span, UNKNOWN, offset};
+use crate::headers::{ABSENT, Headers, Hints, Place, Source, Span, Spans, hint_of, offset};
 use crate::message::{Body, Message};
 use crate::method::Method;
-use crate::name::{self, Key, NameId, mark};
+use crate::name::{Key, NameId, place};
 use crate::request::Request;
 use crate::response::Response;
 use crate::scan;
@@ -28,19 +28,20 @@ pub(crate) fn message(datagram: Bytes, config: &ParserConfig) -> Result<Message,
             looks_like_request(buf),
         ));
     }
-    let mut head = Head::new();
-    let (line, end) = whole_head(buf, config, &mut head)?;
-    let request = matches!(line, StartLine::Request { .. });
-    let body_at = end + 2;
-    let body_end = match head.content_length {
+    let found = whole_head(buf, config)?;
+    let body_at = found.body_at;
+    let body_end = match found.content_length {
         // RFC 3261 §18.3: without Content-Length the body is the rest of the datagram, and what follows a shorter
         // body is discarded.
         None => buf.len(),
         Some((length, _)) if length <= buf.len() - body_at => body_at + length,
         // RFC 3261 §18.3: a datagram that ends before its body does is an error.
-        Some((_, at)) => return Err(ParseError::new(Kind::BodyTruncated, at, request)),
+        Some((_, at)) => {
+            let request = found.message.as_request().is_some();
+            return Err(ParseError::new(Kind::BodyTruncated, at, request));
+        }
     };
-    Ok(assemble(datagram, line, head, body_at, body_end))
+    found.finish(datagram, body_end)
 }
 
 /// The message at the front of a stream, which is taken out of it. `None`, and the stream as it was, when it is not there
@@ -50,27 +51,37 @@ pub(crate) fn front(stream: &mut Bytes, config: &ParserConfig) -> Option<Message
     if config.accept_control_characters || stream.starts_with(b"\r") {
         return None;
     }
-    let mut head = Head::new();
-    let (line, end) = whole_head(stream, config, &mut head).ok()?;
-    let body_at = end + 2;
+    let found = whole_head(stream, config).ok()?;
+    let body_at = found.body_at;
     // RFC 3261 §18.3: MUST be used with stream-oriented transports.
-    let (length, _) = head.content_length?;
+    let (length, _) = found.content_length?;
     let total = body_at.checked_add(length)?;
     let is_small = total <= config.limits.message_size.min(MAX_SIZE)
         && body_at <= config.limits.head_size
         && total <= stream.len();
-    is_small.then(|| assemble(stream.split_to(total), line, head, body_at, total))
+    if !is_small {
+        return None;
+    }
+    found.finish(stream.split_to(total), total).ok()
 }
 
-/// The start line and the fields. The answer is where the empty line begins.
+/// A message without its buffer and body, and what tells where these end.
+struct Found {
+    message: Message,
+    body_at: usize,
+    /// The value, and where the digits are.
+    content_length: Option<(usize, usize)>,
+    non_ascii: bool,
+}
+
+/// The start line and the fields.
 #[inline(always)]
-fn whole_head(
-    buf: &[u8],
-    config: &ParserConfig,
-    head: &mut Head,
-) -> Result<(StartLine, usize), ParseError> {
+fn whole_head(buf: &[u8], config: &ParserConfig) -> Result<Found, ParseError> {
     let start = skip_line_ends(buf);
-    let (line, fields_at, non_ascii) = start_line(buf, start, config)?;
+    let (line, fields_at, non_ascii) = match usual_start_line(buf, start, config) {
+        Some((line, fields_at)) => (line, fields_at, false),
+        None => start_line(buf, start, config)?,
+    };
     let request = matches!(line, StartLine::Request { .. });
     if let StartLine::Request { uri, .. } = &line
         && (uri.end - uri.start) as usize / 2 > config.limits.parameters
@@ -78,34 +89,68 @@ fn whole_head(
         let (at, end) = (uri.start as usize, uri.end as usize);
         check_parameters(buf.get(at..end), at, &config.limits, request)?;
     }
-    let end = fields(buf, fields_at, config, request, head)?;
-    check_text(
-        buf.get(start..end).unwrap_or_default(),
-        start,
-        non_ascii | head.non_ascii,
-        config,
-        request,
-    )?;
-    head.check_mandatory(end, request)?;
-    Ok((line, end))
-}
-
-#[inline(always)]
-fn assemble(buf: Bytes, line: StartLine, head: Head, body_at: usize, body_end: usize) -> Message {
-    let body = Body::Base {
-        start: offset(body_at),
-        end: offset(body_end),
-    };
-    let headers = Headers::parsed(buf, head.index);
-    match line {
+    // The fields go where they stay: a message is large, and to move it costs more than to find a field.
+    let headers = Headers::empty(Bytes::new());
+    let nothing = Body::Base { start: 0, end: 0 };
+    let mut message = match line {
         StartLine::Request { method, line, uri } => {
-            Message::Request(Request::from_parts(method, line, uri, headers, body))
+            Message::Request(Request::from_parts(method, line, uri, headers, nothing))
         }
         StartLine::Response {
             status,
             line,
             reason,
-        } => Message::Response(Response::from_parts(status, line, reason, headers, body)),
+        } => Message::Response(Response::from_parts(status, line, reason, headers, nothing)),
+    };
+    let (index, hints) = message.headers_mut().index_mut();
+    let mut head = Head::new(index, hints);
+    let end = fields(buf, fields_at, config, request, &mut head)?;
+    let non_ascii = non_ascii | head.non_ascii;
+    check_text(
+        buf.get(start..end).unwrap_or_default(),
+        start,
+        non_ascii,
+        config,
+        request,
+    )?;
+    head.check_mandatory(end, request)?;
+    let content_length = head.content_length;
+    Ok(Found {
+        message,
+        body_at: end + 2,
+        content_length,
+        non_ascii,
+    })
+}
+
+/// Of a longer body nobody looks whether it is text, only so that the fields need not be looked at one by one.
+const TEXT_BODY: usize = 4096;
+
+impl Found {
+    /// The message in its buffer, with the body that ends there.
+    #[inline(always)]
+    fn finish(mut self, base: Bytes, body_end: usize) -> Result<Message, ParseError> {
+        let headers = self.message.headers_mut();
+        let rest = base.get(self.body_at..).unwrap_or_default();
+        let is_text = rest.len() <= TEXT_BODY
+            && (!self.non_ascii && scan::is_ascii(rest) || core::str::from_utf8(&base).is_ok());
+        if is_text {
+            headers
+                .attach_text(base)
+                .map_err(|error| ParseError::new(Kind::NotUtf8, error.valid_up_to(), false))?;
+        } else {
+            headers.attach(base);
+        }
+        // No offset is above `MAX_SIZE`.
+        let body = Body::Base {
+            start: self.body_at as u32,
+            end: body_end as u32,
+        };
+        match &mut self.message {
+            Message::Request(request) => request.put_body(body),
+            Message::Response(response) => response.put_body(body),
+        }
+        Ok(self.message)
     }
 }
 
@@ -138,7 +183,7 @@ pub(crate) fn lenient(datagram: &Bytes) -> Option<Request> {
         .max(uri_at);
     let mut headers = Headers::with_base(Bytes::new());
     let mut pos = next_line(buf, end);
-    let mut seen = 0;
+    let mut seen = 0_u32;
     while pos < buf.len() && headers.len() < 64 {
         let mut end = line_end_lenient(buf, pos);
         if end == pos {
@@ -160,10 +205,12 @@ pub(crate) fn lenient(datagram: &Bytes) -> Option<Request> {
         // Nothing that would break the answer is copied into it: neither what is not UTF-8 nor what may be there only
         // once and is there again. Line ends and control characters are taken out below.
         let value = buf.get(name.end..end).unwrap_or_default();
-        if core::str::from_utf8(value).is_err() || seen & name.mark & !mark::LISTS != 0 {
+        if core::str::from_utf8(value).is_err()
+            || name.place < place::VIA && seen & 1 << name.place != 0
+        {
             continue;
         }
-        seen |= name.mark;
+        seen |= 1_u32 << name.place;
         let (value_at, value_len) = trimmed(buf, name.end, end);
         headers.index(Span {
             start: offset(line_at),
@@ -208,7 +255,9 @@ pub(crate) fn part_fields(
         });
         whole = closed.into();
     }
-    let mut head = Head::new();
+    let mut headers = Headers::empty(whole.clone());
+    let (index, hints) = headers.index_mut();
+    let mut head = Head::new(index, hints);
     let end = fields(&whole, 0, config, false, &mut head)?;
     check_text(
         whole.get(..end).unwrap_or_default(),
@@ -217,8 +266,7 @@ pub(crate) fn part_fields(
         config,
         false,
     )?;
-    let content = whole.slice(end + 2..);
-    Ok((Headers::parsed(whole, head.index), content))
+    Ok((headers, whole.slice(end + 2..)))
 }
 
 /// RFC 3420: a start line, fields, an empty line and a body, of which any may be missing.
@@ -247,13 +295,14 @@ pub(crate) fn fragment(bytes: Bytes, config: &ParserConfig) -> Result<SipFrag, P
         }
         at = after;
     }
-    let mut head = Head::new();
-    let end = fields(&whole, at, config, false, &mut head)?;
+    let mut headers = Headers::empty(whole.clone());
+    let (index, hints) = headers.index_mut();
+    let end = fields(&whole, at, config, false, &mut Head::new(index, hints))?;
     let content = whole.slice(end + 2..);
     Ok(SipFrag::from_parts(
         start_line_text,
         status,
-        Headers::parsed(whole, head.index),
+        headers,
         content,
     ))
 }
@@ -281,6 +330,49 @@ pub(crate) fn skip_line_ends(buf: &[u8]) -> usize {
     pos
 }
 
+/// The start line as nearly everyone writes it: a registered method, a URI of visible ASCII characters and the version; or
+/// the version, a status and a phrase of ASCII characters. The second value is where the first field begins.
+#[inline]
+fn usual_start_line(buf: &[u8], start: usize, config: &ParserConfig) -> Option<(StartLine, usize)> {
+    let line = buf.get(start..)?;
+    // No offset is above `MAX_SIZE`.
+    let at = |from: usize, to: usize| Place {
+        source: Source::Base,
+        start: (start + from) as u32,
+        end: (start + to) as u32,
+    };
+    let (parsed, len) = if let [b'S', b'I', b'P', b'/', b'2', b'.', b'0', b' ', code @ ..] = line {
+        let status = status_code(code)?;
+        let len = scan::special(line, 12)?;
+        let response = StartLine::Response {
+            status,
+            line: at(0, len + 2),
+            reason: at(12, len),
+        };
+        (response, len)
+    } else {
+        let space = scan::gap(line, 0)?;
+        let method = Method::known(line.get(..space)?)?;
+        let end = scan::gap(line, space + 1)?;
+        let version = line.get(end..)?.first_chunk()?;
+        if end == space + 1
+            || line.get(space) != Some(&b' ')
+            || u64::from_ne_bytes(*version) != const { u64::from_ne_bytes(*b" SIP/2.0") }
+        {
+            return None;
+        }
+        let request = StartLine::Request {
+            method,
+            line: at(0, end + 10),
+            uri: at(space + 1, end),
+        };
+        (request, end + 8)
+    };
+    let ends = len < config.limits.start_line_size && line.get(len..)?.starts_with(b"\r\n");
+    ends.then_some((parsed, start + len + 2))
+}
+
+#[inline(never)]
 fn start_line(
     buf: &[u8],
     start: usize,
@@ -359,7 +451,8 @@ fn request_line(
 ) -> Result<(Method, usize, usize), ParseError> {
     let error = |kind, at, request| Err(ParseError::new(kind, start + at, request));
     // As nearly everyone writes it.
-    if let Some((rest, b" SIP/2.0")) = line.split_last_chunk()
+    if let Some((rest, end)) = line.split_last_chunk()
+        && u64::from_ne_bytes(*end) == const { u64::from_ne_bytes(*b" SIP/2.0") }
         && !control
         && let Some(space) = scan::byte(rest, b' ')
         && let Some(uri) = rest.get(space + 1..)
@@ -440,7 +533,7 @@ pub(crate) fn looks_like_request(buf: &[u8]) -> bool {
 /// RFC 3261 §25.1: `SIP-Version SP Status-Code SP Reason-Phrase CRLF`; the phrase may be empty.
 fn status_line(line: &[u8], start: usize) -> Result<(StatusCode, usize), ParseError> {
     let error = |kind, at| Err(ParseError::new(kind, start + at, false));
-    let space = memchr::memchr(b' ', line).unwrap_or(line.len());
+    let space = scan::byte(line, b' ').unwrap_or(line.len());
     let version = line.get(..space).unwrap_or_default();
     if !version.eq_ignore_ascii_case(b"SIP/2.0") {
         return if is_version(version) {
@@ -450,36 +543,38 @@ fn status_line(line: &[u8], start: usize) -> Result<(StatusCode, usize), ParseEr
         };
     }
     let code = line.get(space + 1..).unwrap_or_default();
-    let digits = match code {
-        [a @ b'1'..=b'6', b @ b'0'..=b'9', c @ b'0'..=b'9', b' ', ..] => [a, b, c],
-        _ => return error(Kind::StatusLine, space + 1),
-    };
-    let number = digits
-        .iter()
-        .fold(0_u16, |n, &&d| n * 10 + u16::from(d - b'0'));
-    match StatusCode::from_u16(number) {
+    match status_code(code) {
         Some(status) => Ok((status, space + 5)),
         None => error(Kind::StatusLine, space + 1),
     }
 }
 
+/// Three digits and a space.
+#[inline]
+fn status_code(text: &[u8]) -> Option<StatusCode> {
+    let [a @ b'1'..=b'6', b @ b'0'..=b'9', c @ b'0'..=b'9', b' ', ..] = text else {
+        return None;
+    };
+    let digit = |digit: u8| u16::from(digit - b'0');
+    StatusCode::from_u16(digit(*a) * 100 + digit(*b) * 10 + digit(*c))
+}
+
 /// What the field loop finds.
-struct Head {
-    index: Index,
-    /// Bits of the mandatory and singular fields that were seen; see [`mark`].
-    seen: u16,
+struct Head<'h> {
+    index: &'h mut Spans,
+    hints: &'h mut Hints,
     /// Was a byte passed that is not ASCII?
     non_ascii: bool,
     /// The value, and where the digits are.
     content_length: Option<(usize, usize)>,
 }
 
-impl Head {
+impl<'h> Head<'h> {
     #[inline]
-    const fn new() -> Self {
+    const fn new(index: &'h mut Spans, hints: &'h mut Hints) -> Self {
         Self {
-            index: Index::new(),
-            seen: 0,
+            index,
+            hints,
             non_ascii: false,
             content_length: None,
         }
@@ -488,24 +583,31 @@ impl Head {
     /// RFC 3261 §8.1.1: the fields that every message has. Max-Forwards is not among them here, because requests of
     /// RFC 2543 elements lack it (§16.3, step 3).
     fn check_mandatory(&self, at: usize, request: bool) -> Result<(), ParseError> {
-        use mark::{CALL_ID, CSEQ, FROM, TO, VIA};
-        const ALL: u16 = VIA | FROM | TO | CALL_ID | CSEQ;
-        if self.seen & ALL == ALL {
-            return Ok(());
-        }
-        let missing = [
-            (VIA, Kind::ViaMissing),
-            (FROM, Kind::FromMissing),
-            (TO, Kind::ToMissing),
-            (CALL_ID, Kind::CallIdMissing),
-            (CSEQ, Kind::CSeqMissing),
-        ];
-        for (bit, kind) in missing {
-            if self.seen & bit == 0 {
+        for (place, kind) in [
+            (place::VIA, Kind::ViaMissing),
+            (place::FROM, Kind::FromMissing),
+            (place::TO, Kind::ToMissing),
+            (place::CALL_ID, Kind::CallIdMissing),
+            (place::CSEQ, Kind::CSeqMissing),
+        ] {
+            if self.hints.get(place) == Some(&ABSENT) {
                 return Err(ParseError::new(kind, at, request));
             }
         }
         Ok(())
+    }
+}
+
+/// Notes where the first field of a [`place`] is: the one with this index, unless there was one. RFC 3261 §7.3.1: only a
+/// field whose grammar is a list may be there twice; the answer is whether this one may be there.
+#[inline]
+fn note(hints: &mut Hints, place: usize, at: usize) -> bool {
+    match hints.get_mut(place) {
+        Some(hint) if *hint == ABSENT => {
+            *hint = hint_of(at);
+            true
+        }
+        _ => place >= place::VIA,
     }
 }
 
@@ -525,76 +627,151 @@ fn fields(
     mut pos: usize,
     config: &ParserConfig,
     request: bool,
-    head: &mut Head,
+    head: &mut Head<'_>,
 ) -> Result<usize, ParseError> {
     let buf = buf.get(..MAX_SIZE).unwrap_or(buf);
     let limits = &config.limits;
-    let error = |kind, at| Err(ParseError::new(kind, at, request));
-    // Kept out of `head` so that the compiler keeps them in registers.
-    let (mut seen, mut count, mut non_ascii) = (0, 0, false);
+    // In this part of the buffer no field is beyond the limit of the head.
+    let head_size = limits.head_size.saturating_add(LEAST_LINE);
+    let within = buf.get(..head_size).unwrap_or(buf);
+    // A parameter has two bytes at least, so that a line of no more than this has not too many.
+    let short = limits
+        .field_size
+        .min(limits.parameters.saturating_mul(2))
+        .min(u16::MAX.into());
     loop {
-        if pos > limits.head_size {
-            return error(Kind::HeadTooLarge, pos);
+        let room = limits.fields.saturating_sub(head.index.len());
+        pos = usual_fields(within, pos, room, short, head);
+        if pos <= limits.head_size && buf.get(pos..).is_some_and(|line| line.starts_with(b"\r\n")) {
+            return Ok(pos);
         }
-        match buf.get(pos..) {
-            Some([b'\r', b'\n', ..]) => break,
-            None | Some([] | [b'\r']) => return error(Kind::Truncated, pos),
-            Some(_) => {}
-        }
-        if count >= limits.fields {
-            return error(Kind::TooManyFields, pos);
-        }
-        let Some(name) = field_name(buf, pos) else {
-            return error(field_name_error(buf, pos), pos);
+        pos = any_field(buf, pos, config, request, head)?;
+    }
+}
+
+/// A name of one letter, a colon, a line end and the next one: the fewest bytes in which [`usual_fields`] finds a field.
+const LEAST_LINE: usize = 8;
+
+/// Indexes fields as nearly everyone writes them: a name of the table with its colon right behind, one space, and a value
+/// of ASCII characters alone on one line of up to `short` bytes. The answer is where another line begins, or where there
+/// was no more room.
+#[inline(never)] // The loop has the registers for itself.
+fn usual_fields(
+    buf: &[u8],
+    mut pos: usize,
+    room: usize,
+    short: usize,
+    head: &mut Head<'_>,
+) -> usize {
+    let before = head.index.len();
+    let mut count = before;
+    for slot in head.index.room().iter_mut().take(room) {
+        let Some((first, rest)) = buf.get(pos..).and_then(<[u8]>::split_first_chunk) else {
+            break;
         };
-        let end = field_end(buf, name.end, config, request, &mut non_ascii)?;
-        if end - pos > limits.field_size {
-            return error(Kind::FieldTooLong, pos);
-        }
-        let (value_at, value_len) = trimmed(buf, name.end, end);
-        // A parameter has two bytes at least, so that most values need no count.
-        if value_len / 2 > limits.parameters {
-            check_parameters(buf.get(value_at..end), value_at, limits, request)?;
-        }
-        if name.mark != 0 {
-            if seen & name.mark == 0 {
-                let place = name.mark.trailing_zeros() as usize;
-                if let Some(hint) = head.index.hints.get_mut(place) {
-                    *hint = u8::try_from(count).unwrap_or(UNKNOWN);
-                }
-            } else if name.mark & mark::LISTS == 0 {
-                // RFC 3261 §7.3.1: only a field whose grammar is a list may be there twice.
-                return error(Kind::Duplicate, value_at);
-            }
-            seen |= name.mark;
-            if name.mark == mark::CONTENT_LENGTH {
-                let length = content_length_value(buf, value_at, value_len, request)?;
-                head.content_length = Some((length, value_at));
-            }
-        }
-        let Ok(to_value) = u16::try_from(value_at - pos) else {
-            return error(Kind::FieldTooLong, pos);
+        let Some(key) = Key::of_words(u64::from_le_bytes(*first), rest) else {
+            break;
         };
-        // No offset is above `MAX_SIZE`.
-        let span = Span {
+        let at = pos + key.len();
+        let Some(end) = usual_value(buf, at) else {
+            break;
+        };
+        if end - pos > short {
+            break;
+        }
+        if key.place() == place::CONTENT_LENGTH {
+            let Some(length) = buf.get(at + 1..end).and_then(number) else {
+                break;
+            };
+            head.content_length = Some((length, at + 1));
+        }
+        if !note(head.hints, key.place(), count) {
+            break;
+        }
+        // No offset is above `MAX_SIZE`, and the line is short.
+        *slot = Span {
             start: pos as u32,
-            len: (end + 2 - pos) as u32,
-            value_len: value_len as u32,
-            value_at: to_value,
-            name: name.id,
+            len: (end - pos) as u32 + 2,
+            value_len: (end - at) as u32 - 1,
+            value_at: key.len() as u16 + 1,
+            name: key.id(),
             source: Source::Base,
         };
-        match head.index.inline.get_mut(count) {
-            Some(slot) => *slot = span,
-            None => head.index.spill(span),
-        }
         count += 1;
         pos = end + 2;
     }
-    head.index.len = count;
-    head.seen = seen;
-    head.non_ascii = non_ascii;
-    Ok(pos)
+    head.index.took(count - before);
+    pos
+}
+
+/// Where the line ends, if from `at` on it has a space, a value of visible ASCII characters without a space at its ends,
+/// and a line end after which the field does not go on.
+#[inline]
+fn usual_value(buf: &[u8], at: usize) -> Option<usize> {
+    let end = scan::special(buf, at)?;
+    let after = u32::from_le_bytes(*buf.get(end..)?.first_chunk()?);
+    let next = (after >> 16) as u8;
+    if after & 0xffff != u32::from(u16::from_le_bytes(*b"\r\n")) || chars::is_wsp(next) {
+        return None;
+    }
+    let [b' ', value @ ..] = buf.get(at..end)? else {
+        return None;
+    };
+    let usual = *value.first()? != b' ' && *value.last()? != b' ';
+    usual.then_some(end)
+}
+
+/// Indexes the field at `pos`, whatever its form. The answer is where the next line begins.
+#[inline(never)]
+fn any_field(
+    buf: &[u8],
+    pos: usize,
+    config: &ParserConfig,
+    request: bool,
+    head: &mut Head<'_>,
+) -> Result<usize, ParseError> {
+    let limits = &config.limits;
+    let error = |kind, at| Err(ParseError::new(kind, at, request));
+    if pos > limits.head_size {
+        return error(Kind::HeadTooLarge, pos);
+    }
+    if let None | Some([] | [b'\r']) = buf.get(pos..) {
+        return error(Kind::Truncated, pos);
+    }
+    if head.index.len() >= limits.fields {
+        return error(Kind::TooManyFields, pos);
+    }
+    let Some(name) = field_name(buf, pos) else {
+        return error(field_name_error(buf, pos), pos);
+    };
+    let end = field_end(buf, name.end, config, request, &mut head.non_ascii)?;
+    if end - pos > limits.field_size {
+        return error(Kind::FieldTooLong, pos);
+    }
+    let (value_at, value_len) = trimmed(buf, name.end, end);
+    if value_len / 2 > limits.parameters {
+        check_parameters(buf.get(value_at..end), value_at, limits, request)?;
+    }
+    if !note(head.hints, name.place, head.index.len()) {
+        return error(Kind::Duplicate, value_at);
+    }
+    if name.place == place::CONTENT_LENGTH {
+        let length = content_length_value(buf, value_at, value_len, request)?;
+        head.content_length = Some((length, value_at));
+    }
+    let Ok(to_value) = u16::try_from(value_at - pos) else {
+        return error(Kind::FieldTooLong, pos);
+    };
+    // No offset is above `MAX_SIZE`.
+    head.index.push(Span {
+        start: pos as u32,
+        len: (end + 2 - pos) as u32,
+        value_len: value_len as u32,
+        value_at: to_value,
+        name: name.id,
+        source: Source::Base,
+    });
+    Ok(end + 2)
 }
 
 /// Refuses a value with too many parameters: semicolons outside quotes, between commas outside quotes and brackets.
@@ -640,7 +817,8 @@ fn content_length_value(
 /// A name, and where its colon ends.
 struct FieldName {
     id: NameId,
-    mark: u16,
+    /// See [`place`].
+    place: usize,
     end: usize,
 }
 
@@ -649,32 +827,18 @@ impl FieldName {
     const fn of(key: &Key, end: usize) -> Self {
         Self {
             id: key.id(),
-            mark: key.mark(),
+            place: key.place(),
             end,
         }
     }
 }
 
 /// The name at `pos`: `token HCOLON` (RFC 3261 §25.1).
-#[inline]
 fn field_name(buf: &[u8], pos: usize) -> Option<FieldName> {
     let line = buf.get(pos..)?;
     // Nearly every name is one of the table with its colon right behind, and is a token because the table says so.
-    if let Some(key) = line.first_chunk().and_then(Key::at_front) {
+    if let Some(key) = Key::at_front(line) {
         return Some(FieldName::of(key, pos + key.len()));
-    }
-    other_field_name(line, pos)
-}
-
-#[inline(never)]
-fn other_field_name(line: &[u8], pos: usize) -> Option<FieldName> {
-    if line.len() < name::WINDOW {
-        // The last field of a message without a body.
-        let mut window = [0; name::WINDOW];
-        window.get_mut(..line.len())?.copy_from_slice(line);
-        if let Some(key) = Key::at_front(&window) {
-            return Some(FieldName::of(key, pos + key.len()));
-        }
     }
     let len = line.iter().position(|&b| !chars::is_token(b))?;
     let name = line.get(..len).filter(|name| !name.is_empty())?;
@@ -691,7 +855,7 @@ fn other_field_name(line: &[u8], pos: usize) -> Option<FieldName> {
         Some(key) => FieldName::of(key, end),
         None => FieldName {
             id: NameId::OTHER,
-            mark: 0,
+            place: place::OTHER,
             end,
         },
     })
@@ -819,7 +983,7 @@ pub(crate) fn content_length(buf: &[u8], config: &ParserConfig) -> Result<usize,
             return Err(ParseError::new(field_name_error(buf, pos), pos, request));
         };
         let end = field_end(buf, name.end, config, request, &mut false)?;
-        if name.mark == mark::CONTENT_LENGTH {
+        if name.place == place::CONTENT_LENGTH {
             let (at, len) = trimmed(buf, name.end, end);
             if found.is_some() {
                 return Err(ParseError::new(Kind::Duplicate, at, request));

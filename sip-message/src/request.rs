@@ -47,6 +47,11 @@ impl Request {
         RequestBuilder::new(method, uri.as_ref())
     }
 
+    /// Says where the parser found the body.
+    pub(crate) fn put_body(&mut self, body: Body) {
+        self.body = body;
+    }
+
     pub(crate) const fn from_parts(
         method: Method,
         line: Place,

@@ -40,6 +40,11 @@ impl Response {
         ResponseBuilder::new(request, status)
     }
 
+    /// Says where the parser found the body.
+    pub(crate) fn put_body(&mut self, body: Body) {
+        self.body = body;
+    }
+
     pub(crate) const fn from_parts(
         status: StatusCode,
         line: Place,

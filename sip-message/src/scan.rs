@@ -9,17 +9,88 @@ pub(crate) const fn zero_bytes(word: u64) -> u64 {
     word.wrapping_sub(LOW) & !word & HIGH
 }
 
+/// The first byte from `at` on that is a control character or not ASCII.
+#[inline]
+pub(crate) fn special(text: &[u8], at: usize) -> Option<usize> {
+    outside::<0x20>(text, at)
+}
+
+/// The same, or a space.
+#[inline]
+pub(crate) fn gap(text: &[u8], at: usize) -> Option<usize> {
+    outside::<0x21>(text, at)
+}
+
+/// The first byte from `at` on that is below `FIRST`, 0x7f or above.
+#[inline(always)]
+fn outside<const FIRST: u8>(text: &[u8], at: usize) -> Option<usize> {
+    let mut rest = text.get(at..)?;
+    while let Some((block, after)) = rest.split_first_chunk::<16>() {
+        if has_outside::<FIRST>(block) {
+            return Some(text.len() - rest.len() + first_outside::<FIRST>(block));
+        }
+        rest = after;
+    }
+    let at = rest.iter().position(|&b| b < FIRST || b >= 0x7f)?;
+    Some(text.len() - rest.len() + at)
+}
+
+/// The decimal number at the front of a text and how many digits it has: up to seven, in a text of eight bytes or more.
+#[inline]
+pub(crate) const fn number(text: &[u8]) -> Option<(u32, usize)> {
+    let Some(word) = text.first_chunk() else {
+        return None;
+    };
+    // A digit is now its value, and everything else more than nine.
+    let values = u64::from_le_bytes(*word) ^ (LOW * b'0' as u64);
+    // The lowest mark is right; a carry only reaches bytes above one that is marked.
+    let marks = (values.wrapping_add(LOW * 0x76) | values) & HIGH;
+    let len = (marks.trailing_zeros() / 8) as usize;
+    if len == 0 || len == 8 {
+        return None;
+    }
+    // To the end of the word, zeros before them; then neighbours become one number, three times.
+    let digits = values << (64 - 8 * len);
+    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_ffff_0000_ffff;
+    let number = fours.wrapping_mul(10_000).wrapping_add(fours >> 32) as u32;
+    Some((number, len))
+}
+
+/// Is every byte ASCII?
+pub(crate) fn is_ascii(text: &[u8]) -> bool {
+    // Not the one of the standard library: that looks at up to 63 bytes at the end one by one.
+    let mut rest = text;
+    while let Some((block, after)) = rest.split_first_chunk::<16>() {
+        if has_high(block) {
+            return false;
+        }
+        rest = after;
+    }
+    match text.last_chunk::<16>() {
+        Some(block) => !has_high(block),
+        None => rest.iter().all(u8::is_ascii),
+    }
+}
+
+#[inline]
+fn has_high(block: &[u8; 16]) -> bool {
+    block
+        .iter()
+        .fold(false, |found, &byte| found | (byte >= 0x80))
+}
+
 /// The first control character (below 0x20, or 0x7f) from `at` on. `non_ascii` becomes true when a byte that is not
 /// ASCII was passed.
 #[inline]
 pub(crate) fn control(text: &[u8], at: usize, non_ascii: &mut bool) -> Option<usize> {
     let mut rest = text.get(at..)?;
     while let Some((block, after)) = rest.split_first_chunk::<16>() {
-        if !has_special(block) {
+        if !has_outside::<0x20>(block) {
             rest = after;
             continue;
         }
-        rest = rest.get(first_special(block)..)?;
+        rest = rest.get(first_outside::<0x20>(block)..)?;
         if rest.first()?.is_ascii() {
             return Some(text.len() - rest.len());
         }
@@ -35,31 +106,31 @@ pub(crate) fn control(text: &[u8], at: usize, non_ascii: &mut bool) -> Option<us
     None
 }
 
-/// Is one of the bytes a control character or not ASCII? Written so that the compiler makes vector instructions of it.
+/// Is one of the bytes below `FIRST`, 0x7f or above? Written so that the compiler makes vector instructions of it.
 #[inline]
-fn has_special(block: &[u8; 16]) -> bool {
+fn has_outside<const FIRST: u8>(block: &[u8; 16]) -> bool {
     block.iter().fold(false, |found, &byte| {
-        found | (byte.wrapping_sub(0x20) >= 0x5f)
+        found | (byte.wrapping_sub(FIRST) >= 0x7f - FIRST)
     })
 }
 
 /// Where the first one is; there is one.
 #[inline]
-fn first_special(block: &[u8; 16]) -> usize {
+fn first_outside<const FIRST: u8>(block: &[u8; 16]) -> usize {
     let word = u128::from_le_bytes(*block);
     // The low and the high half.
     let (first, second) = (word as u64, (word >> 64) as u64);
-    match special_bytes(first) {
-        0 => 8 + (special_bytes(second).trailing_zeros() / 8) as usize,
+    match outside_bytes::<FIRST>(first) {
+        0 => 8 + (outside_bytes::<FIRST>(second).trailing_zeros() / 8) as usize,
         marks => (marks.trailing_zeros() / 8) as usize,
     }
 }
 
-/// A word whose lowest set high bit marks the first byte that is below 0x20, 0x7f or above; bits above that one may be
+/// A word whose lowest set high bit marks the first byte that is below `FIRST`, 0x7f or above; bits above that one may be
 /// wrong: a borrow or a carry goes to the bytes after one that is marked itself.
 #[inline]
-const fn special_bytes(word: u64) -> u64 {
-    (word.wrapping_sub(LOW * 0x20) | word.wrapping_add(LOW) | word) & HIGH
+const fn outside_bytes<const FIRST: u8>(word: u64) -> u64 {
+    (word.wrapping_sub(LOW * FIRST as u64) | word.wrapping_add(LOW) | word) & HIGH
 }
 
 #[cold]
@@ -86,8 +157,12 @@ pub(crate) fn byte(text: &[u8], byte: u8) -> Option<usize> {
         }
         rest = after;
     }
-    let at = rest.iter().position(|&b| b == byte)?;
-    Some(text.len() - rest.len() + at)
+    if let Some(word) = text.last_chunk() {
+        // What of it was looked at before has no mark.
+        let marks = zero_bytes(u64::from_le_bytes(*word) ^ pattern);
+        return (marks != 0).then(|| text.len() - 8 + (marks.trailing_zeros() / 8) as usize);
+    }
+    text.iter().position(|&b| b == byte)
 }
 
 #[cfg(test)]
@@ -96,6 +171,15 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn a_number_is_its_digits(digits in "[0-9]{0,10}", after in proptest::collection::vec(any::<u8>(), 0..10)) {
+            let text = [digits.as_bytes(), &after].concat();
+            let len = text.iter().take_while(|b| b.is_ascii_digit()).count();
+            let obvious = core::str::from_utf8(&text[..len]).unwrap().parse().ok().map(|n| (n, len));
+            let expected = obvious.filter(|_| text.len() >= 8 && len < 8);
+            prop_assert_eq!(number(&text), expected);
+        }
+
         #[test]
         fn the_obvious_search_agrees(
             text in proptest::collection::vec(prop_oneof![20 => 0x20..0x7f_u8, 2 => any::<u8>(), 1 => Just(0x7f)], 0..60),
@@ -110,6 +194,11 @@ mod tests {
             }
             let slow = text.iter().position(|&b| b == wanted);
             prop_assert_eq!(byte(&text, wanted), slow);
+            let slow = text.iter().skip(at).position(|b| !(0x20..0x7f).contains(b)).map(|i| i + at);
+            prop_assert_eq!(special(&text, at), slow);
+            let slow = text.iter().skip(at).position(|b| !(0x21..0x7f).contains(b)).map(|i| i + at);
+            prop_assert_eq!(gap(&text, at), slow);
+            prop_assert_eq!(is_ascii(&text), text.is_ascii());
         }
     }
 }

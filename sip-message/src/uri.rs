@@ -14,8 +14,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub use self::owned::Uri;
 use self::parts::Parts;
-use self::parts::host_len;
-pub(crate) use self::parts::{ipv6, port};
+pub(crate) use self::parts::{host_len, ipv6, port};
 use crate::param::ParamIter;
 
 /// The scheme of a URI, as far as this crate gives it structure.
@@ -65,13 +64,13 @@ impl<'a> UriRef<'a> {
         })
     }
 
-    /// The sip or sips URI at the front of a text, if it is one without rare parts.
-    pub(crate) fn at_front(text: &'a str) -> Option<Self> {
-        let (parts, len) = Parts::usual(text.as_bytes())?;
-        Some(Self {
-            text: text.get(..len)?,
-            parts,
-        })
+    /// The sip or sips URI from `from` on in a text and where it ends, if it is one without rare parts.
+    #[inline]
+    pub(crate) fn at(text: &'a str, from: usize) -> Option<(Self, usize)> {
+        let (parts, len) = Parts::usual(text.as_bytes().get(from..)?)?;
+        let end = from + len;
+        let text = text.get(from..end)?;
+        Some((Self { text, parts }, end))
     }
 
     /// The URI as it is written.
@@ -339,20 +338,6 @@ impl From<IpAddr> for Host<'_> {
             IpAddr::V6(v6) => Self::V6(v6),
         }
     }
-}
-
-/// The host at the front of a text, and its length.
-pub(crate) fn host_at_front(text: &str) -> Option<(Host<'_>, usize)> {
-    if let Some((v4, len)) = parts::ipv4(text.as_bytes())
-        && !text
-            .as_bytes()
-            .get(len)
-            .is_some_and(|&b| crate::chars::is_host(b))
-    {
-        return Some((Host::V4(v4), len));
-    }
-    let len = host_len(text.as_bytes())?;
-    Some((Host::located(text.get(..len)?)?, len))
 }
 
 /// Why a text is not a URI.

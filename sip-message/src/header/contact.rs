@@ -125,6 +125,7 @@ impl<'a> Contact<'a> {
 impl<'a> TypedHeader<'a> for Contact<'a> {
     const NAME: HeaderName = HeaderName::Contact;
     const DECODE_VALUE: Option<fn(&'a str) -> Result<Self, HeaderError>> = Some(Self::parse);
+    const REFUSES_LISTS: bool = true;
 
     fn decode(values: &mut Values<'a>) -> Result<Self, HeaderError> {
         Self::parse(super::one(values)?)

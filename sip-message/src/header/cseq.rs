@@ -8,6 +8,7 @@ use crate::error::HeaderError;
 use crate::headers::Values;
 use crate::method::Method;
 use crate::name::HeaderName;
+use crate::scan;
 
 /// A sequence number below 2^31 and the method of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,21 +33,20 @@ impl CSeq {
     /// When the text does not have the form, or the number is not below 2^31.
     pub fn parse(text: &str) -> Result<Self, HeaderError> {
         let text = text.as_bytes();
-        let mut number = 0_u64;
-        let mut at = 0;
-        while let Some(digit @ b'0'..=b'9') = text.get(at) {
-            number = number * 10 + u64::from(digit - b'0');
-            at += 1;
-            // RFC 3261 §8.1.1.5: the number MUST be less than 2**31.
-            if number >= 1 << 31 {
-                return Err(HeaderError::new("CSeq number is not below 2^31", 0));
-            }
-        }
-        let number = number as u32;
+        let (number, mut at) = match scan::number(text) {
+            Some(found) => found,
+            None => any_number(text)?,
+        };
         if at == 0 {
             return Err(HeaderError::new("CSeq number expected", 0));
         }
         let rest = text.get(at..).unwrap_or_default();
+        // As nearly everyone writes it.
+        if let [b' ', method @ ..] = rest
+            && let Some(method) = Method::known(method)
+        {
+            return Ok(Self { number, method });
+        }
         let space = chars::run(rest, chars::is_lws);
         if space == 0 {
             return Err(HeaderError::new("white space expected in CSeq", at));
@@ -66,6 +66,22 @@ impl CSeq {
         }
         Ok(Self { number, method })
     }
+}
+
+/// The number at the front of any text, and how many digits it has.
+#[inline(never)]
+fn any_number(text: &[u8]) -> Result<(u32, usize), HeaderError> {
+    let mut number = 0_u64;
+    let mut at = 0;
+    while let Some(digit @ b'0'..=b'9') = text.get(at) {
+        number = number * 10 + u64::from(digit - b'0');
+        at += 1;
+        // RFC 3261 §8.1.1.5: the number MUST be less than 2**31.
+        if number >= 1 << 31 {
+            return Err(HeaderError::new("CSeq number is not below 2^31", 0));
+        }
+    }
+    Ok((number as u32, at))
 }
 
 impl<'a> TypedHeader<'a> for CSeq {

@@ -45,6 +45,9 @@ enum Display<'a> {
 }
 
 impl<'a> NameAddr<'a> {
+    /// A comma is nowhere but in quotes and angle brackets.
+    pub(crate) const REFUSES_LISTS: bool = true;
+
     /// A URI without display name and parameters.
     #[must_use]
     pub const fn new(uri: UriRef<'a>) -> Self {
@@ -60,19 +63,28 @@ impl<'a> NameAddr<'a> {
     /// # Errors
     /// When the text does not have the form.
     pub fn parse(text: &'a str) -> Result<Self, HeaderError> {
-        if let Some((display, uri, end)) = usual(text) {
-            let mut rest = Cursor::new(text);
-            rest.seek(end);
-            return Ok(Self {
+        let bytes = text.as_bytes();
+        // As nearly everyone writes it: a quoted string without escapes or nothing, and a sip URI without rare parts.
+        let (display, open) = match bytes {
+            [b'<', ..] => (Display::None, 1),
+            [b'"', ..] => match quoted(text) {
+                Some((display, open)) => (display, open),
+                None => return Self::parse_any(text),
+            },
+            _ => return Self::parse_any(text),
+        };
+        match UriRef::at(text, open) {
+            Some((uri, end)) if bytes.get(end) == Some(&b'>') => Ok(Self {
                 display,
                 uri,
-                params: Params::decode(rest)?,
-            });
+                params: Params::decode(Cursor::at(text, end + 1))?,
+            }),
+            _ => Self::parse_any(text),
         }
-        Self::parse_any(text)
     }
 
     /// The same for every form.
+    #[inline(never)]
     fn parse_any(text: &'a str) -> Result<Self, HeaderError> {
         let parts = split(text)?;
         let uri = UriRef::parse(parts.uri)
@@ -127,6 +139,7 @@ impl<'a> NameAddr<'a> {
 
     /// The tag, if there is one and it is not empty.
     #[must_use]
+    #[inline]
     pub fn tag(&self) -> Option<&str> {
         self.params.get("tag").filter(|tag| !tag.is_empty())
     }
@@ -174,27 +187,16 @@ impl PartialEq for NameAddr<'_> {
     }
 }
 
-/// Display name, URI and the place behind its bracket, if these are as nearly everyone writes them: a quoted string
-/// without escapes or nothing, and a sip URI without rare parts.
-fn usual(text: &str) -> Option<(Display<'_>, UriRef<'_>, usize)> {
-    let bytes = text.as_bytes();
-    let mut open = 0;
-    let mut display = Display::None;
-    if let [b'"', rest @ ..] = bytes {
-        let len = rest.iter().position(|&b| matches!(b, b'"' | b'\\'))?;
-        open = match rest.get(len..)? {
-            [b'"', b' ', b'<', ..] => len + 3,
-            [b'"', b'<', ..] => len + 2,
-            _ => return None,
-        };
-        display = Display::Raw(text.get(..len + 2)?);
-    }
-    if bytes.get(open) != Some(&b'<') {
-        return None;
-    }
-    let uri = UriRef::at_front(text.get(open + 1..)?)?;
-    let end = open + 1 + uri.as_str().len();
-    (bytes.get(end) == Some(&b'>')).then_some((display, uri, end + 1))
+/// A quoted string without escapes at the front of a text, and the place behind the bracket that follows.
+fn quoted(text: &str) -> Option<(Display<'_>, usize)> {
+    let rest = text.as_bytes().get(1..)?;
+    let len = rest.iter().position(|&b| matches!(b, b'"' | b'\\'))?;
+    let open = match rest.get(len..)? {
+        [b'"', b' ', b'<', ..] => len + 4,
+        [b'"', b'<', ..] => len + 3,
+        _ => return None,
+    };
+    Some((Display::Raw(text.get(..len + 2)?), open))
 }
 
 struct Split<'a> {

@@ -190,7 +190,7 @@ headers! {
 }
 
 /// The id of a type's name, as a constant.
-const fn id_of<'a, H: TypedHeader<'a>>() -> NameId {
+pub(crate) const fn id_of<'a, H: TypedHeader<'a>>() -> NameId {
     let name = H::NAME;
     let id = name.id();
     // A name with a destructor cannot be dropped in a constant; those of types here own nothing.

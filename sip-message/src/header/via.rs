@@ -29,12 +29,20 @@ use crate::uri::{self, Host};
 /// assert_eq!(read.received(), Some("192.0.2.9".parse().unwrap()));
 /// assert_eq!(read.transport(), &Transport::Tcp);
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Via<'a> {
     transport: Transport,
-    host: Host<'a>,
+    host: SentBy<'a>,
     port: Option<u16>,
     params: Params<'a>,
+}
+
+/// The host, which many who read a Via do not ask for.
+#[derive(Clone, Copy, Debug)]
+enum SentBy<'a> {
+    /// Known to be one, and not looked into.
+    Text(&'a str),
+    Host(Host<'a>),
 }
 
 impl<'a> Via<'a> {
@@ -43,7 +51,7 @@ impl<'a> Via<'a> {
     pub const fn new(transport: Transport, host: Host<'a>, port: Option<u16>) -> Self {
         Self {
             transport,
-            host,
+            host: SentBy::Host(host),
             port,
             params: Params::new(),
         }
@@ -54,22 +62,30 @@ impl<'a> Via<'a> {
     /// # Errors
     /// When the text does not have the form, or is not of SIP/2.0.
     pub fn parse(text: &'a str) -> Result<Self, HeaderError> {
+        match usual(text) {
+            Some((transport, host, port, end)) => Ok(Self {
+                transport,
+                host: SentBy::Text(host),
+                port,
+                params: Params::decode(Cursor::at(text, end))?,
+            }),
+            None => Self::parse_any(text),
+        }
+    }
+
+    /// The same for every form.
+    fn parse_any(text: &'a str) -> Result<Self, HeaderError> {
         let mut cursor = Cursor::new(text);
-        let transport = match usual_protocol(text.as_bytes()) {
-            Some((transport, len)) => {
-                cursor.seek(len);
-                transport
-            }
-            None => sent_protocol(&mut cursor)?,
-        };
+        let transport = sent_protocol(&mut cursor)?;
         if !cursor.peek().is_some_and(chars::is_lws) {
             return Err(cursor.error("white space expected before sent-by"));
         }
         cursor.skip_lws();
         let at = cursor.pos();
-        let (host, len) = uri::host_at_front(cursor.rest())
+        let len = uri::host_len(cursor.rest().as_bytes())
             .ok_or_else(|| HeaderError::new("bad host in Via", at))?;
         cursor.seek(at + len);
+        let host = SentBy::Text(cursor.slice(at));
         let port = if cursor.eat_separator(b':') {
             let at = cursor.pos();
             let (port, len) = uri::port(cursor.rest().as_bytes())
@@ -126,8 +142,11 @@ impl<'a> Via<'a> {
 
     /// The host of sent-by.
     #[must_use]
-    pub const fn host(&self) -> Host<'a> {
-        self.host
+    pub fn host(&self) -> Host<'a> {
+        match self.host {
+            SentBy::Text(text) => Host::located(text).unwrap_or(Host::Name(text)),
+            SentBy::Host(host) => host,
+        }
     }
 
     /// The port of sent-by.
@@ -189,16 +208,40 @@ impl<'a> Via<'a> {
     }
 }
 
-/// The front of a Via as nearly everyone writes it, up to the white space before sent-by.
-fn usual_protocol(text: &[u8]) -> Option<(Transport, usize)> {
-    match text.strip_prefix(b"SIP/2.0/")? {
-        [b'U', b'D', b'P', b' ', ..] => Some((Transport::Udp, 11)),
-        [b'T', b'C', b'P', b' ', ..] => Some((Transport::Tcp, 11)),
-        [b'T', b'L', b'S', b' ', ..] => Some((Transport::Tls, 11)),
-        [b'W', b'S', b' ', ..] => Some((Transport::Ws, 10)),
-        [b'W', b'S', b'S', b' ', ..] => Some((Transport::Wss, 11)),
-        _ => None,
+impl PartialEq for Via<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.transport == other.transport
+            && self.host() == other.host()
+            && self.port == other.port
+            && self.params == other.params
     }
+}
+
+/// The front of a Via as nearly everyone writes it: a registered transport, one space, a host, and a port behind a colon.
+/// The last value is where the parameters begin.
+#[inline]
+fn usual(text: &str) -> Option<(Transport, &str, Option<u16>, usize)> {
+    let bytes = text.as_bytes();
+    let (transport, start) = match bytes.strip_prefix(b"SIP/2.0/")?.first_chunk()? {
+        b"UDP " => (Transport::Udp, 12),
+        b"TCP " => (Transport::Tcp, 12),
+        b"TLS " => (Transport::Tls, 12),
+        b"WSS " => (Transport::Wss, 12),
+        [b'W', b'S', b' ', _] => (Transport::Ws, 11),
+        _ => return None,
+    };
+    let host_end = start + uri::host_len(bytes.get(start..)?)?;
+    let mut end = host_end;
+    let mut port = None;
+    if bytes.get(end) == Some(&b':') {
+        let (number, len) = uri::port(bytes.get(end + 1..)?)?;
+        port = Some(number);
+        end += 1 + len;
+    }
+    if !matches!(bytes.get(end), None | Some(b';')) {
+        return None;
+    }
+    Some((transport, text.get(start..host_end)?, port, end))
 }
 
 /// `protocol-name SLASH protocol-version SLASH transport`.
@@ -222,6 +265,7 @@ fn sent_protocol(cursor: &mut Cursor<'_>) -> Result<Transport, HeaderError> {
 impl<'a> TypedHeader<'a> for Via<'a> {
     const NAME: HeaderName = HeaderName::Via;
     const DECODE_VALUE: Option<fn(&'a str) -> Result<Self, HeaderError>> = Some(Self::parse);
+    const REFUSES_LISTS: bool = true;
 
     fn decode(values: &mut Values<'a>) -> Result<Self, HeaderError> {
         Self::parse(super::one(values)?)
@@ -231,7 +275,7 @@ impl<'a> TypedHeader<'a> for Via<'a> {
         out.extend_from_slice(b"SIP/2.0/");
         out.extend_from_slice(self.transport.as_str().as_bytes());
         out.push(b' ');
-        match self.host {
+        match self.host() {
             Host::Name(name) => out.extend_from_slice(name.as_bytes()),
             Host::V4(v4) => super::push_ip(out, v4.into()),
             Host::V6(v6) => {

@@ -6,9 +6,9 @@ use core::net::IpAddr;
 use smallvec::SmallVec;
 
 use super::values::split_first;
-use super::{Headers, Place, Source, Span, UNKNOWN, offset};
+use super::{ABSENT, Headers, Place, Source, Span, UNKNOWN, offset};
 use crate::header::{self, TypedHeader};
-use crate::name::{Arity, HeaderName, NameId, mark};
+use crate::name::{Arity, HeaderName, NameId, place};
 
 impl Headers {
     /// Puts a field before the first of its name; or, if there is none, after the Via fields, where proxies expect
@@ -166,12 +166,14 @@ impl Headers {
     pub(crate) fn copy_line(&mut self, line: &[u8], span: &Span) {
         let start = offset(self.overlay.len());
         self.overlay.extend_from_slice(line);
-        self.fields.push(Span {
-            start,
-            source: Source::Overlay,
-            ..*span
-        });
-        self.edited = true;
+        self.insert(
+            self.fields.len(),
+            Span {
+                start,
+                source: Source::Overlay,
+                ..*span
+            },
+        );
     }
 
     /// Copies all fields of this name from another message.
@@ -193,7 +195,7 @@ impl Headers {
         const CALL_ID: NameId = HeaderName::CallId.id();
         const CSEQ: NameId = HeaderName::CSeq.id();
         const TIMESTAMP: NameId = HeaderName::Timestamp.id();
-        for span in &request.fields {
+        for span in request.fields.iter() {
             match span.name {
                 VIA | FROM | TO | CALL_ID | CSEQ => self.copy_line(request.line(span), span),
                 // RFC 3261 §8.2.6.1.
@@ -277,15 +279,19 @@ impl Headers {
     fn insert(&mut self, at: usize, span: Span) {
         self.edited = true;
         if at < self.fields.len() {
-            self.hints = [UNKNOWN; mark::COUNT];
+            self.hints = [UNKNOWN; place::COUNT];
+        } else if let Some(hint) = self.hints.get_mut(span.name.place())
+            && *hint == ABSENT
+        {
+            *hint = UNKNOWN;
         }
-        self.fields.insert(at.min(self.fields.len()), span);
+        self.fields.insert(at, span);
     }
 
     fn remove_at(&mut self, at: usize) {
         if at < self.fields.len() {
             self.edited = true;
-            self.hints = [UNKNOWN; mark::COUNT];
+            self.hints = [UNKNOWN; place::COUNT];
             self.fields.remove(at);
         }
     }
@@ -331,7 +337,7 @@ impl Headers {
         match place.source {
             Source::Base => self
                 .overlay
-                .extend_from_slice(self.base.get(range).unwrap_or_default()),
+                .extend_from_slice(self.base.bytes().get(range).unwrap_or_default()),
             Source::Overlay if range.end <= self.overlay.len() && range.start <= range.end => {
                 self.overlay.extend_from_within(range);
             }

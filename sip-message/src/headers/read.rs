@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use core::marker::PhantomData;
 
-use super::{Headers, Span, UNKNOWN, Values, ValuesRev, values};
+use super::{ABSENT, Headers, Span, UNKNOWN, Values, ValuesRev, values};
 use crate::error::HeaderError;
 use crate::header::{self, TypedHeader};
 use crate::method::Method;
@@ -36,8 +36,7 @@ impl Headers {
     /// The whole value of the first field of this name, commas included; `None` without one, or when it is not UTF-8.
     #[must_use]
     pub fn get(&self, name: HeaderName) -> Option<&str> {
-        let at = self.find(&name, 0)?;
-        core::str::from_utf8(self.value(self.fields.get(at)?)).ok()
+        self.text_at(self.find(&name, 0)?)
     }
 
     /// The whole value of the first field of this name as bytes.
@@ -83,18 +82,23 @@ impl Headers {
     /// When the field is there and does not have the form of its RFC.
     #[inline]
     pub fn typed<'a, H: TypedHeader<'a>>(&'a self) -> Result<Option<H>, HeaderError> {
-        // What nearly every message has for nearly every header: a first field with a value, in UTF-8.
+        let id = const { header::id_of::<H>() };
         if let Some(decode) = H::DECODE_VALUE
-            && let Some(at) = self.find(&H::NAME, 0)
-            && let value = self.value_at(at)
-            && !value.is_empty()
-            && let Ok(text) = core::str::from_utf8(value)
+            && id != NameId::OTHER
         {
-            return decode(values::split(text, H::NAME.id()).0).map(Some);
+            // What nearly every message has for nearly every header: a first field with a value, in UTF-8.
+            match self.first_text(id) {
+                None => return Ok(None),
+                Some("") => {}
+                Some(text) => {
+                    return decode_first(decode, H::REFUSES_LISTS, text, id).map(Some);
+                }
+            }
         }
         self.typed_of_values()
     }
 
+    #[inline(never)]
     fn typed_of_values<'a, H: TypedHeader<'a>>(&'a self) -> Result<Option<H>, HeaderError> {
         let mut values = self.values(H::NAME);
         if values.is_absent() {
@@ -119,11 +123,14 @@ impl Headers {
     /// Decodes the values of the one field at this index; the first error.
     pub(crate) fn check_at<'a, H: TypedHeader<'a>>(&'a self, at: usize) -> Result<(), HeaderError> {
         if let Some(decode) = H::DECODE_VALUE
-            && let Ok(text) = core::str::from_utf8(self.value_at(at))
+            && let Some(text) = self.text_at(at)
         {
             let mut rest = Some(text).filter(|text| !text.is_empty());
+            if H::REFUSES_LISTS && decode(text).is_ok() {
+                return Ok(());
+            }
             while let Some(text) = rest {
-                let (value, after) = values::split(text, H::NAME.id());
+                let (value, after) = values::split(text, const { header::id_of::<H>() });
                 decode(value)?;
                 rest = after;
             }
@@ -163,7 +170,8 @@ impl Headers {
     /// The Call-ID, as written. It is compared byte for byte (RFC 3261 §20.8).
     #[must_use]
     pub fn call_id(&self) -> Option<&str> {
-        self.get(HeaderName::CallId).filter(|id| !id.is_empty())
+        const ID: NameId = HeaderName::CallId.id();
+        self.first_text(ID).filter(|id| !id.is_empty())
     }
 
     /// The number and the method of CSeq, if it is there and well-formed.
@@ -200,10 +208,9 @@ impl Headers {
     #[inline]
     pub(super) fn find_id(&self, id: NameId, name: &HeaderName, from: usize) -> Option<usize> {
         if from == 0
-            && let Some(&hint) = self.hints.get(id.place())
-            && hint != UNKNOWN
+            && let Some(answer) = self.hinted(id)
         {
-            return Some(usize::from(hint));
+            return answer;
         }
         let spans = self.fields.get(from..)?;
         let at = if id == NameId::OTHER {
@@ -212,6 +219,32 @@ impl Headers {
             spans.iter().position(|span| span.name == id)?
         };
         Some(from + at)
+    }
+
+    /// The value of the first field of a name of the table; empty also if it is not UTF-8.
+    #[inline(never)]
+    fn first_text(&self, id: NameId) -> Option<&str> {
+        let at = self.find_known(id)?;
+        Some(self.text_at(at).unwrap_or_default())
+    }
+
+    /// The index of the first field of a name of the table.
+    #[inline]
+    fn find_known(&self, id: NameId) -> Option<usize> {
+        match self.hinted(id) {
+            Some(answer) => answer,
+            None => self.fields.iter().position(|span| span.name == id),
+        }
+    }
+
+    /// What is known without a search: the index of the first field, or that there is none.
+    #[inline]
+    fn hinted(&self, id: NameId) -> Option<Option<usize>> {
+        match *self.hints.get(id.place())? {
+            UNKNOWN => None,
+            ABSENT => Some(None),
+            at => Some(Some(usize::from(at))),
+        }
     }
 
     pub(super) fn has_name(&self, span: &Span, name: &HeaderName) -> bool {
@@ -226,10 +259,33 @@ impl Headers {
         self.fields.get(at)
     }
 
+    /// The value of the field at an index, if it is UTF-8.
+    #[inline]
+    fn text_at(&self, at: usize) -> Option<&str> {
+        self.text(self.fields.get(at)?.value_place())
+    }
+
     #[inline]
     pub(super) fn value_at(&self, at: usize) -> &[u8] {
         self.fields.get(at).map_or(&[], |span| self.value(span))
     }
+}
+
+/// Decodes the first value of a field that is not empty.
+#[inline]
+fn decode_first<'a, H>(
+    decode: fn(&'a str) -> Result<H, HeaderError>,
+    refuses_lists: bool,
+    text: &'a str,
+    id: NameId,
+) -> Result<H, HeaderError> {
+    if !refuses_lists {
+        return decode(values::split(text, id).0);
+    }
+    decode(text).or_else(|error| match values::split(text, id) {
+        (_, None) => Err(error),
+        (first, Some(_)) => decode(first),
+    })
 }
 
 /// One header field.
@@ -266,7 +322,7 @@ impl<'a> Field<'a> {
     /// The whole value without white space at its ends; `None` if it is not UTF-8. Folds are still in it.
     #[must_use]
     pub fn value(&self) -> Option<&'a str> {
-        core::str::from_utf8(self.value_bytes()).ok()
+        self.headers.text(self.span.value_place())
     }
 
     /// The whole value as bytes.

@@ -49,7 +49,7 @@ impl Headers {
         let start = out.len();
         match old.source {
             Source::Base => {
-                let line = self.base.get(from..from + end).unwrap_or_default();
+                let line = self.base().get(from..from + end).unwrap_or_default();
                 out.extend_from_slice(line.get(..cut_from).unwrap_or_default());
                 out.extend_from_slice(line.get(cut_to..).unwrap_or_default());
             }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::header::testing::headers;
-use crate::{HeaderName, Message, ParserConfig};
+use crate::{HeaderName, Message, ParserConfig, header};
 
 const TEXT: &str = "INVITE sip:h SIP/2.0\r\nv: SIP/2.0/UDP a;branch=1 , SIP/2.0/UDP b\r\nX-Odd  :\t one\r\n two\r\n\
     Via: SIP/2.0/UDP c\r\nROUTE: \"x,y\" <sip:a,b@h;lr>, <sip:c;lr>\r\nf: <sip:a>;tag=1\r\nto:<sip:b>\r\n\
@@ -106,4 +106,81 @@ fn bodies_are_replaced_with_their_fields() {
 fn sizes_of_hot_types() {
     assert_eq!(size_of::<Span>(), 16);
     assert!(size_of::<Message>() <= 512, "{}", size_of::<Message>());
+}
+
+/// What is read of a message does not depend on how its buffer is kept: as text, or as bytes because its body is none or
+/// is long.
+#[test]
+fn values_are_read_whatever_the_body_is() {
+    let head = "OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: \"J\u{f6}rg\" <sip:a@h>;tag=1\r\n\
+        To: <sip:h>\r\nCall-ID: x@a\r\nCSeq: 1 OPTIONS\r\n\r\n";
+    let long = vec![b'a'; 5000];
+    for body in [
+        &b""[..],
+        b"text",
+        "J\u{f6}rg".as_bytes(),
+        &[0xff, 0xfe],
+        &long,
+    ] {
+        let whole = Bytes::from([head.as_bytes(), body].concat());
+        let message = Message::parse(whole.clone(), &ParserConfig::default()).unwrap();
+        let headers = message.headers();
+        assert_eq!(headers.top_via().unwrap().branch(), Some("z9hG4bK1"));
+        let from = headers.typed::<header::From<'_>>().unwrap().unwrap();
+        assert_eq!(from.display_name().as_deref(), Some("J\u{f6}rg"));
+        assert_eq!(headers.call_id(), Some("x@a"));
+        assert_eq!(message.body(), body);
+        assert_eq!(message.to_bytes(), whole);
+    }
+}
+
+/// The parser notes which fields are absent; a field that is added later is found nevertheless.
+#[test]
+fn fields_that_were_absent_are_found_when_added() {
+    let text = "OPTIONS sip:h SIP/2.0\r\nv: SIP/2.0/UDP a\r\nf: <sip:a>\r\nt: <sip:b>\r\ni: z\r\nCSeq: 1 OPTIONS\r\n\r\n";
+    for name in [
+        HeaderName::MaxForwards,
+        HeaderName::ContentLength,
+        HeaderName::ContentType,
+        HeaderName::Contact,
+        HeaderName::Route,
+        HeaderName::RecordRoute,
+        HeaderName::Require,
+        HeaderName::ProxyRequire,
+        HeaderName::Supported,
+        HeaderName::Expires,
+        HeaderName::Subject,
+    ] {
+        let mut message = parse(text);
+        let headers = message.headers_mut();
+        assert_eq!(headers.get(name.clone()), None);
+        headers.push_back(name.clone(), "1");
+        assert_eq!(headers.get(name.clone()), Some("1"));
+        headers.push_front(name.clone(), "2");
+        assert_eq!(headers.get(name.clone()), Some("2"));
+        assert!(headers.remove_first(name.clone()) && headers.remove_first(name.clone()));
+        assert_eq!(headers.get(name.clone()), None);
+        assert_eq!(headers.max_forwards(), None);
+        assert_eq!(headers.call_id(), Some("z"));
+    }
+}
+
+proptest::proptest! {
+    /// A header of one value is given the whole field first; that must not change what it reads.
+    #[test]
+    fn the_first_value_is_read_the_same_with_others_behind(
+        parts in proptest::collection::vec("[<>\",;= a-c\\\\]|<sip:a@h>|\"b\"|;a=b|SIP/2.0/UDP a|, ", 0..7),
+    ) {
+        let text = parts.concat();
+        let h = headers(HeaderName::Route, &[&text]);
+        let first = h.values(HeaderName::Route).next();
+        let typed = h.typed::<header::Route<'_>>().ok().flatten();
+        proptest::prop_assert_eq!(typed, first.and_then(|v| header::NameAddr::parse(v).ok()).map(header::Route::new));
+        let h = headers(HeaderName::Contact, &[&text]);
+        let typed = h.typed::<header::Contact<'_>>().ok().flatten();
+        proptest::prop_assert_eq!(typed, first.and_then(|v| header::Contact::parse(v).ok()));
+        let h = headers(HeaderName::Via, &[&text]);
+        let typed = h.typed::<header::Via<'_>>().ok().flatten();
+        proptest::prop_assert_eq!(typed, first.and_then(|v| header::Via::parse(v).ok()));
+    }
 }

@@ -89,17 +89,26 @@ impl Parts {
     /// The sip or sips URI at the front of a text, and its length, if it is one as nearly all are: without password,
     /// escapes, IPv6 reference and header fields. Each byte is looked at once.
     pub(super) fn usual(text: &[u8]) -> Option<(Self, usize)> {
-        let (scheme, body) = match text {
-            [b's' | b'S', b'i' | b'I', b'p' | b'P', b':', ..] => (Scheme::Sip, 4),
-            [b's' | b'S', b'i' | b'I', b'p' | b'P', b's' | b'S', b':', ..] => (Scheme::Sips, 5),
-            _ => return None,
+        // The letters in any case.
+        let front = u32::from_le_bytes(*text.first_chunk()?) | 0x20_20_20;
+        let (scheme, body) = if front | 0x2000_0000 == const { u32::from_le_bytes(*b"sips") }
+            && text.get(4) == Some(&b':')
+        {
+            (Scheme::Sips, 5)
+        } else if front == const { u32::from_le_bytes(*b"sip:") } {
+            (Scheme::Sip, 4)
+        } else {
+            return None;
         };
         // A host has no character that a user does not have, so that what follows tells which it is.
         let mut start = body;
         let mut end = start + chars::run(text.get(start..)?, chars::is_host);
         let mut at = body - 1;
         if !matches!(text.get(end), None | Some(b':' | b';' | b'>' | b'?')) {
-            at = end + chars::run(text.get(end..)?, chars::is_user);
+            at = end;
+            if text.get(at) != Some(&b'@') {
+                at += chars::run(text.get(at..)?, chars::is_user);
+            }
             if at == start || text.get(at) != Some(&b'@') {
                 return None;
             }
@@ -117,7 +126,9 @@ impl Parts {
             pos += 1 + len;
         }
         let port_end = pos;
-        let pos = params_without_escapes(text, pos);
+        if text.get(pos) == Some(&b';') {
+            pos = params_without_escapes(text, pos);
+        }
         if matches!(text.get(pos), Some(b'?' | b';' | b'@')) || pos > usize::from(u16::MAX) {
             return None;
         }
@@ -363,18 +374,28 @@ const fn digit(byte: u8) -> Option<u8> {
 }
 
 /// A port and how many digits it has.
+#[inline]
 pub(crate) fn port(text: &[u8]) -> Option<(u16, usize)> {
+    let (value, len) = match scan::number(text) {
+        Some(found) => found,
+        None => any_port(text)?,
+    };
+    Some((u16::try_from(value).ok()?, len))
+}
+
+/// The same of any length, and at the end of a text.
+#[inline(never)]
+fn any_port(text: &[u8]) -> Option<(u32, usize)> {
     let mut value: u32 = 0;
     let mut len = 0;
-    for &byte in text {
-        let Some(digit) = digit(byte) else { break };
+    while let Some(digit) = text.get(len).copied().and_then(digit) {
         value = value * 10 + u32::from(digit);
         if value > u32::from(u16::MAX) {
             return None;
         }
         len += 1;
     }
-    (len > 0).then_some((value as u16, len))
+    (len > 0).then_some((value, len))
 }
 
 /// Passes `*( ";" pname [ "=" pvalue ] )`; where it ends.

@@ -82,7 +82,17 @@ const UNPUBLISHED: &[&str] = &["sip-testkit", "sip-bench", "xtask"];
 
 /// What a pure crate may take from outside the workspace without asking (an optional dependency has to be asked for).
 const CORE: &[&str] = &[
-    "bytes", "memchr", "smallvec", "foldhash", "rand", "md-5", "sha2", "hmac", "subtle", "zeroize",
+    "bytes",
+    "bytestring",
+    "memchr",
+    "smallvec",
+    "foldhash",
+    "rand",
+    "md-5",
+    "sha2",
+    "hmac",
+    "subtle",
+    "zeroize",
 ];
 
 pub(crate) fn check() -> Result<Vec<String>> {

@@ -10,6 +10,9 @@ macro_rules! auth_value {
         }
 
         impl<'a> $name<'a> {
+            /// Commas stand between its parameters.
+            pub(crate) const REFUSES_LISTS: bool = false;
+
             /// A scheme without parameters.
             #[must_use]
             pub fn new(scheme: &'a str) -> Self {

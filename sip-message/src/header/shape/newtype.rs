@@ -38,6 +38,7 @@ macro_rules! newtype_header {
             const NAME: $crate::HeaderName = $crate::HeaderName::$header;
             const DECODE_VALUE: Option<fn(&'a str) -> Result<Self, $crate::HeaderError>> =
                 Some(|value| $inner::parse(value).map(Self));
+            const REFUSES_LISTS: bool = $inner::REFUSES_LISTS;
 
             fn decode(values: &mut $crate::Values<'a>) -> Result<Self, $crate::HeaderError> {
                 $inner::parse($crate::header::one(values)?).map(Self)
