@@ -3,10 +3,12 @@
 mod algorithm;
 mod guesses;
 mod nonce;
+mod policy;
 mod replay;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sip_message::{HeaderName, Request, ResponseBuilder, StatusCode, UriRef};
@@ -17,6 +19,7 @@ pub use self::algorithm::Algorithm;
 pub(crate) use self::algorithm::{hex, unhex};
 use self::guesses::Guesses;
 use self::nonce::{Nonces, Validity};
+pub use self::policy::Policy;
 use self::replay::Replay;
 pub use crate::users::{CredentialStore, Ha1s};
 
@@ -38,6 +41,8 @@ pub struct AuthConfig {
     pub remembered_guesses: usize,
     /// How many nonces in use are remembered; more push out the oldest, which are then stale.
     pub remembered_nonces: usize,
+    /// Who is not asked, and for what nobody is.
+    pub policy: Policy,
 }
 
 impl AuthConfig {
@@ -52,6 +57,7 @@ impl AuthConfig {
             window: Duration::from_secs(60),
             remembered_guesses: 65_536,
             remembered_nonces: 65_536,
+            policy: Policy::default(),
         }
     }
 }
@@ -100,6 +106,8 @@ impl Asker {
 #[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "the caller has to do each of them")]
 pub enum Check {
+    /// Nobody is asked who they are for this: see [`Policy`].
+    Open,
     /// Answer with a challenge; `stale` says that the client may try again without asking its user.
     Challenge {
         /// Was the nonce too old, and nothing else known to be wrong?
@@ -166,7 +174,8 @@ pub struct Authenticator {
     config: AuthConfig,
     nonces: Nonces,
     replay: Replay,
-    guesses: Guesses,
+    /// Shared by all who ask for the passwords of one realm; held for a look or a count, never while anything else happens.
+    guesses: Arc<Mutex<Guesses>>,
     dummy: Ha1s,
 }
 
@@ -179,15 +188,28 @@ impl Authenticator {
         Self {
             nonces: Nonces::new(&seed.derive("auth.nonce"), config.nonce_lifetime),
             replay: Replay::new(config.remembered_nonces),
-            guesses: Guesses::new(
+            guesses: Arc::new(Mutex::new(Guesses::new(
                 &seed.derive("auth.guesses"),
                 config.tries,
                 config.window,
                 config.remembered_guesses,
-            ),
+            ))),
             dummy: Ha1s::dummy(&secret),
             config,
         }
+    }
+
+    /// Counts wrong passwords together with another authenticator: who may guess at the registrar five times must not
+    /// have five more at the proxy.
+    #[must_use]
+    pub fn counting_with(mut self, other: &Self) -> Self {
+        self.guesses = Arc::clone(&other.guesses);
+        self
+    }
+
+    fn guesses(&self) -> MutexGuard<'_, Guesses> {
+        // A count that a panic interrupted is still a count.
+        self.guesses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The realm.
@@ -204,6 +226,9 @@ impl Authenticator {
         source: IpAddr,
         now: Instant,
     ) -> Check {
+        if self.config.policy.is_open(request, source) {
+            return Check::Open;
+        }
         let Some(given) = self.credentials(request, asker) else {
             return Check::Challenge { stale: false };
         };
@@ -230,7 +255,7 @@ impl Authenticator {
         if !is_same_host(&uri, request.uri_str()) {
             return Check::Malformed("Credentials For Another Request-URI");
         }
-        if self.guesses.is_refused(source, &username, now) {
+        if self.guesses().is_refused(source, &username, now) {
             return Check::Forbidden;
         }
         // A nonce that is not ours, or no more, says nothing about the password: it is neither computed with (so that
@@ -274,7 +299,7 @@ impl Authenticator {
     pub fn verify(&mut self, attempt: Attempt, hashes: Option<&Ha1s>, now: Instant) -> Verdict {
         // While the store was asked, the last try may have been used up by another request.
         if self
-            .guesses
+            .guesses()
             .is_refused(attempt.source, &attempt.username, now)
         {
             return Verdict::Forbidden;
@@ -285,7 +310,10 @@ impl Authenticator {
             .response(&hex(ha1), &attempt.middle, &attempt.ha2);
         let is_right = bool::from(expected.as_bytes().ct_eq(&attempt.response)) & hashes.is_some();
         if !is_right {
-            return if self.guesses.record(attempt.source, &attempt.username, now) {
+            let is_refused = self
+                .guesses()
+                .record(attempt.source, &attempt.username, now);
+            return if is_refused {
                 Verdict::Forbidden
             } else {
                 Verdict::Challenge { stale: false }
@@ -296,7 +324,7 @@ impl Authenticator {
         if !self.replay.spend(attempt.nonce, attempt.count) {
             return Verdict::Challenge { stale: true };
         }
-        self.guesses.forget(attempt.source, &attempt.username);
+        self.guesses().forget(attempt.source, &attempt.username);
         Verdict::Accepted {
             username: attempt.username,
         }

@@ -72,6 +72,7 @@ impl World {
                     Verdict::Forbidden => Err("403".into()),
                 }
             }
+            Check::Open => Ok("open".into()),
             Check::Challenge { stale } => Err(format!("401 stale={stale}")),
             Check::Forbidden => Err("403".into()),
             Check::Malformed(reason) => Err(format!("400 {reason}")),
@@ -216,6 +217,70 @@ fn a_wrong_password_and_an_unknown_user_are_answered_alike_and_then_refused() {
     assert_eq!(world.ask(&right), Err("403".into()));
     world.now += Duration::from_secs(60);
     assert_eq!(world.ask(&right), Ok("alice".into()));
+}
+
+#[test]
+fn the_registrar_and_the_proxy_count_wrong_passwords_together() {
+    let mut registrar = World::new();
+    let mut proxy = World::new();
+    proxy.authenticator =
+        Authenticator::new(AuthConfig::new("example.com"), &Seed::from_bytes([8; 32]))
+            .counting_with(&registrar.authenticator);
+    proxy.now = registrar.now;
+    let guess = |world: &mut World, number: u32| {
+        let nonce = world.nonce();
+        world.ask(&answer(
+            Algorithm::Md5,
+            "alice",
+            &format!("guess{number}"),
+            &nonce,
+            1,
+        ))
+    };
+    for number in 0..4 {
+        let world = if number % 2 == 0 {
+            &mut registrar
+        } else {
+            &mut proxy
+        };
+        assert_eq!(guess(world, number), Err("401 stale=false".into()));
+    }
+    assert_eq!(
+        guess(&mut registrar, 4),
+        Err("403".into()),
+        "the fifth of all"
+    );
+    assert_eq!(guess(&mut proxy, 5), Err("403".into()));
+    // Who is at another address is not concerned.
+    let nonce = proxy.authenticator.nonces.mint(THERE, proxy.now);
+    let right = answer(Algorithm::Md5, "alice", "secret", &nonce, 1);
+    assert_eq!(proxy.ask_from(&right, THERE), Ok("alice".into()));
+    proxy.now += Duration::from_secs(60);
+    let nonce = proxy.nonce();
+    let right = answer(Algorithm::Md5, "alice", "secret", &nonce, 1);
+    assert_eq!(proxy.ask(&right), Ok("alice".into()), "and nobody for long");
+}
+
+/// A wrong password and an unknown name take the same steps: the same hashes of the same lengths are computed and
+/// compared, whoever they are for.
+#[test]
+fn an_unknown_user_costs_as_much_as_a_wrong_password() {
+    let mut world = World::new();
+    for algorithm in [Algorithm::Md5, Algorithm::Sha256, Algorithm::Sha512_256] {
+        let known = world.alice.bytes(algorithm).len();
+        let unknown = world.authenticator.dummy.bytes(algorithm).len();
+        assert_eq!(known, unknown);
+        let nonce = world.nonce();
+        let wrong = world.ask(&answer(algorithm, "alice", "wrong", &nonce, 1));
+        let nonce = world.nonce();
+        let nobody = world.ask(&answer(algorithm, "nobody", "wrong", &nonce, 1));
+        assert_eq!(wrong, nobody);
+        assert_eq!(wrong, Err("401 stale=false".into()));
+    }
+    // The hashes of nobody are those of no password that anybody could give.
+    let nonce = world.nonce();
+    let empty = world.ask(&answer(Algorithm::Md5, "nobody", "", &nonce, 1));
+    assert_eq!(empty, Err("401 stale=false".into()));
 }
 
 #[test]

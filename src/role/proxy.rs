@@ -616,6 +616,7 @@ impl Proxy {
                     return;
                 };
                 match authenticator.check(&context.request, Asker::Proxy, source, now) {
+                    Check::Open => self.resolve(id, t, now),
                     Check::LookUp(attempt) => {
                         let realm = authenticator.realm().into();
                         let need = Need::Credential {

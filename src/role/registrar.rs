@@ -301,6 +301,7 @@ impl Registrar {
         };
         let source = job.flow.remote.ip();
         match authenticator.check(&job.request, Asker::Server, source, now) {
+            Check::Open => self.on_authenticated(job, None),
             Check::LookUp(attempt) => {
                 let need = Need::Credential {
                     username: attempt.username().into(),

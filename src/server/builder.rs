@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use super::Server;
 use super::handler::{self, Handler, IncomingRequest};
 use super::listen::{self, ListenError, Place};
-use crate::auth::{Algorithm, AuthConfig, Authenticator};
+use crate::auth::{Algorithm, AuthConfig, Authenticator, Policy};
 use crate::domain::Domains;
 use crate::gruu::Gruus;
 use crate::guard::{Guard, GuardConfig};
@@ -118,6 +118,7 @@ pub struct ServerBuilder {
     origins: Option<Vec<String>>,
     recorders: Vec<Arc<Recorder>>,
     guard: GuardConfig,
+    policy: Policy,
     probes: Option<(Health, Vec<ProbeTarget>)>,
 }
 
@@ -158,6 +159,7 @@ impl ServerBuilder {
             origins: None,
             recorders: Vec::new(),
             guard: GuardConfig::default(),
+            policy: Policy::default(),
             probes: None,
         }
     }
@@ -340,6 +342,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Who is not asked for a password, and for what nobody is.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
     /// How much one source may ask for, and what happens when all together ask for too much.
     #[must_use]
     pub fn guard(mut self, config: GuardConfig) -> Self {
@@ -396,12 +405,23 @@ impl ServerBuilder {
         for place in &places {
             domains.add_address(place.addr);
         }
+        let first = (!self.without_authentication).then(|| {
+            Authenticator::new(AuthConfig::new(domains.primary()), &seed.derive("guesses"))
+        });
         let authenticator = |label: &str| {
             let mut config = AuthConfig::new(domains.primary());
             if let Some(algorithms) = &self.algorithms {
                 config.algorithms.clone_from(algorithms);
             }
-            (!self.without_authentication).then(|| Authenticator::new(config, &seed.derive(label)))
+            config.policy.clone_from(&self.policy);
+            (!self.without_authentication).then(|| {
+                let authenticator = Authenticator::new(config, &seed.derive(label));
+                // Wrong passwords count together, wherever they are given.
+                match &first {
+                    Some(first) => authenticator.counting_with(first),
+                    None => authenticator,
+                }
+            })
         };
         let handled: Vec<Method> = self
             .handlers

@@ -1,5 +1,6 @@
 //! `sip.toml`, the configuration of `sip serve`; and `sip config`, which checks and explains it.
 
+mod authentication;
 mod callers;
 mod guard;
 mod routes;
@@ -85,6 +86,7 @@ pub(crate) struct Config {
     pub(crate) name_server: Option<SocketAddr>,
     pub(crate) capture: Capture,
     pub(crate) admin: Admin,
+    pub(crate) authentication: authentication::Authentication,
     pub(crate) overload: guard::Overload,
     pub(crate) sources: guard::Sources,
     pub(crate) callers: callers::Callers,
@@ -111,6 +113,7 @@ struct File {
     name_server: Option<Spanned<String>>,
     capture: Capture,
     admin: Admin,
+    authentication: authentication::Authentication,
     overload: guard::Overload,
     sources: guard::Sources,
     trust: Option<callers::TrustTable>,
@@ -458,6 +461,7 @@ impl Config {
             name_server,
             capture: file.capture,
             admin: file.admin,
+            authentication: file.authentication,
             overload: file.overload,
             sources: file.sources,
             callers: callers::Callers::new(
@@ -482,6 +486,7 @@ impl Config {
             ("data", self.data != new.data),
             ("drain-seconds", self.drain_seconds != new.drain_seconds),
             ("digest", self.digest != new.digest),
+            ("authentication", self.authentication != new.authentication),
             ("registrar", self.registrar != new.registrar),
             ("location", self.location != new.location),
             ("events", self.events != new.events),
@@ -553,6 +558,10 @@ mod tests {
         let usual = format!("{proxy:?}");
         config.proxy.apply(&mut proxy);
         assert_eq!(format!("{proxy:?}"), usual);
+        assert_eq!(
+            config.authentication.policy(),
+            sip_stack::auth::Policy::default()
+        );
         assert_eq!(config.guard(), sip_stack::guard::GuardConfig::default());
         config.callers.apply(&mut proxy);
         assert_eq!(format!("{proxy:?}"), usual);
@@ -685,6 +694,10 @@ mod tests {
             (
                 "[admin]\nlisten = \"192.0.2.1:80\"",
                 "2:10: 192.0.2.1:80: the",
+            ),
+            (
+                "[authentication]\nopen = [\"REGISTER\"]",
+                "2:8: \"REGISTER\" is open to trusted networks only",
             ),
             ("[overload]\ntarget-ms = -1", "2:13: invalid value"),
             (

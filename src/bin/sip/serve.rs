@@ -171,6 +171,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
         .router(Probed::new(routes.clone(), health.clone()))
         .probes(health, config.probes.clone())
         .guard(config.guard())
+        .policy(config.authentication.policy())
         .patience(Duration::from_secs(config.drain_seconds.unwrap_or(5)))
         .registrar(move |config| registrar.apply(config))
         .events(move |config| events.apply(config))

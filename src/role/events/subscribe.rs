@@ -87,18 +87,24 @@ impl Events {
             self.refuse(&job, &refusal, t, now);
             return;
         }
-        let Some(authenticator) = &mut self.authenticator else {
-            let from = job.request.headers().typed::<From<'_>>().ok().flatten();
-            let watcher = from.and_then(|from| self.config.domains.aor(from.uri()));
-            self.authorize(job, watcher.as_ref(), t, now);
-            return;
-        };
         let source = job.flow.remote.ip();
-        match authenticator.check(&job.request, Asker::Server, source, now) {
+        let (check, realm) = match &mut self.authenticator {
+            None => (Check::Open, Box::default()),
+            Some(authenticator) => (
+                authenticator.check(&job.request, Asker::Server, source, now),
+                authenticator.realm().into(),
+            ),
+        };
+        match check {
+            Check::Open => {
+                let from = job.request.headers().typed::<From<'_>>().ok().flatten();
+                let watcher = from.and_then(|from| self.config.domains.aor(from.uri()));
+                self.authorize(job, watcher.as_ref(), t, now);
+            }
             Check::LookUp(attempt) => {
                 let need = Need::Credential {
                     username: attempt.username().into(),
-                    realm: authenticator.realm().into(),
+                    realm,
                 };
                 self.need(Waiting::Credential(Box::new(job), attempt), need, now);
             }

@@ -29,7 +29,9 @@ pub(crate) struct Sources {
     trusted: Vec<Network>,
 }
 
-fn networks<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Network>, D::Error> {
+pub(super) fn networks<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<Network>, D::Error> {
     Vec::<String>::deserialize(deserializer)?
         .iter()
         .map(|text| text.parse().map_err(serde::de::Error::custom))

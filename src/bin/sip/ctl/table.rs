@@ -158,7 +158,7 @@ mod tests {
             text,
             "           192.0.2.1:5060 UDP 192.0.2.9:5062  c1\n    \
              0.000  |<------- INVITE sip:bob@example.com --------|  1 INVITE\n    \
-             0.012  |--------------- 100 Trying ---------------->|  1 INVITE\n           \
+             0.012  |---------------- 100 Trying --------------->|  1 INVITE\n           \
              (3 messages not shown: too many at once)\n"
         );
     }
