@@ -1,10 +1,13 @@
 //! Who calls: trust between networks, asserted identities, privacy, and signatures over both.
 //!
 //! [`Trust`] is what a network believes, of whom; [`asserted`] and [`privacy`] are what follows from it for a message
-//! (RFC 3323, RFC 3325). All of it is pure: a custom server calls the same functions that the proxy does.
+//! (RFC 3323, RFC 3325); [`stir`] looks at signatures and makes them (RFC 8224). All of it is pure: a custom server calls the same functions that the proxy does.
 
 pub mod asserted;
+pub mod certificate;
+pub mod passport;
 pub mod privacy;
+pub mod stir;
 mod store;
 mod trust;
 

@@ -19,6 +19,7 @@ mod prefer;
 mod redirect;
 mod respond;
 pub(super) mod route;
+mod signature;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -39,6 +40,7 @@ use super::{Answer, Need, Refusal, RoleEvent, RoleOutput, Token, nat};
 use crate::auth::{Asker, Attempt, Authenticator, Check, Verdict};
 use crate::domain::{Aor, Domains};
 use crate::gruu::{Gruus, Wanted};
+use crate::identity::stir::{Pending, Stir};
 use crate::identity::{Trust, asserted, privacy};
 use crate::location::StoreError;
 use crate::routing::{self, Action, Emergency, NumberLookup, Router};
@@ -76,6 +78,8 @@ pub struct ProxyConfig {
     /// Who is trusted, and what is done about identities and privacy (RFC 3323, RFC 3325): without this nothing, these
     /// fields pass as they are.
     pub trust: Option<Arc<Trust>>,
+    /// What is done about signatures over callers (RFC 8224).
+    pub stir: Option<Arc<Stir>>,
     /// Numbers are looked up under this name (ENUM, RFC 6116), such as `e164.arpa`.
     pub enumeration: Option<Box<str>>,
     /// Where calls for help go (RFC 5031), before anybody is asked who they are.
@@ -109,6 +113,7 @@ impl ProxyConfig {
             follows_redirects: false,
             caller_preferences: true,
             trust: None,
+            stir: None,
             enumeration: None,
             emergency: None,
             history: false,
@@ -138,6 +143,10 @@ pub struct Proxy {
     rng: Rng,
     next: u64,
     last_now: Option<Instant>,
+    /// The time of day as it was told last.
+    wall: SystemTime,
+    /// The name of this server for who traces calls (RFC 8588 §5).
+    origin: String,
 }
 
 /// What an answer is awaited for.
@@ -155,6 +164,8 @@ enum Waiting {
     Flows(ServerTransactionId, usize),
     /// Where does this number lead?
     Rewrites(ServerTransactionId),
+    /// Whose certificate signs for this caller?
+    Certificates(ServerTransactionId, Box<Pending>),
     /// How does this ACK get there?
     Ack(Box<Request>),
     /// Where is the instance that this ACK is for? With the token of the flow that its route names.
@@ -187,6 +198,8 @@ impl Proxy {
             rng: seed.rng(),
             next: 0,
             last_now: None,
+            wall: SystemTime::UNIX_EPOCH,
+            origin: origin(&seed),
         }
     }
 
@@ -199,8 +212,7 @@ impl Proxy {
         wall: SystemTime,
         now: Instant,
     ) -> Option<Event> {
-        // Absolute times are for the stores.
-        let _ = wall;
+        self.wall = wall;
         self.last_now = Some(now);
         match event {
             Event::Request {
@@ -271,7 +283,7 @@ impl Proxy {
         wall: SystemTime,
         now: Instant,
     ) {
-        let _ = wall;
+        self.wall = wall;
         self.last_now = Some(now);
         let Some((waiting, deadline)) = self.waiting.remove(&token) else {
             return;
@@ -295,6 +307,13 @@ impl Proxy {
             (Waiting::Known(id), Answer::Credential(Ok(None))) if self.look_up_number(id, now) => {}
             (Waiting::Rewrites(id), Answer::Rewrites(records)) => {
                 self.on_rewrites(id, records.unwrap_or_default(), t, now);
+            }
+            (Waiting::Certificates(id, pending), answer) => {
+                let found = match &answer {
+                    Answer::Certificates(found) => found.as_deref(),
+                    _ => None,
+                };
+                self.on_certificates(id, &pending, found, t, now);
             }
             (Waiting::Rewrites(id), _) => self.on_rewrites(id, Vec::new(), t, now),
             (Waiting::Known(id), Answer::Credential(Ok(hashes))) => {
@@ -344,6 +363,9 @@ impl Proxy {
                         _,
                     )) => {
                         self.store_failed(id, StoreError::Busy, t, now);
+                    }
+                    Some((Waiting::Certificates(id, pending), _)) => {
+                        self.on_certificates(id, &pending, None, t, now);
                     }
                     Some((Waiting::Rewrites(id), _)) => self.on_rewrites(id, Vec::new(), t, now),
                     Some((Waiting::Flows(id, branch), _)) => {
@@ -585,6 +607,7 @@ impl Proxy {
         };
         if is_vouched {
             context.may_leave = true;
+            context.is_proven = true;
             self.resolve(id, t, now);
             return;
         }
@@ -612,6 +635,7 @@ impl Proxy {
             (true, _) => {
                 let Some(authenticator) = &mut self.authenticator else {
                     context.may_leave = true;
+                    context.is_proven = true;
                     self.resolve(id, t, now);
                     return;
                 };
@@ -677,6 +701,7 @@ impl Proxy {
                 route::remove_credentials(&mut context.request, self.config.domains.primary());
                 Self::vouch(&self.config, &mut context.request, &username);
                 context.may_leave = true;
+                context.is_proven = true;
                 self.resolve(id, t, now);
             }
             Verdict::Challenge { stale } => self.challenge(id, stale, t, now),
@@ -725,6 +750,12 @@ impl Proxy {
             self.refuse(id, &Refusal::new(StatusCode::ANONYMITY_DISALLOWED), t, now);
             return;
         }
+        if !self.is_checked(id, t, now) {
+            return;
+        }
+        let Some(context) = self.contexts.get_mut(&id) else {
+            return;
+        };
         if let Some(action) = context.action.take() {
             self.act(id, action, t, now);
             return;
@@ -760,6 +791,7 @@ impl Proxy {
 
     /// A request with its targets goes to where this domain ends.
     fn depart(&mut self, id: ServerTransactionId, t: &mut dyn TransactionLayer, now: Instant) {
+        self.sign(id);
         self.next_group(id, t, now);
     }
 
@@ -782,6 +814,22 @@ impl Proxy {
             .push_back(RoleOutput::Event(RoleEvent::StoreFailed(error)));
         self.refuse(id, &Refusal::unavailable(self.config.retry_after), t, now);
     }
+}
+
+/// A name in the form of RFC 4122, of the seed.
+fn origin(seed: &Seed) -> String {
+    let mut bytes = [0; 16];
+    seed.derive("origin").rng().fill(&mut bytes);
+    let text = crate::auth::hex(&bytes);
+    let part = |from, to| text.get(from..to).unwrap_or_default();
+    format!(
+        "{}-{}-4{}-8{}-{}",
+        part(0, 8),
+        part(8, 12),
+        part(13, 16),
+        part(17, 20),
+        part(20, 32)
+    )
 }
 
 fn from_of(request: &Request) -> Option<From<'_>> {

@@ -120,6 +120,7 @@ struct File {
     emergency: Option<Spanned<callers::EmergencyTable>>,
     #[serde(rename = "enum")]
     numbers: Option<callers::NumberTable>,
+    stir: Option<Spanned<callers::StirTable>>,
     route: Vec<Spanned<routes::Route>>,
 }
 
@@ -468,6 +469,7 @@ impl Config {
                 file.trust.as_ref(),
                 file.emergency.as_ref(),
                 file.numbers.as_ref(),
+                file.stir.as_ref(),
             )?,
             routes,
         })
@@ -497,7 +499,7 @@ impl Config {
             ("capture", self.capture != new.capture),
             ("admin", self.admin != new.admin),
             (
-                "trust, emergency, enum",
+                "trust, stir, emergency, enum",
                 !self.callers.is_same(&new.callers),
             ),
         ]
@@ -676,6 +678,19 @@ mod tests {
             (
                 "[emergency]\nto = \"sip:a\"\nnumbers = { 112 = \"help\" }",
                 "emergency: \"help\" is no service",
+            ),
+            ("[stir]\nkey = \"k.pem\"", "stir: a key needs the address"),
+            (
+                "[stir]\nanchors = \"a.pem\"",
+                "stir: anchors need the directory",
+            ),
+            (
+                "[stir]\nkey = \"k\"\ncertificate-url = \"http://h\"",
+                "3:19: stir: \"http://h\" is no https address",
+            ),
+            (
+                "[stir]\nkey = \"k\"\ncertificate-url = \"https://h\"\nattest = \"D\"",
+                "4:10: stir: \"D\" is no attestation",
             ),
             (
                 "[enum]\nsuffix = \"e164 arpa\"",

@@ -166,6 +166,14 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
     let (registrar, proxy) = (config.registrar.clone(), config.proxy.clone());
     let events = config.events.clone();
     let callers = config.callers.clone();
+    let stir = match callers.stir() {
+        Ok(stir) => stir,
+        Err(error) => {
+            eprintln!("sip: {error:#}");
+            return Ok(2);
+        }
+    };
+    let certificates = callers.certificates();
     let mut builder = Server::builder()
         .algorithms(&args.digest)
         .router(Probed::new(routes.clone(), health.clone()))
@@ -176,7 +184,11 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
         .registrar(move |config| registrar.apply(config))
         .events(move |config| events.apply(config))
         .proxy(move |config| proxy.apply(config))
-        .proxy(move |config| callers.apply(config));
+        .proxy(move |config| callers.apply(config))
+        .proxy(move |config| config.stir = stir);
+    if let Some(certificates) = certificates {
+        builder = builder.certificates(certificates);
+    }
     for user in &config.events.registration_watchers {
         builder = builder.registration_watcher(user.as_str());
     }

@@ -48,6 +48,10 @@ pub(super) struct Context {
     pub(super) is_from_inside: bool,
     /// May its sender be served beyond the users of the domain?
     pub(super) may_leave: bool,
+    /// Has it proven which of our users sends it?
+    pub(super) is_proven: bool,
+    /// Was its signature looked at?
+    pub(super) is_checked: bool,
     /// The look-up of the number that it is for.
     pub(super) number: Option<Box<NumberLookup>>,
     /// Does it call for help?
@@ -142,6 +146,8 @@ impl Context {
             branches: Vec::new(),
             is_from_inside: false,
             may_leave: false,
+            is_proven: false,
+            is_checked: false,
             number: None,
             is_emergency: false,
             history: None,

@@ -59,7 +59,7 @@ impl Proxy {
                 context.groups = targets.into();
                 context.failover = Failover::Unreachable;
                 context.destination = Destination::Elsewhere;
-                self.next_group(id, t, now);
+                self.depart(id, t, now);
             }
         }
     }

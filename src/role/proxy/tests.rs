@@ -18,6 +18,7 @@ mod numbers;
 mod preferences;
 mod requests;
 mod routing;
+mod signatures;
 
 /// A proxy whose needs are answered at once: alice and bob are users, bindings are what the test says.
 struct World {
@@ -36,6 +37,8 @@ struct World {
     /// The transport of those flows.
     kind: TransportKind,
     silent: bool,
+    /// The time of day with which needs are answered.
+    wall: SystemTime,
     /// Records of names, for ENUM.
     names: Vec<(String, sip_transport::Rewrite)>,
     /// Certificates by their address.
@@ -74,6 +77,7 @@ impl World {
             flows: 1,
             kind: TransportKind::Udp,
             silent: false,
+            wall: UNIX_EPOCH,
             names: Vec::new(),
             certificates: Vec::new(),
         }
@@ -145,7 +149,7 @@ impl World {
                 Need::Update { .. } => panic!("a proxy changes no bindings"),
             };
             self.proxy
-                .handle_answer(token, answer, &mut self.layer, UNIX_EPOCH, self.now);
+                .handle_answer(token, answer, &mut self.layer, self.wall, self.now);
         }
     }
 

@@ -1,10 +1,16 @@
-//! `[trust]`, `[emergency]` and `[enum]`: who is believed, and where calls for help and numbers go.
+//! `[trust]`, `[stir]`, `[emergency]` and `[enum]`: who is believed, and where calls for help and numbers go.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use anyhow::Context as _;
 use serde::Deserialize;
-use sip_stack::identity::Trust;
+use sip_stack::identity::certificate::Anchors;
+use sip_stack::identity::passport::SigningKey;
+use sip_stack::identity::stir::{Signer, Stir, Verifier};
+use sip_stack::identity::{CertificateDirectory, Trust};
 use sip_stack::message::Uri;
 use sip_stack::role::proxy::ProxyConfig;
 use sip_stack::routing::{Emergency, Network};
@@ -42,12 +48,52 @@ pub(super) struct NumberTable {
     suffix: Spanned<String>,
 }
 
+/// `[stir]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct StirTable {
+    key: Option<PathBuf>,
+    certificate_url: Option<Spanned<String>>,
+    attest: Option<Spanned<String>>,
+    anchors: Option<PathBuf>,
+    certificates: Option<PathBuf>,
+    #[serde(default)]
+    demand: bool,
+    #[serde(default)]
+    refuse: bool,
+    #[serde(default = "yes")]
+    verstat: bool,
+    #[serde(default = "minute")]
+    fresh_seconds: u64,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn minute() -> u64 {
+    60
+}
+
 /// What they say.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Callers {
     trust: Option<Arc<Trust>>,
     emergency: Option<Emergency>,
     suffix: Option<Box<str>>,
+    stir: Option<StirFiles>,
+}
+
+/// What `[stir]` says; its files are read when the server starts.
+#[derive(Clone, Debug)]
+struct StirFiles {
+    sign: Option<(PathBuf, String, Option<char>)>,
+    anchors: Option<PathBuf>,
+    certificates: Option<PathBuf>,
+    demand: bool,
+    refuse: bool,
+    verstat: bool,
+    fresh: Duration,
 }
 
 impl Callers {
@@ -55,6 +101,7 @@ impl Callers {
         trust: Option<&TrustTable>,
         emergency: Option<&Spanned<EmergencyTable>>,
         numbers: Option<&NumberTable>,
+        stir: Option<&Spanned<StirTable>>,
     ) -> Result<Self, Fault> {
         if let Some(NumberTable { suffix }) = numbers
             && !crate::serve::is_host_name(suffix.get_ref())
@@ -65,6 +112,7 @@ impl Callers {
         Ok(Self {
             trust: trust.map(TrustTable::trust).transpose()?.map(Arc::new),
             emergency: emergency.map(emergency_of).transpose()?,
+            stir: stir.map(stir_of).transpose()?,
             suffix: numbers.map(|numbers| numbers.suffix.get_ref().as_str().into()),
         })
     }
@@ -73,6 +121,60 @@ impl Callers {
         config.trust.clone_from(&self.trust);
         config.emergency.clone_from(&self.emergency);
         config.enumeration.clone_from(&self.suffix);
+    }
+
+    /// Where the certificates of signed callers are, if signatures are looked at.
+    pub(crate) fn certificates(&self) -> Option<CertificateDirectory> {
+        let stir = self.stir.as_ref()?;
+        stir.certificates
+            .as_ref()
+            .map(|path| CertificateDirectory::new(path.clone()))
+    }
+
+    /// Reads the files of `[stir]`.
+    ///
+    /// # Errors
+    /// Which of them is not what it should be.
+    pub(crate) fn stir(&self) -> anyhow::Result<Option<Arc<Stir>>> {
+        let Some(stir) = &self.stir else {
+            return Ok(None);
+        };
+        let read = |path: &Path| {
+            std::fs::read_to_string(path)
+                .with_context(|| format!("stir: {} cannot be read", path.display()))
+        };
+        let signer = match &stir.sign {
+            None => None,
+            Some((path, url, attest)) => {
+                let key = SigningKey::from_pem(&read(path)?).with_context(|| {
+                    format!(
+                        "stir: {} is no private key on the curve P-256 in PEM (PKCS#8)",
+                        path.display()
+                    )
+                })?;
+                let signer = Signer::new(key, url);
+                Some(match attest {
+                    Some(attest) => signer.shaken(*attest),
+                    None => signer,
+                })
+            }
+        };
+        let verifier = match &stir.anchors {
+            None => None,
+            Some(path) => {
+                let anchors = Anchors::from_pem(&read(path)?).with_context(|| {
+                    format!("stir: {} has no certificates in PEM", path.display())
+                })?;
+                let verifier = Verifier::new(anchors).freshness(stir.fresh);
+                Some(verifier.demand(stir.demand))
+            }
+        };
+        Ok(Some(Arc::new(Stir {
+            signer,
+            verifier,
+            refuses: stir.refuse,
+            annotates: stir.verstat,
+        })))
     }
 
     /// Do both say the same?
@@ -110,6 +212,52 @@ impl TrustTable {
         }
         Ok(trust)
     }
+}
+
+fn stir_of(table: &Spanned<StirTable>) -> Result<StirFiles, Fault> {
+    let (span, table) = (table.span(), table.get_ref());
+    let sign = match (&table.key, &table.certificate_url) {
+        (None, None) => None,
+        (Some(key), Some(url)) => {
+            let is_url = url.get_ref().starts_with("https://")
+                && !url.get_ref().contains(['<', '>', '"', ' ']);
+            if !is_url {
+                let what = format!("stir: {:?} is no https address", url.get_ref());
+                return Err(Fault::new(&url.span(), what));
+            }
+            let attest = match &table.attest {
+                None => None,
+                Some(text) => match text.get_ref().as_str() {
+                    "A" => Some('A'),
+                    "B" => Some('B'),
+                    "C" => Some('C'),
+                    other => {
+                        let what =
+                            format!("stir: {other:?} is no attestation: A, B or C (RFC 8588)");
+                        return Err(Fault::new(&text.span(), what));
+                    }
+                },
+            };
+            Some((key.clone(), url.get_ref().clone(), attest))
+        }
+        _ => {
+            let what = "stir: a key needs the address of its certificate, and the other way round";
+            return Err(Fault::new(&span, what));
+        }
+    };
+    if table.anchors.is_some() != table.certificates.is_some() {
+        let what = "stir: anchors need the directory of the certificates, and the other way round";
+        return Err(Fault::new(&span, what));
+    }
+    Ok(StirFiles {
+        sign,
+        anchors: table.anchors.clone(),
+        certificates: table.certificates.clone(),
+        demand: table.demand,
+        refuse: table.refuse,
+        verstat: table.verstat,
+        fresh: Duration::from_secs(table.fresh_seconds),
+    })
 }
 
 fn emergency_of(table: &Spanned<EmergencyTable>) -> Result<Emergency, Fault> {

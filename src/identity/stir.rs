@@ -1,0 +1,419 @@
+//! [`Verifier`] and [`Signer`]: Identity fields (RFC 8224), looked at and made.
+//!
+//! ```text
+//!  Verifier::begin(request)  --> Check::Fetch(pending) --> certificates --> Verifier::finish(pending, ..)
+//!                            --> Check::Unsigned, Check::Failed(fault)
+//! ```
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use sip_message::header::{Date, From, Identity, NameAddr, PAssertedIdentity, To};
+use sip_message::{HeaderName, Method, Request, StatusCode, UriRef};
+
+use super::certificate::{Anchors, CertificateError};
+use super::passport::{Claims, Party, Passport, Signed, SigningKey};
+
+/// Why a signature is not taken (RFC 8224 §6.2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// 428: there is none, and one is demanded.
+    Missing,
+    /// 428: there are only some of types that are not known.
+    Format,
+    /// 403: its time is not now.
+    Stale,
+    /// 436: its certificate cannot be had.
+    NoCertificate,
+    /// 437: its certificate is not believed.
+    Unsupported,
+    /// 438: it is broken, of another call, or by who may not sign it.
+    Invalid,
+}
+
+impl Fault {
+    /// The status and reason phrase of the refusal.
+    #[must_use]
+    pub const fn refusal(self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Missing => (StatusCode::USE_IDENTITY_HEADER, "Use Identity Header"),
+            Self::Format => (
+                StatusCode::USE_IDENTITY_HEADER,
+                "Use Supported PASSporT Format",
+            ),
+            Self::Stale => (StatusCode::FORBIDDEN, "Stale Date"),
+            Self::NoCertificate => (StatusCode::BAD_IDENTITY_INFO, "Bad Identity Info"),
+            Self::Unsupported => (StatusCode::UNSUPPORTED_CREDENTIAL, "Unsupported Credential"),
+            Self::Invalid => (
+                StatusCode::INVALID_IDENTITY_HEADER,
+                "Invalid Identity Header",
+            ),
+        }
+    }
+}
+
+/// What becomes of a request that is looked at.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "each is to be acted on")]
+pub enum Check {
+    /// It has no signature, and none is demanded.
+    Unsigned,
+    /// These certificates are needed first.
+    Fetch(Box<Pending>),
+    /// It is not taken.
+    Failed(Fault),
+}
+
+/// A signature that waits for its certificates.
+#[derive(Debug)]
+pub struct Pending {
+    signed: Signed,
+    url: Box<str>,
+}
+
+impl Pending {
+    /// Where they are.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+/// A signature that is good.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Verified {
+    /// What it claims.
+    pub claims: Claims,
+}
+
+/// Looks at signatures.
+#[derive(Clone, Debug)]
+pub struct Verifier {
+    anchors: Anchors,
+    freshness: Duration,
+    is_demanded: bool,
+}
+
+/// The types of tokens that are known: the base one and that of SHAKEN.
+const SHAKEN: &str = "shaken";
+/// How many Identity fields of a request are looked at.
+const MOST_FIELDS: usize = 8;
+
+impl Verifier {
+    /// Believes certificates of these authorities.
+    #[must_use]
+    pub const fn new(anchors: Anchors) -> Self {
+        Self {
+            anchors,
+            freshness: Duration::from_secs(60),
+            is_demanded: false,
+        }
+    }
+
+    /// How old a signature may be, and how far ahead its clock; 60 seconds (RFC 8224 §6.2).
+    #[must_use]
+    pub const fn freshness(mut self, freshness: Duration) -> Self {
+        self.freshness = freshness;
+        self
+    }
+
+    /// Requests without a signature that is good are refused; without this only those whose signature is bad.
+    #[must_use]
+    pub const fn demand(mut self, demands: bool) -> Self {
+        self.is_demanded = demands;
+        self
+    }
+
+    /// RFC 8224 §6.2, steps 1 to 4, for the first field whose type is known.
+    #[must_use]
+    pub fn begin(&self, request: &Request, wall: SystemTime) -> Check {
+        let mut is_any = false;
+        let known = request
+            .headers()
+            .typed_all::<Identity<'_>>()
+            .take(MOST_FIELDS)
+            .inspect(|_| is_any = true)
+            .find(|field| match field {
+                Ok(field) => field
+                    .passport_type()
+                    .is_none_or(|ppt| ppt.trim_matches('"').eq_ignore_ascii_case(SHAKEN)),
+                Err(_) => true,
+            });
+        let field = match known {
+            Some(Ok(field)) => field,
+            Some(Err(_)) => return Check::Failed(Fault::Invalid),
+            None if !self.is_demanded => return Check::Unsigned,
+            None if is_any => return Check::Failed(Fault::Format),
+            None => return Check::Failed(Fault::Missing),
+        };
+        if field
+            .algorithm()
+            .is_some_and(|algorithm| !algorithm.eq_ignore_ascii_case("ES256"))
+        {
+            return Check::Failed(Fault::Unsupported);
+        }
+        let (Some(url), Some(dest)) = (field.info(), called(request)) else {
+            return Check::Failed(Fault::Invalid);
+        };
+        let callers = callers(request);
+        let date = date(request);
+        let signed = if field.is_compact() {
+            // Step 4, and §4.1: what is left out is made from the request.
+            let (Some(date), Some(orig)) = (date, callers.first()) else {
+                return Check::Failed(Fault::Invalid);
+            };
+            Passport::new(url, Claims::new(orig.clone(), [dest.clone()], date))
+                .parse_compact(field.value())
+        } else {
+            Passport::parse(field.value())
+        };
+        let Ok(signed) = signed else {
+            return Check::Failed(Fault::Invalid);
+        };
+        let claims = &signed.passport.claims;
+        let is_shaken = field.passport_type().is_some();
+        // RFC 8588 §4, §5: what SHAKEN adds has to be there, and nothing of the field and the token may differ.
+        let is_whole = !is_shaken
+            || (signed.passport.ppt.as_deref() == Some(SHAKEN)
+                && matches!(claims.attest, Some('A' | 'B' | 'C'))
+                && claims.origid.is_some());
+        let is_of_this_call = callers.contains(&claims.orig) && claims.dest.contains(&dest);
+        if !is_whole || !is_of_this_call || *signed.passport.x5u != *url {
+            return Check::Failed(Fault::Invalid);
+        }
+        // §6.2.4: the token's own time counts; a Date that differs from it has to be fresh as well.
+        let is_fresh = |time: u64| {
+            let time = UNIX_EPOCH + Duration::from_secs(time.min(u64::from(u32::MAX)));
+            let apart = match wall.duration_since(time) {
+                Ok(apart) => apart,
+                Err(ahead) => ahead.duration(),
+            };
+            apart <= self.freshness
+        };
+        if !is_fresh(claims.iat) || !date.is_none_or(is_fresh) {
+            return Check::Failed(Fault::Stale);
+        }
+        Check::Fetch(Box::new(Pending {
+            url: url.into(),
+            signed,
+        }))
+    }
+
+    /// RFC 8224 §6.2, steps 3 and 5: with the certificates, or none that could be had.
+    ///
+    /// # Errors
+    /// Why it is not taken.
+    pub fn finish(
+        &self,
+        pending: &Pending,
+        certificates: Option<&[u8]>,
+        wall: SystemTime,
+    ) -> Result<Verified, Fault> {
+        let certificates = certificates.ok_or(Fault::NoCertificate)?;
+        let credential = self
+            .anchors
+            .check(certificates, wall)
+            .map_err(|error| match error {
+                CertificateError::Malformed => Fault::NoCertificate,
+                _ => Fault::Unsupported,
+            })?;
+        pending
+            .signed
+            .verify(&credential.public_key)
+            .map_err(|_| Fault::Invalid)?;
+        let claims = &pending.signed.passport.claims;
+        // §8: who signs may only speak for its own numbers and domains.
+        if !credential.speaks_for(&claims.orig) {
+            return Err(Fault::Invalid);
+        }
+        Ok(Verified {
+            claims: claims.clone(),
+        })
+    }
+}
+
+/// Makes signatures.
+#[derive(Debug)]
+pub struct Signer {
+    key: SigningKey,
+    url: Box<str>,
+    attest: Option<char>,
+}
+
+impl Signer {
+    /// With a key whose certificate is at this address, where verifiers fetch it.
+    #[must_use]
+    pub fn new(key: SigningKey, url: &str) -> Self {
+        Self {
+            key,
+            url: url.into(),
+            attest: None,
+        }
+    }
+
+    /// Makes tokens of SHAKEN (RFC 8588) with this attestation: A, B or C.
+    #[must_use]
+    pub const fn shaken(mut self, attest: char) -> Self {
+        self.attest = Some(attest);
+        self
+    }
+
+    /// Signs a request (RFC 8224 §6.1): adds an Identity field, and a Date if there is none or one that is not fresh.
+    /// `origid` is a name for where the call came from. A request that names nobody who can be signed for is left as it
+    /// is; says whether it was signed.
+    pub fn sign(&self, request: &mut Request, origid: &str, wall: SystemTime) -> bool {
+        let Ok(now) = wall.duration_since(UNIX_EPOCH).map(|time| time.as_secs()) else {
+            return false;
+        };
+        let (Some(orig), Some(dest)) = (callers(request).into_iter().next(), called(request))
+        else {
+            return false;
+        };
+        let iat = match date(request) {
+            Some(date) if date.abs_diff(now) <= 60 => date,
+            _ => {
+                let date = Date::from_unix_seconds(now);
+                request.headers_mut().replace_typed(&date);
+                now
+            }
+        };
+        let mut claims = Claims::new(orig, [dest], iat);
+        if let Some(attest) = self.attest {
+            claims = claims.shaken(attest, origid);
+        }
+        let passport = Passport::new(&self.url, claims);
+        let Ok(token) = passport.sign(&self.key) else {
+            return false;
+        };
+        let Ok(info) = UriRef::parse(&self.url) else {
+            return false;
+        };
+        let mut identity = Identity::new(&token, info).with_algorithm("ES256");
+        if self.attest.is_some() {
+            identity = identity.with_passport_type(SHAKEN);
+        }
+        request.headers_mut().push_back_typed(&identity);
+        true
+    }
+}
+
+/// What a proxy does about signatures.
+#[derive(Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "the caller names every part")]
+pub struct Stir {
+    /// Signs calls of our users that leave the domain, if any does.
+    pub signer: Option<Signer>,
+    /// Looks at calls to our users, if any does.
+    pub verifier: Option<Verifier>,
+    /// Are calls refused whose signature is not taken? Otherwise they go on.
+    pub refuses: bool,
+    /// Is the callee told ([`annotate`])?
+    pub annotates: bool,
+}
+
+/// May a request carry a signature? Those that begin something, and change it: not ACK, CANCEL (RFC 8224 §6.1.1).
+#[must_use]
+pub fn is_signable(request: &Request) -> bool {
+    !matches!(
+        request.method(),
+        Method::Ack | Method::Cancel | Method::Register
+    ) && request.headers().to_tag().is_none()
+}
+
+/// What the verification found, told to the callee in its caller's identity (3GPP TS 24.229 §7.2A.20): `verstat` in the
+/// URI of P-Asserted-Identity, or of From without one. What a caller wrote there itself comes off.
+pub fn annotate(request: &mut Request, result: Verstat) {
+    let name = if request.headers().contains(HeaderName::PAssertedIdentity) {
+        HeaderName::PAssertedIdentity
+    } else {
+        HeaderName::From
+    };
+    let values: Vec<String> = request
+        .headers()
+        .values(name.clone())
+        .map(|value| with_verstat(value, result))
+        .collect();
+    request.headers_mut().remove_all(name.clone());
+    for value in values {
+        request.headers_mut().push_back(name.clone(), value);
+    }
+}
+
+/// The values of `verstat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "TS 24.229 has these three")]
+pub enum Verstat {
+    /// The signature is good.
+    Passed,
+    /// It is not.
+    Failed,
+    /// There is none.
+    None,
+}
+
+impl Verstat {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "TN-Validation-Passed",
+            Self::Failed => "TN-Validation-Failed",
+            Self::None => "No-TN-Validation",
+        }
+    }
+}
+
+/// The address with the parameter: of a `tel` URI one of its own, of a SIP URI one of its number, which is the user. Only
+/// numbers are validated.
+fn with_verstat(value: &str, result: Verstat) -> String {
+    let Ok(address) = NameAddr::parse(value) else {
+        return value.to_owned();
+    };
+    let uri = address.uri();
+    if !matches!(Party::of(uri), Some(Party::Number(_))) {
+        return value.to_owned();
+    }
+    let plain = |text: &str| -> String {
+        let kept = text
+            .split(';')
+            .filter(|part| !part.to_ascii_lowercase().starts_with("verstat="));
+        kept.collect::<Vec<_>>().join(";")
+    };
+    let text = match uri.as_str().split_once('@').filter(|_| uri.is_sip()) {
+        Some((user, rest)) => format!("{};verstat={}@{rest}", plain(user), result.as_str()),
+        None => format!("{};verstat={}", plain(uri.as_str()), result.as_str()),
+    };
+    // Where the URI stands in the value: what is before and behind it stays.
+    match value.split_once(uri.as_str()) {
+        Some((before, behind)) if before.ends_with('<') => format!("{before}{text}{behind}"),
+        Some((before, behind)) => format!("{before}<{text}>{behind}"),
+        None => value.to_owned(),
+    }
+}
+
+/// Who calls, the asserted identities first (RFC 8224 §8.1).
+fn callers(request: &Request) -> Vec<Party> {
+    let headers = request.headers();
+    let asserted = headers
+        .typed_all::<PAssertedIdentity<'_>>()
+        .filter_map(Result::ok)
+        .filter_map(|identity| Party::of(identity.uri()));
+    let from = headers
+        .typed::<From<'_>>()
+        .ok()
+        .flatten()
+        .and_then(|from| Party::of(from.uri()));
+    asserted.chain(from).collect()
+}
+
+fn called(request: &Request) -> Option<Party> {
+    let to = request.headers().typed::<To<'_>>().ok().flatten()?;
+    Party::of(to.uri())
+}
+
+fn date(request: &Request) -> Option<u64> {
+    let date = request.headers().typed::<Date>().ok().flatten()?;
+    Some(date.unix_seconds())
+}
+
+#[cfg(test)]
+mod tests;
