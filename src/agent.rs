@@ -6,10 +6,14 @@
 mod account;
 mod builder;
 mod call;
+mod dialing;
 mod error;
+mod incoming;
+mod leg;
 mod offer;
 mod register;
 mod subscription;
+mod transfer;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
@@ -23,12 +27,13 @@ use tokio::task::JoinHandle;
 
 pub use account::Account;
 pub use builder::UserAgentBuilder;
-pub use call::{
-    Call, CallEvent, CallOptions, CallSummary, DialEvent, Dialing, IncomingCall, Party,
-};
+pub use call::{Call, CallEvent, CallSummary, Party};
+pub use dialing::{CallOptions, DialEvent, Dialing};
 pub use error::AgentError;
+pub use incoming::IncomingCall;
 pub use register::{Binding, RegisterOptions, Registration};
 pub use subscription::Subscription;
+pub use transfer::{TransferProgress, TransferRequest};
 
 pub use crate::media::Codec;
 pub use crate::stack::{Direction, Traced};
@@ -255,13 +260,13 @@ impl UserAgent {
     /// # Errors
     /// `target` is no SIP address, or there is no way to it.
     pub async fn dial(&self, target: &str, options: CallOptions) -> Result<Dialing, AgentError> {
-        call::dial(self, parse(target)?, options).await
+        dialing::dial(self, parse(target)?, options).await
     }
 
     /// The next call for us; `None` when the user agent has stopped. Dropping the future loses no call.
     pub async fn incoming(&self) -> Option<IncomingCall> {
         let incoming = self.inner.incoming.lock().await.recv().await?;
-        Some(call::incoming(self.clone(), incoming))
+        Some(incoming::incoming(self.clone(), incoming))
     }
 
     /// Sends a text message (RFC 3428) and returns the final status, a 2xx.

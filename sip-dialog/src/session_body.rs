@@ -54,6 +54,11 @@ pub trait SessionBody {
     /// Our last offer was refused: what was agreed before stands (RFC 3261 section 14.1).
     fn rolled_back(&mut self) {}
 
+    /// The value of a Warning that says why an offer was refused (RFC 3261 section 20.43), for the response that refuses it.
+    fn warning(&self) -> Option<String> {
+        None
+    }
+
     /// An offer as near as it goes to what was agreed before the last exchange, which the other side has undone, or not (RFC 6141 section
     /// 3.4).
     ///

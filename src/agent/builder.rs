@@ -26,6 +26,7 @@ pub struct UserAgentBuilder {
     listen: Vec<Listen>,
     codecs: Vec<Codec>,
     request_timeout: Duration,
+    accept_transfers: bool,
     transport: Option<TransportKind>,
     tls: Option<Tls>,
     resolver: Option<Resolver>,
@@ -50,6 +51,7 @@ impl UserAgentBuilder {
             codecs: Codec::ALL.to_vec(),
             // RFC 3261 section 17.1.2.2: Timer F, 64 times T1, and a little for names to resolve.
             request_timeout: Duration::from_secs(35),
+            accept_transfers: false,
             transport: None,
             tls: None,
             resolver: None,
@@ -110,6 +112,14 @@ impl UserAgentBuilder {
         self
     }
 
+    /// Whether the other side of a call may ask to transfer it: [`CallEvent::TransferRequested`](super::CallEvent::TransferRequested)
+    /// then tells. Without this it is told that we do no such thing (405).
+    #[must_use]
+    pub const fn accept_transfers(mut self, accept: bool) -> Self {
+        self.accept_transfers = accept;
+        self
+    }
+
     /// How long to wait for the answer to a request that is not an INVITE.
     #[must_use]
     pub const fn request_timeout(mut self, timeout: Duration) -> Self {
@@ -142,13 +152,15 @@ impl UserAgentBuilder {
             transport.client_transports.extend(secure);
         }
         transport.service_records = self.resolver.is_some();
+        let mut dialog = DialogConfig::default();
+        dialog.refer = self.accept_transfers;
         let parts = Parts {
             transports: Transports::new(transport, seed.derive("transport")),
             transactions: Transactions::new(
                 TransactionConfig::default(),
                 seed.derive("transaction"),
             ),
-            dialogs: Some(Dialogs::new(DialogConfig::default(), seed.derive("dialog"))),
+            dialogs: Some(Dialogs::new(dialog, seed.derive("dialog"))),
             registrar: None,
             events: None,
             proxy: None,

@@ -1,20 +1,30 @@
 //! The adapter between session descriptions and the audio of a call (RFC 3264).
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use sip_dialog::{Body, SessionBody};
+use sip_message::StatusCode;
 use sip_sdp::negotiation::{
     Codec as SdpCodec, LocalSession, NegotiationError, Negotiator, Security, Session, Stream,
 };
 use sip_sdp::{ParseError, ParserConfig, SessionDescription};
 
+use super::AgentError;
 use crate::media::{Codec, MediaConfig};
 
-/// Offer and answer of one call.
+/// Offer and answer of one call: the [`SessionBody`] that the dialog layer asks. Clones share the session, as its worker and its owner
+/// both look at it.
+#[derive(Debug, Clone)]
+pub(super) struct Negotiation(Arc<Mutex<State>>);
+
 #[derive(Debug)]
-pub(super) struct Negotiation {
+struct State {
     local: LocalSession,
     negotiator: Negotiator,
+    /// What the last exchange came to, until it is taken.
+    outcome: Option<Result<MediaConfig, NoCommonMedia>>,
 }
 
 /// Why two descriptions make no call.
@@ -44,22 +54,56 @@ impl Negotiation {
         let mut list: Vec<SdpCodec> = codecs.iter().map(|codec| of(*codec)).collect();
         list.push(SdpCodec::telephone_event(8000));
         let local = LocalSession::new(id, local.ip()).audio(local.port(), list);
-        Self {
+        Self(Arc::new(Mutex::new(State {
             local,
             negotiator: Negotiator::new(),
-        }
+            outcome: None,
+        })))
     }
 
+    /// What was agreed in an exchange that nobody has asked about yet.
+    pub(super) fn agreed(&self) -> Option<MediaConfig> {
+        let mut state = self.state();
+        let agreed = state.outcome.take_if(|outcome| outcome.is_ok())?;
+        agreed.ok()
+    }
+
+    /// Whether the last exchange has come to something that was not asked about.
+    pub(super) fn has_agreed(&self) -> bool {
+        matches!(self.state().outcome, Some(Ok(_)))
+    }
+
+    /// Why the last exchange came to nothing, if it did.
+    pub(super) fn failed(&self) -> Option<AgentError> {
+        let mut state = self.state();
+        let failed = state.outcome.take_if(|outcome| outcome.is_err())?;
+        let error = failed.err()?;
+        Some(AgentError::NoCommonMedia(error.to_string()))
+    }
+
+    /// The same where there is no other explanation than that a description is missing.
+    pub(super) fn failure(&self) -> AgentError {
+        self.failed()
+            .unwrap_or_else(|| AgentError::NoCommonMedia(NoCommonMedia::NoAnswer.to_string()))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Each change of it is complete before anything can panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
     /// Our description, as an offer. An offer of ours that is still open is offered again.
-    pub(super) fn offer(&mut self) -> Result<Vec<u8>, NoCommonMedia> {
+    fn offer(&mut self) -> Result<Body, NoCommonMedia> {
         self.negotiator
             .offer(&self.local)
-            .map(|offer| offer.to_vec())
+            .map(|offer| Body::sdp(offer.to_vec()))
             .map_err(NoCommonMedia::Negotiation)
     }
 
     /// What the answer to our offer makes of the call.
-    pub(super) fn answered(&mut self, answer: &[u8]) -> Result<MediaConfig, NoCommonMedia> {
+    fn answered(&mut self, answer: &[u8]) -> Result<MediaConfig, NoCommonMedia> {
         let answer = parse(answer)?;
         let session = self
             .negotiator
@@ -69,14 +113,64 @@ impl Negotiation {
     }
 
     /// Our answer to an offer, and what it makes of the call.
-    pub(super) fn answer(&mut self, offer: &[u8]) -> Result<(Vec<u8>, MediaConfig), NoCommonMedia> {
+    fn answer(&mut self, offer: &[u8]) -> Result<(Body, MediaConfig), NoCommonMedia> {
         let offer = parse(offer)?;
         let answer = self
             .negotiator
             .answer(&self.local, &offer)
             .map_err(NoCommonMedia::Negotiation)?;
         let config = config(&answer.session)?;
-        Ok((answer.description.to_vec(), config))
+        Ok((Body::sdp(answer.description.to_vec()), config))
+    }
+
+    fn failed(&mut self, error: NoCommonMedia) -> StatusCode {
+        self.outcome = Some(Err(error));
+        // RFC 6337 section 2.3.
+        StatusCode::NOT_ACCEPTABLE_HERE
+    }
+}
+
+impl SessionBody for Negotiation {
+    fn offer(&mut self) -> Result<Body, StatusCode> {
+        let mut state = self.state();
+        state.offer().map_err(|error| state.failed(error))
+    }
+
+    fn answer(&mut self, offer: &Body) -> Result<Body, StatusCode> {
+        let mut state = self.state();
+        match state.answer(&offer.content) {
+            Ok((answer, config)) => {
+                state.outcome = Some(Ok(config));
+                Ok(answer)
+            }
+            Err(error) => Err(state.failed(error)),
+        }
+    }
+
+    fn answered(&mut self, answer: &Body) -> Result<(), StatusCode> {
+        let mut state = self.state();
+        match state.answered(&answer.content) {
+            Ok(config) => {
+                state.outcome = Some(Ok(config));
+                Ok(())
+            }
+            Err(error) => Err(state.failed(error)),
+        }
+    }
+
+    fn rolled_back(&mut self) {
+        // Without an open offer there is nothing to take back.
+        let _ = self.state().negotiator.rollback();
+    }
+
+    fn warning(&self) -> Option<String> {
+        // RFC 3261 section 20.43: 305 is an incompatible media format.
+        let state = self.state();
+        let Some(Err(error)) = &state.outcome else {
+            return None;
+        };
+        let text = error.to_string().replace(['"', '\\', '\r', '\n'], " ");
+        Some(format!("305 {} \"{text}\"", state.local.address))
     }
 }
 
@@ -146,13 +240,21 @@ mod tests {
         Negotiation::new(SocketAddr::from(([192, 0, 2, 1], port)), codecs)
     }
 
+    /// Our answer to an offer, and what it makes of the call.
+    fn answer(negotiation: &mut Negotiation, offer: &str) -> (String, MediaConfig) {
+        let answer = negotiation.answer(&Body::sdp(offer.to_owned())).unwrap();
+        let text = String::from_utf8(answer.content.to_vec()).unwrap();
+        (text, negotiation.agreed().unwrap())
+    }
+
     #[test]
     fn rfc3264_two_telephones_agree() {
         let mut caller = negotiation(4000, &[Codec::Pcmu, Codec::Pcma]);
         let mut callee = negotiation(5000, &[Codec::Pcma]);
         let offer = caller.offer().unwrap();
-        let (answer, of_callee) = callee.answer(&offer).unwrap();
-        let of_caller = caller.answered(&answer).unwrap();
+        let answer = callee.answer(&offer).unwrap();
+        caller.answered(&answer).unwrap();
+        let (of_caller, of_callee) = (caller.agreed().unwrap(), callee.agreed().unwrap());
         assert_eq!(
             (of_caller.codec, of_callee.codec),
             (Codec::Pcma, Codec::Pcma)
@@ -183,42 +285,42 @@ mod tests {
                 "v=0\r\no=- 1 {version} IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\na={direction}\r\n"
             )
         };
-        assert!(
-            callee
-                .answer(offer(1, "sendrecv").as_bytes())
-                .unwrap()
-                .1
-                .sends
-        );
-        let (answer, held) = callee.answer(offer(2, "sendonly").as_bytes()).unwrap();
+        assert!(answer(&mut callee, &offer(1, "sendrecv")).1.sends);
+        let (text, held) = answer(&mut callee, &offer(2, "sendonly"));
         assert!(!held.sends && held.receives);
-        assert!(String::from_utf8(answer).unwrap().contains("a=recvonly"));
-        assert!(
-            callee
-                .answer(offer(3, "sendrecv").as_bytes())
-                .unwrap()
-                .1
-                .sends
-        );
+        assert!(text.contains("a=recvonly"));
+        assert!(answer(&mut callee, &offer(3, "sendrecv")).1.sends);
+        assert!(callee.agreed().is_none(), "it is taken once");
     }
 
     #[test]
     fn what_cannot_be_spoken_is_refused_with_its_reason() {
         let mut callee = negotiation(5000, &[Codec::Pcmu]);
         let offer = "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP 18\r\n";
-        assert!(
-            callee
-                .answer(offer.as_bytes())
-                .unwrap_err()
-                .to_string()
-                .contains("PCMU and PCMA")
-        );
-        assert!(
-            callee
-                .answer(b"hello")
-                .unwrap_err()
-                .to_string()
-                .contains("not valid")
-        );
+        for (offer, reason) in [(offer, "PCMU and PCMA"), ("hello", "not valid")] {
+            let status = callee.answer(&Body::sdp(offer)).unwrap_err();
+            assert_eq!(status, StatusCode::NOT_ACCEPTABLE_HERE);
+            let warning = callee.warning().unwrap();
+            assert!(
+                warning.starts_with("305 192.0.2.1 \"") && warning.contains(reason),
+                "{warning}"
+            );
+            let error = callee.failed().unwrap().to_string();
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+
+    #[test]
+    fn rfc3261_14_1_an_offer_that_is_refused_is_taken_back() {
+        let mut caller = negotiation(4000, &[Codec::Pcmu]);
+        let mut callee = negotiation(5000, &[Codec::Pcmu]);
+        let first = caller.offer().unwrap();
+        let reply = callee.answer(&first).unwrap();
+        caller.answered(&reply).unwrap();
+        caller.offer().unwrap();
+        caller.rolled_back();
+        // With an offer of its own open, it could not answer this one.
+        let theirs = callee.offer().unwrap();
+        assert!(caller.answer(&theirs).is_ok());
     }
 }

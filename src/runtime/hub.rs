@@ -52,6 +52,8 @@ pub struct IncomingRequest {
 /// The maps are keyed by ids that the stack mints.
 pub struct Hub {
     sessions: HashMap<SessionId, mpsc::Sender<Event>>,
+    /// Whose call a subscription is of: that of a REFER. Each entry goes with the end of its subscription.
+    subscriptions: HashMap<SubscriptionId, SessionId>,
     requests: HashMap<RequestId, oneshot::Sender<Answered>>,
     subscriptions: HashMap<SubscriptionId, mpsc::Sender<Event>>,
     selections: HashMap<SelectId, oneshot::Sender<Result<Vec<Flow>, SelectError>>>,
@@ -80,6 +82,7 @@ impl Hub {
     pub fn new(rng: Rng) -> Self {
         Self {
             sessions: HashMap::new(),
+            subscriptions: HashMap::new(),
             requests: HashMap::new(),
             subscriptions: HashMap::new(),
             selections: HashMap::new(),
@@ -128,6 +131,29 @@ impl Hub {
         let (sender, receiver) = mpsc::channel(SESSION_EVENTS);
         self.sessions.insert(session, sender);
         receiver
+    }
+
+    /// What a subscription tells goes to who watches that session; for one that was just begun.
+    pub fn watch_subscription(&mut self, subscription: SubscriptionId, session: SessionId) {
+        self.subscriptions.insert(subscription, session);
+    }
+
+    /// The session whose owner an event is for.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the others say it themselves"
+    )]
+    fn session_of(&mut self, event: &Event) -> Option<SessionId> {
+        match event {
+            Event::Referred { session, .. } => *session,
+            Event::ReferAccepted { subscription, .. } | Event::Notified { subscription, .. } => {
+                self.subscriptions.get(subscription).copied()
+            }
+            Event::SubscriptionEnded { subscription, .. } => {
+                self.subscriptions.remove(subscription)
+            }
+            other => other.session(),
+        }
     }
 
     /// The end of a request that was just sent.
@@ -289,13 +315,27 @@ impl Hub {
                 }
             }
             other => {
-                let Some(session) = other.session() else {
+                let referral = match &other {
+                    Event::Referred { referral, .. } => Some(*referral),
+                    _ => None,
+                };
+                let session = self.session_of(&other);
+                let watched = session.and_then(|id| Some((id, self.sessions.get(&id)?)));
+                let Some((session, sender)) = watched else {
+                    if let Some(referral) = referral {
+                        // Nobody is there to do it.
+                        stack.dialogs(wall, now, |dialogs, transactions| {
+                            let _ = dialogs.refuse_referral(
+                                referral,
+                                StatusCode::DECLINE,
+                                transactions,
+                                now,
+                            );
+                        });
+                    }
                     return;
                 };
                 let ends = other.is_end();
-                let Some(sender) = self.sessions.get(&session) else {
-                    return;
-                };
                 let delivered = sender.try_send(other).is_ok();
                 if ends {
                     self.sessions.remove(&session);

@@ -13,3 +13,4 @@ mod program;
 mod registrations;
 mod secure;
 mod telephones;
+mod transfers;

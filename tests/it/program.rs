@@ -272,3 +272,85 @@ fn routes_are_read_again_on_hangup_and_a_wrong_file_changes_nothing() {
     kill(pid, Signal::SIGTERM).unwrap();
     assert_eq!(server.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn a_call_is_transferred_by_the_command_line() {
+    use std::io::BufRead as _;
+    // Whoever answers, and the address at which.
+    let answering = |more: &[&str]| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_sip"))
+            .args(["answer", "--listen", "udp:127.0.0.1:0", "--calls", "1"])
+            .args(more)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = std::io::BufReader::new(program.stdout.take().unwrap()).lines();
+        let first = lines.next().unwrap().unwrap();
+        let (_, address) = first.split_once("udp:").unwrap();
+        (program, lines, format!("sip:{address}"))
+    };
+    let (mut carol, _, to_carol) = answering(&["--duration", "1"]);
+    let (mut bob, bobs, to_bob) = answering(&["--accept-transfer"]);
+    let output = sip(&[
+        "call",
+        &to_bob,
+        "--transfer",
+        &to_carol,
+        "--transfer-after",
+        "0.2",
+        "--listen",
+        "udp:127.0.0.1:0",
+        "--json",
+    ]);
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert!(
+        told.contains("\"event\":\"transferring\"")
+            && told.contains("\"event\":\"transfer\"")
+            && told.contains("200"),
+        "{told}"
+    );
+    // Carol hangs up after a second, which ends both.
+    assert_eq!(carol.wait().unwrap().code(), Some(0));
+    assert_eq!(bob.wait().unwrap().code(), Some(0));
+    let bobs: Vec<String> = bobs.map(Result::unwrap).collect();
+    let said = |text: &str| bobs.iter().filter(|line| line.contains(text)).count();
+    assert_eq!(
+        (
+            said("transferred to"),
+            said("answered by"),
+            said("ended by")
+        ),
+        (1, 2, 2),
+        "{bobs:?}"
+    );
+
+    // Who does not take transfers says so, and the call goes on until it is ended.
+    let (mut bob, _, to_bob) = answering(&[]);
+    check(
+        &[
+            "call",
+            &to_bob,
+            "--transfer",
+            &to_carol,
+            "--listen",
+            "udp:127.0.0.1:0",
+        ],
+        4,
+        "405",
+    );
+    assert_eq!(bob.wait().unwrap().code(), Some(0));
+    check(
+        &[
+            "call",
+            &to_bob,
+            "--transfer",
+            "bob@",
+            "--listen",
+            "udp:127.0.0.1:0",
+        ],
+        2,
+        "not a SIP address",
+    );
+}

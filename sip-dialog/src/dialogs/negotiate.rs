@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use sip_message::{Method, Request, StatusCode};
+use sip_message::{HeaderName, Method, Request, StatusCode};
 use sip_transaction::{ServerTransactionId, TransactionLayer};
 
 use super::Dialogs;
@@ -88,7 +88,10 @@ impl Dialogs {
                 if session.reinvite.is_some() {
                     self.reject_reinvite(id, status, t, now)?;
                 } else {
-                    self.reject(id, status, &[], t, now)?;
+                    // RFC 6337 section 2.3: with a Warning that says why.
+                    let warning = session_body.warning();
+                    let warning = warning.map(|warning| (HeaderName::Warning, warning));
+                    self.reject(id, status, warning.as_slice(), t, now)?;
                 }
                 Err(Gone)
             }

@@ -7,11 +7,12 @@ use sip_stack::media::Discard;
 use sip_stack::message::StatusCode;
 use tokio::task::JoinSet;
 
-use crate::call::{AudioArgs, talk};
+use crate::call::AudioArgs;
 use crate::client::{self, ClientArgs};
 use crate::outcome::Outcome;
 use crate::output::Output;
 use crate::register::report;
+use crate::talk::Talk;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -34,6 +35,9 @@ pub(crate) struct Args {
     /// Refuse every call as busy (486).
     #[arg(long, conflicts_with = "reject")]
     busy: bool,
+    /// Call someone else when the other side of a call asks for it (a transfer), and go on with that call.
+    #[arg(long)]
+    accept_transfer: bool,
     /// Exit after this many calls.
     #[arg(long, value_name = "N")]
     calls: Option<u32>,
@@ -72,7 +76,12 @@ async fn try_run(args: Args) -> Result<Outcome, Outcome> {
         .as_deref()
         .map(|aor| args.client.account(aor))
         .transpose()?;
-    let agent = args.client.agent(account, &codecs).await?;
+    let agent = args
+        .client
+        .agent_with(account, &codecs, |builder| {
+            builder.accept_transfers(args.accept_transfer)
+        })
+        .await?;
     let addresses: Vec<String> = agent.addresses().iter().map(ToString::to_string).collect();
     output.event(
         "listening",
@@ -171,5 +180,7 @@ async fn take(
         return Ok(Outcome::Done);
     }
     let call = incoming.accept().await?;
-    talk(call, source, sink, audio, output).await
+    Talk::new(audio, output, number)
+        .run(call, source, sink)
+        .await
 }

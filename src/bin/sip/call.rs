@@ -3,16 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sip_stack::agent::{Call, CallEvent, CallOptions, DialEvent, Dialing, Party};
+use sip_stack::agent::{Call, CallOptions, DialEvent, Dialing};
 use sip_stack::media::{Discard, Silence, Sink, Source, ToneSource, WavFile, WavRecorder};
+use sip_stack::message::StatusCode;
 
 use crate::client::{self, ClientArgs};
 use crate::outcome::Outcome;
 use crate::output::Output;
-
-/// What is left of the audio in flight when the last frame has been sent: the peer's jitter buffer plays it out before
-/// the BYE reaches it.
-const TAIL: Duration = Duration::from_millis(300);
+use crate::talk::Talk;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -26,6 +24,17 @@ pub(crate) struct Args {
     /// Give up when nobody answers for this long.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     ring_timeout: u64,
+    /// Transfer the call to this address once it is up, and hang up when it has arrived there.
+    #[arg(long, value_name = "ADDRESS")]
+    transfer: Option<String>,
+    /// Talk this long before the transfer.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 0.0,
+        requires = "transfer"
+    )]
+    transfer_after: f64,
     #[command(flatten)]
     pub(crate) client: ClientArgs,
 }
@@ -35,7 +44,7 @@ pub(crate) struct Args {
 pub(crate) struct AudioArgs {
     /// Play this WAV file, then hang up (unless --duration says when).
     #[arg(long, value_name = "WAV", conflicts_with = "tone")]
-    play: Option<PathBuf>,
+    pub(crate) play: Option<PathBuf>,
     /// Play a tone of this many hertz instead.
     #[arg(long, value_name = "HZ", value_parser = clap::value_parser!(u16).range(20..=4000))]
     tone: Option<u16>,
@@ -44,7 +53,7 @@ pub(crate) struct AudioArgs {
     record: Option<PathBuf>,
     /// Send these digits once the call is answered (0-9, *, #, A-D; a comma waits half a second).
     #[arg(long, value_name = "DIGITS", value_parser = digits)]
-    dtmf: Option<String>,
+    pub(crate) dtmf: Option<String>,
     /// Hang up after this long, whether the file has been played or not. Default: when the file has been played, or when the other side does.
     #[arg(long, value_name = "SECONDS")]
     duration: Option<f64>,
@@ -103,7 +112,7 @@ impl AudioArgs {
         }
     }
 
-    fn duration(&self) -> Result<Option<Duration>, Outcome> {
+    pub(crate) fn duration(&self) -> Result<Option<Duration>, Outcome> {
         self.duration
             .map(|seconds| {
                 Duration::try_from_secs_f64(seconds).map_err(|_| {
@@ -137,6 +146,18 @@ async fn try_run(args: Args) -> Result<Outcome, Outcome> {
         .map(|from| client::address(from, None))
         .transpose()?;
     let target = client::address(&args.target, own.as_ref())?;
+    let transfer = match &args.transfer {
+        Some(to) => Some((
+            client::address(to, own.as_ref())?,
+            Duration::try_from_secs_f64(args.transfer_after).map_err(|_| {
+                Outcome::Usage(format!(
+                    "--transfer-after {}: a number of seconds is wanted",
+                    args.transfer_after
+                ))
+            })?,
+        )),
+        None => None,
+    };
     let source = args.audio.source()?;
     let sink = args.audio.sink(1)?;
     let account = args
@@ -159,7 +180,9 @@ async fn try_run(args: Args) -> Result<Outcome, Outcome> {
             return Err(outcome);
         }
     };
-    let outcome = talk(call, source, sink, &args.audio, output).await;
+    let mut talk = Talk::new(&args.audio, output, 1);
+    talk.transfer = transfer;
+    let outcome = talk.run(call, source, sink).await;
     agent.shutdown().await;
     outcome
 }
@@ -175,23 +198,7 @@ async fn ring(dialing: &mut Dialing, output: Output) -> Result<Call, Outcome> {
             }
         };
         match event {
-            DialEvent::Progress { status, .. } => {
-                let text = if status.as_u16() == 180 {
-                    "ringing".to_owned()
-                } else {
-                    format!("{} {}", status.as_u16(), status.reason_phrase())
-                };
-                let name = if status.as_u16() == 180 {
-                    "ringing"
-                } else {
-                    "progress"
-                };
-                output.event(
-                    name,
-                    serde_json::json!({ "status": status.as_u16() }),
-                    &text,
-                );
-            }
+            DialEvent::Progress { status, .. } => progress(status, output),
             DialEvent::Answered(call) => return Ok(call),
             DialEvent::Failed(error) => {
                 let outcome = Outcome::from(error);
@@ -209,86 +216,18 @@ async fn ring(dialing: &mut Dialing, output: Output) -> Result<Call, Outcome> {
     }
 }
 
-/// A call that is up: plays, records, sends digits, and ends it.
-pub(crate) async fn talk(
-    mut call: Call,
-    source: Box<dyn Source>,
-    sink: Box<dyn Sink>,
-    audio: &AudioArgs,
-    output: Output,
-) -> Result<Outcome, Outcome> {
-    output.event(
-        "answered",
-        serde_json::json!({ "codec": call.codec().name(), "remote": call.remote().to_string() }),
-        &format!("answered by {} ({})", call.remote(), call.codec().name()),
-    );
-    call.record(sink);
-    let played = call.start_playing(source);
-    if let Some(digits) = &audio.dtmf {
-        call.send_digits(digits);
-    }
-    let duration = audio.duration()?;
-    // A length that was asked for goes before the length of the file that is played.
-    let ends_with_audio = audio.play.is_some();
-    let finished = async {
-        match duration {
-            Some(duration) => tokio::time::sleep(duration).await,
-            None if ends_with_audio => {
-                let _ = played.await;
-            }
-            None => std::future::pending().await,
-        }
-    };
-    tokio::pin!(finished);
-    let party = loop {
-        tokio::select! {
-            () = &mut finished => {
-                tokio::time::sleep(TAIL).await;
-                break Party::Local;
-            }
-            _ = tokio::signal::ctrl_c() => break Party::Local,
-            event = call.event() => match event {
-                CallEvent::Digit(digit) => {
-                    output.event("dtmf", serde_json::json!({ "digit": digit.to_string() }), &format!("digit {digit}"));
-                }
-                CallEvent::Ended { by } => break by,
-                CallEvent::RecordingFailed(error) => {
-                    output.event("error", serde_json::json!({ "message": error.to_string() }), &format!("recording stopped: {error}"));
-                }
-                other => tracing::debug!(?other, "an event that this program does not show"),
-            },
-        }
-    };
-    let summary = call.hang_up().await?;
-    let by = if party == Party::Local {
-        "local"
+pub(crate) fn progress(status: StatusCode, output: Output) {
+    let (name, text) = if status == StatusCode::RINGING {
+        ("ringing", "ringing".to_owned())
     } else {
-        "remote"
+        let text = format!("{} {}", status.as_u16(), status.reason_phrase());
+        ("progress", text)
     };
-    let rtp = &summary.rtp;
     output.event(
-        "ended",
-        serde_json::json!({
-            "by": by,
-            "seconds": (summary.duration.as_secs_f64() * 1000.0).round() / 1000.0,
-            "rtp": { "sent": rtp.packets_sent, "received": rtp.packets_received, "lost": rtp.packets_lost, "jitter_ms": rtp.jitter.as_secs_f64() * 1000.0 },
-        }),
-        &format!(
-            "ended by {} after {:.1} s; {} packets sent, {} received, {} lost, jitter {:.1} ms",
-            if party == Party::Local { "us" } else { "the other side" },
-            summary.duration.as_secs_f64(),
-            rtp.packets_sent,
-            rtp.packets_received,
-            rtp.packets_lost,
-            rtp.jitter.as_secs_f64() * 1000.0
-        ),
+        name,
+        serde_json::json!({ "status": status.as_u16() }),
+        &text,
     );
-    match summary.recording {
-        Some(error) => Err(Outcome::Failed(format!(
-            "the recording is not complete: {error}"
-        ))),
-        None => Ok(Outcome::Done),
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use sip_stack::agent::{Account, Codec, UserAgent};
+use sip_stack::agent::{Account, Codec, UserAgent, UserAgentBuilder};
 use sip_stack::message::Uri;
 use sip_stack::transport::TransportKind;
 
@@ -95,8 +95,18 @@ impl ClientArgs {
         account: Option<Account>,
         codecs: &[Codec],
     ) -> Result<UserAgent, Outcome> {
+        self.agent_with(account, codecs, |builder| builder).await
+    }
+
+    /// The same with what else a command wants of it.
+    pub(crate) async fn agent_with(
+        &self,
+        account: Option<Account>,
+        codecs: &[Codec],
+        configure: impl FnOnce(UserAgentBuilder) -> UserAgentBuilder,
+    ) -> Result<UserAgent, Outcome> {
         let unusable = |error: anyhow::Error| Outcome::Usage(format!("{error:#}"));
-        let mut builder = UserAgent::builder()
+        let mut builder = configure(UserAgent::builder())
             .request_timeout(self.timeout())
             .tls(self.tls.tls().map_err(unusable)?);
         if let Some(resolver) = self.tls.resolver().map_err(unusable)? {

@@ -23,6 +23,7 @@ mod ping;
 mod register;
 mod secure;
 mod serve;
+mod talk;
 mod trace;
 mod user;
 mod watch;

@@ -1,0 +1,236 @@
+//! [`Dialing`]: a call that we make, until it is answered.
+
+use std::time::Duration;
+
+use sip_dialog::{Event, InviteRequest, SubscriptionId};
+use sip_message::{HeaderName, StatusCode, Uri};
+
+use super::call::bind;
+use super::leg::Leg;
+use super::offer::Negotiation;
+use super::{Account, AgentError, Call, UserAgent, loose};
+use crate::media::MediaPort;
+use crate::runtime::Stopped;
+
+/// How to call.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CallOptions {
+    ring_timeout: Duration,
+}
+
+impl CallOptions {
+    /// Rings for at most three minutes (the least that RFC 3261 section 16.6 lets a proxy's Timer C be).
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            ring_timeout: Duration::from_secs(180),
+        }
+    }
+
+    /// Gives up when nobody has answered after this time.
+    #[must_use]
+    pub const fn ring_timeout(mut self, timeout: Duration) -> Self {
+        self.ring_timeout = timeout;
+        self
+    }
+}
+
+impl Default for CallOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What happens to a call until it is answered.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum DialEvent {
+    /// A provisional response other than 100.
+    Progress {
+        /// Its status: 180 for ringing.
+        status: StatusCode,
+    },
+    /// It is up.
+    Answered(Call),
+    /// It will not come about.
+    Failed(AgentError),
+}
+
+/// A call that we make and that is not answered yet. Dropping it cancels.
+#[derive(Debug)]
+pub struct Dialing {
+    leg: Leg,
+    agent: UserAgent,
+    pending: Option<(MediaPort, Negotiation)>,
+    seed: [u8; 32],
+    target: String,
+    deadline: tokio::time::Instant,
+}
+
+pub(super) async fn dial(
+    agent: &UserAgent,
+    target: Uri,
+    options: CallOptions,
+) -> Result<Dialing, AgentError> {
+    dial_for(agent, target, options, Vec::new(), None).await
+}
+
+/// The same with further fields, and for someone who asked for it and is told how far it gets.
+pub(super) async fn dial_for(
+    agent: &UserAgent,
+    target: Uri,
+    options: CallOptions,
+    headers: Vec<(HeaderName, String)>,
+    referral: Option<SubscriptionId>,
+) -> Result<Dialing, AgentError> {
+    let next_hop = agent.next_hop(target.clone());
+    let flow = agent.select(&next_hop).await?;
+    let port = bind(flow.local.ip()).await?;
+    let negotiation = Negotiation::new(port.local(), &agent.inner.codecs);
+    let from = agent.identity();
+    let mut invite = InviteRequest::new(
+        target.clone(),
+        from,
+        target.clone(),
+        agent.contact_for(&target, &flow),
+    );
+    invite.account = Account::key();
+    invite.next_hop = Some(next_hop);
+    invite.from_display_name = match &agent.inner.account {
+        Some(account) => account.display_name.clone(),
+        None => Some("Anonymous".to_owned()),
+    };
+    if let Some(proxy) = &agent.inner.outbound_proxy {
+        invite.route.push(loose(proxy));
+    }
+    invite
+        .headers
+        .push((HeaderName::UserAgent, super::USER_AGENT.to_owned()));
+    invite.headers.extend(headers);
+    let mut body = negotiation.clone();
+    let (session, events) = agent
+        .inner
+        .handle
+        .run(move |state, wall, now| {
+            let session = state.stack.dialogs(wall, now, |dialogs, transactions| {
+                let session = dialogs
+                    .invite_with(invite, &mut body, transactions, now)
+                    .ok()?;
+                if let Some(referral) = referral {
+                    dialogs.carry_out(referral, session);
+                }
+                Some(session)
+            })?;
+            Some(session.map(|session| (session, state.hub.watch_session(session))))
+        })
+        .await?
+        .ok_or(Stopped)?
+        .ok_or_else(|| negotiation.failure())?;
+    Ok(Dialing {
+        leg: Leg {
+            handle: agent.inner.handle.clone(),
+            session,
+            events,
+            over: false,
+        },
+        agent: agent.clone(),
+        pending: Some((port, negotiation)),
+        seed: agent.seed().await?,
+        target: target.to_string(),
+        deadline: tokio::time::Instant::now() + options.ring_timeout,
+    })
+}
+
+impl Dialing {
+    /// What happens next. After [`DialEvent::Answered`] and [`DialEvent::Failed`] nothing does any more.
+    pub async fn event(&mut self) -> DialEvent {
+        loop {
+            let event = tokio::select! {
+                event = self.leg.events.recv() => event,
+                () = tokio::time::sleep_until(self.deadline) => {
+                    self.cancel().await;
+                    return DialEvent::Failed(AgentError::NoAnswer(self.target.clone()));
+                }
+            };
+            match event {
+                Some(event @ Event::Progress { status, .. }) => {
+                    self.negotiate(event).await;
+                    if status != StatusCode::TRYING {
+                        return DialEvent::Progress { status };
+                    }
+                }
+                Some(event @ Event::Accepted { .. }) => return self.answered(event).await,
+                Some(Event::Rejected { cause, .. }) => {
+                    self.leg.over = true;
+                    return DialEvent::Failed(rejection(cause, &self.target));
+                }
+                Some(Event::Ended { .. }) => {
+                    self.leg.over = true;
+                    return DialEvent::Failed(AgentError::Ended);
+                }
+                Some(other) => tracing::trace!(?other, "dialing"),
+                None => {
+                    self.leg.over = true;
+                    return DialEvent::Failed(AgentError::Ended);
+                }
+            }
+        }
+    }
+
+    /// Gives up (RFC 3261 section 9.1). If the other side answers at the same moment, the call is ended.
+    pub async fn cancel(&mut self) {
+        if !self.leg.over {
+            let _ = self
+                .leg
+                .run(|dialogs, session, transactions, now| dialogs.end(session, transactions, now))
+                .await;
+            self.leg.part().await;
+        }
+    }
+
+    async fn negotiate(&self, event: Event) {
+        if let Some((_, negotiation)) = &self.pending {
+            // A user agent that has stopped says so with the next event.
+            let _ = self.leg.negotiate(event, negotiation).await;
+        }
+    }
+
+    async fn answered(&mut self, event: Event) -> DialEvent {
+        let Event::Accepted { remote_target, .. } = &event else {
+            return DialEvent::Failed(AgentError::Ended);
+        };
+        let remote = remote_target.clone();
+        self.negotiate(event).await;
+        let Some((port, negotiation)) = self.pending.take() else {
+            return DialEvent::Failed(AgentError::Ended);
+        };
+        let Some(config) = negotiation.agreed() else {
+            let error = negotiation.failure();
+            self.cancel().await;
+            return DialEvent::Failed(error);
+        };
+        let spent = self.leg.spent();
+        let leg = std::mem::replace(&mut self.leg, spent);
+        let call = Call::new(
+            leg,
+            self.agent.clone(),
+            self.seed,
+            port,
+            config,
+            negotiation,
+            &remote,
+        );
+        DialEvent::Answered(call)
+    }
+}
+
+fn rejection(cause: sip_dialog::RejectCause, target: &str) -> AgentError {
+    match cause {
+        sip_dialog::RejectCause::Response(response) => AgentError::Refused {
+            status: response.status(),
+            reason: response.reason().to_owned(),
+        },
+        sip_dialog::RejectCause::Failed(cause) => super::failure(cause, target),
+    }
+}
