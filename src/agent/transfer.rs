@@ -125,7 +125,7 @@ impl Call {
                 dialogs.refer(session, refer, transactions, now)
             })?;
             if let Ok(subscription) = sent {
-                state.hub.watch_subscription(subscription, session);
+                state.hub.watch_referral(subscription, session);
             }
             Some(sent)
         });

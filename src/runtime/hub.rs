@@ -52,8 +52,8 @@ pub struct IncomingRequest {
 /// The maps are keyed by ids that the stack mints.
 pub struct Hub {
     sessions: HashMap<SessionId, mpsc::Sender<Event>>,
-    /// Whose call a subscription is of: that of a REFER. Each entry goes with the end of its subscription.
-    subscriptions: HashMap<SubscriptionId, SessionId>,
+    /// Whose call a REFER of ours is of. Each entry goes with the end of its subscription.
+    referrals: HashMap<SubscriptionId, SessionId>,
     requests: HashMap<RequestId, oneshot::Sender<Answered>>,
     subscriptions: HashMap<SubscriptionId, mpsc::Sender<Event>>,
     selections: HashMap<SelectId, oneshot::Sender<Result<Vec<Flow>, SelectError>>>,
@@ -82,7 +82,7 @@ impl Hub {
     pub fn new(rng: Rng) -> Self {
         Self {
             sessions: HashMap::new(),
-            subscriptions: HashMap::new(),
+            referrals: HashMap::new(),
             requests: HashMap::new(),
             subscriptions: HashMap::new(),
             selections: HashMap::new(),
@@ -133,9 +133,9 @@ impl Hub {
         receiver
     }
 
-    /// What a subscription tells goes to who watches that session; for one that was just begun.
-    pub fn watch_subscription(&mut self, subscription: SubscriptionId, session: SessionId) {
-        self.subscriptions.insert(subscription, session);
+    /// What becomes of a REFER that was just sent is told to who watches its session.
+    pub fn watch_referral(&mut self, subscription: SubscriptionId, session: SessionId) {
+        self.referrals.insert(subscription, session);
     }
 
     /// The session whose owner an event is for.
@@ -147,11 +147,9 @@ impl Hub {
         match event {
             Event::Referred { session, .. } => *session,
             Event::ReferAccepted { subscription, .. } | Event::Notified { subscription, .. } => {
-                self.subscriptions.get(subscription).copied()
+                self.referrals.get(subscription).copied()
             }
-            Event::SubscriptionEnded { subscription, .. } => {
-                self.subscriptions.remove(subscription)
-            }
+            Event::SubscriptionEnded { subscription, .. } => self.referrals.remove(subscription),
             other => other.session(),
         }
     }
@@ -297,7 +295,7 @@ impl Hub {
                     });
                 }
             }
-            Event::Notified { subscription, .. } => {
+            Event::Notified { subscription, .. } if !self.referrals.contains_key(&subscription) => {
                 let Some(sender) = self.subscriptions.get(&subscription) else {
                     return;
                 };
@@ -309,7 +307,9 @@ impl Hub {
                     });
                 }
             }
-            Event::SubscriptionEnded { subscription, .. } => {
+            Event::SubscriptionEnded { subscription, .. }
+                if !self.referrals.contains_key(&subscription) =>
+            {
                 if let Some(sender) = self.subscriptions.remove(&subscription) {
                     let _ = sender.try_send(event);
                 }
