@@ -7,6 +7,7 @@ use sip_message::{HeaderName, Method, Request, Uri};
 
 use crate::authentication::AccountKey;
 use crate::io::Body;
+use crate::referrer_token::ReferrerToken;
 
 /// Names a request, out of a dialog or within one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -190,6 +191,8 @@ pub struct InviteRequest {
     pub next_hop: Option<Uri>,
     /// The offer; without one, the 2xx makes it, and [`Dialogs::acknowledge`](crate::Dialogs::acknowledge) answers.
     pub body: Option<Body>,
+    /// What proves the Referred-By, beside the offer (RFC 3892).
+    pub token: Option<ReferrerToken>,
     /// Further fields.
     pub headers: Vec<(HeaderName, String)>,
     /// Who answers challenges.
@@ -209,6 +212,7 @@ impl InviteRequest {
             route: Vec::new(),
             next_hop: None,
             body: None,
+            token: None,
             headers: Vec::new(),
             account: AccountKey(0),
         }

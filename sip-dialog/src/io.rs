@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use sip_message::{Request, Response, StatusCode, Uri};
+use sip_message::{Limits, Part, Request, Response, StatusCode, Uri};
 use sip_transaction::ServerTransactionId;
 use sip_transport::{Flow, SelectError};
 
@@ -84,6 +84,19 @@ impl Body {
             .get(sip_message::HeaderName::ContentType)
             .unwrap_or("application/sdp")
             .to_owned();
+        let multipart = content_type
+            .get(..10)
+            .is_some_and(|begin| begin.eq_ignore_ascii_case("multipart/"));
+        if multipart
+            && let Ok(parts) = Part::of_message(headers, content.clone(), &Limits::default())
+        {
+            // RFC 5621 section 3: what describes the session, and not what comes along with it.
+            let session = parts.iter().find(|part| part.disposition().is("session"));
+            return session.map(|part| Self {
+                content_type: part.content_type().to_string(),
+                content: Bytes::copy_from_slice(part.content()),
+            });
+        }
         // A copy of its own: a slice would keep the whole datagram.
         Some(Self {
             content_type,

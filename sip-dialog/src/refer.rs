@@ -7,6 +7,7 @@ use sip_message::{HeaderName, Method, Request, StatusCode, Uri};
 use crate::authentication::AccountKey;
 use crate::config::InviteRequest;
 use crate::io::Body;
+use crate::referrer_token::ReferrerToken;
 
 /// How the sender of a REFER hears of what becomes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,6 +35,8 @@ pub struct ReferRequest {
     pub report: Report,
     /// The value of Referred-By (RFC 3892); without one, the From is used.
     pub referred_by: Option<String>,
+    /// What proves the Referred-By, which then names it.
+    pub token: Option<ReferrerToken>,
     /// Further fields.
     pub headers: Vec<(HeaderName, String)>,
 }
@@ -46,13 +49,18 @@ impl ReferRequest {
             refer_to,
             report: Report::Implicit,
             referred_by: None,
+            token: None,
             headers: Vec::new(),
         }
     }
 
     /// The fields of the REFER that are about the reference.
     pub(crate) fn fields(self, from: &str) -> Vec<(HeaderName, String)> {
-        let referred_by = self.referred_by.unwrap_or_else(|| format!("<{from}>"));
+        let mut referred_by = self.referred_by.unwrap_or_else(|| format!("<{from}>"));
+        if let Some(token) = self.token {
+            // RFC 3892 section 2.1.
+            referred_by.push_str(&format!(";cid=\"{}\"", token.content_id));
+        }
         let mut fields = vec![
             (HeaderName::ReferTo, format!("<{}>", self.refer_to)),
             (HeaderName::ReferredBy, referred_by),
@@ -154,6 +162,8 @@ impl InviteRequest {
                 invite.headers.push((name, value));
             }
         }
+        // RFC 3892 section 2.2: without modification.
+        invite.token = ReferrerToken::of(refer);
         if let Some(referred_by) = headers.get(HeaderName::ReferredBy) {
             invite
                 .headers

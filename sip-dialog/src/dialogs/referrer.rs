@@ -7,13 +7,13 @@ use sip_message::{HeaderName, Method, Request, Response, StatusCode, Uri};
 use sip_transaction::TransactionLayer;
 
 use super::usage::Effect;
-use super::{Dialogs, agent};
+use super::{Dialogs, agent, with_body};
 use crate::attempt::Owner;
 use crate::authentication::AccountKey;
 use crate::config::{Gone, SessionId};
 use crate::dialog::ContactValue;
 use crate::index::CallKey;
-use crate::io::{EndCause, Event, FailureCause};
+use crate::io::{Body, EndCause, Event, FailureCause};
 use crate::refer::{ReferRequest, ReferTarget, Report, uri_of};
 use crate::session::State;
 use crate::subscription::{
@@ -65,8 +65,10 @@ impl Dialogs {
         }
         let id = SubscriptionId(self.mint());
         let supported = self.supported.clone();
+        let body = self.token_body(&refer);
         let fields = refer.fields(from.as_str());
         self.send_within(session, Method::Refer, Owner::Refer(id), |mut builder| {
+            builder = with_body(builder, body);
             if !supported.is_empty() {
                 builder = builder.header(HeaderName::Supported, supported);
             }
@@ -119,9 +121,11 @@ impl Dialogs {
         if !self.supported.is_empty() {
             builder = builder.header(HeaderName::Supported, &self.supported);
         }
+        let body = self.token_body(&refer);
         for (name, value) in refer.fields(to.from.as_str()) {
             builder = builder.header(name, value);
         }
+        builder = with_body(builder, body);
         let next_hop = to.route.first().unwrap_or(&to.target).clone();
         let Ok(request) = agent(&self.config, builder).build_partial() else {
             self.tell(Event::SubscriptionEnded {
@@ -142,6 +146,12 @@ impl Dialogs {
             &mut self.outputs,
         );
         id
+    }
+
+    /// The body of a REFER: the token that proves its Referred-By.
+    fn token_body(&mut self, refer: &ReferRequest) -> Option<Body> {
+        let token = refer.token.as_ref()?;
+        Some(token.beside(None, &self.rng.token(26)))
     }
 
     /// The URI that takes the place of our side in a session: to be referred to in an attended transfer (RFC 5589 section 7, RFC 3891).

@@ -74,7 +74,11 @@ impl Dialogs {
             .clone()
             .filter(|_| self.config.session_interval.is_some())
             .map(Box::new);
-        builder = with_body(builder, invite.body);
+        let body = match &invite.token {
+            Some(token) => Some(token.beside(invite.body, &self.rng.token(26))),
+            None => invite.body,
+        };
+        builder = with_body(builder, body);
         let first = invite.route.first().unwrap_or(&invite.target);
         let next_hop = invite.next_hop.as_ref().unwrap_or(first).clone();
         match agent(&self.config, builder).build_partial() {

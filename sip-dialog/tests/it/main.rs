@@ -16,6 +16,7 @@ mod digest;
 mod flows;
 mod forked;
 mod hooks;
+mod identity;
 mod model;
 mod offers;
 mod phone;

@@ -232,12 +232,14 @@ impl<'a> Talk<'a> {
     /// Ends a call that another one has replaced; the other side may do so first.
     async fn leave(&self, mut call: Call, over: bool) -> Result<(), Outcome> {
         let ended = async {
-            while !over {
+            if over {
+                return Party::Remote;
+            }
+            loop {
                 if let CallEvent::Ended { .. } = call.event().await {
                     return Party::Remote;
                 }
             }
-            Party::Remote
         };
         let party = tokio::time::timeout(PARTING, ended)
             .await
