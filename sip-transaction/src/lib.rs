@@ -34,6 +34,7 @@ mod tick;
 mod timer;
 mod timers;
 mod transactions;
+mod universal;
 
 pub use sip_transport::{Flow, FlowId, Seed, TransportKind};
 

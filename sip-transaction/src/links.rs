@@ -32,12 +32,25 @@ struct List {
 }
 
 /// The lists of all flows with live transactions.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct FlowLists {
     /// Lists by flow. Flow ids are minted by our transport: a fast hash does.
     index: Index,
     lists: Vec<List>,
     free: Vec<u32>,
+    /// The list that was emptied last. It stays, because who has sent one request mostly sends the next one too.
+    idle: u32,
+}
+
+impl Default for FlowLists {
+    fn default() -> Self {
+        Self {
+            index: Index::default(),
+            lists: Vec::new(),
+            free: Vec::new(),
+            idle: NONE,
+        }
+    }
 }
 
 impl Links {
@@ -88,9 +101,19 @@ impl FlowLists {
             list.head = links.next;
         }
         list.len -= 1;
-        if list.len == 0 {
-            self.index.remove(hash(list.flow), links.list);
-            self.free.push(links.list);
+        if list.len == 0 && self.idle != links.list {
+            let old = std::mem::replace(&mut self.idle, links.list);
+            self.drop_idle(old);
+        }
+    }
+
+    /// Forgets a list that is empty, unless it has been used again.
+    fn drop_idle(&mut self, index: u32) {
+        if let Some(list) = self.lists.get(index as usize)
+            && list.len == 0
+        {
+            self.index.remove(hash(list.flow), index);
+            self.free.push(index);
         }
     }
 
@@ -111,11 +134,16 @@ impl FlowLists {
         keys
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.index.len() == 0
+    pub(crate) fn is_empty(&self) -> bool {
+        let idle = self.lists.get(self.idle as usize);
+        self.index.len() == usize::from(idle.is_some_and(|list| list.len == 0))
     }
 
     fn find(&self, flow: FlowId) -> Option<u32> {
+        let idle = self.lists.get(self.idle as usize);
+        if idle.is_some_and(|list| list.flow == flow) {
+            return Some(self.idle);
+        }
         self.index.find(hash(flow), |list| {
             self.lists
                 .get(list as usize)

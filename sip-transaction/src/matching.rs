@@ -5,13 +5,14 @@ use sip_message::{HeaderName, Headers, Method, Request, Response};
 use crate::fold::Fold;
 use crate::scan::{self, TopVia};
 use crate::siphash::{HashKey, SipHash};
+use crate::universal::Universal;
 
 /// The cookie by which a branch says that it is unique (RFC 3261 §8.1.1.7).
 pub(crate) const MAGIC_COOKIE: &str = "z9hG4bK";
 
 /// A keyed 128-bit hash of what identifies a transaction, mixed with the method.
 ///
-/// The hash key is secret, so nobody can find two requests that collide; see [`SipHash`].
+/// The key of the hash is secret, so nobody can find two requests that collide; see [`Universal`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MatchKey([u64; 2]);
 
@@ -40,12 +41,16 @@ pub(crate) fn has_magic_cookie(branch: &[u8]) -> bool {
 
 impl RequestIdentity {
     /// None when the request has no Via that can be read.
-    pub(crate) fn of(request: &Request, key: HashKey) -> Option<Self> {
+    pub(crate) fn of(request: &Request, universal: &Universal, key: HashKey) -> Option<Self> {
         let headers = request.headers();
         let via = TopVia::of(headers)?;
-        let mut hash = SipHash::new(key);
-        let legacy = !has_magic_cookie(&via.branch);
-        if legacy {
+        // RFC 3261 §17.2.3: the branch and the sent-by. Branches are compared as they are written.
+        let mut identity = Self {
+            hash: universal.hash(&via.branch, &via.sent_by),
+            legacy: !has_magic_cookie(&via.branch),
+        };
+        if identity.legacy {
+            let mut hash = SipHash::new(key);
             // RFC 3261 §17.2.3, RFC 2543: Request-URI, From tag, Call-ID, CSeq number and top Via. The To tag is left
             // out, because the ACK has one and the INVITE has none; the ACK's is compared with that of the response.
             hash.field(b"RFC 2543");
@@ -53,13 +58,10 @@ impl RequestIdentity {
             hash.field(from_tag(headers));
             hash.field(headers.call_id().unwrap_or_default().as_bytes());
             hash.field(scan::cseq(headers).map_or(&[], |(number, _)| number));
+            hash.fields(&via.branch, &via.sent_by);
+            identity.hash = hash.finish();
         }
-        // RFC 3261 §17.2.3: the branch and the sent-by. Branches are compared as they are written.
-        hash.fields(&via.branch, &via.sent_by);
-        Some(Self {
-            hash: hash.finish(),
-            legacy,
-        })
+        Some(identity)
     }
 
     /// A To tag that is the same for each copy of the request, and tells nothing about the hash.
@@ -82,7 +84,16 @@ impl MatchKey {
     /// cannot choose one that collides with them, so a fast hash does.
     pub(crate) fn of_branch(branch: &[u8], method: &[u8], key: HashKey) -> Self {
         let mut halves = Fold::both(key);
-        halves.iter_mut().for_each(|half| half.field(branch));
+        for half in &mut halves {
+            match branch.strip_prefix(MAGIC_COOKIE.as_bytes()) {
+                // All of ours begin so.
+                Some(random) => half.field(random),
+                None => {
+                    half.field(b"none of ours");
+                    half.field(branch);
+                }
+            }
+        }
         Self::new(halves.map(Fold::finish), method)
     }
 

@@ -17,6 +17,8 @@ pub(crate) struct Peers {
     index: Index,
     counts: Vec<Count>,
     free: Vec<u32>,
+    /// The count that became zero last. It stays, because who has sent one request mostly sends the next one too.
+    idle: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -56,11 +58,21 @@ impl Peers {
             index: Index::default(),
             counts: Vec::new(),
             free: Vec::new(),
+            idle: u32::MAX,
         }
     }
 
     pub(crate) fn find(&self, address: IpAddr) -> Peer {
         let network = Network::of(address);
+        if let Some(count) = self.counts.get(self.idle as usize)
+            && count.network == network
+        {
+            return Peer {
+                hash: count.hash,
+                network,
+                place: Some(self.idle),
+            };
+        }
         let hash = network.hash(self.key);
         let place = self.index.find(hash, |place| {
             self.counts
@@ -117,14 +129,25 @@ impl Peers {
             return;
         };
         count.transactions -= 1;
-        if count.transactions == 0 {
+        if count.transactions == 0 && self.idle != place {
+            let old = std::mem::replace(&mut self.idle, place);
+            self.drop_idle(old);
+        }
+    }
+
+    /// Forgets a count that is zero, unless it is used again.
+    fn drop_idle(&mut self, place: u32) {
+        if let Some(count) = self.counts.get(place as usize)
+            && count.transactions == 0
+        {
             self.index.remove(count.hash, place);
             self.free.push(place);
         }
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.index.len() == 0
+    pub(crate) fn is_empty(&self) -> bool {
+        let idle = self.counts.get(self.idle as usize);
+        self.index.len() == usize::from(idle.is_some_and(|count| count.transactions == 0))
     }
 }
 
@@ -177,9 +200,17 @@ mod tests {
         assert_eq!(count(&peers, "192.0.2.1"), 0);
         assert_eq!(count(&peers, "2001:db8::3"), 1);
         let again = enter(&mut peers, "198.51.100.1");
-        assert_eq!(peers.counts.len(), 2, "places are used again");
-        peers.leave(fourth);
+        assert_eq!(
+            peers.counts.len(),
+            3,
+            "the place of the last idle one is kept"
+        );
         peers.leave(again);
+        let other = enter(&mut peers, "203.0.113.1");
+        assert_eq!(peers.counts.len(), 3, "the other places are used again");
+        assert_eq!(count(&peers, "198.51.100.1"), 0);
+        peers.leave(fourth);
+        peers.leave(other);
         assert!(peers.is_empty());
     }
 }

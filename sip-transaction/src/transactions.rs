@@ -28,6 +28,7 @@ use crate::slab::{Key, Slab};
 use crate::tick::Clock;
 use crate::timer::{Times, Timing};
 use crate::timers::Timers;
+use crate::universal::Universal;
 use crate::{
     Branch, ClientTransactionId, Gone, Input, Output, ServerTransactionId, Stats,
     TransactionConfig, TransactionLayer,
@@ -64,6 +65,7 @@ pub struct Transactions {
     config: TransactionConfig,
     rng: Rng,
     hash_key: HashKey,
+    universal: Universal,
     times: Times,
     clock: Clock,
     clients: Slab<Client>,
@@ -113,6 +115,7 @@ impl Transactions {
             hash_key: HashKey(keys.next_u64(), keys.next_u64()),
             peers: Peers::new(HashKey(keys.next_u64(), keys.next_u64())),
             answered: Answered::default(),
+            universal: Universal::new(&mut keys),
             clients: Slab::new(),
             servers: Slab::new(),
             client_keys: Index::default(),
@@ -330,20 +333,20 @@ impl Transactions {
 }
 
 impl TransactionLayer for Transactions {
-    fn request(&mut self, request: Request, flow: Flow, now: Instant) -> ClientTransactionId {
+    fn request(&mut self, mut request: Request, flow: Flow, now: Instant) -> ClientTransactionId {
         let now = self.clock.tick(now);
-        self.start_client(request, &flow, None, now)
+        self.start_client(&mut request, &flow, None, now)
     }
 
     fn forward(
         &mut self,
-        request: Request,
+        mut request: Request,
         flow: Flow,
         loop_hash: u64,
         now: Instant,
     ) -> ClientTransactionId {
         let now = self.clock.tick(now);
-        self.start_client(request, &flow, Some(loop_hash), now)
+        self.start_client(&mut request, &flow, Some(loop_hash), now)
     }
 
     fn respond(

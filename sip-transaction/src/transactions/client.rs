@@ -104,7 +104,7 @@ impl Machine {
 impl Transactions {
     pub(super) fn start_client(
         &mut self,
-        mut request: Request,
+        request: &mut Request,
         flow: &Flow,
         loop_hash: Option<u64>,
         now: Tick,
@@ -122,12 +122,12 @@ impl Transactions {
         let reliable = flow.is_reliable();
         let (machine, step) = if method == Method::Invite {
             // It is kept while it rings, which may take hours: on its own.
-            let payload = self.encode_apart(&mut request, flow, &branch);
+            let payload = self.encode_apart(request, flow, &branch);
             let (machine, step) = InviteClient::new(payload, self.timing(reliable), now);
             let cancel = None;
             (Machine::Invite { machine, cancel }, step)
         } else {
-            self.encode_with_via(&mut request, flow, &branch);
+            self.encode_with_via(request, flow, &branch);
             let (line, rest) = compose::first_line(&self.scratch);
             let payload = self.arena.put([line, &self.via, rest]);
             let (machine, step) = NonInviteClient::new(payload, self.timing(reliable), now);
@@ -340,8 +340,10 @@ impl Transactions {
         }
         if rest.ended {
             self.end_client(key);
-        } else {
-            self.arm_client(key, now);
+        } else if let Some(client) = self.clients.get(key) {
+            let deadline = client.machine.deadline();
+            self.client_timers
+                .set(key, deadline, now, &mut self.clients);
         }
     }
 
@@ -362,15 +364,6 @@ impl Transactions {
         let (machine, step) = NonInviteClient::new(payload, timing, now);
         let slot = self.register_client(key, flow, reliable, Machine::Cancel(machine));
         self.apply_client(slot, step, now);
-    }
-
-    fn arm_client(&mut self, key: Key, now: Tick) {
-        let Some(client) = self.clients.get(key) else {
-            return;
-        };
-        let deadline = client.machine.deadline();
-        self.client_timers
-            .set(key, deadline, now, &mut self.clients);
     }
 
     fn end_client(&mut self, key: Key) {

@@ -105,7 +105,7 @@ impl Transactions {
         reply: &Flow,
         now: Tick,
     ) -> Option<Told> {
-        let Some(identity) = RequestIdentity::of(request, self.hash_key) else {
+        let Some(identity) = RequestIdentity::of(request, &self.universal, self.hash_key) else {
             self.stats.unidentifiable += 1;
             return None;
         };
@@ -246,6 +246,7 @@ impl Transactions {
         } else {
             Machine::NonInvite(NonInviteServer::new(timing, now))
         };
+        let deadline = machine.deadline();
         let is_cancel = *method == Method::Cancel;
         self.keep_fresh_trying();
         self.fresh_headers.clear();
@@ -273,7 +274,8 @@ impl Transactions {
         }
         self.server_keys.insert(match_key.hash(), key.index);
         self.server_flows.add(reply.id, key, &mut self.servers);
-        self.arm_server(key, now);
+        self.server_timers
+            .set(key, deadline, now, &mut self.servers);
         self.fresh = Some(key);
         (ServerTransactionId(key), merged)
     }
@@ -440,7 +442,7 @@ impl Transactions {
         let Some(server) = self.servers.get(key) else {
             return;
         };
-        let flow = server.flow;
+        let (flow, deadline) = (server.flow, server.machine.deadline());
         let id = ServerTransactionId(key);
         if let Some(payload) = step.send {
             self.outputs.transmit(flow, payload);
@@ -456,17 +458,9 @@ impl Transactions {
         if step.ended {
             self.end_server(key);
         } else {
-            self.arm_server(key, now);
+            self.server_timers
+                .set(key, deadline, now, &mut self.servers);
         }
-    }
-
-    fn arm_server(&mut self, key: Key, now: Tick) {
-        let Some(server) = self.servers.get(key) else {
-            return;
-        };
-        let deadline = server.machine.deadline();
-        self.server_timers
-            .set(key, deadline, now, &mut self.servers);
     }
 
     pub(super) fn end_server(&mut self, key: Key) {
