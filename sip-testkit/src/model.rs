@@ -4,6 +4,7 @@
 //! The model shares nothing with the implementation: it is slow, it is data, and it compares every output and every
 //! deadline. The tests explore all sequences of events up to a depth with it, the fuzzer random ones.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -379,8 +380,18 @@ impl Model {
     }
 }
 
+/// The messages that the figures speak of, made once: the same seed gives the same branch each time.
+#[derive(Default)]
+struct Stimuli {
+    first: HashMap<Method, Request>,
+    requests: HashMap<String, Message>,
+    received: HashMap<(Bytes, u16), Message>,
+    responses: HashMap<(Method, u16), Response>,
+}
+
 /// The layer with one transaction in it.
-struct Subject {
+struct Subject<'a> {
+    stimuli: &'a mut Stimuli,
     layer: Transactions,
     clock: Clock,
     flow: Flow,
@@ -391,8 +402,8 @@ struct Subject {
 
 const BRANCH: &str = "z9hG4bKmodel";
 
-impl Subject {
-    fn new(machine: Machine, reliable: bool) -> Self {
+impl<'a> Subject<'a> {
+    fn new(machine: Machine, reliable: bool, stimuli: &'a mut Stimuli) -> Self {
         let kind = if reliable {
             TransportKind::Tcp
         } else {
@@ -407,6 +418,7 @@ impl Subject {
         );
         let layer = Transactions::new(TransactionConfig::default(), seed_of(0, "model"));
         let mut subject = Self {
+            stimuli,
             layer,
             clock: Clock::new(),
             flow,
@@ -427,26 +439,32 @@ impl Subject {
     }
 
     fn start(&mut self, method: Method, now: Instant) {
-        let request = Request::builder(method, "sip:bob@192.0.2.2")
-            .header(HeaderName::From, "<sip:alice@example.com>;tag=a")
-            .header(HeaderName::To, "<sip:bob@example.com>")
-            .call_id("model")
-            .cseq(1)
-            .build_partial()
-            .expect("a good request");
-        self.client = Some(self.layer.request(request, self.flow, now));
+        let first = self.stimuli.first.entry(method);
+        let request = first.or_insert_with_key(|method| {
+            Request::builder(method.clone(), "sip:bob@192.0.2.2")
+                .header(HeaderName::From, "<sip:alice@example.com>;tag=a")
+                .header(HeaderName::To, "<sip:bob@example.com>")
+                .call_id("model")
+                .cseq(1)
+                .build_partial()
+                .expect("a good request")
+        });
+        self.client = Some(self.layer.request(request.clone(), self.flow, now));
     }
 
     fn receive_request(&mut self, method: &str) {
-        let text = format!(
-            "{method} sip:bob@h SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.2;branch={BRANCH}\r\nFrom: <sip:a@h>;tag=a\r\n\
-             To: <sip:b@h>\r\nCall-ID: model\r\nCSeq: 1 {method}\r\nContent-Length: 0\r\n\r\n"
-        );
-        self.receive(text.into());
+        let requests = &mut self.stimuli.requests;
+        let message = requests.entry(method.to_owned()).or_insert_with(|| {
+            parsed(format!(
+                "{method} sip:bob@h SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.2;branch={BRANCH}\r\nFrom: <sip:a@h>;tag=a\r\n\
+                 To: <sip:b@h>\r\nCall-ID: model\r\nCSeq: 1 {method}\r\nContent-Length: 0\r\n\r\n"
+            ).into())
+        });
+        let message = message.clone();
+        self.receive(message);
     }
 
-    fn receive(&mut self, text: Bytes) {
-        let message = Message::parse(text, &ParserConfig::default()).expect("a good message");
+    fn receive(&mut self, message: Message) {
         let input = Input::Message {
             message,
             flow: self.flow,
@@ -457,17 +475,26 @@ impl Subject {
 
     fn receive_response(&mut self, status: u16) {
         let sent = self.sent.clone().expect("a client has sent its request");
-        let Ok(Message::Request(request)) = Message::parse(sent, &ParserConfig::default()) else {
-            panic!("a client sends requests")
-        };
-        self.receive(response(&request, status).to_bytes());
+        let received = self.stimuli.received.entry((sent, status));
+        let message = received.or_insert_with_key(|(sent, status)| {
+            let Message::Request(request) = parsed(sent.clone()) else {
+                panic!("a client sends requests")
+            };
+            parsed(response(&request, *status).to_bytes())
+        });
+        let message = message.clone();
+        self.receive(message);
     }
 
     fn respond(&mut self, status: u16) {
-        let (id, request) = self.server.clone().expect("a server has a request");
+        let (id, request) = self.server.as_ref().expect("a server has a request");
+        let responses = &mut self.stimuli.responses;
+        let response = responses
+            .entry((request.method().clone(), status))
+            .or_insert_with(|| response(request, status));
         // Gone is what the model's Terminated state means; it is not reached here.
         self.layer
-            .respond(id, response(&request, status), self.clock.now())
+            .respond(*id, response.clone(), self.clock.now())
             .expect("a live transaction");
     }
 
@@ -512,9 +539,7 @@ impl Subject {
                 }
                 Output::Event(Event::Terminated { .. }) => {}
                 Output::Event(event) => {
-                    // The name of the variant is what the figures say.
-                    let name = format!("{event:?}");
-                    lines.push(name.split([' ', '{']).next().unwrap_or_default().to_owned());
+                    lines.push(name_of(&event).to_owned());
                 }
             }
         }
@@ -524,6 +549,28 @@ impl Subject {
     fn is_live(&self) -> bool {
         self.layer.client_count() + self.layer.server_count() > 0
     }
+}
+
+/// What the figures say for an event.
+const fn name_of(event: &Event) -> &'static str {
+    match event {
+        Event::Request { .. } => "Request",
+        Event::Cancel { .. } => "Cancel",
+        Event::Ack { .. } => "Ack",
+        Event::Response { .. } => "Response",
+        Event::Stray { .. } => "Stray",
+        Event::TimedOut { .. } => "TimedOut",
+        Event::FlowFailed { .. } => "FlowFailed",
+        Event::Refused { .. } => "Refused",
+        Event::AckTimedOut { .. } => "AckTimedOut",
+        Event::ServerFlowFailed { .. } => "ServerFlowFailed",
+        Event::Terminated { .. } => "Terminated",
+        _ => "an event that no figure has",
+    }
+}
+
+fn parsed(text: Bytes) -> Message {
+    Message::parse(text, &ParserConfig::default()).expect("a good message")
 }
 
 fn response(request: &Request, status: u16) -> Response {
@@ -540,12 +587,17 @@ fn response(request: &Request, status: u16) -> Response {
 /// # Panics
 /// When the outputs, the deadline or the life of the transaction differ from those of the model.
 pub fn check(machine: Machine, reliable: bool, events: &[u8]) -> bool {
+    run(machine, reliable, events, &mut Stimuli::default()).is_some()
+}
+
+/// How many events it took to the end of the transaction, if it ended before the last one.
+fn run(machine: Machine, reliable: bool, events: &[u8], stimuli: &mut Stimuli) -> Option<usize> {
     let mut model = Model::new(machine, reliable);
-    let mut subject = Subject::new(machine, reliable);
+    let mut subject = Subject::new(machine, reliable, stimuli);
     let mut history = Vec::new();
-    for number in events {
+    for (count, number) in events.iter().enumerate() {
         if model.state == "Terminated" {
-            return true;
+            return Some(count);
         }
         let names = machine.figure().events;
         let event = names
@@ -584,7 +636,7 @@ pub fn check(machine: Machine, reliable: bool, events: &[u8]) -> bool {
             "{machine:?}, reliable: {reliable}, after {history:?}"
         );
     }
-    false
+    None
 }
 
 /// [`check`]s every sequence of events of a length. Returns how many there are that do not end before.
@@ -594,13 +646,15 @@ pub fn check(machine: Machine, reliable: bool, events: &[u8]) -> bool {
 pub fn explore(machine: Machine, reliable: bool, depth: usize) -> usize {
     let count = u8::try_from(machine.event_count()).expect("a handful of events");
     let mut sequence = vec![0_u8; depth];
+    let mut stimuli = Stimuli::default();
     let mut explored = 0;
     loop {
-        if !check(machine, reliable, &sequence) {
-            explored += 1;
-        }
+        // Nothing can happen to a transaction that has ended: what would follow is not tried.
+        let tried = run(machine, reliable, &sequence, &mut stimuli).unwrap_or(depth);
+        explored += usize::from(tried == depth);
         // The next sequence, as the next number in a positional system.
-        let Some(place) = sequence.iter().rposition(|event| *event + 1 < count) else {
+        let before = sequence.get(..tried).unwrap_or_default();
+        let Some(place) = before.iter().rposition(|event| *event + 1 < count) else {
             return explored;
         };
         sequence[place] += 1;
