@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use sip_message::Message;
-use sip_transport::FlowId;
+use sip_message::{Message, Request, Response};
+use sip_transport::{Flow, FlowId};
 
 use crate::{ClientTransactionId, Event, Input, Output, ServerTransactionId, TransactionId};
 
@@ -14,8 +14,7 @@ use crate::{ClientTransactionId, Event, Input, Output, ServerTransactionId, Tran
 #[derive(Debug, Default)]
 pub(crate) struct Outputs {
     queue: VecDeque<Queued>,
-    /// The messages of [`Queued::Message`], as they came.
-    messages: VecDeque<Input>,
+    large: VecDeque<Output>,
 }
 
 #[derive(Debug)]
@@ -24,8 +23,8 @@ enum Queued {
         flow: FlowId,
         payload: Bytes,
     },
-    /// The next of the messages.
-    Message(Told),
+    /// The next of the large ones.
+    Large,
     TimedOut {
         id: ClientTransactionId,
     },
@@ -66,49 +65,6 @@ pub(crate) enum Told {
     Stray,
 }
 
-impl Told {
-    /// The event, with the message that it is about: a request or a response, as what is told of it demands.
-    #[inline(always)]
-    fn about(self, input: Input) -> Option<Event> {
-        match input {
-            Input::Message {
-                message: Message::Request(request),
-                flow,
-                ..
-            } => match self {
-                Self::Request { id, merged } => Some(Event::Request {
-                    id,
-                    request,
-                    flow,
-                    merged,
-                }),
-                Self::Cancel { id, invite } => Some(Event::Cancel {
-                    id,
-                    invite,
-                    request,
-                    flow,
-                }),
-                Self::Ack { invite } => Some(Event::Ack {
-                    invite,
-                    request,
-                    flow,
-                }),
-                Self::Response { .. } | Self::Stray => None,
-            },
-            Input::Message {
-                message: Message::Response(response),
-                flow,
-                ..
-            } => match self {
-                Self::Response { id } => Some(Event::Response { id, response, flow }),
-                Self::Stray => Some(Event::Stray { response, flow }),
-                Self::Request { .. } | Self::Cancel { .. } | Self::Ack { .. } => None,
-            },
-            Input::FlowFailed { .. } => None,
-        }
-    }
-}
-
 impl Outputs {
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty()
@@ -118,11 +74,58 @@ impl Outputs {
         self.queue.push_back(Queued::Transmit { flow, payload });
     }
 
-    /// An event with the message that came, which is moved here as it is.
-    #[inline(always)]
+    /// An event with the message that came: a request or a response, as what is told of it demands. Written so that
+    /// the message is moved once.
+    #[inline]
     pub(crate) fn message(&mut self, told: Told, input: Input) {
-        self.messages.push_back(input);
-        self.queue.push_back(Queued::Message(told));
+        match told {
+            Told::Request { id, merged } => {
+                if let Some((request, flow)) = request_of(input) {
+                    self.large.push_back(Output::Event(Event::Request {
+                        id,
+                        request,
+                        flow,
+                        merged,
+                    }));
+                    self.queue.push_back(Queued::Large);
+                }
+            }
+            Told::Cancel { id, invite } => {
+                if let Some((request, flow)) = request_of(input) {
+                    self.large.push_back(Output::Event(Event::Cancel {
+                        id,
+                        invite,
+                        request,
+                        flow,
+                    }));
+                    self.queue.push_back(Queued::Large);
+                }
+            }
+            Told::Ack { invite } => {
+                if let Some((request, flow)) = request_of(input) {
+                    self.large.push_back(Output::Event(Event::Ack {
+                        invite,
+                        request,
+                        flow,
+                    }));
+                    self.queue.push_back(Queued::Large);
+                }
+            }
+            Told::Response { id } => {
+                if let Some((response, flow)) = response_of(input) {
+                    self.large
+                        .push_back(Output::Event(Event::Response { id, response, flow }));
+                    self.queue.push_back(Queued::Large);
+                }
+            }
+            Told::Stray => {
+                if let Some((response, flow)) = response_of(input) {
+                    self.large
+                        .push_back(Output::Event(Event::Stray { response, flow }));
+                    self.queue.push_back(Queued::Large);
+                }
+            }
+        }
     }
 
     pub(crate) fn timed_out(&mut self, id: ClientTransactionId) {
@@ -154,12 +157,7 @@ impl Outputs {
     pub(crate) fn pop(&mut self) -> Option<Output> {
         let event = match self.queue.pop_front()? {
             Queued::Transmit { flow, payload } => return Some(Output::Transmit { flow, payload }),
-            Queued::Message(told) => {
-                return self
-                    .messages
-                    .pop_front()
-                    .and_then(|input| told.about(input).map(Output::Event));
-            }
+            Queued::Large => return self.large.pop_front(),
             Queued::TimedOut { id } => Event::TimedOut { id },
             Queued::FlowFailed { id } => Event::FlowFailed { id },
             Queued::Refused { id } => Event::Refused { id },
@@ -168,5 +166,38 @@ impl Outputs {
             Queued::Terminated { id } => Event::Terminated { id },
         };
         Some(Output::Event(event))
+    }
+}
+
+/// What is told of requests is told of nothing else.
+#[inline(always)]
+fn request_of(input: Input) -> Option<(Request, Flow)> {
+    match input {
+        Input::Message {
+            message: Message::Request(request),
+            flow,
+            ..
+        } => Some((request, flow)),
+        Input::Message {
+            message: Message::Response(_),
+            ..
+        }
+        | Input::FlowFailed { .. } => None,
+    }
+}
+
+#[inline(always)]
+fn response_of(input: Input) -> Option<(Response, Flow)> {
+    match input {
+        Input::Message {
+            message: Message::Response(response),
+            flow,
+            ..
+        } => Some((response, flow)),
+        Input::Message {
+            message: Message::Request(_),
+            ..
+        }
+        | Input::FlowFailed { .. } => None,
     }
 }
