@@ -8,7 +8,9 @@ use sip_message::{HeaderName, Request, Response};
 use sip_transaction::{
     ClientTransactionId, Gone, ServerTransactionId, TransactionId, TransactionLayer,
 };
-use sip_transport::{Flow, FlowId};
+use sip_transport::{Flow, FlowId, TransportKind};
+
+use crate::validate;
 
 /// One call to a [`RecordingTransactions`].
 #[derive(Debug)]
@@ -99,6 +101,7 @@ pub enum Call {
 #[derive(Debug, Default)]
 pub struct RecordingTransactions {
     calls: Vec<Call>,
+    lenient: bool,
     clients: u32,
     ended: HashSet<TransactionId>,
 }
@@ -121,6 +124,29 @@ impl RecordingTransactions {
         self.ended.insert(id.into());
     }
 
+    /// Takes wrong messages too: what is recorded is then not checked.
+    #[must_use]
+    pub fn lenient(mut self) -> Self {
+        self.lenient = true;
+        self
+    }
+
+    /// That a request is one which may leave once the layer has put its Via on top.
+    #[track_caller]
+    fn check_request(&self, request: &Request) {
+        let mut request = request.clone();
+        let via = "SIP/2.0/UDP testkit.invalid;branch=z9hG4bKdouble";
+        request.headers_mut().push_front(HeaderName::Via, via);
+        self.check(&request.to_bytes());
+    }
+
+    #[track_caller]
+    fn check(&self, payload: &[u8]) {
+        if !self.lenient {
+            validate::assert_valid(payload, TransportKind::Udp);
+        }
+    }
+
     fn live(&self, id: impl Into<TransactionId>) -> Result<(), Gone> {
         if self.ended.contains(&id.into()) {
             Err(Gone)
@@ -136,7 +162,9 @@ impl RecordingTransactions {
 }
 
 impl TransactionLayer for RecordingTransactions {
+    #[track_caller]
     fn request(&mut self, request: Request, flow: Flow, _now: Instant) -> ClientTransactionId {
+        self.check_request(&request);
         let id = self.next_client();
         self.calls.push(Call::Request { id, request, flow });
         id
@@ -149,6 +177,7 @@ impl TransactionLayer for RecordingTransactions {
         loop_hash: u64,
         _now: Instant,
     ) -> ClientTransactionId {
+        self.check_request(&request);
         let id = self.next_client();
         self.calls.push(Call::Forward {
             id,
@@ -166,6 +195,7 @@ impl TransactionLayer for RecordingTransactions {
         _now: Instant,
     ) -> Result<(), Gone> {
         self.live(id)?;
+        self.check(&response.to_bytes());
         self.calls.push(Call::Respond { id, response });
         Ok(())
     }
@@ -186,20 +216,24 @@ impl TransactionLayer for RecordingTransactions {
     }
 
     fn send_ack(&mut self, ack: Request, flow: Flow, _now: Instant) -> Bytes {
+        self.check_request(&ack);
         let payload = ack.to_bytes();
         self.calls.push(Call::Ack { ack, flow });
         payload
     }
 
     fn retransmit(&mut self, payload: Bytes, flow: FlowId, _now: Instant) {
+        self.check(&payload);
         self.calls.push(Call::Retransmit { payload, flow });
     }
 
     fn forward_response(&mut self, response: Response, flow: FlowId, _now: Instant) {
+        self.check(&response.to_bytes());
         self.calls.push(Call::ForwardResponse { response, flow });
     }
 
     fn forward_request(&mut self, request: Request, flow: Flow, _now: Instant) {
+        self.check_request(&request);
         self.calls.push(Call::ForwardRequest { request, flow });
     }
 }

@@ -49,6 +49,7 @@ pub struct Endpoint<U> {
     events: u64,
     broken: Option<String>,
     watched: bool,
+    strict: bool,
 }
 
 /// The most often that one payload may be sent: eleven times by a timer (17.1.2.2, 17.2.1), and as often again for
@@ -78,12 +79,19 @@ impl<U: User> Endpoint<U> {
             events: 0,
             broken: None,
             watched: true,
+            strict: true,
         }
     }
 
     /// Stops watching the invariants, which remember every message: for simulations of a million calls.
     pub fn unwatched(mut self) -> Self {
         self.watched = false;
+        self
+    }
+
+    /// Its user passes wrong messages on purpose.
+    pub fn lenient(mut self) -> Self {
+        self.strict = false;
         self
     }
 
@@ -245,6 +253,10 @@ impl<U: User> Node for Endpoint<U> {
             .into_iter()
             .chain(self.user.poll_timeout())
             .min()
+    }
+
+    fn is_strict(&self) -> bool {
+        self.watched && self.strict
     }
 
     fn check(&self) -> Result<(), String> {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::clock::Clock;
 use crate::ladder::Ladder;
 use crate::network::{Network, Packet};
+use crate::validate;
 
 /// Something with addresses that sends and receives: the four verbs of the workspace, with packets.
 pub trait Node {
@@ -26,6 +27,12 @@ pub trait Node {
     /// What is not.
     fn check(&self) -> Result<(), String> {
         Ok(())
+    }
+
+    /// Whether every packet of this node is a good message ([`validate`](crate::validate)). Peers that are wrong on
+    /// purpose say no.
+    fn is_strict(&self) -> bool {
+        true
     }
 }
 
@@ -48,6 +55,10 @@ impl<N: Node + ?Sized> Node for Box<N> {
 
     fn check(&self) -> Result<(), String> {
         (**self).check()
+    }
+
+    fn is_strict(&self) -> bool {
+        (**self).is_strict()
     }
 }
 
@@ -209,6 +220,16 @@ impl<N: Node> Simulation<N> {
         let millis = self.clock.millis(now);
         while let Some(packet) = self.nodes[index].1.poll_packet() {
             let (from, to, payload) = (packet.from, packet.to, packet.payload.clone());
+            if self.nodes[index].1.is_strict()
+                && let Some(report) = validate::report(&payload, packet.kind)
+            {
+                panic!(
+                    "{} at {millis} ms, seed {}: {report}\n{}",
+                    self.nodes[index].0,
+                    self.seed,
+                    self.ladder.to_text()
+                );
+            }
             let fate = self.network.handle_input(packet, now);
             self.ladder.record(millis, from, to, &payload, fate);
         }

@@ -83,18 +83,16 @@ impl MatchKey {
     /// The key of a client transaction: the branch, which is ours, and the method. Who cannot foresee our branches
     /// cannot choose one that collides with them, so a fast hash does.
     pub(crate) fn of_branch(branch: &[u8], method: &[u8], key: HashKey) -> Self {
-        let mut halves = Fold::both(key);
-        for half in &mut halves {
-            match branch.strip_prefix(MAGIC_COOKIE.as_bytes()) {
-                // All of ours begin so.
-                Some(random) => half.field(random),
-                None => {
-                    half.field(b"none of ours");
-                    half.field(branch);
-                }
-            }
+        let [mut low, mut high] = Fold::both(key);
+        // All of ours begin so.
+        let random = branch.strip_prefix(MAGIC_COOKIE.as_bytes());
+        if random.is_none() {
+            low.words(1, 1);
         }
-        Self::new(halves.map(Fold::finish), method)
+        let random = random.unwrap_or(branch);
+        low.field(random);
+        high.field(random);
+        Self::new([low.finish(), high.finish()], method)
     }
 
     /// RFC 3261 §17.1.3: the branch of the top Via, and the method of the CSeq.

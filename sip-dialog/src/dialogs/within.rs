@@ -9,6 +9,7 @@ use super::uac::allows_update;
 use super::{Dialogs, answered_with, with_body};
 use crate::attempt::Owner;
 use crate::config::{Gone, RequestId, SessionId};
+use crate::dialog::ContactValue;
 use crate::early_media::EarlyMedia;
 use crate::io::{Body, EndCause, Event};
 use crate::session::{Kind, State};
@@ -70,8 +71,15 @@ impl Dialogs {
         if *request.method() == Method::Prack && !status.is_success() {
             self.prack_refused(request);
         }
-        let response = answered_with(self.answer(request, status, ""), body).build();
-        self.respond(id, response, t, now).ok_or(Gone)
+        let mut response = answered_with(self.answer(request, status, ""), body);
+        if *request.method() == Method::Refer
+            && status.is_success()
+            && let Some(contact) = self.contact_for(request)
+        {
+            // RFC 3515 table 1: the 2xx to a REFER has a Contact, also within a dialog.
+            response = response.header(HeaderName::Contact, contact.as_str());
+        }
+        self.respond(id, response.build(), t, now).ok_or(Gone)
     }
 
     /// Accepts an [`Event::Update`].
@@ -117,6 +125,16 @@ impl Dialogs {
         let id = self.session_of(Some(call_id), Some(local_tag))?;
         let session = self.sessions.get(&id)?;
         session.has_dialog_with(remote_tag).then_some(id)
+    }
+
+    /// Our Contact in the session that a request came in.
+    fn contact_for(&self, request: &Request) -> Option<ContactValue> {
+        let headers = request.headers();
+        let (call_id, tag) = (headers.call_id()?, headers.to_tag()?);
+        let id = self.session_of(Some(call_id), Some(tag))?;
+        self.sessions
+            .get(&id)
+            .map(|session| session.contact.clone())
     }
 
     /// A request in a dialog of ours (section 12.2.2); hands back one with another remote tag.

@@ -13,7 +13,7 @@ impl Transactions {
     /// Such a request is never refused for overload, because it costs less than the answer that would refuse it.
     #[must_use]
     pub fn is_known(&self, request: &Request) -> bool {
-        let Some(identity) = RequestIdentity::of(request, self.hash_key) else {
+        let Some(identity) = RequestIdentity::of(request, &self.universal, self.hash_key) else {
             return false;
         };
         let method = request.method();
@@ -29,7 +29,7 @@ impl Transactions {
         if *request.method() == Method::Ack {
             return;
         }
-        if let Some(identity) = RequestIdentity::of(request, self.hash_key) {
+        if let Some(identity) = RequestIdentity::of(request, &self.universal, self.hash_key) {
             self.answer_overloaded(request, &identity, reply, retry_after);
         }
     }

@@ -92,6 +92,7 @@ impl User for Phone {
 fn answer(request: &Request, status: u16) -> Response {
     Response::to(request, StatusCode::from_u16(status).unwrap())
         .to_tag("b")
+        .header(HeaderName::Contact, "<sip:bob@192.0.2.2>")
         .build()
         .unwrap()
 }
@@ -100,6 +101,7 @@ fn request(method: Method) -> Request {
     Request::builder(method, "sip:bob@biloxi.example.com")
         .header(HeaderName::From, "<sip:alice@atlanta.example.com>;tag=a1")
         .header(HeaderName::To, "<sip:bob@biloxi.example.com>")
+        .header(HeaderName::Contact, "<sip:alice@192.0.2.1>")
         .call_id("c1")
         .cseq(1)
         .max_forwards(70)
@@ -162,7 +164,10 @@ impl Pair {
         let bob = self.ends.1;
         let id = self.simulation.with(self.alice, |alice, now| {
             let flow = alice.flow_to(bob);
-            alice.user.ack = Some((request(Method::Ack), flow));
+            let mut ack = request(Method::Ack);
+            let to = "<sip:bob@biloxi.example.com>;tag=b";
+            ack.headers_mut().replace(HeaderName::To, to);
+            alice.user.ack = Some((ack, flow));
             alice.call(now, |layer, _| layer.request(request(method), flow, now))
         });
         self.sent = Some(id);

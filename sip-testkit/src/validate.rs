@@ -1,0 +1,81 @@
+//! A strict validator of the messages that leave a role.
+//!
+//! It shares nothing with `sip-message` but the RFCs: it reads the bytes as they are on the wire with code of its own,
+//! so that a mistake of the builder is not repeated by the judge. What is checked says the sections beside each rule;
+//! which field may be where is a [table](self) in `validate/fields.txt`.
+//!
+//! ```
+//! use sip_testkit::{TransportKind, validate};
+//!
+//! let options = "OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n\
+//!     From: <sip:a@h>;tag=1\r\nTo: <sip:h>\r\nCall-ID: x@a\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
+//! assert_eq!(validate::faults(options.as_bytes(), TransportKind::Tcp), [""; 0]);
+//! let wrong = options.replace("CSeq: 1 OPTIONS", "CSeq: 1 INFO");
+//! assert_eq!(validate::faults(wrong.as_bytes(), TransportKind::Tcp), ["CSeq: another method than the request's"]);
+//! ```
+
+mod fields;
+mod read;
+mod rules;
+
+#[cfg(test)]
+mod tests;
+
+use sip_transport::TransportKind;
+
+use self::read::Text;
+
+/// Everything that is wrong with a message that is about to leave over a transport: one line for each fault, the field
+/// first. Empty for a good one.
+#[must_use]
+pub fn faults(payload: &[u8], transport: TransportKind) -> Vec<String> {
+    // RFC 5626 §3.5.1, RFC 3261 §7.5: keep-alives are no messages.
+    if payload.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
+        return Vec::new();
+    }
+    let mut faults = Faults(Vec::new());
+    if let Some(message) = Text::read(payload, &mut faults) {
+        rules::check(&message, transport, &mut faults);
+        fields::check(&message, &mut faults);
+    }
+    faults.0
+}
+
+/// That nothing is wrong with a message.
+///
+/// # Panics
+/// When something is; the text has the faults and the message.
+#[track_caller]
+pub fn assert_valid(payload: &[u8], transport: TransportKind) {
+    if let Some(text) = report(payload, transport) {
+        panic!("{text}");
+    }
+}
+
+/// What is wrong with a message, and the message, for people; `None` for a good one.
+#[must_use]
+pub fn report(payload: &[u8], transport: TransportKind) -> Option<String> {
+    let faults = faults(payload, transport);
+    (!faults.is_empty()).then(|| {
+        format!(
+            "a message that must not leave:\n  {}\n{}",
+            faults.join("\n  "),
+            String::from_utf8_lossy(payload)
+        )
+    })
+}
+
+/// What was found.
+struct Faults(Vec<String>);
+
+impl Faults {
+    fn add(&mut self, fault: impl Into<String>) {
+        self.0.push(fault.into());
+    }
+
+    fn unless(&mut self, good: bool, fault: &str) {
+        if !good {
+            self.add(fault);
+        }
+    }
+}
