@@ -101,9 +101,18 @@ pub enum Call {
 #[derive(Debug, Default)]
 pub struct RecordingTransactions {
     calls: Vec<Call>,
-    lenient: bool,
+    strictness: Strictness,
     clients: u32,
     ended: HashSet<TransactionId>,
+}
+
+/// What is checked of the messages that are recorded.
+#[derive(Debug, Default, Clone, Copy)]
+enum Strictness {
+    #[default]
+    Everything,
+    Hop,
+    Nothing,
 }
 
 impl RecordingTransactions {
@@ -127,7 +136,14 @@ impl RecordingTransactions {
     /// Takes wrong messages too: what is recorded is then not checked.
     #[must_use]
     pub fn lenient(mut self) -> Self {
-        self.lenient = true;
+        self.strictness = Strictness::Nothing;
+        self
+    }
+
+    /// Is used by one who passes on what others send: only what is right or wrong from hop to hop is checked.
+    #[must_use]
+    pub fn passing_on(mut self) -> Self {
+        self.strictness = Strictness::Hop;
         self
     }
 
@@ -142,8 +158,13 @@ impl RecordingTransactions {
 
     #[track_caller]
     fn check(&self, payload: &[u8]) {
-        if !self.lenient {
-            validate::assert_valid(payload, TransportKind::Udp);
+        let report = match self.strictness {
+            Strictness::Everything => validate::report(payload, TransportKind::Udp),
+            Strictness::Hop => validate::report_passed_on(payload, TransportKind::Udp),
+            Strictness::Nothing => None,
+        };
+        if let Some(report) = report {
+            panic!("{report}");
         }
     }
 
@@ -223,7 +244,6 @@ impl TransactionLayer for RecordingTransactions {
     }
 
     fn retransmit(&mut self, payload: Bytes, flow: FlowId, _now: Instant) {
-        self.check(&payload);
         self.calls.push(Call::Retransmit { payload, flow });
     }
 

@@ -41,6 +41,17 @@ pub fn faults(payload: &[u8], transport: TransportKind) -> Vec<String> {
     faults.0
 }
 
+/// What is wrong with a message that somebody only passes on: what it is about is the business of its ends, and its faults
+/// are theirs. Read for people, as by [`report`].
+#[must_use]
+pub fn report_passed_on(payload: &[u8], transport: TransportKind) -> Option<String> {
+    let mut faults = Faults(Vec::new());
+    if let Some(message) = Text::read(payload, &mut faults) {
+        rules::check_hop(&message, transport, &mut faults);
+    }
+    shown(&faults.0, payload)
+}
+
 /// That nothing is wrong with a message.
 ///
 /// # Panics
@@ -55,7 +66,10 @@ pub fn assert_valid(payload: &[u8], transport: TransportKind) {
 /// What is wrong with a message, and the message, for people; `None` for a good one.
 #[must_use]
 pub fn report(payload: &[u8], transport: TransportKind) -> Option<String> {
-    let faults = faults(payload, transport);
+    shown(&faults(payload, transport), payload)
+}
+
+fn shown(faults: &[String], payload: &[u8]) -> Option<String> {
     (!faults.is_empty()).then(|| {
         format!(
             "a message that must not leave:\n  {}\n{}",

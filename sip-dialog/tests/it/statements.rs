@@ -713,6 +713,7 @@ fn rfc3261_22_2_credentials_are_sent_with_the_next_request_to_the_same() {
 fn register(number: u32) -> Request {
     Request::builder(Method::Register, "sip:example.com")
         .via(&Via::new(Transport::Udp, Host::Name("pc"), None).with_branch("z9hG4bK1"))
+        .max_forwards(70)
         .from(&NameAddr::parse("<sip:alice@example.com>;tag=1").unwrap())
         .to(&NameAddr::parse("<sip:alice@example.com>").unwrap())
         .call_id("boot")

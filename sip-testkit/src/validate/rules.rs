@@ -7,8 +7,9 @@ use sip_transport::TransportKind;
 use super::Faults;
 use super::read::{Address, Start, Text, is_token, split};
 
-/// Methods that exist within a dialog only: both tags are there.
-const IN_DIALOG: [&str; 5] = ["ACK", "BYE", "PRACK", "UPDATE", "INFO"];
+/// Methods that exist within a dialog only: both tags are there. An ACK has the To of the response, which is without a tag
+/// if the peer is of RFC 2543.
+const IN_DIALOG: [&str; 4] = ["BYE", "PRACK", "UPDATE", "INFO"];
 /// Methods whose requests and 2xx responses name the remote target.
 const TARGET: [&str; 5] = ["INVITE", "SUBSCRIBE", "NOTIFY", "REFER", "UPDATE"];
 /// Fields whose value is a number of 32 bits (RFC 3261 §25.1 delta-seconds and the like).
@@ -22,17 +23,11 @@ const NUMBERS: [&str; 6] = [
 ];
 
 pub(super) fn check(message: &Text<'_>, transport: TransportKind, faults: &mut Faults) {
-    if let Start::Request { uri, .. } = message.start {
-        request_uri(uri, faults);
-    }
-    vias(message, faults);
-    cseq(message, faults);
+    check_hop(message, transport, faults);
     tags(message, faults);
     call_id(message, faults);
-    max_forwards(message, faults);
-    contacts(message, faults);
-    routes(message, faults);
-    body(message, transport, faults);
+    contacts(message, transport, faults);
+    content_type(message, faults);
     reliability(message, faults);
     for name in NUMBERS {
         let number = |value: &str| value.parse::<u32>().is_ok() && !value.starts_with('+');
@@ -61,6 +56,18 @@ pub(super) fn check(message: &Text<'_>, transport: TransportKind, faults: &mut F
         .first("Date")
         .is_none_or(|date| date.ends_with(" GMT"));
     faults.unless(gmt, "Date: not in GMT");
+}
+
+/// What who passes a message on is answerable for.
+pub(super) fn check_hop(message: &Text<'_>, transport: TransportKind, faults: &mut Faults) {
+    if let Start::Request { uri, .. } = message.start {
+        request_uri(uri, faults);
+    }
+    vias(message, faults);
+    cseq(message, faults);
+    max_forwards(message, faults);
+    routes(message, faults);
+    content_length(message, transport, faults);
 }
 
 /// RFC 3261 §8.1.1.1, §19.1.1: no header fields and no method in a Request-URI, no brackets around it.
@@ -161,7 +168,8 @@ fn tags(message: &Text<'_>, faults: &mut Faults) {
             faults.add(format!("{name}: a tag that is none"));
         }
         let needs = match (name, message.status()) {
-            ("From", _) => true,
+            // A response has the From of the request, which is without a tag if the peer is of RFC 2543.
+            ("From", status) => status.is_none(),
             (_, None) => IN_DIALOG.contains(&message.method()),
             (_, Some(status)) => status != 100,
         };
@@ -197,7 +205,7 @@ fn max_forwards(message: &Text<'_>, faults: &mut Faults) {
 }
 
 /// RFC 3261 §8.1.1.8, §12.1.1, §10.2.2.
-fn contacts(message: &Text<'_>, faults: &mut Faults) {
+fn contacts(message: &Text<'_>, transport: TransportKind, faults: &mut Faults) {
     let values = message.values("Contact");
     let (method, status) = (message.method(), message.status());
     if values.contains(&"*") {
@@ -236,6 +244,8 @@ fn contacts(message: &Text<'_>, faults: &mut Faults) {
     faults.unless(addresses.iter().all(good), "Contact: no SIP or SIPS URI");
     if let Start::Request { uri, .. } = message.start
         && uri.starts_with("sips:")
+        // A network that is simulated without TLS has no address that a SIPS URI could have.
+        && transport.is_secure()
     {
         let secure = |address: &Option<Address<'_>>| {
             address
@@ -260,8 +270,8 @@ fn routes(message: &Text<'_>, faults: &mut Faults) {
     }
 }
 
-/// RFC 3261 §7.4, §18.3, §20.14, §20.15.
-fn body(message: &Text<'_>, transport: TransportKind, faults: &mut Faults) {
+/// RFC 3261 §18.3, §20.14.
+fn content_length(message: &Text<'_>, transport: TransportKind, faults: &mut Faults) {
     match message.first("Content-Length") {
         None => faults.unless(
             !transport.is_reliable(),
@@ -272,6 +282,10 @@ fn body(message: &Text<'_>, transport: TransportKind, faults: &mut Faults) {
             "Content-Length: not the length of the body",
         ),
     }
+}
+
+/// RFC 3261 §7.4.1, §20.15.
+fn content_type(message: &Text<'_>, faults: &mut Faults) {
     let kind = message.first("Content-Type");
     faults.unless(
         message.body.is_empty() || kind.is_some(),

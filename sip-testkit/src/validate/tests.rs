@@ -246,3 +246,24 @@ fn a_fault_is_shown_with_its_message() {
     );
     assert_eq!(report(INVITE.as_bytes(), TransportKind::Udp), None);
 }
+
+#[test]
+fn who_passes_a_message_on_answers_for_its_hop_only() {
+    let passed_on = |text: &str| report_passed_on(text.as_bytes(), TransportKind::Udp);
+    for theirs in [
+        ";tag=9fxced",
+        "Contact: <sip:a@192.0.2.1;transport=udp>\r\n",
+    ] {
+        assert_eq!(passed_on(&INVITE.replacen(theirs, "", 1)), None, "{theirs}");
+    }
+    for (ours, fault) in [
+        ("Max-Forwards: 70\r\n", "Max-Forwards: missing"),
+        (
+            ";branch=z9hG4bK74bf9",
+            "Via: no branch with the magic cookie",
+        ),
+    ] {
+        let text = passed_on(&INVITE.replacen(ours, "", 1)).unwrap();
+        assert!(text.contains(fault), "{text}");
+    }
+}

@@ -65,7 +65,7 @@ impl World {
             authenticated.then(|| Authenticator::new(AuthConfig::new("example.com"), &seed));
         Self {
             proxy: Proxy::new(config(domains), authenticator, &seed),
-            layer: RecordingTransactions::default(),
+            layer: RecordingTransactions::default().passing_on(),
             users: users::Memory::new("example.com")
                 .with("alice", "secret")
                 .with("bob", "hunter2"),

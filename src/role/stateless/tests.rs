@@ -22,7 +22,7 @@ fn world(table: Table) -> World {
     domains.add_address("192.0.2.10:5060".parse().unwrap());
     World {
         proxy: Stateless::new(StatelessConfig::new(domains, Arc::new(table))),
-        layer: RecordingTransactions::default(),
+        layer: RecordingTransactions::default().passing_on(),
         now: Instant::now(),
         hops: Vec::new(),
         flows: vec![flow(TransportKind::Udp, 1, "192.0.2.99:5060")],

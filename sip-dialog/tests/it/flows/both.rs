@@ -265,6 +265,11 @@ impl Node for Party {
         }
     }
 
+    /// The world says what the RFC prints.
+    fn is_strict(&self) -> bool {
+        matches!(self, Self::End(_))
+    }
+
     fn poll_packet(&mut self) -> Option<Packet> {
         match self {
             Self::World(world) => world.poll_packet(),
