@@ -14,6 +14,7 @@ mod conformance;
 mod fuzz;
 mod interop;
 mod shell;
+mod soak;
 mod tidy;
 mod tools;
 
@@ -42,6 +43,8 @@ enum Command {
     Fuzz(fuzz::Options),
     /// The normative statements of the RFCs, and the tests that prove each
     Conformance(conformance::Options),
+    /// Endurance: a day in virtual time, and real minutes of SIPp's calls with the memory looked at
+    Soak(soak::Options),
     /// Install the Debian packages that `ci` needs and this machine lacks
     Tools,
 }
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Conformance(options) => conformance::run(&options),
+        Command::Soak(options) => soak::run(&options),
         Command::Tools => tools::install(tools::ALL),
     };
     match result {

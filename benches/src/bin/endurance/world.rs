@@ -313,8 +313,8 @@ impl World {
                             Answer::Updated(Ok(outcome))
                         }
                         Need::Credential { .. } => Answer::Credential(Ok(None)),
-                        // The stack answers these itself.
-                        Need::SelectFlow { .. } | Need::FlowToken { .. } => continue,
+                        // The stack answers for flows itself; there is neither ENUM nor STIR here.
+                        _ => continue,
                     };
                     let now = self.instant();
                     self.stack
