@@ -115,6 +115,10 @@ pub struct Overload {
     loss: f64,
     began: Option<Instant>,
     least: Duration,
+    /// How often it was told in this interval.
+    turns: u32,
+    /// Was the interval before one with a standing queue?
+    stood: bool,
     refused: u64,
     refused_in_dialog: u64,
 }
@@ -124,6 +128,8 @@ const STEP: f64 = 0.08;
 /// What an interval without a queue takes off: first the share, then a constant, so that it ends.
 const DECAY: f64 = 0.9;
 const END: f64 = 0.005;
+/// Turns of the worker that an interval must have had to say that a queue stood all the time.
+const TURNS: u32 = 4;
 /// Never all of what is new is refused while dialogs are not: who is refused must be able to find out that it is over.
 const MOST: f64 = 1.9;
 
@@ -137,6 +143,8 @@ impl Overload {
             loss: 0.0,
             began: None,
             least: Duration::MAX,
+            turns: 0,
+            stood: false,
             refused: 0,
             refused_in_dialog: 0,
         }
@@ -160,6 +168,7 @@ impl Overload {
             return;
         }
         self.least = self.least.min(delay);
+        self.turns += 1;
         let began = *self.began.get_or_insert(now);
         let passed = now.saturating_duration_since(began);
         if passed < self.config.interval {
@@ -167,9 +176,16 @@ impl Overload {
         }
         let least = std::mem::replace(&mut self.least, Duration::MAX);
         self.began = Some(now);
+        // A few requests that were all late are a machine that was busy otherwise, or a process that was not run: a queue
+        // that stands is met at every turn.
+        let stands = std::mem::take(&mut self.turns) >= TURNS && least > self.config.target;
+        let stood = std::mem::replace(&mut self.stood, stands);
+        if stands && !stood && self.loss <= 0.0 {
+            return;
+        }
         // Nothing came for a while: as many intervals without a queue.
         let intervals = passed.as_secs_f64() / self.config.interval.as_secs_f64().max(0.001);
-        if least > self.config.target {
+        if stands {
             let above = least.as_secs_f64() / self.config.target.as_secs_f64() - 1.0;
             let step = STEP * above.clamp(0.1, 4.0);
             // What is new goes first; the rest only when that was not enough, and in small steps.

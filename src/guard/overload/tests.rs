@@ -60,6 +60,29 @@ fn a_burst_is_no_overload_and_a_standing_queue_is() {
 }
 
 #[test]
+fn a_machine_that_is_busy_otherwise_is_no_overload() {
+    let mut overload = Overload::new(OverloadConfig::default(), &seed());
+    let begin = Instant::now();
+    // A request now and then, each of them late.
+    for number in 0..200 {
+        overload.waited(
+            Duration::from_millis(40),
+            begin + Duration::from_millis(number * 60),
+        );
+        assert_eq!(overload.loss(), 0);
+    }
+    // A tenth of a second in which nothing was served, and never again.
+    let later = begin + Duration::from_secs(60);
+    for ms in 0..110 {
+        overload.waited(Duration::from_millis(40), later + Duration::from_millis(ms));
+    }
+    for ms in 110..500 {
+        overload.waited(Duration::ZERO, later + Duration::from_millis(ms));
+    }
+    assert!(overload.takes(Class::New) && overload.refused() == (0, 0));
+}
+
+#[test]
 fn dialogs_are_refused_only_when_refusing_the_new_does_not_help() {
     let mut overload = Overload::new(OverloadConfig::default(), &seed());
     let begin = Instant::now();
