@@ -262,3 +262,71 @@ fn the_file_is_for_its_owner_only() {
         Err(OpenError::Exists(_))
     ));
 }
+
+/// After an outage every telephone registers at once: more than can wait. Nothing is lost of what was answered, who was
+/// refused comes again, and the disk is not asked once for each.
+#[tokio::test]
+async fn every_phone_at_once_is_stored_or_refused_and_none_is_lost() {
+    const PHONES: usize = 2 * QUEUE;
+    let directory = tempfile::tempdir().unwrap();
+    let store = Embedded::open(path(&directory)).unwrap();
+    let mut left: Vec<usize> = (0..PHONES).collect();
+    let (mut rounds, mut refused) = (0, 0);
+    while !left.is_empty() {
+        rounds += 1;
+        assert!(rounds < 100, "{} are still refused", left.len());
+        let asked: Vec<_> = left
+            .iter()
+            .map(|&number| {
+                let aor = Aor::new(&number.to_string(), "h");
+                (number, store.update(&aor, update(1, "sip:a@h", 60), now()))
+            })
+            .collect();
+        left.clear();
+        for (number, answer) in asked {
+            match answer.await {
+                Ok(UpdateOutcome::Stored(_)) => {}
+                Err(StoreError::Busy) => left.push(number),
+                other => panic!("{other:?}"),
+            }
+        }
+        refused += left.len();
+    }
+    assert!(refused > 0, "more came than can wait");
+    drop(store);
+    let file = DataFile::open(&path(&directory)).unwrap();
+    assert_eq!(Embedded::new(file).len(), Some(PHONES));
+}
+
+/// The clock of the machine steps: what was bound is bound by the clock as it is, and the order of requests, which no
+/// clock tells, holds.
+#[tokio::test]
+async fn a_clock_that_steps_breaks_no_order_and_loses_no_refresh() {
+    let directory = tempfile::tempdir().unwrap();
+    let aor = Aor::new("alice", "h");
+    let hour = Duration::from_secs(3600);
+    let store = Embedded::open(path(&directory)).unwrap();
+    let put = async |store: &Embedded, cseq, wall| {
+        let outcome = store.update(&aor, update(cseq, "sip:a@h", 60), wall).await;
+        match outcome.unwrap() {
+            UpdateOutcome::Stored(all) => Some(all[0].remaining(wall)),
+            _ => None,
+        }
+    };
+    assert_eq!(put(&store, 1, now()).await, Some(60));
+    // An hour back: it is bound longer than it was granted, until it is refreshed; an old request stays old.
+    let back = now() - hour;
+    assert_eq!(
+        store.lookup(&aor, back).await.unwrap()[0].remaining(back),
+        3660
+    );
+    assert_eq!(put(&store, 1, back).await, None);
+    assert_eq!(put(&store, 2, back).await, Some(60));
+    // Two hours on: it is over, in the file too, and the next refresh binds anew.
+    let later = now() + hour;
+    assert!(store.lookup(&aor, later).await.unwrap().is_empty());
+    assert_eq!(put(&store, 3, later).await, Some(60));
+    drop(store);
+    let store = Embedded::open(path(&directory)).unwrap();
+    assert_eq!(store.lookup(&aor, later).await.unwrap().len(), 1);
+}

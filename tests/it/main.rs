@@ -8,6 +8,7 @@
 
 mod faults;
 mod flows;
+mod killed;
 mod operate;
 mod program;
 mod registrations;

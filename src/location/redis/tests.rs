@@ -245,3 +245,116 @@ async fn addresses_that_make_no_sense_are_told() {
     let wrong = Redis::new(RedisConfig::new(&["http://h"], false));
     assert!(matches!(wrong, Err(RedisError::Url { .. })));
 }
+
+/// Three masters on loopback; they need their ports plus 10,000 as well.
+fn cluster() -> Option<(Vec<Server>, RedisConfig)> {
+    let mut servers = Vec::new();
+    for _ in 0..3 {
+        let directory = tempfile::tempdir().unwrap();
+        let port = loop {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+            if port < 55_000 && is_free(port + 10_000) {
+                break port;
+            }
+        };
+        let child = Command::new("redis-server")
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+            .args(["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"])
+            .arg("--dir")
+            .arg(directory.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let Ok(child) = child else {
+            eprintln!("no redis-server is installed: not tested");
+            return None;
+        };
+        servers.push(Server {
+            child: Some(child),
+            port,
+            directory,
+        });
+    }
+    let places: Vec<String> = servers
+        .iter()
+        .map(|server| format!("127.0.0.1:{}", server.port))
+        .collect();
+    let begun = Instant::now();
+    loop {
+        let made = Command::new("redis-cli")
+            .args(["--cluster", "create"])
+            .args(&places)
+            .args(["--cluster-replicas", "0", "--cluster-yes"])
+            .output()
+            .unwrap();
+        if made.status.success() {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "{made:?}");
+        std::thread::yield_now();
+    }
+    let urls: Vec<String> = places
+        .iter()
+        .map(|place| format!("redis://{place}"))
+        .collect();
+    let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+    Some((servers, RedisConfig::new(&urls, true)))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_serves_two_nodes_and_outlives_one_of_its_servers() {
+    let Some((mut servers, config)) = cluster() else {
+        return;
+    };
+    let (a, b) = (
+        Redis::new(config.clone()).unwrap(),
+        Redis::new(config).unwrap(),
+    );
+    eventually("change notices", || async {
+        a.is_listening() && b.is_listening()
+    })
+    .await;
+    // Keys of all three servers.
+    for number in 0..50 {
+        assert!(
+            put(&a, &format!("user{number}"), 1, "sip:u@h").await,
+            "{number}"
+        );
+    }
+    for number in 0..50 {
+        let user = format!("user{number}");
+        assert_eq!(contacts(&b, &user).await.unwrap(), ["sip:u@h"]);
+        assert!(put(&b, &user, 2, "sip:v@h").await);
+        eventually("the change is seen", || async {
+            contacts(&a, &user).await.unwrap().len() == 2
+        })
+        .await;
+    }
+    // A cluster that has lost a part refuses what it can no longer keep, and nothing is believed that is not heard.
+    servers[0].kill();
+    let refused = async |store: &Redis, cseq| {
+        let mut refused = 0;
+        for number in 0..50 {
+            refused += u32::from(!put(store, &format!("user{number}"), cseq, "sip:w@h").await);
+            if refused > 2 {
+                break;
+            }
+        }
+        refused
+    };
+    assert!(refused(&a, 3).await > 0, "one in three keys is nowhere");
+    // Who reads hears that too, and never what another node may have changed meanwhile.
+    let mut unread = 0;
+    for number in 0..50 {
+        match contacts(&b, &format!("user{number}")).await {
+            Ok(contacts) => assert!(contacts.len() >= 2),
+            Err(_) => unread += 1,
+        }
+        if unread > 2 {
+            break;
+        }
+    }
+    assert!(unread > 0 || b.is_listening());
+}
