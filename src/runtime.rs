@@ -3,6 +3,7 @@
 //! Everything that enters comes through one of three doors: the sockets, the answers of stores, and commands from handles. Store
 //! look-ups run as tasks beside the worker, so that a slow disk never delays a packet.
 
+mod asked;
 mod hub;
 mod watch;
 
@@ -17,10 +18,11 @@ use tokio::sync::{mpsc, oneshot};
 pub use hub::{Answered, Hub, Incoming, IncomingRequest, Tracer};
 pub use watch::{Watch, Watchers};
 
+use self::asked::Asked;
 use crate::auth::CredentialStore;
 use crate::identity::CertificateStore;
 use crate::location::{LocationStore, Notice, Watcher};
-use crate::role::{Answer, Need, StoreError};
+use crate::role::{Answer, Need};
 use crate::stack::{Asker, Histogram, Input, Output, Parts, Stack};
 
 /// Commands that may wait: an application that asks for more at once waits itself.
@@ -407,22 +409,20 @@ impl Worker {
     }
 
     fn look_up(&mut self, asker: Asker, need: Need) {
+        let begun = Instant::now();
+        let mut asked = Asked::put(&self.services, need, SystemTime::now());
+        if let Some(answer) = asked.now() {
+            self.take_up((asker, answer, begun.elapsed()));
+            return;
+        }
         // The permit bounds how many look-ups run: without one the store is too slow, which is an answer.
         let Ok(permit) = self.answer.clone().try_reserve_owned() else {
             tracing::warn!("{LOOKUPS} look-ups are waiting for the store");
-            let input = Input::Answer {
-                asker,
-                answer: refused(&need),
-            };
-            self.state
-                .stack
-                .handle_input(input, SystemTime::now(), Instant::now());
+            self.take_up((asker, asked.busy(), begun.elapsed()));
             return;
         };
-        let services = self.services.clone();
         tokio::spawn(async move {
-            let begun = Instant::now();
-            let answer = ask(&services, need).await;
+            let answer = asked.await;
             permit.send((asker, answer, begun.elapsed()));
         });
     }
@@ -437,48 +437,6 @@ impl Worker {
         {
             let _ = sender.send(drained);
         }
-    }
-}
-
-/// The answer to a question that cannot be put.
-const fn refused(need: &Need) -> Answer {
-    match need {
-        Need::Lookup { .. } => Answer::Bindings(Err(StoreError::Busy)),
-        Need::Update { .. } => Answer::Updated(Err(StoreError::Busy)),
-        Need::Credential { .. } => Answer::Credential(Err(StoreError::Busy)),
-        Need::SelectFlow { .. } => Answer::Flows(Err(sip_transport::SelectError::Limit)),
-        Need::FlowToken { .. } => Answer::FlowToken(None),
-        Need::Rewrites { .. } => Answer::Rewrites(Err(sip_transport::ResolveError::Failed)),
-        Need::Certificates { .. } => Answer::Certificates(None),
-    }
-}
-
-async fn ask(services: &Services, need: Need) -> Answer {
-    let wall = SystemTime::now();
-    match need {
-        Need::Lookup { aor } => Answer::Bindings(match &services.location {
-            Some(store) => store.lookup(&aor, wall).await,
-            None => Ok(Vec::new()),
-        }),
-        Need::Update { aor, update } => Answer::Updated(match &services.location {
-            Some(store) => store.update(&aor, update, wall).await,
-            None => Err(StoreError::Busy),
-        }),
-        Need::Credential { username, realm } => Answer::Credential(match &services.credentials {
-            Some(store) => store.credential(&username, &realm).await,
-            None => Ok(None),
-        }),
-        Need::Rewrites { name } => Answer::Rewrites(match &services.resolver {
-            Some(resolver) => resolver.rewrites(&name).await,
-            None => Err(sip_transport::ResolveError::NotFound),
-        }),
-        Need::Certificates { url } => Answer::Certificates(match &services.certificates {
-            Some(store) => store.certificates(&url).await,
-            None => None,
-        }),
-        // The stack asks its own transport layer; these two never leave it.
-        Need::SelectFlow { .. } => Answer::Flows(Err(sip_transport::SelectError::NoRoute)),
-        Need::FlowToken { .. } => Answer::FlowToken(None),
     }
 }
 
