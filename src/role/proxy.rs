@@ -460,7 +460,6 @@ impl Proxy {
             }
             return None;
         }
-        let loop_hash = admit::loop_hash(&request, &self.loops);
         let mut forwarded = request.clone();
         let is_from_inside = self.come_in(&mut forwarded, &flow);
         let trusted = match route::preprocess(
@@ -543,6 +542,8 @@ impl Proxy {
             return None;
         }
         let tag = self.rng.token(16);
+        // Of the request as it came, as a copy of it would come.
+        let loop_hash = admit::loop_hash(&request, &self.loops);
         let breadth = admit::breadth(&forwarded, self.config.max_breadth);
         let mut context = Context::new(forwarded, flow, destination, tag, loop_hash, breadth);
         let is_trusted = is_trusted || decision.as_ref().is_some_and(routing::Route::is_trusted);

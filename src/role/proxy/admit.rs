@@ -32,12 +32,14 @@ pub(super) fn check(request: &Request, loops: &KeyedHash, options: &[&str]) -> R
         return Err(Refusal::new(StatusCode::TOO_MANY_HOPS));
     }
     // Step 4, and RFC 5393 §4.2: a Via of ours with the hash of a request that would be forwarded alike.
-    let hash = loop_hash(request, loops);
-    let mut vias = request
+    let mut hashes = request
         .headers()
         .typed_all::<Via<'_>>()
-        .filter_map(Result::ok);
-    if vias.any(|via| via.branch().and_then(Branch::loop_hash_of) == Some(hash)) {
+        .filter_map(Result::ok)
+        .filter_map(|via| via.branch().and_then(Branch::loop_hash_of));
+    // Most requests have no such Via, and then need no hash.
+    let mut own = None;
+    if hashes.any(|hash| hash == *own.get_or_insert_with(|| loop_hash(request, loops))) {
         return Err(Refusal::new(StatusCode::LOOP_DETECTED));
     }
     // RFC 5393 §5.3.
