@@ -40,6 +40,7 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("transport", "sipp-udp", |scene| sipp(scene, false)),
     Case::new("transport", "sipp-tcp", |scene| sipp(scene, true)),
     Case::new("transport", "knot-names", names),
+    Case::new("transport", "knot-enum", numbers),
 ];
 
 const USERS: &[(&str, &str)] = &[("alice", "alice-secret"), ("bob", "bob-secret")];
@@ -335,6 +336,66 @@ fn sipp(scene: &mut Scene, tcp: bool) -> Result<String> {
     Ok(format!("50 registrations over {transport}"))
 }
 
+/// A name server with one zone, at port 5353.
+fn knot(scene: &Scene, domain: &str, zone: &str) -> Result<Process> {
+    let dir = text(&scene.dir)?.to_owned();
+    fs::write(scene.path("zone"), zone)?;
+    let config = scene.path("knot.conf");
+    fs::write(
+        &config,
+        format!(
+            "server:\n    rundir: {dir}\n    listen: {HOST}@5353\ndatabase:\n    storage: {dir}\nlog:\n  - target: stderr\n    any: info\n\
+             zone:\n  - domain: {domain}\n    file: {dir}/zone\n    journal-content: none\n    zonefile-sync: -1\n"
+        ),
+    )?;
+    let mut command = Command::new("/usr/sbin/knotd");
+    command.args(["-c", text(&config)?]);
+    let mut names = Process::spawn(&mut command, "knotd", &scene.dir)?;
+    names.says("loaded", LIMIT)?;
+    Ok(names)
+}
+
+/// A number that alice writes to leads to bob, by two NAPTR records of a real name server, one behind the other.
+fn numbers(scene: &mut Scene) -> Result<String> {
+    let zone = format!(
+        "$ORIGIN e164.test.\n$TTL 60\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\nns A {HOST}\n\
+         3.8.0.0.6.9.2.3.6.1.4.4 NAPTR 100 10 \"\" \"\" \"\" moved\n\
+         moved NAPTR 100 20 \"u\" \"E2U+pstn:tel\" \"!^.*$!tel:+1!\" .\n\
+         moved NAPTR 100 30 \"u\" \"E2U+sip\" \"!^\\\\+44(.*)83$!sip:bob@{HOST}!\" .\n"
+    );
+    let mut names = knot(scene, "e164.test", &zone)?;
+    let config = scene.path("sip.toml");
+    fs::write(&config, "[enum]\nsuffix = \"e164.test\"\n")?;
+    let dns = format!("{HOST}:5353");
+    let options = ["--config", text(&config)?, "--dns", &dns];
+    let server = Server::start_with(scene, USERS, &options)?;
+    let mut callee = Sipp::file("uas", "uas_message.xml", 5090)
+        .calls(1)
+        .start(scene)?;
+    Sipp::file("register", "register.xml", 5071)
+        .to(Server::address())
+        .key("contact_port", "5090")
+        .users(scene, &[("bob", "bob-secret")])?
+        .calls(1)
+        .run(scene)?;
+    let from = format!("sip:alice@{HOST}");
+    let write = |label: &str, number: &str| {
+        let to = format!("sip:{number}@{HOST}");
+        scene.sip_as(
+            label,
+            "alice-secret",
+            &["message", &to, "Grüße aus der Leitung", "--from", &from],
+        )
+    };
+    write("message", "+441632960083")?.success(LIMIT)?;
+    callee.success(LIMIT)?;
+    write("nobody", "+441632960084")?.exits_with(7, LIMIT)?;
+    names.still_runs()?;
+    names.kill();
+    stop(server)?;
+    Ok("a number to a user, by two records of knot; one without records is nobody".to_owned())
+}
+
 /// The telephone finds the server by NAPTR and SRV records of a real name server; the best target is down.
 fn names(scene: &mut Scene) -> Result<String> {
     let (server, trusted) = server(scene, &[])?;
@@ -344,20 +405,7 @@ fn names(scene: &mut Scene) -> Result<String> {
          _sips._tcp SRV 1 0 5099 down\n_sips._tcp SRV 2 0 5061 up\n_sip._tcp SRV 1 0 5099 down\n_sip._tcp SRV 2 0 5060 up\n\
          _sip._udp.plain SRV 1 0 5060 up\nup A {HOST}\ndown A {HOST}\n"
     );
-    let dir = text(&scene.dir)?.to_owned();
-    fs::write(scene.path("zone"), zone)?;
-    let config = scene.path("knot.conf");
-    fs::write(
-        &config,
-        format!(
-            "server:\n    rundir: {dir}\n    listen: {HOST}@5353\ndatabase:\n    storage: {dir}\nlog:\n  - target: stderr\n    any: info\n\
-             zone:\n  - domain: example.test\n    file: {dir}/zone\n    journal-content: none\n    zonefile-sync: -1\n"
-        ),
-    )?;
-    let mut command = Command::new("/usr/sbin/knotd");
-    command.args(["-c", text(&config)?]);
-    let mut names = Process::spawn(&mut command, "knotd", &scene.dir)?;
-    names.says("loaded", LIMIT)?;
+    let mut names = knot(scene, "example.test", &zone)?;
     let dns = format!("{HOST}:5353");
     let ping = |label: &str, target: &str, expected: &str, code: i32| -> Result<()> {
         let trusted = text(&trusted)?;
