@@ -219,7 +219,8 @@ fn ours(
                 "--data",
             ])
             .arg(dir)
-            .env("SIP_PASSWORD", PASSWORD);
+            .arg("--password-file")
+            .arg(&password);
             shell::capture(&mut add)?;
         }
     }
