@@ -28,7 +28,9 @@ pub(crate) fn message(datagram: Bytes, config: &ParserConfig) -> Result<Message,
             looks_like_request(buf),
         ));
     }
-    let found = whole_head(buf, config)?;
+    let (line, fields_at, non_ascii) = first_line(buf, config)?;
+    let mut message = without_fields(line);
+    let found = rest_of_head(buf, fields_at, non_ascii, config, &mut message)?;
     let body_at = found.body_at;
     let body_end = match found.content_length {
         // RFC 3261 §18.3: without Content-Length the body is the rest of the datagram, and what follows a shorter
@@ -37,11 +39,12 @@ pub(crate) fn message(datagram: Bytes, config: &ParserConfig) -> Result<Message,
         Some((length, _)) if length <= buf.len() - body_at => body_at + length,
         // RFC 3261 §18.3: a datagram that ends before its body does is an error.
         Some((_, at)) => {
-            let request = found.message.as_request().is_some();
+            let request = message.as_request().is_some();
             return Err(ParseError::new(Kind::BodyTruncated, at, request));
         }
     };
-    found.finish(datagram, body_end)
+    found.finish(datagram, body_end, &mut message)?;
+    Ok(message)
 }
 
 /// The message at the front of a stream, which is taken out of it. `None`, and the stream as it was, when it is not there
@@ -51,7 +54,9 @@ pub(crate) fn front(stream: &mut Bytes, config: &ParserConfig) -> Option<Message
     if config.accept_control_characters || stream.starts_with(b"\r") {
         return None;
     }
-    let found = whole_head(stream, config).ok()?;
+    let (line, fields_at, non_ascii) = first_line(stream, config).ok()?;
+    let mut message = without_fields(line);
+    let found = rest_of_head(stream, fields_at, non_ascii, config, &mut message).ok()?;
     let body_at = found.body_at;
     // RFC 3261 §18.3: MUST be used with stream-oriented transports.
     let (length, _) = found.content_length?;
@@ -62,37 +67,44 @@ pub(crate) fn front(stream: &mut Bytes, config: &ParserConfig) -> Option<Message
     if !is_small {
         return None;
     }
-    found.finish(stream.split_to(total), total).ok()
+    found
+        .finish(stream.split_to(total), total, &mut message)
+        .ok()?;
+    Some(message)
 }
 
-/// A message without its buffer and body, and what tells where these end.
+/// What tells where the fields and the body end.
 struct Found {
-    message: Message,
     body_at: usize,
     /// The value, and where the digits are.
     content_length: Option<(usize, usize)>,
     non_ascii: bool,
 }
 
-/// The start line and the fields.
+/// The start line, where the fields begin, and whether a byte was passed that is not ASCII.
 #[inline(always)]
-fn whole_head(buf: &[u8], config: &ParserConfig) -> Result<Found, ParseError> {
+fn first_line(buf: &[u8], config: &ParserConfig) -> Result<(StartLine, usize, bool), ParseError> {
     let start = skip_line_ends(buf);
     let (line, fields_at, non_ascii) = match usual_start_line(buf, start, config) {
         Some((line, fields_at)) => (line, fields_at, false),
         None => start_line(buf, start, config)?,
     };
-    let request = matches!(line, StartLine::Request { .. });
     if let StartLine::Request { uri, .. } = &line
         && (uri.end - uri.start) as usize / 2 > config.limits.parameters
     {
         let (at, end) = (uri.start as usize, uri.end as usize);
-        check_parameters(buf.get(at..end), at, &config.limits, request)?;
+        check_parameters(buf.get(at..end), at, &config.limits, true)?;
     }
-    // The fields go where they stay: a message is large, and to move it costs more than to find a field.
+    Ok((line, fields_at, non_ascii))
+}
+
+/// A message that has its start line. Its fields go where they stay: a message is large, and to move it costs more than to
+/// find a field.
+#[inline(always)]
+fn without_fields(line: StartLine) -> Message {
     let headers = Headers::empty(Bytes::new());
     let nothing = Body::Base { start: 0, end: 0 };
-    let mut message = match line {
+    match line {
         StartLine::Request { method, line, uri } => {
             Message::Request(Request::from_parts(method, line, uri, headers, nothing))
         }
@@ -101,14 +113,26 @@ fn whole_head(buf: &[u8], config: &ParserConfig) -> Result<Found, ParseError> {
             line,
             reason,
         } => Message::Response(Response::from_parts(status, line, reason, headers, nothing)),
-    };
+    }
+}
+
+/// Indexes the fields of a message that has its start line.
+#[inline(always)]
+fn rest_of_head(
+    buf: &[u8],
+    fields_at: usize,
+    non_ascii: bool,
+    config: &ParserConfig,
+    message: &mut Message,
+) -> Result<Found, ParseError> {
+    let request = message.as_request().is_some();
     let (index, hints) = message.headers_mut().index_mut();
     let mut head = Head::new(index, hints);
     let end = fields(buf, fields_at, config, request, &mut head)?;
     let non_ascii = non_ascii | head.non_ascii;
     check_text(
-        buf.get(start..end).unwrap_or_default(),
-        start,
+        buf.get(..end).unwrap_or_default(),
+        0,
         non_ascii,
         config,
         request,
@@ -116,7 +140,6 @@ fn whole_head(buf: &[u8], config: &ParserConfig) -> Result<Found, ParseError> {
     head.check_mandatory(end, request)?;
     let content_length = head.content_length;
     Ok(Found {
-        message,
         body_at: end + 2,
         content_length,
         non_ascii,
@@ -127,10 +150,15 @@ fn whole_head(buf: &[u8], config: &ParserConfig) -> Result<Found, ParseError> {
 const TEXT_BODY: usize = 4096;
 
 impl Found {
-    /// The message in its buffer, with the body that ends there.
+    /// Puts the message into its buffer, with the body that ends there.
     #[inline(always)]
-    fn finish(mut self, base: Bytes, body_end: usize) -> Result<Message, ParseError> {
-        let headers = self.message.headers_mut();
+    fn finish(
+        &self,
+        base: Bytes,
+        body_end: usize,
+        message: &mut Message,
+    ) -> Result<(), ParseError> {
+        let headers = message.headers_mut();
         let rest = base.get(self.body_at..).unwrap_or_default();
         let is_text = rest.len() <= TEXT_BODY
             && (!self.non_ascii && scan::is_ascii(rest) || core::str::from_utf8(&base).is_ok());
@@ -146,11 +174,11 @@ impl Found {
             start: self.body_at as u32,
             end: body_end as u32,
         };
-        match &mut self.message {
+        match message {
             Message::Request(request) => request.put_body(body),
             Message::Response(response) => response.put_body(body),
         }
-        Ok(self.message)
+        Ok(())
     }
 }
 
