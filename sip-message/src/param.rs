@@ -143,6 +143,10 @@ impl<'a> Params<'a> {
             if self.raw.as_bytes().get(1..from) == Some(name.as_bytes()) {
                 return Some(self.raw.get(from + 1..to).unwrap_or_default());
             }
+            // The only one, and its name is not as long.
+            if to == self.raw.len() && from != name.len() + 1 {
+                return None;
+            }
         }
         self.find(name)
     }

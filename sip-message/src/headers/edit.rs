@@ -68,8 +68,12 @@ impl Headers {
             match rest {
                 Some(rest) => {
                     // The name stays as it was written; the values after the first are copied.
-                    let rest = rest.to_vec();
-                    self.rewrite_value(at, |out| out.extend_from_slice(rest.trim_ascii_start()));
+                    let kept = offset(rest.trim_ascii_start().len());
+                    let Some(place) = self.span(at).map(Span::value_place) else {
+                        return false;
+                    };
+                    let start = place.end.saturating_sub(kept);
+                    self.rewrite(at, |headers| headers.append_copy(Place { start, ..place }));
                     return true;
                 }
                 None => self.remove_at(at),
