@@ -1,7 +1,7 @@
 //! Datagrams in, and the flows they make.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sip_message::{Message, ParseError};
@@ -190,7 +190,7 @@ impl Transports {
             return flow;
         }
         if self.stats.datagram_flows >= self.config.limits.datagram_flows.max(1) {
-            self.evict();
+            self.evict(now);
         }
         let id = self.flows.insert(|id| Entry {
             flow: Flow::new(id, TransportKind::Udp, listener.local, remote),
@@ -214,32 +214,46 @@ impl Transports {
         Some(entry.flow)
     }
 
-    /// Makes room for one datagram flow: the next that was not used again since the search last came by. A flood of
-    /// forged sources thus evicts itself before it evicts peers that are heard again and again.
-    fn evict(&mut self) {
-        for _ in 0..2 * self.flows.capacity() {
-            self.hand = if self.hand < self.flows.capacity() {
-                self.hand
-            } else {
-                0
-            };
-            let at = self.hand;
-            self.hand += 1;
+    /// Makes room for one datagram flow: one that a transaction can hardly need any more, if there is one nearby, else the next
+    /// that was not used again since the search last came by. A flood of forged sources thus evicts itself before it evicts
+    /// peers that are heard again and again, and a domain of more telephones than fit evicts those that are silent before those
+    /// that ring.
+    fn evict(&mut self, now: Instant) {
+        let mut found = None;
+        let mut looked = 0;
+        for step in 0..2 * self.flows.capacity() {
+            let at = (self.hand + step) % self.flows.capacity().max(1);
             let Some((id, entry)) = self.flows.at(at) else {
                 continue;
             };
             if !matches!(entry.link, Link::Datagram(_)) {
                 continue;
             }
-            if std::mem::take(&mut entry.referenced) {
-                continue;
+            if now >= entry.used + SILENT {
+                found = Some((id, at));
+                break;
             }
+            if found.is_some() {
+                looked += 1;
+                if looked >= NEARBY {
+                    break;
+                }
+            } else if !std::mem::take(&mut entry.referenced) {
+                found = Some((id, at));
+            }
+        }
+        if let Some((id, at)) = found {
+            self.hand = at + 1;
             self.stats.evicted_flows += 1;
             self.fail(id, FlowFailure::Evicted);
-            return;
         }
     }
 }
+
+/// An INVITE may wait for its answer as long as a proxy lets it ring (Timer C, RFC 3261 §16.6).
+const SILENT: Duration = Duration::from_secs(180);
+/// How far a silent flow is looked for.
+const NEARBY: u32 = 64;
 
 /// What phones send to keep the binding of a NAT: line ends, or zero bytes.
 fn is_keep_alive(payload: &[u8]) -> bool {

@@ -139,6 +139,33 @@ fn a_flood_of_sources_evicts_itself_first() {
     assert_eq!(bench.transports.stats().evicted_flows, 243);
 }
 
+/// A domain with more telephones than fit: those that rang in the last minutes were evicted for those that came to register,
+/// and their calls ended with 500.
+#[test]
+fn silent_flows_make_room_before_those_on_which_a_call_may_ring() {
+    let mut bench = Bench::with(|config| config.limits.datagram_flows = 8);
+    let via = "SIP/2.0/UDP h;branch=z9hG4bK1;rport";
+    for n in 1..=6 {
+        bench.datagram(&format!("198.51.100.{n}:5060"), request(via, "OPTIONS", ""));
+    }
+    bench.pass(Duration::from_secs(200));
+    let ringing: Vec<Flow> = (1..=2)
+        .map(|n| {
+            let at = format!("203.0.113.{n}:5060");
+            flow_of(&bench.datagram(&at, request(via, "OPTIONS", "")))
+        })
+        .collect();
+    // Six come, one after the other, as the search goes round and round.
+    for n in 1..=6 {
+        bench.datagram(&format!("192.0.2.{n}:5070"), request(via, "OPTIONS", ""));
+        bench.pass(Duration::from_secs(10));
+    }
+    for flow in &ringing {
+        assert_eq!(bench.transports.flow(flow.id), Some(*flow));
+    }
+    assert_eq!(bench.transports.stats().evicted_flows, 6);
+}
+
 #[test]
 fn rfc3261_18_4_icmp_errors_fail_the_flow() {
     let mut bench = Bench::new();
