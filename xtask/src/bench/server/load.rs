@@ -62,14 +62,15 @@ impl Generator {
 
     /// A closed loop of so many operations, few at a time, because the server is slow.
     pub(super) fn count(&self, subject: &Subject, scenario: &Scenario, count: u64) -> Result<Run> {
-        let mut command = self.command(subject, scenario, 0);
+        let mut scenario = *scenario;
+        // With as many users as operations of the short run, the others are refreshes.
+        if scenario.users == Users::Known(10_000) {
+            scenario.users = Users::Known(20);
+        }
+        let mut command = self.command(subject, &scenario, 0);
         command
             .args(["--concurrency", "4"])
             .args(["--count", &count.to_string()]);
-        // With as many users as operations of the short run, the others are refreshes.
-        if scenario.users == Users::Known(10_000) {
-            command.args(["--users", "20"]);
-        }
         measure(&mut command, subject)
     }
 

@@ -39,16 +39,15 @@ fn tell(what: &str, taken: [Result<u64>; 2], bar: u64) -> Result<()> {
 fn of_bindings(setup: &Setup, kind: Kind, count: u64) -> Result<u64> {
     let scenario = named("register-new").context("there is no such scenario")?;
     let subject = Subject::start(setup, scenario, kind, Wrapper::Core)?;
-    let register = |first: u64, count: u64| -> Result<()> {
-        let mut command = Generator::new(setup).command(&subject, scenario, 0);
-        command
-            .args(["--first-user", &first.to_string()])
-            .args(["--count", &count.to_string()]);
-        let mut process = Process::spawn(&mut command, &format!("generator-{first}"), &setup.dir)?;
+    // In each round the users are others.
+    let register = |round: usize, count: u64| -> Result<()> {
+        let mut command = Generator::new(setup).command(&subject, scenario, round);
+        command.args(["--count", &count.to_string()]);
+        let mut process = Process::spawn(&mut command, &format!("generator-{round}"), &setup.dir)?;
         process.success(Duration::from_secs(120))
     };
     // What the first requests make the server set up is not counted, nor are transactions.
-    register(10_000_000, count / 100)?;
+    register(1, count / 100)?;
     thread::sleep(setup.rest());
     let before = subject.memory();
     register(0, count)?;

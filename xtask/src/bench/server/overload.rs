@@ -29,7 +29,8 @@ pub(super) fn run(setup: &Setup) -> Result<()> {
         let most = {
             let plain = named("call-udp").context("there is no such scenario")?;
             let subject = Subject::start(setup, plain, kind, Wrapper::Core)?;
-            generator.run(&subject, plain, 0, setup.seconds)?.rate
+            generator.run(&subject, plain, 0, setup.seconds)?;
+            generator.run(&subject, plain, 1, setup.seconds)?.rate
         };
         let mut curve = Curve::new();
         for offer in OFFERS {
