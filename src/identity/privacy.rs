@@ -3,7 +3,7 @@
 //! | wish | here |
 //! |---|---|
 //! | `none` | nothing is hidden, the field stays |
-//! | `id` | the asserted identity stays in the trust domain ([`asserted::leave`](super::asserted::leave)) |
+//! | `id` | the asserted identity stays in the trust domain ([`leave`](super::asserted::leave)) |
 //! | `history` | the retargetings of this domain are hidden |
 //! | `header`, `user` | what only informs comes off: Subject, Call-Info, Organization, User-Agent, Reply-To, In-Reply-To, Server. The Via, Contact and From of the caller stay, for to hide them takes a back-to-back user agent |
 //! | `session` | nothing: the same |

@@ -62,13 +62,28 @@ const CASES: &[(&str, &[u8], &str, &[&str])] = &[
 ];
 
 const OURS: &[&str] = &["sip-message"];
-const PARSERS: &[&str] = &["sip-message", "rsip", "rsipstack", "ezk-sip-types", "rvoip-sip-core"];
-const PARSERS_AND_HTTP: &[&str] =
-    &["sip-message", "rsip", "rsipstack", "ezk-sip-types", "rvoip-sip-core", "httparse (HTTP)"];
+const PARSERS: &[&str] = &[
+    "sip-message",
+    "rsip",
+    "rsipstack",
+    "ezk-sip-types",
+    "rvoip-sip-core",
+];
+const PARSERS_AND_HTTP: &[&str] = &[
+    "sip-message",
+    "rsip",
+    "rsipstack",
+    "ezk-sip-types",
+    "rvoip-sip-core",
+    "httparse (HTTP)",
+];
 const READERS: &[&str] = PARSERS;
 
 fn work(case: &str, name: &str) -> Result<Work, Box<dyn Error>> {
-    let (_, message, what, _) = CASES.iter().find(|(other, ..)| *other == case).ok_or("no such case")?;
+    let (_, message, what, _) = CASES
+        .iter()
+        .find(|(other, ..)| *other == case)
+        .ok_or("no such case")?;
     match (name, *what) {
         ("sip-message", what) => ours::work(what, message),
         ("httparse (HTTP)", _) => Ok(peers::http(HTTP)),
@@ -80,7 +95,12 @@ fn work(case: &str, name: &str) -> Result<Work, Box<dyn Error>> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+    match arguments
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
         ["--list"] => {
             for (case, _, _, crates) in CASES {
                 for name in *crates {
@@ -98,7 +118,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             for _ in 0..times {
                 work();
             }
-            println!("{}", (ALLOCATIONS.load(Ordering::Relaxed) - before) / times.max(1));
+            println!(
+                "{}",
+                (ALLOCATIONS.load(Ordering::Relaxed) - before) / times.max(1)
+            );
             Ok(())
         }
         _ => Err("message-peers --list | message-peers <case> <crate> <times>".into()),

@@ -45,12 +45,22 @@ pub fn read(name: &str, message: &'static [u8]) -> Result<Work, Box<dyn Error>> 
             let message = rsip::SipMessage::try_from(black_box(message)).expect("parses");
             let via = message.via_header().expect("a Via").typed().expect("a Via");
             black_box(via.branch());
-            let from = message.from_header().expect("a From").typed().expect("a From");
+            let from = message
+                .from_header()
+                .expect("a From")
+                .typed()
+                .expect("a From");
             black_box(from.tag());
             let to = message.to_header().expect("a To").typed().expect("a To");
             black_box(to.tag());
             black_box(message.call_id_header().expect("a Call-ID").value());
-            black_box(message.cseq_header().expect("a CSeq").typed().expect("a CSeq"));
+            black_box(
+                message
+                    .cseq_header()
+                    .expect("a CSeq")
+                    .typed()
+                    .expect("a CSeq"),
+            );
             let contact = message.contact_header().expect("a Contact");
             black_box(contact.typed().expect("a Contact"));
             black_box(message.max_forwards_header().map(|max| max.num()).ok());
@@ -60,12 +70,22 @@ pub fn read(name: &str, message: &'static [u8]) -> Result<Work, Box<dyn Error>> 
             let message = rsipstack::sip::SipMessage::try_from(black_box(message)).expect("parses");
             let via = message.via_header().expect("a Via").typed().expect("a Via");
             black_box(via.branch());
-            let from = message.from_header().expect("a From").typed().expect("a From");
+            let from = message
+                .from_header()
+                .expect("a From")
+                .typed()
+                .expect("a From");
             black_box(from.tag());
             let to = message.to_header().expect("a To").typed().expect("a To");
             black_box(to.tag());
             black_box(message.call_id_header().expect("a Call-ID").value());
-            black_box(message.cseq_header().expect("a CSeq").typed().expect("a CSeq"));
+            black_box(
+                message
+                    .cseq_header()
+                    .expect("a CSeq")
+                    .typed()
+                    .expect("a CSeq"),
+            );
             let contact = message.contact_header().expect("a Contact");
             black_box(contact.typed().expect("a Contact"));
             black_box(message.max_forwards_header().ok());
