@@ -129,6 +129,15 @@ impl DialogConfig {
             || (tag.eq_ignore_ascii_case("timer") && self.session_interval.is_some())
     }
 
+    /// The value of Allow-Events: each package of which we may be the notifier (RFC 6665 section 4.4.4).
+    pub(crate) fn allow_events(&self) -> Option<String> {
+        let mut packages = self.event_packages.clone();
+        if self.refer && !packages.iter().any(|package| package == "refer") {
+            packages.push("refer".to_owned());
+        }
+        (!packages.is_empty()).then(|| packages.join(", "))
+    }
+
     /// The value of Allow.
     pub(crate) fn allow(&self) -> String {
         let mut methods = vec!["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS"];

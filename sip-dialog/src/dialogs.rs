@@ -134,6 +134,7 @@ pub struct Dialogs {
     orphans: Vec<(ServerTransactionId, Box<Request>)>,
     /// The value of Allow, and the option tags of Supported.
     allow: String,
+    allow_events: Option<String>,
     supported: String,
     deadlines: DeadlineQueue<Deadline>,
     outputs: VecDeque<Output>,
@@ -146,6 +147,7 @@ impl Dialogs {
     pub fn new(config: DialogConfig, seed: Seed) -> Self {
         Self {
             allow: config.allow(),
+            allow_events: config.allow_events(),
             supported: config.option_tags().join(", "),
             config,
             rng: seed.derive("tags").rng(),

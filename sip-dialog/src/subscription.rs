@@ -194,6 +194,8 @@ pub(crate) struct Notifier {
     pub(crate) told: bool,
     /// Set once the last NOTIFY is sent.
     pub(crate) over: Option<Over>,
+    /// The types that its subscriber takes; none stands for those of the package (RFC 6665 section 3.1.3).
+    pub(crate) accept: Option<Box<str>>,
     /// Whether it tells of a referral, in which the state is ours to tell (RFC 3515).
     pub(crate) refers: bool,
 }
@@ -201,7 +203,14 @@ pub(crate) struct Notifier {
 impl Notifier {
     /// That has not answered a SUBSCRIBE, or a REFER.
     pub(crate) fn asked(transaction: ServerTransactionId, request: Request, refers: bool) -> Self {
+        let accept: Vec<&str> = if refers {
+            Vec::new()
+        } else {
+            request.headers().values(HeaderName::Accept).collect()
+        };
+        let accept = (!accept.is_empty()).then(|| accept.join(",").into());
         Self {
+            accept,
             asked: Some((transaction, Box::new(request))),
             last: (SubscriptionStatus::Pending, None),
             notifying: false,

@@ -546,11 +546,12 @@ impl Proxy {
         let loop_hash = admit::loop_hash(&request, &self.loops);
         let breadth = admit::breadth(&forwarded, self.config.max_breadth);
         let mut context = Context::new(forwarded, flow, destination, tag, loop_hash, breadth);
+        context.is_recorded = is_trusted;
         let is_trusted = is_trusted || decision.as_ref().is_some_and(routing::Route::is_trusted);
         context.action = decision.map(routing::Route::into_action);
         context.is_edge = trusted.as_ref().is_some_and(|trusted| trusted.is_edge);
         context.to = trusted.and_then(|trusted| trusted.token);
-        let is_by_flow = request.method().creates_dialog()
+        let is_by_flow = route::makes_route(&request, context.is_recorded)
             && request
                 .headers()
                 .typed::<Contact<'_>>()

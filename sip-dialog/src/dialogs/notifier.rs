@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sip_message::header::{Event as EventHeader, Expires};
-use sip_message::{HeaderName, Request, StatusCode};
+use sip_message::{HeaderName, Headers, Request, StatusCode};
 use sip_transaction::{ServerTransactionId, TransactionLayer};
 use sip_transport::Flow;
 
@@ -136,15 +136,10 @@ impl Dialogs {
         }
         let tag = self.rng.token(12);
         let event = request.headers().get(HeaderName::Event).unwrap_or_default();
-        let known = EventHeader::parse(event).is_ok_and(|event| {
-            self.config
-                .event_packages
-                .iter()
-                .any(|package| package == event.package())
-        });
+        let known = self.serves_event(request.headers());
         let refusal = if !known {
             let response = self.answer(&request, StatusCode::BAD_EVENT, &tag);
-            let packages = self.config.event_packages.join(", ");
+            let packages = self.allow_events.as_deref().unwrap_or_default();
             Some(response.header(HeaderName::AllowEvents, packages))
         } else if self.subscriptions.len() >= self.config.subscriptions {
             let response = self.answer(&request, StatusCode::SERVICE_UNAVAILABLE, &tag);
@@ -231,7 +226,12 @@ impl Dialogs {
         let number = headers.cseq().map_or(0, |(number, _)| number);
         let event = headers.get(HeaderName::Event).unwrap_or_default();
         let in_order = dialog.accept_cseq(number);
-        if !in_order || !same_event(event, &subscription.event) {
+        let is_other = !same_event(event, &subscription.event);
+        if in_order && is_other && self.serves_event(request.headers()) {
+            self.refuse_sharing(transaction, &request, t, now);
+            return None;
+        }
+        if !in_order || is_other {
             let status = if in_order {
                 StatusCode::CALL_DOES_NOT_EXIST
             } else {
@@ -243,6 +243,32 @@ impl Dialogs {
         }
         self.on_refresh(id, transaction, &request, t, now);
         None
+    }
+
+    /// Whether the event that a SUBSCRIBE names is one of ours.
+    pub(super) fn serves_event(&self, headers: &Headers) -> bool {
+        let event = headers.get(HeaderName::Event).unwrap_or_default();
+        EventHeader::parse(event).is_ok_and(|event| {
+            self.config
+                .event_packages
+                .iter()
+                .any(|package| package == event.package())
+        })
+    }
+
+    /// Section 4.5.2: a further subscription in a dialog that is there.
+    pub(super) fn refuse_sharing(
+        &self,
+        transaction: ServerTransactionId,
+        request: &Request,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let response = self
+            .answer(request, StatusCode::FORBIDDEN, "")
+            .reason("Dialog Sharing Not Supported")
+            .build();
+        self.respond(transaction, response, t, now);
     }
 
     /// A SUBSCRIBE that refreshes or ends a subscription; it is in the order of its dialog.

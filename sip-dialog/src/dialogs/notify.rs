@@ -1,5 +1,6 @@
 //! The NOTIFYs of a notifier (RFC 6665 section 4.2.2): one at a time, and none that tells nothing (RFC 5839).
 
+use sip_message::header::Accept;
 use sip_message::{HeaderName, Method, StatusCode};
 
 use super::conditional::{entity_tag, holds};
@@ -28,6 +29,8 @@ impl Dialogs {
         let Role::Notifier(notifier) = &mut subscription.role else {
             return;
         };
+        // Section 3.2.1: a body is of a type that its subscriber takes.
+        let body = body.filter(|body| is_taken(notifier.accept.as_deref(), &body.content_type));
         let tag = (self.config.entity_tags && !notifier.refers).then(|| entity_tag(body.as_ref()));
         let unchanged = notifier.told && notifier.last.0 == status;
         if status != SubscriptionStatus::Terminated {
@@ -187,4 +190,16 @@ impl Dialogs {
             self.subscription_over(id, SubscriptionEnd::Lost);
         }
     }
+}
+
+/// Whether a type is one of those that an Accept lists, if there is one; what is listed with a weight of zero is not.
+fn is_taken(accept: Option<&str>, content_type: &str) -> bool {
+    let Some(accept) = accept else {
+        return true;
+    };
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    accept
+        .split(',')
+        .filter_map(|value| Accept::parse(value.trim()).ok())
+        .any(|range| range.matches(media_type) && range.q().thousandths() > 0)
 }

@@ -25,6 +25,7 @@ impl Dialogs {
         self.packages.retain(|known| known.name() != name);
         self.packages.push(package);
         self.allow = self.config.allow();
+        self.allow_events = self.config.allow_events();
     }
 
     /// The package of that name, to be asked or changed; then [`Self::state_changed`].

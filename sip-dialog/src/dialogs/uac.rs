@@ -57,6 +57,9 @@ impl Dialogs {
         if !self.supported.is_empty() {
             builder = builder.header(HeaderName::Supported, &self.supported);
         }
+        if let Some(packages) = &self.allow_events {
+            builder = builder.header(HeaderName::AllowEvents, packages);
+        }
         if let Some(packages) = self.recv_info() {
             builder = builder.header(HeaderName::RecvInfo, packages);
         }

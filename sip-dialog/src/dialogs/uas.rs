@@ -155,6 +155,9 @@ impl Dialogs {
         if !self.supported.is_empty() {
             response = response.header(HeaderName::Supported, &self.supported);
         }
+        if let Some(packages) = &self.allow_events {
+            response = response.header(HeaderName::AllowEvents, packages);
+        }
         if let Some(packages) = self.recv_info() {
             response = response.header(HeaderName::RecvInfo, packages);
         }

@@ -225,6 +225,9 @@ impl Dialogs {
                 request,
             }),
             Method::Options => self.on_options(transaction, &request, "", t, now),
+            Method::Subscribe if self.serves_event(request.headers()) => {
+                self.refuse_sharing(transaction, &request, t, now);
+            }
             // RFC 6665 section 4.1.3: of no subscription.
             Method::Notify => {
                 let response = self
@@ -467,13 +470,15 @@ impl Dialogs {
         t: &mut dyn TransactionLayer,
         now: Instant,
     ) {
-        let response = self
+        let mut response = self
             .answer(request, StatusCode::OK, tag)
             .header(HeaderName::Allow, &self.allow)
             .header(HeaderName::Accept, "application/sdp")
-            .header(HeaderName::Supported, &self.supported)
-            .build();
-        self.respond(transaction, response, t, now);
+            .header(HeaderName::Supported, &self.supported);
+        if let Some(packages) = &self.allow_events {
+            response = response.header(HeaderName::AllowEvents, packages);
+        }
+        self.respond(transaction, response.build(), t, now);
     }
 
     fn answer_later(

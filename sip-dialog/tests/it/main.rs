@@ -26,6 +26,7 @@ mod referrals;
 mod reinvites;
 mod reliable;
 mod statements;
+mod statements_rfc6665;
 mod subscriptions;
 mod timers;
 mod transfers;

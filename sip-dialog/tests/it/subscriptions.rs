@@ -13,7 +13,7 @@ use sip_transaction::Event as TransactionEvent;
 use crate::agent::{Agent, Sent, methods, request, response, statuses};
 
 /// Subscribes to presence: the subscription, and the SUBSCRIBE.
-fn subscribe(agent: &mut Agent, seconds: u64) -> (SubscriptionId, Sent) {
+pub(crate) fn subscribe(agent: &mut Agent, seconds: u64) -> (SubscriptionId, Sent) {
     let uri = |text: &str| Uri::parse(text).unwrap();
     let mut request = SubscribeRequest::new(
         uri("sip:bob@example.com"),
@@ -30,7 +30,7 @@ fn subscribe(agent: &mut Agent, seconds: u64) -> (SubscriptionId, Sent) {
 }
 
 /// The NOTIFY of a branch.
-fn notify(sent: &Sent, number: u32, branch: &str, fields: &str) -> Request {
+pub(crate) fn notify(sent: &Sent, number: u32, branch: &str, fields: &str) -> Request {
     let headers = sent.request.headers();
     let mut notify = request("NOTIFY", number, headers.from_tag().unwrap(), fields);
     let call_id = headers.call_id().unwrap().to_owned();
@@ -42,11 +42,11 @@ fn notify(sent: &Sent, number: u32, branch: &str, fields: &str) -> Request {
     notify
 }
 
-fn active(seconds: u32) -> String {
+pub(crate) fn active(seconds: u32) -> String {
     format!("Event: presence\r\nSubscription-State: active;expires={seconds}\r\n")
 }
 
-fn only(calls: Vec<Call>) -> Sent {
+pub(crate) fn only(calls: Vec<Call>) -> Sent {
     match calls.into_iter().next_back() {
         Some(Call::Request { id, request, .. }) => Sent { id, request },
         other => panic!("no request but {other:?}"),
@@ -54,7 +54,7 @@ fn only(calls: Vec<Call>) -> Sent {
 }
 
 /// A subscription of ours that is active for ten minutes.
-fn subscribed(agent: &mut Agent) -> (SubscriptionId, Sent) {
+pub(crate) fn subscribed(agent: &mut Agent) -> (SubscriptionId, Sent) {
     let (id, sent) = subscribe(agent, 600);
     agent.reply(&sent, 200, "b1", "Expires: 600\r\n", "");
     agent.take(notify(&sent, 1, "b1", &active(600)));
@@ -62,7 +62,7 @@ fn subscribed(agent: &mut Agent) -> (SubscriptionId, Sent) {
     (id, sent)
 }
 
-fn end(agent: &mut Agent) -> SubscriptionEnd {
+pub(crate) fn end(agent: &mut Agent) -> SubscriptionEnd {
     assert_eq!(agent.dialogs.subscription_count(), 0);
     match agent.events.pop() {
         Some(Event::SubscriptionEnded { cause, .. }) => cause,
@@ -233,11 +233,11 @@ fn rfc6665_4_1_3_a_notify_that_matches_nothing_is_refused() {
     assert!(matches!(back, Some(TransactionEvent::Request { .. })));
 }
 
-fn notifier() -> Agent {
+pub(crate) fn notifier() -> Agent {
     Agent::with(|config| config.event_packages = vec!["presence".to_owned()])
 }
 
-fn pidf(text: &'static str) -> Option<Body> {
+pub(crate) fn pidf(text: &'static str) -> Option<Body> {
     Some(Body {
         content_type: "application/pidf+xml".to_owned(),
         content: text.into(),
@@ -245,7 +245,7 @@ fn pidf(text: &'static str) -> Option<Body> {
 }
 
 /// A subscription to us that was granted: it, its tag, and the first NOTIFY.
-fn granted(agent: &mut Agent, fields: &str) -> (SubscriptionId, String, Sent) {
+pub(crate) fn granted(agent: &mut Agent, fields: &str) -> (SubscriptionId, String, Sent) {
     let fields = format!("Event: presence\r\n{fields}");
     let (_, back) = agent.request("SUBSCRIBE", 5, "", &fields);
     assert!(back.is_none());
@@ -346,7 +346,7 @@ fn rfc6665_4_2_1_4_a_refresh_is_answered_with_the_state() {
     assert!(matches!(end(&mut agent), SubscriptionEnd::Remote));
 }
 
-fn response_field(agent: &mut Agent, name: HeaderName) -> (u16, String) {
+pub(crate) fn response_field(agent: &mut Agent, name: HeaderName) -> (u16, String) {
     let response = response(&agent.run());
     let value = response.headers().get(name).unwrap_or_default().to_owned();
     (response.status().as_u16(), value)

@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::codec::Codec;
+use super::{NegotiationError, Negotiator};
 use crate::attribute::{Attribute, Direction, Setup};
+use crate::description::SessionDescription;
 
 /// The local side of a session: its identity, address, and the media it is ready for.
 ///
@@ -95,6 +97,32 @@ impl LocalSession {
     pub const fn with_bundle(mut self, bundle: Bundle) -> Self {
         self.bundle = bundle;
         self
+    }
+
+    /// What this side can do, and no session: all its media with port zero and without keys or addresses to be used (RFC 3264 §9), as the
+    /// answer to an OPTIONS request may have it. `session_id` is another one for each.
+    ///
+    /// ```
+    /// use sip_sdp::negotiation::{Codec, LocalSession};
+    /// let session = LocalSession::new(1, "192.0.2.1").audio(4000, [Codec::PCMU]);
+    /// assert!(session.capabilities(2)?.to_string().contains("m=audio 0 RTP/AVP 0\r\n"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the session cannot be described.
+    pub fn capabilities(&self, session_id: u64) -> Result<SessionDescription, NegotiationError> {
+        let mut all = self.clone();
+        (all.session_id, all.first_version) = (session_id, session_id);
+        all.bundle = Bundle::Off;
+        for media in &mut all.media {
+            media.port = 0;
+            media.rtcp = LocalRtcp::NextPort;
+            (media.hold, media.stopped, media.only_accept) = (false, false, false);
+            media.crypto.clear();
+            (media.dtls, media.ice) = (None, None);
+        }
+        Negotiator::new().offer(&all)
     }
 
     /// Puts every media on hold, or resumes it, with the next offer or answer (RFC 3264 §8.4).

@@ -130,7 +130,8 @@ fn fill(
         .attribute::<Ptime>()
         .ok()
         .flatten()
-        .map(|ptime| ptime.0);
+        .map(|ptime| ptime.0)
+        .filter(|ptime| *ptime > 0);
     stream.max_ptime = peer
         .attribute::<MaxPtime>()
         .ok()

@@ -122,7 +122,8 @@ impl StreamPlan<'_> {
                 let _ = write!(out, "a=rtcp-fb:{payload_type} {feedback}\r\n");
             }
         }
-        if let Some(ptime) = self.ptime {
+        // RFC 3264 §5.1: a packet has a length.
+        if let Some(ptime) = self.ptime.filter(|ptime| *ptime > 0) {
             let _ = write!(out, "a=ptime:{ptime}\r\n");
         }
         if let Some(max_ptime) = media.max_ptime {
@@ -244,6 +245,12 @@ fn write_attribute(out: &mut String, name: &str, value: Option<&str>) {
     };
 }
 
+/// The largest number of `o=`.
+const LARGEST: u64 = i64::MAX as u64;
+
+/// First versions are less.
+const FIRST_VERSIONS: u64 = (1 << 62) - 1;
+
 /// `c=` of a host, as a line's value.
 pub(super) fn connection_text(host: &str) -> String {
     let mut text = String::new();
@@ -300,24 +307,24 @@ pub(super) fn describe(
         }
     }
     let head = |version: u64| {
-        let LocalSession {
-            username,
-            session_id,
-            ..
-        } = local;
+        let username = &local.username;
+        // RFC 3264 §5: both numbers fit a signed one of 64 bits, and the first version leaves room for later ones.
+        let session_id = local.session_id & LARGEST;
+        let version = version & LARGEST;
         format!("v=0\r\no={username} {session_id} {version} {connection}\r\n{rest}")
     };
     let parse = |text: String| {
         SessionDescription::parse_with(text.as_bytes(), &local_rules())
             .map_err(NegotiationError::Local)
     };
+    let first = local.first_version % FIRST_VERSIONS;
     let Some(sent) = &negotiator.sent else {
-        return parse(head(local.first_version));
+        return parse(head(first));
     };
     let version = sent
         .origin()
         .and_then(|origin| origin.version())
-        .unwrap_or(local.first_version);
+        .unwrap_or(first);
     // RFC 3264 §8: the same version for the same description, else one more.
     let same = head(version);
     if same.as_bytes() == sent.to_vec() {

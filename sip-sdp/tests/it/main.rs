@@ -11,3 +11,4 @@ mod exchanges;
 mod negotiation;
 mod parse;
 mod properties;
+mod statements;

@@ -7,12 +7,12 @@ use sip_sdp::negotiation::{
 };
 use sip_sdp::{ParserConfig, SessionDescription};
 
-fn phone(id: u64, codecs: impl IntoIterator<Item = Codec>) -> LocalSession {
+pub(crate) fn phone(id: u64, codecs: impl IntoIterator<Item = Codec>) -> LocalSession {
     LocalSession::new(id, format!("192.0.2.{id}")).audio(4000, codecs)
 }
 
 /// A description with this session part and media, as a peer might send it.
-fn remote(lines: &str) -> SessionDescription {
+pub(crate) fn remote(lines: &str) -> SessionDescription {
     let text = format!(
         "v=0\no=- 9 9 IN IP4 192.0.2.9\ns=-\nc=IN IP4 192.0.2.9\nt=0 0\n{}",
         lines.replace('|', "\n")
@@ -21,12 +21,12 @@ fn remote(lines: &str) -> SessionDescription {
         .expect("a description")
 }
 
-fn audio(session: &Session) -> &Stream {
+pub(crate) fn audio(session: &Session) -> &Stream {
     session.first("audio").expect("audio")
 }
 
 /// One exchange: what the offerer and the answerer have then.
-fn exchange(
+pub(crate) fn exchange(
     one: (&mut Negotiator, &LocalSession),
     other: (&mut Negotiator, &LocalSession),
 ) -> (Session, Session) {
@@ -40,7 +40,7 @@ fn exchange(
 }
 
 /// The lines of a description that contain a text.
-fn lines(description: &SessionDescription, part: &str) -> Vec<String> {
+pub(crate) fn lines(description: &SessionDescription, part: &str) -> Vec<String> {
     description
         .to_string()
         .lines()

@@ -16,4 +16,5 @@ mod model;
 mod rfc3665;
 mod rig;
 mod server;
+mod statements;
 mod storm;

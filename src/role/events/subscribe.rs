@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use sip_message::header::{Contact, Event as EventHeader, From};
+use sip_message::header::{Accept, Contact, Event as EventHeader, From};
 use sip_message::{HeaderName, Method, Request, StatusCode};
 use sip_transaction::{Event, ServerTransactionId, TransactionLayer};
 use sip_transport::Flow;
@@ -87,6 +87,12 @@ impl Events {
             self.refuse(&job, &refusal, t, now);
             return;
         }
+        if let Some(offered) = self.untaken(&job) {
+            let refusal =
+                Refusal::new(StatusCode::NOT_ACCEPTABLE).with(HeaderName::Accept, offered);
+            self.refuse(&job, &refusal, t, now);
+            return;
+        }
         let source = job.flow.remote.ip();
         let (check, realm) = match &mut self.authenticator {
             None => (Check::Open, Box::default()),
@@ -117,6 +123,17 @@ impl Events {
                 self.refuse(&job, &refusal, t, now);
             }
         }
+    }
+
+    /// RFC 6665 §3.2.1: the type of our documents, when the subscriber takes only others.
+    fn untaken(&self, job: &Job) -> Option<&'static str> {
+        let package = self.packages.get(job.key.0)?;
+        let mut accept = job.request.headers().values(HeaderName::Accept).peekable();
+        accept.peek()?;
+        let is_taken = accept
+            .filter_map(|value| Accept::parse(value).ok())
+            .any(|range| range.q().thousandths() > 0 && range.matches(package.content_type()));
+        (!is_taken).then(|| package.content_type())
     }
 
     fn challenge(&mut self, job: &Job, stale: bool, t: &mut dyn TransactionLayer, now: Instant) {

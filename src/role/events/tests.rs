@@ -13,6 +13,8 @@ use crate::location::Outbound;
 use crate::reginfo::RegInfo;
 use crate::users;
 
+mod statements;
+
 /// A notifier whose needs are answered at once. Bindings are what the test says; time is the test's.
 struct World {
     events: Events,

@@ -35,6 +35,8 @@ pub(super) struct Context {
     /// The To tag of the responses that are ours.
     pub(super) tag: String,
     pub(super) loop_hash: u64,
+    /// Did its route say that we are on the way of its dialog?
+    pub(super) is_recorded: bool,
     /// How many branches it may have at a time (RFC 5393 §5.3).
     pub(super) breadth: u32,
     /// Did it come with a SIPS Request-URI?
@@ -152,6 +154,7 @@ impl Context {
             is_emergency: false,
             history: None,
             is_admitted: false,
+            is_recorded: false,
             is_answered: false,
             is_over: false,
             live: 0,

@@ -181,7 +181,9 @@ impl Proxy {
         let token = branch.way.as_ref().map(|way| &*way.token);
         let is_secure = request.uri().is_ok_and(|uri| uri.is_secure());
         let outgoing = route::Side::new(&flow, token, is_secure);
-        route::record(&mut request, &incoming, &outgoing, &self.mark);
+        if route::makes_route(&request, context.is_recorded) {
+            route::record(&mut request, &incoming, &outgoing, &self.mark);
+        }
         let is_invite = *request.method() == Method::Invite;
         let client = t.forward(request, flow, context.loop_hash, now);
         branch.client = Some(client);

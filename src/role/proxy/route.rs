@@ -3,7 +3,7 @@
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use sip_message::header::NameAddr;
-use sip_message::{HeaderName, Request, StatusCode, Uri, UriRef};
+use sip_message::{HeaderName, Method, Request, StatusCode, Uri, UriRef};
 use sip_transport::{Flow, Seed, TransportKind};
 
 use crate::auth::hex;
@@ -280,12 +280,17 @@ fn set_routes(request: &mut Request, routes: &[String]) {
     }
 }
 
+/// Is a route made of the Record-Route of a request? RFC 6665 §4.3: also of a NOTIFY, which makes the dialog of its
+/// subscriber, when we are on the route of the SUBSCRIBE, and then only.
+pub(super) fn makes_route(request: &Request, is_recorded: bool) -> bool {
+    let is_first = request.headers().to_tag().is_none();
+    (request.method().creates_dialog() && is_first)
+        || (*request.method() == Method::Notify && is_recorded)
+}
+
 /// RFC 3261 §16.6, step 4: a request that makes a dialog has us on its route; twice when it changes its transport, its
 /// scheme or our address, and so its family, on the way (RFC 5658 §3), so that each side finds one that it can reach.
 pub(super) fn record(request: &mut Request, incoming: &Side<'_>, outgoing: &Side<'_>, mark: &Mark) {
-    if !request.method().creates_dialog() || request.headers().to_tag().is_some() {
-        return;
-    }
     let call_id = request.headers().call_id().unwrap_or_default().to_owned();
     let place = |side: &Side<'_>| (side.flow.kind, side.flow.local, side.is_secure);
     let is_same_place = place(incoming) == place(outgoing);

@@ -19,6 +19,7 @@ mod preferences;
 mod requests;
 mod routing;
 mod signatures;
+mod statements;
 
 /// A proxy whose needs are answered at once: alice and bob are users, bindings are what the test says.
 struct World {
