@@ -1,5 +1,7 @@
 //! The crate's tests through its public API.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod attributes;
 mod browsers;
 mod corpus;
