@@ -9,6 +9,10 @@
 //! what it has read, and believes it only as long as it knows that it hears of changes: it publishes a sign of life every
 //! second and waits for it on its own channel ([`notices`]). When that does not come, everything is asked of the store.
 //!
+//! Several addresses that are not of a cluster are those of one master and its replicas: the one that says it is the master
+//! is used, and looked for again when it is gone or has become a replica. Who makes a replica the master is not this
+//! program (Redis Sentinel does, or an operator).
+//!
 //! What was answered 200 is in Redis. How well Redis keeps it is set there: `appendonly yes` with `appendfsync always`
 //! survives its death, replicas survive that of its machine with a gap. The nodes' clocks must agree to about a second.
 
@@ -22,8 +26,11 @@ use std::time::{Duration, SystemTime};
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
-use redis::{Cmd, Pipeline, RedisFuture, Script, Value};
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, Pipeline, RedisFuture, Script, TlsCertificates, Value,
+};
 use tokio::sync::Mutex;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::cache::Cache;
 use super::{Binding, BindingUpdate, Feed, LocationStore, UpdateOutcome, apply};
@@ -49,10 +56,13 @@ return false";
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RedisConfig {
-    /// `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`; of a cluster some of its nodes.
+    /// `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, or `rediss://` for TLS; of a cluster some of its nodes, else one
+    /// master and its replicas.
     pub urls: Vec<String>,
     /// Is it a cluster?
     pub is_cluster: bool,
+    /// The certificates, as PEM, that a server reached by TLS may be signed with; none: those that the system trusts.
+    pub ca: Option<Vec<u8>>,
     /// How long a connection may take.
     pub connect_timeout: Duration,
     /// How long an answer may take; then the request that waits for it is refused.
@@ -68,10 +78,55 @@ impl RedisConfig {
         Self {
             urls: urls.iter().map(|&url| url.to_owned()).collect(),
             is_cluster,
+            ca: None,
             connect_timeout: Duration::from_secs(1),
             response_timeout: Duration::from_secs(2),
             cache: 100_000,
         }
+    }
+
+    /// Do the addresses make sense?
+    ///
+    /// # Errors
+    /// There is none, or one that is none.
+    pub fn check(&self) -> Result<(), RedisError> {
+        if self.urls.is_empty() {
+            return Err(RedisError::NoUrl);
+        }
+        for url in &self.urls {
+            self.client(url).map_err(|error| RedisError::Url {
+                url: url.clone(),
+                reason: error.to_string(),
+            })?;
+        }
+        Ok(())
+    }
+
+    fn client(&self, url: &str) -> redis::RedisResult<Client> {
+        match self.certificates() {
+            Some(certificates) if url.starts_with("rediss:") => {
+                Client::build_with_tls(url, certificates)
+            }
+            _ => Client::open(url),
+        }
+    }
+
+    fn certificates(&self) -> Option<TlsCertificates> {
+        self.ca.as_ref().map(|ca| TlsCertificates {
+            client_tls: None,
+            root_cert: Some(ca.clone()),
+        })
+    }
+
+    /// One master and its replicas?
+    const fn has_replicas(&self) -> bool {
+        !self.is_cluster && self.urls.len() > 1
+    }
+
+    fn patience(&self) -> AsyncConnectionConfig {
+        AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.connect_timeout))
+            .set_response_timeout(Some(self.response_timeout))
     }
 }
 
@@ -79,15 +134,24 @@ impl RedisConfig {
 #[derive(Clone)]
 pub struct Redis {
     inner: Arc<Inner>,
+    /// Ends the task that listens when the last clone goes.
+    _end: Arc<DropGuard>,
 }
 
 struct Inner {
     config: RedisConfig,
     swap: Script,
     /// Made when it is first needed, so that a server begins before its store does.
-    connection: Mutex<Option<Connection>>,
+    connection: Mutex<Slot>,
     cache: Cache,
     feed: Feed,
+}
+
+/// The connection that all use, and which one it is.
+#[derive(Default)]
+struct Slot {
+    number: u64,
+    connection: Option<Connection>,
 }
 
 /// Why a [`Redis`] could not be made.
@@ -117,24 +181,21 @@ impl Redis {
     /// # Panics
     /// Outside of a Tokio runtime.
     pub fn new(config: RedisConfig) -> Result<Self, RedisError> {
-        if config.urls.is_empty() {
-            return Err(RedisError::NoUrl);
-        }
-        for url in &config.urls {
-            redis::Client::open(url.as_str()).map_err(|error| RedisError::Url {
-                url: url.clone(),
-                reason: error.to_string(),
-            })?;
-        }
+        config.check()?;
         let inner = Arc::new(Inner {
             cache: Cache::new(config.cache),
             config,
             swap: Script::new(SWAP),
-            connection: Mutex::new(None),
+            connection: Mutex::default(),
             feed: Feed::default(),
         });
-        tokio::spawn(notices::listen(Arc::downgrade(&inner)));
-        Ok(Self { inner })
+        let end = CancellationToken::new();
+        let listening = notices::listen(Arc::downgrade(&inner), end.clone());
+        tokio::spawn(end.clone().run_until_cancelled_owned(listening));
+        Ok(Self {
+            inner,
+            _end: Arc::new(end.drop_guard()),
+        })
     }
 
     /// Does this node know that it hears of changes, and so trust what it remembers?
@@ -154,27 +215,45 @@ impl fmt::Debug for Redis {
 }
 
 impl Inner {
-    async fn connection(&self) -> Result<Connection, StoreError> {
+    async fn connection(&self) -> Result<(Connection, u64), StoreError> {
         let mut slot = self.connection.lock().await;
-        if let Some(connection) = &*slot {
-            return Ok(connection.clone());
+        if let Some(connection) = &slot.connection {
+            return Ok((connection.clone(), slot.number));
         }
-        let limit = self.config.connect_timeout + self.config.response_timeout;
+        let addresses = u32::try_from(self.config.urls.len()).unwrap_or(u32::MAX);
+        let limit = (self.config.connect_timeout + self.config.response_timeout)
+            .saturating_mul(addresses.min(4));
         let connection = tokio::time::timeout(limit, Connection::open(&self.config))
             .await
             .map_err(|_| StoreError::Failed("no connection to Redis in time".into()))?
-            .map_err(failed)?;
-        *slot = Some(connection.clone());
-        Ok(connection)
+            .map_err(|error| failed(&error))?;
+        slot.number = slot.number.wrapping_add(1);
+        slot.connection = Some(connection.clone());
+        Ok((connection, slot.number))
+    }
+
+    /// What became of a command on the connection of this number. One that may have lost its master is given up.
+    async fn result<T>(&self, number: u64, result: redis::RedisResult<T>) -> Result<T, StoreError> {
+        let error = match result {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        if self.config.has_replicas() && may_be_another(&error) {
+            let mut slot = self.connection.lock().await;
+            if slot.number == number {
+                slot.connection = None;
+            }
+        }
+        Err(failed(&error))
     }
 
     async fn read(&self, aor: &Aor) -> Result<String, StoreError> {
-        let mut connection = self.connection().await?;
-        let found: Option<String> = redis::cmd("GET")
+        let (mut connection, number) = self.connection().await?;
+        let found = redis::cmd("GET")
             .arg(key(aor))
             .query_async(&mut connection)
-            .await
-            .map_err(failed)?;
+            .await;
+        let found: Option<String> = self.result(number, found).await?;
         Ok(found.unwrap_or_default())
     }
 
@@ -186,10 +265,11 @@ impl Inner {
         new: &str,
         left: Duration,
     ) -> Result<Option<String>, StoreError> {
-        let mut connection = self.connection().await?;
+        let (mut connection, number) = self.connection().await?;
         // A little longer than the bindings, which have times of their own.
         let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX / 2) + 1000;
-        self.swap
+        let found = self
+            .swap
             .key(key(aor))
             .arg(old)
             .arg(new)
@@ -197,8 +277,8 @@ impl Inner {
             .arg(CHANNEL)
             .arg(aor.as_str())
             .invoke_async(&mut connection)
-            .await
-            .map_err(failed)
+            .await;
+        self.result(number, found).await
     }
 
     async fn update(
@@ -298,13 +378,19 @@ fn write(bindings: &[Binding]) -> Result<String, StoreError> {
     serde_json::to_string(bindings).map_err(|error| StoreError::Failed(error.to_string().into()))
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the form that map_err asks for"
-)]
-fn failed(error: redis::RedisError) -> StoreError {
+fn failed(error: &redis::RedisError) -> StoreError {
     tracing::debug!(%error, "redis");
     StoreError::Failed(error.to_string().into())
+}
+
+/// Is the master gone, or no longer the master?
+fn may_be_another(error: &redis::RedisError) -> bool {
+    let read_only = redis::ErrorKind::Server(redis::ServerErrorKind::ReadOnly);
+    error.is_io_error()
+        || error.is_timeout()
+        || error.kind() == read_only
+        // Before Redis 7 a script tells of it within the text of an error of its own.
+        || error.to_string().contains("READONLY")
 }
 
 /// A connection that many share and that comes back by itself.
@@ -317,22 +403,60 @@ enum Connection {
 impl Connection {
     async fn open(config: &RedisConfig) -> redis::RedisResult<Self> {
         if config.is_cluster {
-            let client = ClusterClient::builder(config.urls.iter().map(String::as_str))
+            let mut builder = ClusterClient::builder(config.urls.iter().map(String::as_str))
                 .connection_timeout(config.connect_timeout)
                 .response_timeout(config.response_timeout)
                 .overall_response_timeout(Some(config.response_timeout * 2))
-                .retries(3)
-                .build()?;
+                .retries(3);
+            if let Some(certificates) = config.certificates()
+                && config.urls.iter().all(|url| url.starts_with("rediss:"))
+            {
+                builder = builder.certs(certificates);
+            }
+            let client = builder.build()?;
             return client.get_async_connection().await.map(Self::Cluster);
         }
-        let url = config.urls.first().map_or("", String::as_str);
         let settings = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(config.connect_timeout))
             .set_response_timeout(Some(config.response_timeout))
             .set_number_of_retries(1);
-        let client = redis::Client::open(url)?;
+        let client = if config.has_replicas() {
+            Self::master(config).await?
+        } else {
+            config.client(config.urls.first().map_or("", String::as_str))?
+        };
         ConnectionManager::new_lazy_with_config(client, settings).map(Self::Single)
     }
+
+    /// The first server that says it is the master.
+    async fn master(config: &RedisConfig) -> redis::RedisResult<Client> {
+        let mut last = None;
+        for url in &config.urls {
+            let client = config.client(url)?;
+            match is_master(config, &client).await {
+                Ok(true) => return Ok(client),
+                Ok(false) => {}
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| {
+            let what = "none of the Redis servers is the master";
+            (redis::ErrorKind::Client, what).into()
+        }))
+    }
+}
+
+async fn is_master(config: &RedisConfig, client: &Client) -> redis::RedisResult<bool> {
+    let patience = config.patience();
+    let mut connection = client
+        .get_multiplexed_async_connection_with_config(&patience)
+        .await?;
+    let role: Vec<Value> = redis::cmd("ROLE").query_async(&mut connection).await?;
+    Ok(match role.first() {
+        Some(Value::BulkString(name)) => name == b"master",
+        Some(Value::SimpleString(name)) => name == "master",
+        _ => false,
+    })
 }
 
 impl ConnectionLike for Connection {

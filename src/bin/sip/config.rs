@@ -382,9 +382,9 @@ impl Config {
             return Err(Fault::new(&tls.span(), fault));
         }
         if let Some(location) = &file.location
-            && let Some(fault) = location.get_ref().fault()
+            && let Some((what, at)) = location.get_ref().fault()
         {
-            return Err(Fault::new(&location.span(), fault));
+            return Err(Fault::new(&at.unwrap_or_else(|| location.span()), what));
         }
         let name_server = match &file.name_server {
             None => None,

@@ -1,5 +1,6 @@
 //! `[location]`: where bindings are kept, and which other servers share them.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,15 +10,17 @@ use sip_stack::location::{Embedded, LocationStore, Memory};
 use sip_stack::message::Uri;
 use sip_stack::server::ServerBuilder;
 use sip_stack::transport::Seed;
+use toml::Spanned;
 
 /// `[location]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct Location {
     store: Store,
-    redis: Vec<String>,
+    redis: Option<Spanned<Vec<String>>>,
     redis_cluster: bool,
-    node: Option<String>,
+    redis_ca: Option<Spanned<PathBuf>>,
+    node: Option<Spanned<String>>,
     secret_file: Option<PathBuf>,
 }
 
@@ -35,31 +38,52 @@ enum Store {
 }
 
 impl Location {
-    /// What makes no sense.
-    pub(crate) fn fault(&self) -> Option<String> {
-        if let Some(node) = &self.node
-            && !Uri::parse(node)
-                .is_ok_and(|uri| uri.as_ref().is_sip() && uri.as_ref().user().is_none())
-        {
-            return Some(format!(
-                "location: {node:?} is no SIP URI of a server, such as sip:192.0.2.1:5060"
-            ));
+    /// What makes no sense, and where, if it is one setting that makes none.
+    pub(crate) fn fault(&self) -> Option<(String, Option<Range<usize>>)> {
+        if let Some(node) = &self.node {
+            let is_server = Uri::parse(node.get_ref())
+                .is_ok_and(|uri| uri.as_ref().is_sip() && uri.as_ref().user().is_none());
+            let what = if !is_server {
+                format!(
+                    "location: {:?} is no SIP URI of a server, such as sip:192.0.2.1:5060",
+                    node.get_ref()
+                )
+            } else if self.secret_file.is_none() {
+                "location: a node needs the secret that it shares with the others: secret-file = \"FILE\""
+                    .to_owned()
+            } else {
+                return self.store_fault();
+            };
+            return Some((what, Some(node.span())));
         }
-        let is_redis = self.store == Store::Redis;
-        match (is_redis, self.redis.is_empty(), &self.secret_file) {
-            (true, true, _) => {
-                Some("location: say where Redis is: redis = [\"redis://HOST:6379\"]".to_owned())
-            }
-            (true, false, None) => Some(
-                "location: servers that share bindings need the same secret: secret-file = \"FILE\""
-                    .to_owned(),
-            ),
-            (true, false, Some(_)) if !cfg!(feature = "redis") => Some(
-                "location: this program was built without the feature `redis`".to_owned(),
-            ),
-            (false, false, _) => Some("location: redis is for store = \"redis\"".to_owned()),
-            (true, false, Some(_)) | (false, true, _) => None,
+        self.store_fault()
+    }
+
+    fn store_fault(&self) -> Option<(String, Option<Range<usize>>)> {
+        if self.store != Store::Redis {
+            let only = [
+                ("redis", self.redis.as_ref().map(Spanned::span)),
+                ("redis-ca", self.redis_ca.as_ref().map(Spanned::span)),
+            ];
+            return only.into_iter().find_map(|(name, at)| {
+                let at = at?;
+                let what = format!("location: {name} is for store = \"redis\"");
+                Some((what, Some(at)))
+            });
         }
+        let Some(urls) = self
+            .redis
+            .as_ref()
+            .filter(|urls| !urls.get_ref().is_empty())
+        else {
+            let what = "location: say where Redis is: redis = [\"redis://HOST:6379\"]";
+            return Some((what.to_owned(), None));
+        };
+        if self.secret_file.is_none() {
+            let what = "location: servers that share bindings need the same secret: secret-file = \"FILE\"";
+            return Some((what.to_owned(), None));
+        }
+        address_fault(urls.get_ref()).map(|what| (what, Some(urls.span())))
     }
 
     /// Gives the server its store; the same is given back, for the administration.
@@ -90,24 +114,45 @@ impl Location {
             "{}: a secret has at least 32 bytes, as `head -c 32 /dev/urandom` makes them",
             path.display()
         );
-        let node = self.node.as_deref().and_then(|node| Uri::parse(node).ok());
+        let node = self
+            .node
+            .as_ref()
+            .and_then(|node| Uri::parse(node.get_ref()).ok());
         Ok((builder.node(node, &seed(&secret)), store))
     }
 
     #[cfg(feature = "redis")]
     fn shared(&self) -> anyhow::Result<Arc<dyn LocationStore>> {
         use sip_stack::location::{Redis, RedisConfig};
-        let urls: Vec<&str> = self.redis.iter().map(String::as_str).collect();
-        Ok(Arc::new(Redis::new(RedisConfig::new(
-            &urls,
-            self.redis_cluster,
-        ))?))
+        let urls = self.redis.as_ref().map(Spanned::get_ref);
+        let urls: Vec<&str> = urls.into_iter().flatten().map(String::as_str).collect();
+        let mut config = RedisConfig::new(&urls, self.redis_cluster);
+        if let Some(path) = &self.redis_ca {
+            let path = path.get_ref();
+            let ca = std::fs::read(path)
+                .with_context(|| format!("{}: the certificates cannot be read", path.display()))?;
+            config.ca = Some(ca);
+        }
+        Ok(Arc::new(Redis::new(config)?))
     }
 
     #[cfg(not(feature = "redis"))]
     fn shared(&self) -> anyhow::Result<Arc<dyn LocationStore>> {
-        anyhow::bail!(self.fault().unwrap_or_default())
+        anyhow::bail!(self.fault().map(|(what, _)| what).unwrap_or_default())
     }
+}
+
+#[cfg(feature = "redis")]
+fn address_fault(urls: &[String]) -> Option<String> {
+    use sip_stack::location::RedisConfig;
+    let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+    let error = RedisConfig::new(&urls, false).check().err()?;
+    Some(format!("location: redis: {error}"))
+}
+
+#[cfg(not(feature = "redis"))]
+fn address_fault(_: &[String]) -> Option<String> {
+    Some("location: this program was built without the feature `redis`".to_owned())
 }
 
 /// The first 32 bytes, and what follows mixed in.
@@ -124,28 +169,48 @@ fn seed(secret: &[u8]) -> Seed {
 mod tests {
     use super::*;
 
-    fn fault(text: &str) -> Option<String> {
-        toml::from_str::<Location>(text).unwrap().fault()
+    fn fault(text: &str) -> Option<(String, Option<usize>)> {
+        let location: Location = toml::from_str(text).unwrap();
+        location
+            .fault()
+            .map(|(what, at)| (what, at.map(|at| at.start)))
     }
 
     #[test]
-    fn what_makes_no_sense_is_told() {
+    fn what_makes_no_sense_is_told_and_where() {
         assert_eq!(fault(""), None);
         assert_eq!(fault("store = \"memory\""), None);
-        for (text, expected) in [
-            ("store = \"redis\"", "say where Redis is"),
+        assert_eq!(fault("secret-file = \"f\"\nnode = \"sip:h:5070\""), None);
+        for (text, expected, at) in [
+            ("store = \"redis\"", "say where Redis is", None),
             (
                 "store = \"redis\"\nredis = [\"redis://h\"]",
                 "the same secret",
+                None,
             ),
-            ("redis = [\"redis://h\"]", "is for store"),
-            ("node = \"sip:alice@h\"", "no SIP URI of a server"),
+            ("redis = [\"redis://h\"]", "redis is for store", Some(8)),
+            ("redis-ca = \"f\"", "redis-ca is for store", Some(11)),
+            ("node = \"sip:alice@h\"", "no SIP URI of a server", Some(7)),
+            // Without the secret it would be forgotten.
+            (
+                "store = \"memory\"\nnode = \"sip:h:5070\"",
+                "a node needs the secret",
+                Some(25),
+            ),
         ] {
-            let found = fault(text).unwrap_or_default();
+            let (found, place) = fault(text).unwrap();
             assert!(found.contains(expected), "{text}: {found}");
+            assert_eq!(place, at, "{text}");
         }
-        let whole = "store = \"redis\"\nredis = [\"redis://h\"]\nsecret-file = \"f\"\nnode = \"sip:h:5070\"";
-        assert_eq!(fault(whole).is_none(), cfg!(feature = "redis"));
+        let whole = |urls: &str| {
+            format!(
+                "store = \"redis\"\nredis = [{urls}]\nsecret-file = \"f\"\nnode = \"sip:h:5070\""
+            )
+        };
+        for urls in ["\"redis://h\"", "\"rediss://h:6380/2\", \"redis://i\""] {
+            assert_eq!(fault(&whole(urls)).is_none(), cfg!(feature = "redis"));
+        }
+        assert!(fault(&whole("\"http://h\"")).is_some());
     }
 
     #[test]

@@ -5,8 +5,9 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, PushInfo, PushKind, Value};
+use redis::{PushInfo, PushKind, Value};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::{CHANNEL, Inner};
 use crate::domain::Aor;
@@ -21,8 +22,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Notices that may wait to be read; when there are more, all is read anew.
 const WAITING: usize = 65_536;
 
-/// Listens as long as the store is used.
-pub(super) async fn listen(inner: Weak<Inner>) {
+/// Listens as long as the store is used, which is until `end`: the caller ends this then, and what this began ends itself.
+pub(super) async fn listen(inner: Weak<Inner>, end: CancellationToken) {
     let mut turn = 0;
     while let Some(strong) = inner.upgrade() {
         // Of a cluster every node hears all that is published at any.
@@ -32,7 +33,7 @@ pub(super) async fn listen(inner: Weak<Inner>) {
         let opened = open(&strong, url.as_deref().unwrap_or_default()).await;
         drop(strong);
         if let Some((connection, notices, is_lost)) = opened {
-            attend(&inner, notices, &is_lost).await;
+            attend(&inner, notices, &is_lost, &end).await;
             drop(connection);
         }
         if let Some(strong) = inner.upgrade()
@@ -58,16 +59,16 @@ async fn open(
     let lost = Arc::clone(&is_lost);
     // Pushes are of the third version of the protocol (Redis 6, Valkey).
     let mark = if url.contains('?') { '&' } else { '?' };
-    let client = redis::Client::open(format!("{url}{mark}protocol=resp3")).ok()?;
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(inner.config.connect_timeout))
-        .set_response_timeout(Some(inner.config.response_timeout))
-        .set_push_sender(move |info| {
-            sender.try_send(info).map_err(|_| {
-                lost.store(true, Ordering::Release);
-                redis::aio::SendError
-            })
-        });
+    let client = inner
+        .config
+        .client(&format!("{url}{mark}protocol=resp3"))
+        .ok()?;
+    let config = inner.config.patience().set_push_sender(move |info| {
+        sender.try_send(info).map_err(|_| {
+            lost.store(true, Ordering::Release);
+            redis::aio::SendError
+        })
+    });
     let connection = client
         .get_multiplexed_async_connection_with_config(&config)
         .await;
@@ -79,7 +80,12 @@ async fn open(
 }
 
 /// Takes notices until the channel is lost.
-async fn attend(inner: &Weak<Inner>, mut notices: mpsc::Receiver<PushInfo>, is_lost: &AtomicBool) {
+async fn attend(
+    inner: &Weak<Inner>,
+    mut notices: mpsc::Receiver<PushInfo>,
+    is_lost: &AtomicBool,
+    end: &CancellationToken,
+) {
     let mut number: u64 = 0;
     let mut awaited: Option<(String, tokio::time::Instant)> = None;
     let mut beat = tokio::time::interval(BEAT);
@@ -125,7 +131,8 @@ async fn attend(inner: &Weak<Inner>, mut notices: mpsc::Receiver<PushInfo>, is_l
                     number += 1;
                     let sign = format!("{node:x}.{number}");
                     awaited = Some((sign.clone(), tokio::time::Instant::now() + PATIENCE));
-                    tokio::spawn(publish(strong, sign));
+                    let publishing = publish(strong, sign);
+                    tokio::spawn(end.clone().run_until_cancelled_owned(publishing));
                 }
             }
             () = lost => return,
@@ -135,13 +142,14 @@ async fn attend(inner: &Weak<Inner>, mut notices: mpsc::Receiver<PushInfo>, is_l
 
 /// By the way that changes go.
 async fn publish(inner: Arc<Inner>, sign: String) {
-    if let Ok(mut connection) = inner.connection().await {
-        // When it does not come, that is seen where it is awaited.
-        let _: redis::RedisResult<Value> = redis::cmd("PUBLISH")
+    if let Ok((mut connection, number)) = inner.connection().await {
+        let sent = redis::cmd("PUBLISH")
             .arg(CHANNEL)
             .arg(format!("sign {sign}"))
             .query_async(&mut connection)
             .await;
+        // When it does not come, that is seen where it is awaited.
+        let _: Result<Value, _> = inner.result(number, sent).await;
     }
 }
 

@@ -1,5 +1,5 @@
-//! Against a real Redis, which each test starts and stops; where none is installed they only say so (`cargo xtask interop
-//! redis` installs it).
+//! Against a real Redis, which each test starts and stops; where none is installed they only say so. `cargo xtask interop
+//! redis` installs it, and tries the same with whole servers.
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -17,22 +17,51 @@ struct Server {
 impl Server {
     /// `None` where there is no Redis.
     fn start() -> Option<Self> {
+        let mut server = Self::stopped();
+        server.run().then_some(server)
+    }
+
+    fn stopped() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
-        let mut server = Self {
+        Self {
             child: None,
             port,
             directory,
-        };
-        server.run().then_some(server)
+        }
+    }
+
+    fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Gives it a command, as an operator does.
+    fn told(&self, command: &[&str]) -> String {
+        let output = Command::new("redis-cli")
+            .args(["-p", &self.port.to_string()])
+            .args(command)
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
     }
 
     fn run(&mut self) -> bool {
+        self.run_with(&[
+            "--port",
+            &self.port.to_string(),
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            "always",
+        ])
+    }
+
+    fn run_with(&mut self, arguments: &[&str]) -> bool {
         let child = Command::new("redis-server")
-            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
-            .args(["--appendonly", "yes", "--appendfsync", "always"])
+            .args(["--bind", "127.0.0.1"])
+            .args(arguments)
             .arg("--dir")
             .arg(self.directory.path())
             .stdout(Stdio::null())
@@ -214,7 +243,7 @@ async fn a_store_that_is_slow_refuses_in_time_and_is_not_believed() {
     };
     let store = server.store();
     eventually("change notices", || async { store.is_listening() }).await;
-    let mut connection = store.inner.connection().await.unwrap();
+    let (mut connection, _) = store.inner.connection().await.unwrap();
     let _: Value = redis::cmd("CLIENT")
         .arg("PAUSE")
         .arg(4000)
@@ -357,4 +386,117 @@ async fn a_cluster_serves_two_nodes_and_outlives_one_of_its_servers() {
         }
     }
     assert!(unread > 0 || b.is_listening());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_was_made_the_master_is_found() {
+    let Some(mut first) = Server::start() else {
+        return;
+    };
+    let Some(second) = Server::start() else {
+        return;
+    };
+    let replicate = ["replicaof", "127.0.0.1", &first.port.to_string()];
+    eventually("the second follows the first", || async {
+        second.told(&replicate);
+        second
+            .told(&["info", "replication"])
+            .contains("master_link_status:up")
+    })
+    .await;
+    // The replica is named first, and not taken for the master.
+    let mut config = RedisConfig::new(&[&second.url(), &first.url()], false);
+    config.response_timeout = Duration::from_millis(500);
+    let store = Redis::new(config).unwrap();
+    eventually("a connection", || put(&store, "alice", 1, "sip:alice@h")).await;
+    eventually("change notices", || async { store.is_listening() }).await;
+    eventually("it is at the replica", || async {
+        second
+            .told(&["exists", "sip:{sip:alice@example.com}"])
+            .trim()
+            == "1"
+    })
+    .await;
+    first.kill();
+    assert!(!put(&store, "alice", 2, "sip:new@h").await, "no master");
+    assert_eq!(second.told(&["replicaof", "no", "one"]).trim(), "OK");
+    eventually("it takes more", || put(&store, "alice", 3, "sip:new@h")).await;
+    let mut found = contacts(&store, "alice").await.unwrap();
+    found.sort();
+    assert_eq!(found, ["sip:alice@h", "sip:new@h"]);
+    // The old master comes back as a replica, and the roles are changed while both run.
+    assert!(first.run());
+    let replicate = ["replicaof", "127.0.0.1", &second.port.to_string()];
+    eventually("the first follows the second", || async {
+        first.told(&replicate);
+        first
+            .told(&["info", "replication"])
+            .contains("master_link_status:up")
+    })
+    .await;
+    assert_eq!(first.told(&["replicaof", "no", "one"]).trim(), "OK");
+    let replicate = ["replicaof", "127.0.0.1", &first.port.to_string()];
+    assert_eq!(second.told(&replicate).trim(), "OK");
+    eventually("it takes more", || put(&store, "bob", 1, "sip:bob@h")).await;
+    assert_eq!(
+        first.told(&["exists", "sip:{sip:bob@example.com}"]).trim(),
+        "1"
+    );
+    eventually("change notices", || async { store.is_listening() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_is_reached_by_tls_if_its_certificate_is_trusted() {
+    let mut server = Server::stopped();
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let place = |name: &str| server.directory.path().join(name).display().to_string();
+    let (certificate, key) = (place("cert.pem"), place("key.pem"));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let port = server.port.to_string();
+    let arguments = [
+        "--port",
+        "0",
+        "--tls-port",
+        &port,
+        "--tls-cert-file",
+        &certificate,
+        "--tls-key-file",
+        &key,
+        "--tls-ca-cert-file",
+        &certificate,
+        "--tls-auth-clients",
+        "no",
+    ];
+    if !server.run_with(&arguments) {
+        return;
+    }
+    let url = format!("rediss://localhost:{port}");
+    let mut config = RedisConfig::new(&[&url], false);
+    config.ca = Some(made.cert.pem().into_bytes());
+    let store = Redis::new(config).unwrap();
+    eventually("a connection", || put(&store, "alice", 1, "sip:alice@h")).await;
+    eventually("change notices", || async { store.is_listening() }).await;
+    assert_eq!(contacts(&store, "alice").await.unwrap(), ["sip:alice@h"]);
+    // Who does not trust it does not speak to it.
+    let stranger = Redis::new(RedisConfig::new(&[&url], false)).unwrap();
+    assert!(contacts(&stranger, "alice").await.is_err());
+}
+
+#[tokio::test]
+async fn nothing_outlives_the_store() {
+    // Nobody is there: its task is between two attempts, or in one.
+    let store = Server::stopped().store();
+    let tasks = tokio::runtime::Handle::current().metrics();
+    let clone = store.clone();
+    drop(store);
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert!(tasks.num_alive_tasks() > 0, "a clone is there");
+    drop(clone);
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(tasks.num_alive_tasks(), 0);
 }
