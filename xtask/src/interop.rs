@@ -74,7 +74,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     tools::install(tools::INTEROP)?;
     let program = match &options.program {
         Some(program) => program.clone(),
-        None => build()?,
+        None => build(cases.iter().any(|case| case.suite == suite::redis::SUITE))?,
     };
     if !program.is_file() && cases.iter().any(|case| case.needs_program) {
         bail!(
@@ -102,8 +102,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 /// The program as `cargo test` builds it: the development profile, because nothing here measures speed.
-fn build() -> Result<PathBuf> {
+fn build(with_redis: bool) -> Result<PathBuf> {
     let mut command: Command = shell::cargo();
-    shell::run(command.args(["build", "--workspace", "--bin", "sip"]))?;
+    command.args(["build", "--workspace", "--bin", "sip"]);
+    // Features only add: one program does for all suites.
+    if with_redis {
+        command.args(["--features", "sip-stack/redis"]);
+    }
+    shell::run(&mut command)?;
     Ok(shell::target_dir().join("debug/sip"))
 }

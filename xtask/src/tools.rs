@@ -38,6 +38,8 @@ pub(crate) const INTEROP: &[Tool] = &[
         "python3-websockets",
     ),
     tool("knotd", "knot"),
+    tool("redis-server", "redis-server"),
+    tool("redis-cli", "redis-tools"),
 ];
 
 /// What `fuzz` compiles libFuzzer with.
@@ -78,6 +80,8 @@ pub(crate) const ALL: &[Tool] = &[
     tool("git", "git"),
     tool("valgrind", "valgrind"),
     tool("knotd", "knot"),
+    tool("redis-server", "redis-server"),
+    tool("redis-cli", "redis-tools"),
 ];
 
 /// Install what is missing, with one `apt-get update` before it. Nothing is done when nothing is missing.

@@ -6,6 +6,7 @@ mod odd;
 mod peers;
 mod program;
 mod proxy;
+pub(crate) mod redis;
 mod register;
 mod restart;
 mod telephone;
@@ -60,6 +61,7 @@ const SUITES: &[&[Case]] = &[
     program::CASES,
     odd::CASES,
     restart::CASES,
+    redis::CASES,
     transport::CASES,
     black_box::CASES,
 ];
