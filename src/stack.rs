@@ -6,6 +6,7 @@
 mod counts;
 mod guarding;
 mod latency;
+mod live;
 mod tap;
 
 use std::collections::{HashMap, VecDeque};
@@ -21,6 +22,7 @@ use sip_transport::{
 
 pub use self::counts::Counts;
 pub use self::latency::{Histogram, Latencies, LatencyRole};
+pub use self::live::Live;
 pub use self::tap::{TapFilter, TapId, Tapped};
 use crate::domain::Aor;
 use crate::guard::Guard;
@@ -630,6 +632,7 @@ impl Stack {
             // A request within a dialog belongs to what is running; all others begin something.
             if request.headers().to_tag().is_none() {
                 let response = Response::to(request, StatusCode::SERVICE_UNAVAILABLE)
+                    .to_tag(&self.transactions.mint_tag())
                     .header(
                         HeaderName::RetryAfter,
                         retry_after.as_secs().max(1).to_string(),
@@ -695,9 +698,12 @@ impl Stack {
                 } else {
                     StatusCode::METHOD_NOT_ALLOWED
                 };
-                let mut response = Response::to(&request, status);
+                // RFC 3261 §8.2.6.2: a tag, and section 8.2.1: in a 405 what is taken, by any part.
+                let mut response =
+                    Response::to(&request, status).to_tag(&self.transactions.mint_tag());
                 if status == StatusCode::METHOD_NOT_ALLOWED {
-                    let allowed: Vec<&str> = self.handled.iter().map(Method::as_str).collect();
+                    let mut allowed: Vec<&str> = self.handled.iter().map(Method::as_str).collect();
+                    allowed.extend(self.dialogs.as_ref().map(Dialogs::allow));
                     response = response.header(HeaderName::Allow, allowed.join(", "));
                 }
                 self.reply(id, response.build(), now);

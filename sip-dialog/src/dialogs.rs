@@ -365,6 +365,12 @@ impl Dialogs {
         }
     }
 
+    /// The methods that are taken here, as an Allow says them (RFC 3261 §20.5).
+    #[must_use]
+    pub fn allow(&self) -> &str {
+        &self.allow
+    }
+
     /// How many sessions there are.
     #[must_use]
     pub fn session_count(&self) -> usize {

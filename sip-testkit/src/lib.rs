@@ -5,6 +5,7 @@ mod clock;
 mod double;
 mod endpoint;
 mod ladder;
+pub mod misbehave;
 pub mod model;
 mod nat;
 mod network;

@@ -29,8 +29,7 @@ use self::read::Text;
 /// first. Empty for a good one.
 #[must_use]
 pub fn faults(payload: &[u8], transport: TransportKind) -> Vec<String> {
-    // RFC 5626 §3.5.1, RFC 3261 §7.5: keep-alives are no messages.
-    if payload.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
+    if is_keep_alive(payload) {
         return Vec::new();
     }
     let mut faults = Faults(Vec::new());
@@ -45,6 +44,9 @@ pub fn faults(payload: &[u8], transport: TransportKind) -> Vec<String> {
 /// are theirs. Read for people, as by [`report`].
 #[must_use]
 pub fn report_passed_on(payload: &[u8], transport: TransportKind) -> Option<String> {
+    if is_keep_alive(payload) {
+        return None;
+    }
     let mut faults = Faults(Vec::new());
     if let Some(message) = Text::read(payload, &mut faults) {
         rules::check_hop(&message, transport, &mut faults);
@@ -67,6 +69,11 @@ pub fn assert_valid(payload: &[u8], transport: TransportKind) {
 #[must_use]
 pub fn report(payload: &[u8], transport: TransportKind) -> Option<String> {
     shown(&faults(payload, transport), payload)
+}
+
+/// RFC 5626 §3.5.1, RFC 3261 §7.5: those are no messages.
+fn is_keep_alive(payload: &[u8]) -> bool {
+    payload.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
 }
 
 fn shown(faults: &[String], payload: &[u8]) -> Option<String> {

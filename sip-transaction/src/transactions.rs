@@ -252,6 +252,11 @@ impl Transactions {
         &self.config
     }
 
+    /// A tag that nobody can guess and nobody else has (RFC 3261 §19.3), for a response that no dialog is behind.
+    pub fn mint_tag(&mut self) -> String {
+        self.rng.token(12)
+    }
+
     /// For tests: nothing is kept for transactions that have ended.
     ///
     /// Returns what is left over in the maps, lists and the queue beyond what live transactions need.

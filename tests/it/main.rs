@@ -9,9 +9,11 @@
 mod faults;
 mod flows;
 mod killed;
+mod misbehaving;
 mod operate;
 mod program;
 mod registrations;
 mod secure;
+mod subject;
 mod telephones;
 mod transfers;

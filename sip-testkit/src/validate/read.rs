@@ -69,7 +69,10 @@ impl<'a> Text<'a> {
                 // RFC 3261 §7.3.1: a fold.
                 match fields.last_mut() {
                     Some((_, value)) => {
-                        value.push(' ');
+                        // The space that a fold stands for; before a value it is none of it.
+                        if !value.is_empty() {
+                            value.push(' ');
+                        }
                         value.push_str(line.trim());
                     }
                     None => faults.add("message: the first field line is a continuation"),
