@@ -67,7 +67,7 @@ pub struct GuardStats {
     pub banned: u64,
     /// Challenges made smaller than what they answer.
     pub trimmed_challenges: u64,
-    /// Challenges not sent because they could not be made small enough.
+    /// Challenges not sent because they could not be made small enough, and the request had not been repeated.
     pub withheld_challenges: u64,
 }
 
@@ -181,7 +181,9 @@ impl Guard {
     /// What is sent to `target` by datagram, in answer to `asked` bytes: as it is, made smaller, or nothing.
     ///
     /// A challenge to an address that has proved nothing is never larger than what it answers: whoever writes the
-    /// address of another into requests cannot make us send that other more than they spend themselves.
+    /// address of another into requests cannot make us send that other more than they spend themselves. What cannot be
+    /// made small enough is withheld, until as much has come from there: a client that is there sends its request again
+    /// (RFC 3261 §17.1.2.2, Timer E), and both copies count.
     pub fn answer(
         &mut self,
         payload: Bytes,
@@ -195,6 +197,10 @@ impl Guard {
         {
             return Some(payload);
         }
+        let asked = asked.saturating_add(self.sources.unanswered(target.ip(), now));
+        if payload.len() <= asked {
+            return Some(payload);
+        }
         match challenge::fit(&payload, asked) {
             Some(fitted) => {
                 self.trimmed += 1;
@@ -202,6 +208,7 @@ impl Guard {
             }
             None => {
                 self.withheld += 1;
+                self.sources.leave_unanswered(target.ip(), asked, now);
                 None
             }
         }

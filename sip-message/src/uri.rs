@@ -203,6 +203,38 @@ impl<'a> UriRef<'a> {
             .unwrap_or_default()
     }
 
+    /// The URI as it may stand in a Request-URI: without header fields and a `method` (RFC 3261 §19.1.1, table 1; §16.6,
+    /// step 2). Nearly always it is this text.
+    ///
+    /// ```
+    /// # use sip_message::UriRef;
+    /// let contact = UriRef::parse("sip:bob@192.0.2.4;method=INVITE;ob?Subject=x").unwrap();
+    /// assert_eq!(contact.request_uri(), "sip:bob@192.0.2.4;ob");
+    /// ```
+    #[must_use]
+    pub fn request_uri(&self) -> Cow<'a, str> {
+        let end = usize::from(self.parts.params_end);
+        if !matches!(self.parts.scheme, Scheme::Sip | Scheme::Sips) {
+            return Cow::Borrowed(self.text);
+        }
+        let text = self.text.get(..end).unwrap_or_default();
+        if self.param("method").is_none() {
+            return Cow::Borrowed(text);
+        }
+        let mut kept = String::with_capacity(text.len());
+        kept.push_str(self.without_params());
+        let others = self.params();
+        for (name, value) in others.filter(|(name, _)| !name.eq_ignore_ascii_case("method")) {
+            kept.push(';');
+            kept.push_str(name);
+            if let Some(value) = value {
+                kept.push('=');
+                kept.push_str(value);
+            }
+        }
+        Cow::Owned(kept)
+    }
+
     /// Is this a tel URI with a global number (RFC 3966 §5.1.4), or a sip URI whose user is one?
     #[must_use]
     pub fn is_global_number(&self) -> bool {

@@ -8,8 +8,8 @@ pub(super) fn is_challenge(payload: &[u8]) -> bool {
 }
 
 /// The challenge in at most `limit` bytes: first with the last of its algorithms alone, which is the one that most phones
-/// know, then with the short names of the fields and without the reason, at last without what is understood by itself. If
-/// none of them fits, a 400 that does; `None` if not even that.
+/// know, then with the short names of the fields and without the reason, at last without what is understood by itself.
+/// `None` if none of them fits.
 pub(super) fn fit(payload: &[u8], limit: usize) -> Option<Bytes> {
     let (status, fields) = split(payload)?;
     let last = fields.iter().rposition(|field| field.is_challenge());
@@ -27,23 +27,7 @@ pub(super) fn fit(payload: &[u8], limit: usize) -> Option<Bytes> {
     ]
     .into_iter()
     .find(|text| text.len() <= limit)
-    .or_else(|| refusal(&fields, limit))
     .map(Bytes::from)
-}
-
-fn refusal(fields: &[Field<'_>], limit: usize) -> Option<Vec<u8>> {
-    let copied: Vec<Field<'_>> = fields
-        .iter()
-        .filter(|field| !field.is_challenge())
-        .copied()
-        .collect();
-    [
-        &b"SIP/2.0 400 Too Short To Be Challenged"[..],
-        b"SIP/2.0 400 ",
-    ]
-    .into_iter()
-    .map(|status| write(status, &copied, Style::Bare))
-    .find(|text| text.len() <= limit)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -36,8 +36,8 @@ pub struct SourceConfig {
 impl Default for SourceConfig {
     fn default() -> Self {
         Self {
-            rate: 200,
-            burst: 1000,
+            rate: 500,
+            burst: 5000,
             remembered: 65_536,
             faults: 100,
             window: Duration::from_secs(60),
@@ -109,6 +109,8 @@ struct Entry {
     faults_since: u32,
     /// When it last proved to be at its address; 0 for never.
     proved: u32,
+    /// Bytes that asked for a challenge and got nothing.
+    unanswered: u16,
 }
 
 /// How many entries a key may be in: the one that was silent longest makes room.
@@ -320,6 +322,19 @@ impl Sources {
             .is_some_and(|entry| is_fresh(entry.proved, at))
     }
 
+    /// How many bytes of it got no answer, since it last got one. They are forgotten by the question.
+    pub(super) fn unanswered(&mut self, ip: IpAddr, now: Instant) -> usize {
+        let at = self.millis(now);
+        let entry = self.enter(Source::of(ip), at);
+        usize::from(std::mem::take(&mut entry.unanswered))
+    }
+
+    /// So many bytes of it got no answer.
+    pub(super) fn leave_unanswered(&mut self, ip: IpAddr, bytes: usize, now: Instant) {
+        let at = self.millis(now);
+        self.enter(Source::of(ip), at).unanswered = u16::try_from(bytes).unwrap_or(u16::MAX);
+    }
+
     fn millis(&mut self, now: Instant) -> u32 {
         let epoch = *self.epoch.get_or_insert(now);
         // Cut on purpose: only differences count, and they wrap.
@@ -371,6 +386,7 @@ impl Sources {
             faults: 0,
             faults_since: at,
             proved: 0,
+            unanswered: 0,
         })
     }
 

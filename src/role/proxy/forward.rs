@@ -275,7 +275,10 @@ impl Proxy {
             .next();
         let Some(target) = target else { return };
         let mut request = *ack;
-        if request.set_uri(target.uri.as_str()).is_err() {
+        if request
+            .set_uri(&*target.uri.as_ref().request_uri())
+            .is_err()
+        {
             return;
         }
         for value in target.path.iter().rev() {
@@ -373,8 +376,10 @@ impl Share {
 /// §16.6, steps 1 to 7 but the Record-Route: the copy for a target, and the next hop.
 fn copy(request: &Request, target: &Target, breadth: u32) -> Option<(Request, Uri)> {
     let mut copy = request.clone();
-    if target.uri.as_str() != copy.uri_str() {
-        copy.set_uri(target.uri.as_str()).ok()?;
+    // Step 2: without what is not allowed in a Request-URI.
+    let uri = target.uri.as_ref().request_uri();
+    if uri != copy.uri_str() {
+        copy.set_uri(&*uri).ok()?;
     }
     copy.headers_mut().decrement_max_forwards()?;
     // RFC 5393 §5.3.3: every proxied request has one Max-Breadth; the branches share that of the request.

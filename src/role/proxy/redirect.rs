@@ -106,6 +106,10 @@ impl Context {
     ///
     /// Is there nothing left in it that the caller could use?
     pub(super) fn follow(&mut self, place: usize, response: &mut Response) -> bool {
+        // RFC 3261 §16.5: who is not responsible for the Request-URI adds no targets.
+        if self.destination == Destination::Elsewhere {
+            return false;
+        }
         let is_secure = self.request.uri().is_ok_and(|uri| uri.is_secure());
         let mut found: Vec<(u16, Uri, Retarget)> = Vec::new();
         let mut left: Vec<String> = Vec::new();

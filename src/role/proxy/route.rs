@@ -216,7 +216,8 @@ pub(super) fn destination(
     } else {
         domains.serves(uri)
     };
-    if !is_ours {
+    // §16.5: with maddr the Request-URI is the only target. One that led here came off before (§16.4).
+    if !is_ours || uri.param("maddr").is_some() {
         return Destination::Elsewhere;
     }
     if let Some((aor, wanted)) = gruus.and_then(|gruus| gruus.read(uri, domains)) {
@@ -284,8 +285,9 @@ fn set_routes(request: &mut Request, routes: &[String]) {
 /// subscriber, when we are on the route of the SUBSCRIBE, and then only.
 pub(super) fn makes_route(request: &Request, is_recorded: bool) -> bool {
     let is_first = request.headers().to_tag().is_none();
-    (request.method().creates_dialog() && is_first)
-        || (*request.method() == Method::Notify && is_recorded)
+    // RFC 3261 §16.6, step 4: a method that is not known may have the semantics of a dialog.
+    let may = request.method().creates_dialog() || matches!(request.method(), Method::Other(_));
+    (may && is_first) || (*request.method() == Method::Notify && is_recorded)
 }
 
 /// RFC 3261 §16.6, step 4: a request that makes a dialog has us on its route; twice when it changes its transport, its

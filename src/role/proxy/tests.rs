@@ -18,6 +18,7 @@ mod numbers;
 mod preferences;
 mod requests;
 mod routing;
+mod section16;
 mod signatures;
 mod statements;
 

@@ -15,7 +15,7 @@ use crate::interop::{
     namespace::HOST,
     process::Process,
     scene::Scene,
-    server::{PORT, Server, exchange},
+    server::{PORT, Server, exchange, options},
 };
 
 pub(crate) const CASES: &[Case] = &[
@@ -23,6 +23,7 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("odd", "bad-datagrams", datagrams),
     Case::new("odd", "bad-streams", streams),
     Case::new("odd", "flood-of-garbage", flood),
+    Case::new("odd", "garbage-is-banned", ban),
 ];
 
 const STOP: Duration = Duration::from_secs(10);
@@ -360,7 +361,11 @@ fn streams(scene: &mut Scene) -> Result<String> {
 /// Garbage leaves nothing behind: memory after many datagrams is as after some.
 fn flood(scene: &mut Scene) -> Result<String> {
     const SOME: u32 = 5_000;
-    let mut server = Server::start(scene, &[])?;
+    // Its memory is of interest, so it has to go on listening.
+    let config = scene.path("sip.toml");
+    std::fs::write(&config, "[sources]\ntrusted = [\"192.0.2.0/24\"]\n")?;
+    let config = config.to_string_lossy().into_owned();
+    let mut server = Server::start_with(scene, &[], &["--config", &config])?;
     let socket = UdpSocket::bind((HOST, 0))?;
     let send = |from: u32, many: u32| -> Result<()> {
         for number in from..from + many {
@@ -402,4 +407,32 @@ fn flood(scene: &mut Scene) -> Result<String> {
         5 * SOME,
         4 * SOME
     ))
+}
+
+/// Who sends nothing but garbage is not listened to any more, and others are.
+fn ban(scene: &mut Scene) -> Result<String> {
+    let mut server = Server::start(scene, &[])?;
+    let socket = UdpSocket::bind((HOST, 0))?;
+    for number in 0..500 {
+        socket.send_to(
+            format!("{number} is not SIP\r\n\r\n").as_bytes(),
+            Server::address(),
+        )?;
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let patience = Duration::from_secs(1);
+    if let Some(answer) = options(Server::address(), patience)? {
+        bail!("the address that sent garbage is answered: {answer}");
+    }
+    let other = UdpSocket::bind(("127.0.0.1", 0))?;
+    let local = other.local_addr()?;
+    let via = format!("Via: SIP/2.0/UDP {local};branch=z9hG4bKodd;rport");
+    let request = request("", Some(("Via", &via)), "");
+    match exchange(&other, Server::address(), request.as_bytes(), patience)? {
+        Some(answer) if answer.starts_with("SIP/2.0 200 ") => {}
+        answer => bail!("another address got {answer:?}"),
+    }
+    server.process.stop(STOP)?;
+    scene.judge = Judge::sent_from(PORT);
+    Ok("500 broken datagrams; their address is not listened to, another is".to_owned())
 }
