@@ -4,6 +4,7 @@
 //! It opens no socket and reads no clock; [`crate::runtime`] drives it with both, a test drives it with neither.
 
 mod counts;
+mod failover;
 mod guarding;
 mod latency;
 mod live;
@@ -608,6 +609,7 @@ impl Stack {
 
     /// Offers a transaction event to the parts in order; each hands back what is not its own.
     fn on_transaction(&mut self, event: sip_transaction::Event, wall: SystemTime, now: Instant) {
+        self.note_failure(&event, now);
         let mut event = event;
         let span = match &event {
             sip_transaction::Event::Request { request, .. } => {
@@ -936,5 +938,14 @@ impl Stack {
     #[must_use]
     pub fn flow(&self, id: FlowId) -> Option<Flow> {
         self.transports.flow(id)
+    }
+
+    /// What the certificate of the peer of a flow proves (RFC 5922); for a request that has just arrived over it.
+    #[must_use]
+    pub fn peer_identity(
+        &self,
+        flow: FlowId,
+    ) -> Option<std::sync::Arc<sip_transport::PeerIdentity>> {
+        self.transports.shared_peer_identity(flow)
     }
 }

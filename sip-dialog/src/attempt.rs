@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use sip_message::{HeaderName, Method, Request, Response, StatusCode, Uri};
 use sip_transaction::{ClientTransactionId, TransactionLayer};
-use sip_transport::{Flow, Seed, SelectError};
+use sip_transport::{Failover, Flow, Seed, SelectError};
 
 use crate::authentication::{AccountKey, Authenticator, Credential, Demand};
 use crate::index::NumberHash;
@@ -87,6 +87,8 @@ struct Attempt {
     /// Flows that were not tried yet, best last.
     flows: Vec<Flow>,
     flow: Option<Flow>,
+    /// When the first flow was tried.
+    begun: Option<Instant>,
     transaction: Option<ClientTransactionId>,
     /// The challenges that were answered: whose (proxy or not, realm), and the nonce.
     answered: Vec<(bool, String, String)>,
@@ -106,15 +108,17 @@ pub(crate) struct Attempts {
     attempts: HashMap<AttemptId, Attempt, NumberHash>,
     by_transaction: HashMap<ClientTransactionId, AttemptId, NumberHash>,
     authenticator: Authenticator,
+    failover: Failover,
 }
 
 impl Attempts {
-    pub(crate) fn new(seed: &Seed) -> Self {
+    pub(crate) fn new(seed: &Seed, failover: Failover) -> Self {
         Self {
             next: 0,
             attempts: HashMap::default(),
             by_transaction: HashMap::default(),
             authenticator: Authenticator::new(seed),
+            failover,
         }
     }
 
@@ -149,6 +153,7 @@ impl Attempts {
             account,
             flows: Vec::new(),
             flow: None,
+            begun: None,
             transaction: None,
             answered: Vec::new(),
             rounds: 0,
@@ -225,7 +230,7 @@ impl Attempts {
         }
     }
 
-    /// Tries the next flow (RFC 3263 section 4.3), or fails with `cause` when there is none.
+    /// Tries the next flow (RFC 3263 section 4.3), or fails with `cause` when there is none, or no time for it.
     fn next_flow(
         &mut self,
         id: AttemptId,
@@ -234,10 +239,21 @@ impl Attempts {
         now: Instant,
     ) -> Option<Progress> {
         let attempt = self.attempts.get_mut(&id)?;
-        match attempt.flows.pop() {
-            Some(flow) if !attempt.cancelled => {
+        let is_first = attempt.begun.is_none();
+        let begun = *attempt.begun.get_or_insert(now);
+        let left = attempt.flows.len();
+        let until = self.failover.until(begun, left, now);
+        match (attempt.flows.pop(), until) {
+            (Some(flow), Some(until)) if !attempt.cancelled => {
                 attempt.flow = Some(flow);
                 self.send(id, flow, t, now);
+                // The only one has the time of its transaction.
+                if (left > 1 || !is_first)
+                    && let Some(transaction) =
+                        self.attempts.get(&id).and_then(|sent| sent.transaction)
+                {
+                    t.give_up_at(transaction, until, now);
+                }
                 None
             }
             _ => {
@@ -313,6 +329,9 @@ impl Attempts {
         if status == StatusCode::SERVICE_UNAVAILABLE
             && !attempt.flows.is_empty()
             && !attempt.cancelled
+            && attempt
+                .begun
+                .is_some_and(|begun| self.failover.until(begun, 1, now).is_some())
         {
             return self.next_flow(id, FailureCause::Unreachable, t, now);
         }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use sip_message::{HeaderName, Method, Request, Uri};
+use sip_transport::Failover;
 
 use crate::authentication::AccountKey;
 use crate::io::Body;
@@ -79,6 +80,8 @@ pub struct DialogConfig {
     pub early_media: bool,
     /// Whether a REFER comes up as [`Event::Referred`](crate::Event::Referred), in a dialog or out of it (RFC 3515).
     pub refer: bool,
+    /// How long the servers of one target have together before a request fails (RFC 3263 section 4.3): 32 s.
+    pub failover: Failover,
     /// How long what a REFER asks for may take; its subscription then expires: five minutes (RFC 3515 section 3.4).
     pub referral: Duration,
 }
@@ -105,6 +108,7 @@ impl Default for DialogConfig {
             info_packages: Vec::new(),
             early_media: false,
             refer: false,
+            failover: Failover::default(),
             referral: Duration::from_secs(300),
         }
     }

@@ -145,13 +145,14 @@ impl Dialogs {
     /// Without any dialog. Tags, Call-IDs and client nonces come from `seed`.
     #[must_use]
     pub fn new(config: DialogConfig, seed: Seed) -> Self {
+        let failover = config.failover;
         Self {
             allow: config.allow(),
             allow_events: config.allow_events(),
             supported: config.option_tags().join(", "),
             config,
             rng: seed.derive("tags").rng(),
-            attempts: Attempts::new(&seed),
+            attempts: Attempts::new(&seed, failover),
             next: 1,
             sessions: HashMap::default(),
             call_hash: seed.hasher(),
@@ -234,7 +235,7 @@ impl Dialogs {
                 self.on_success_again(&response, flow, t, now);
                 None
             }
-            TransactionEvent::TimedOut { id } if self.attempts.owns(id) => {
+            TransactionEvent::TimedOut { id, .. } if self.attempts.owns(id) => {
                 self.fail(id, FailureCause::TimedOut, t, now)
             }
             TransactionEvent::FlowFailed { id } if self.attempts.owns(id) => {

@@ -193,7 +193,7 @@ impl<U: User> Endpoint<U> {
             Event::Request { id, .. } | Event::Cancel { id, .. } => Some((*id).into()),
             Event::Ack { invite, .. } => invite.map(Into::into),
             Event::Response { id, .. }
-            | Event::TimedOut { id }
+            | Event::TimedOut { id, .. }
             | Event::FlowFailed { id }
             | Event::Refused { id } => Some((*id).into()),
             Event::AckTimedOut { id } | Event::ServerFlowFailed { id } => Some((*id).into()),

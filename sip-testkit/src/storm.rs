@@ -226,7 +226,7 @@ impl User for Party {
                     self.rejected += u64::from(call.is_some());
                 }
             }
-            Event::TimedOut { id } => {
+            Event::TimedOut { id, .. } => {
                 self.timed_out += u64::from(self.ringing.remove(&id.into()).is_some());
             }
             // Provisional responses are no outcome, and what else may come is none either.

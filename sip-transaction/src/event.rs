@@ -113,6 +113,8 @@ pub enum Event {
     TimedOut {
         /// The transaction.
         id: ClientTransactionId,
+        /// The flow that it was sent over: its other side is to come after others for some time (RFC 3263 §4.3).
+        flow: FlowId,
     },
     /// The flow of the request failed. To be treated as a 503 (RFC 3261 §8.1.3.1); the next target gets a request
     /// with a new branch.

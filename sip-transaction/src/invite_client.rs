@@ -212,6 +212,13 @@ impl InviteClient {
         }
     }
 
+    /// RFC 3263 §4.3: it has other targets, and by then this one has to have answered something.
+    pub(crate) fn give_up_at(&mut self, at: Tick) {
+        if let State::Calling { timer_b, .. } = &mut self.state {
+            *timer_b = at.min(*timer_b);
+        }
+    }
+
     /// 64*T1 after the CANCEL was sent.
     pub(crate) fn on_timer_cancelled(&mut self) -> Step {
         match &self.state {

@@ -61,6 +61,14 @@ pub trait TransactionLayer {
         now: Instant,
     ) -> Result<(), Gone>;
 
+    /// Gives a request less time than Timers B and F do, because it has other targets (RFC 3263 §4.3): if no response
+    /// at all has come by then, [`Event::TimedOut`](crate::Event::TimedOut) follows, as if that timer had fired. With a
+    /// provisional response it has its usual time again. Does nothing for a transaction that has ended, and to a layer
+    /// that has no timers, such as a double.
+    fn give_up_at(&mut self, id: ClientTransactionId, at: Instant, now: Instant) {
+        let _no_timers = (id, at, now);
+    }
+
     /// Sends an ACK to a 2xx (RFC 3261 §13.2.2.4, or one that a proxy forwards): pushes a Via with a fresh branch.
     ///
     /// Returns what was sent, for [`retransmit`](Self::retransmit): each retransmission of the 2xx is answered with the

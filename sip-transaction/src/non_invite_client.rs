@@ -50,6 +50,8 @@ enum State {
         request: Bytes,
         timer_e: Option<Retransmit>,
         timer_f: Tick,
+        /// When it is given up without a response, if that is before Timer F.
+        patience: Tick,
     },
     Proceeding {
         request: Bytes,
@@ -77,6 +79,7 @@ impl NonInviteClient {
                     request,
                     timer_e,
                     timer_f: now + timing.t1_64(),
+                    patience: Tick::NEVER,
                 },
             },
             step,
@@ -90,6 +93,7 @@ impl NonInviteClient {
                 request,
                 timer_e,
                 timer_f,
+                ..
             } => {
                 // RFC 3261 §17.1.2.2: Timer E keeps running, and is reset to T2 from here on.
                 let timer_e = timer_e.map(|timer| timer.slow_down(timing.t2()));
@@ -150,6 +154,13 @@ impl NonInviteClient {
         }
     }
 
+    /// RFC 3263 §4.3: it has other targets, and by then this one has to have answered something.
+    pub(crate) fn give_up_at(&mut self, at: Tick) {
+        if let State::Trying { patience, .. } = &mut self.state {
+            *patience = at;
+        }
+    }
+
     /// Timer K: no more retransmissions of the response are expected.
     pub(crate) fn on_timer_k(&mut self) -> Step {
         match &self.state {
@@ -172,6 +183,7 @@ impl NonInviteClient {
     /// The one timer that is due, if any; the caller repeats until there is none.
     pub(crate) fn on_deadline(&mut self, timing: Timing<'_>, now: Tick) -> Step {
         match &self.state {
+            State::Trying { patience, .. } if *patience <= now => self.on_timer_f(),
             State::Trying { timer_f, .. } | State::Proceeding { timer_f, .. }
                 if *timer_f <= now =>
             {
@@ -197,9 +209,15 @@ impl NonInviteClient {
     pub(crate) fn deadline(&self) -> Option<Tick> {
         match &self.state {
             State::Trying {
-                timer_e, timer_f, ..
+                timer_e,
+                timer_f,
+                patience,
+                ..
+            } => {
+                let last = *timer_f.min(patience);
+                Some(timer_e.map_or(last, |e| e.at.min(last)))
             }
-            | State::Proceeding {
+            State::Proceeding {
                 timer_e, timer_f, ..
             } => Some(timer_e.map_or(*timer_f, |e| e.at.min(*timer_f))),
             State::Completed { timer_k } => Some(*timer_k),

@@ -27,6 +27,7 @@ enum Queued {
     Large,
     TimedOut {
         id: ClientTransactionId,
+        flow: FlowId,
     },
     FlowFailed {
         id: ClientTransactionId,
@@ -128,8 +129,8 @@ impl Outputs {
         }
     }
 
-    pub(crate) fn timed_out(&mut self, id: ClientTransactionId) {
-        self.queue.push_back(Queued::TimedOut { id });
+    pub(crate) fn timed_out(&mut self, id: ClientTransactionId, flow: FlowId) {
+        self.queue.push_back(Queued::TimedOut { id, flow });
     }
 
     pub(crate) fn flow_failed(&mut self, id: ClientTransactionId) {
@@ -158,7 +159,7 @@ impl Outputs {
         let event = match self.queue.pop_front()? {
             Queued::Transmit { flow, payload } => return Some(Output::Transmit { flow, payload }),
             Queued::Large => return self.large.pop_front(),
-            Queued::TimedOut { id } => Event::TimedOut { id },
+            Queued::TimedOut { id, flow } => Event::TimedOut { id, flow },
             Queued::FlowFailed { id } => Event::FlowFailed { id },
             Queued::Refused { id } => Event::Refused { id },
             Queued::AckTimedOut { id } => Event::AckTimedOut { id },

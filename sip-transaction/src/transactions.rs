@@ -25,7 +25,7 @@ use crate::outputs::Outputs;
 use crate::peers::Peers;
 use crate::siphash::HashKey;
 use crate::slab::{Key, Slab};
-use crate::tick::Clock;
+use crate::tick::{Clock, Span};
 use crate::timer::{Times, Timing};
 use crate::timers::Timers;
 use crate::universal::Universal;
@@ -372,6 +372,12 @@ impl TransactionLayer for Transactions {
     ) -> Result<(), Gone> {
         let now = self.clock.tick(now);
         self.cancel_client(id, headers, now)
+    }
+
+    fn give_up_at(&mut self, id: ClientTransactionId, at: Instant, now: Instant) {
+        let left = at.saturating_duration_since(now);
+        let now = self.clock.tick(now);
+        self.give_up_client(id, now + Span::from(left), now);
     }
 
     fn send_ack(&mut self, mut ack: Request, flow: Flow, now: Instant) -> Bytes {

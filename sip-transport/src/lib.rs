@@ -4,6 +4,7 @@
 mod capture;
 mod config;
 mod deadline;
+mod failover;
 mod flow;
 mod id;
 mod identity;
@@ -29,6 +30,7 @@ mod via;
 pub use crate::capture::{Hep, PcapngWriter};
 pub use crate::config::{Limits, TransportConfig};
 pub use crate::deadline::{DeadlineId, DeadlineQueue};
+pub use crate::failover::Failover;
 pub use crate::flow::{Flow, SentBy};
 pub use crate::id::{ConnectionId, FlowId, ListenerId, ResolveId, SelectId};
 pub use crate::identity::PeerIdentity;

@@ -25,6 +25,7 @@ mod token;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -319,6 +320,16 @@ impl Transports {
         match &self.flows.get(flow)?.link {
             Link::Datagram(_) => None,
             Link::Stream(stream) => stream.peer(),
+        }
+    }
+
+    /// The same, to be kept with a message that came over the flow: it stays what it is when the connection is gone.
+    /// Costs no more than counting one owner. For every [`Event::Message`] with the flow that it names, in the same turn.
+    #[must_use]
+    pub fn shared_peer_identity(&self, flow: FlowId) -> Option<Arc<PeerIdentity>> {
+        match &self.flows.get(flow)?.link {
+            Link::Datagram(_) => None,
+            Link::Stream(stream) => stream.shared_peer(),
         }
     }
 

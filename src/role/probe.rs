@@ -162,7 +162,7 @@ impl Probes {
     pub fn handle_input(&mut self, event: Event, now: Instant) -> Option<Event> {
         let id = match &event {
             Event::Response { id, .. }
-            | Event::TimedOut { id }
+            | Event::TimedOut { id, .. }
             | Event::FlowFailed { id }
             | Event::Refused { id } => *id,
             _ => return Some(event),

@@ -30,7 +30,7 @@ use sip_message::{HeaderName, Method, Request, Response, StatusCode};
 use sip_transaction::{
     ClientTransactionId, Event, ServerTransactionId, TransactionId, TransactionLayer,
 };
-use sip_transport::{DeadlineId, DeadlineQueue, Flow, KeyedHash, Rng, Seed};
+use sip_transport::{DeadlineId, DeadlineQueue, Failover, Flow, KeyedHash, Rng, Seed};
 
 use self::context::Context;
 pub use self::list::ListedRequest;
@@ -58,6 +58,8 @@ pub struct ProxyConfig {
     pub registers: bool,
     /// How long a branch of an INVITE may ring (Timer C, RFC 3261 §16.6, step 11: more than three minutes).
     pub timer_c: Duration,
+    /// How long the servers of one target have together before its branch fails (RFC 3263 §4.3).
+    pub failover: Failover,
     /// How many requests may be on their way; more are refused as 503.
     pub max_contexts: usize,
     /// How many branches a request may have at a time when it does not say (RFC 5393 §5.3).
@@ -104,6 +106,7 @@ impl ProxyConfig {
             handled: Vec::new(),
             registers: true,
             timer_c: Duration::from_secs(190),
+            failover: Failover::new(),
             max_contexts: 100_000,
             max_breadth: 60,
             need_timeout: Duration::from_secs(10),
@@ -249,7 +252,7 @@ impl Proxy {
                 }
                 None => Some(Event::Response { id, response, flow }),
             },
-            Event::TimedOut { id } if self.branches.contains_key(&id) => {
+            Event::TimedOut { id, .. } if self.branches.contains_key(&id) => {
                 self.on_failed_branch(id, StatusCode::REQUEST_TIMEOUT, t, now);
                 None
             }

@@ -229,6 +229,10 @@ impl TransactionLayer for Watched<'_> {
         self.transactions.cancel(id, headers, now)
     }
 
+    fn give_up_at(&mut self, id: ClientTransactionId, at: Instant, now: Instant) {
+        self.transactions.give_up_at(id, at, now);
+    }
+
     fn send_ack(&mut self, ack: Request, flow: Flow, now: Instant) -> Bytes {
         self.transactions.send_ack(ack, flow, now)
     }

@@ -151,7 +151,10 @@ fn rfc3261_12_2_1_2_a_dialog_that_the_peer_has_lost_is_ended() {
     let mut agent = Agent::new();
     let (session, _, _) = agent.calling(CONTACT);
     let sent = reinvite(&mut agent, session);
-    agent.input(TransactionEvent::TimedOut { id: sent.id });
+    agent.input(TransactionEvent::TimedOut {
+        id: sent.id,
+        flow: sip_transport::FlowId::from_parts(0, 0),
+    });
     assert_eq!(methods(&agent.run()), ["BYE"]);
 }
 
@@ -437,7 +440,10 @@ fn rfc3261_13_2_2_4_a_2xx_after_the_invite_was_given_up_gets_ack_and_bye() {
     agent.reply(&sent, 180, "b1", CONTACT, "");
     agent.dialogs.end(session, &mut agent.layer, agent.now);
     assert!(matches!(agent.run().as_slice(), [Call::Cancel { .. }]));
-    agent.input(TransactionEvent::TimedOut { id: sent.id });
+    agent.input(TransactionEvent::TimedOut {
+        id: sent.id,
+        flow: sip_transport::FlowId::from_parts(0, 0),
+    });
     agent.run();
     assert_eq!(agent.dialogs.session_count(), 0);
     let calls = agent.reply(&sent, 200, "b1", CONTACT, "");

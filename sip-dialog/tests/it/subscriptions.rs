@@ -378,7 +378,10 @@ fn rfc6665_4_2_2_a_subscriber_that_is_gone_is_removed() {
     }
     let mut agent = notifier();
     let (_, _, first) = granted(&mut agent, "");
-    agent.input(TransactionEvent::TimedOut { id: first.id });
+    agent.input(TransactionEvent::TimedOut {
+        id: first.id,
+        flow: sip_transport::FlowId::from_parts(0, 0),
+    });
     agent.run();
     assert!(matches!(end(&mut agent), SubscriptionEnd::Lost));
     // Another refusal does not end it.

@@ -265,6 +265,17 @@ impl Transactions {
         Ok(())
     }
 
+    pub(super) fn give_up_client(&mut self, id: ClientTransactionId, at: Tick, now: Tick) {
+        let Some(client) = self.clients.get_mut(id.0) else {
+            return;
+        };
+        match &mut client.machine {
+            Machine::Invite { machine, .. } => machine.give_up_at(at),
+            Machine::NonInvite(machine) | Machine::Cancel(machine) => machine.give_up_at(at),
+        }
+        self.apply_client(id.0, Step::NOTHING, now);
+    }
+
     pub(super) fn on_client_deadline(&mut self, key: Key, now: Tick) {
         while let Some(client) = self.clients.get_mut(key) {
             if client
@@ -310,7 +321,7 @@ impl Transactions {
         match step.tell {
             // The transaction user knows nothing of the transaction of a CANCEL.
             Some(_) if matches!(client.machine, Machine::Cancel(_)) => {}
-            Some(Tell::TimedOut) => self.outputs.timed_out(id),
+            Some(Tell::TimedOut) => self.outputs.timed_out(id, client.flow),
             Some(Tell::FlowFailed) => self.outputs.flow_failed(id),
             Some(Tell::Response | Tell::Ack | Tell::AckTimedOut) => {
                 debug_assert!(false, "told by another path")

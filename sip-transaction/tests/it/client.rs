@@ -1,5 +1,7 @@
 //! Client transactions: RFC 3261 section 17.1 through the layer.
 
+use std::time::Duration;
+
 use sip_message::{HeaderName, Method};
 use sip_transaction::{Branch, TransactionLayer, TransportKind};
 
@@ -337,4 +339,62 @@ fn rfc3261_20_14_a_request_that_is_forwarded_to_a_stream_gets_a_content_length()
     rig.layer.request(request, rig.flow, rig.clock.now());
     rig.outputs();
     assert!(rig.sent_text(0).contains("Content-Length: 5\r\n"));
+}
+
+#[test]
+fn rfc3263_4_3_a_request_with_other_targets_is_given_up_early() {
+    for (method, sent) in [
+        (Method::Invite, "-> INVITE"),
+        (Method::Options, "-> OPTIONS"),
+    ] {
+        let mut rig = Rig::udp();
+        let (id, _) = rig.send(method.clone());
+        let now = rig.clock.now();
+        rig.layer.give_up_at(id, now + Duration::from_secs(4), now);
+        let told = rig.wait(60_000);
+        assert!(told[0].contains(sent), "{told:?}");
+        let end = told.iter().position(|line| line.contains("TimedOut"));
+        assert_eq!(end.map(|end| told[end].as_str()), Some("4000 TimedOut"));
+        assert_eq!(rig.layer.client_count(), 0);
+        assert_eq!(rig.layer.leaks(), None);
+    }
+}
+
+#[test]
+fn rfc3263_4_3_what_was_heard_gives_it_the_usual_time_again() {
+    for (method, end) in [
+        (Method::Invite, None),
+        (Method::Options, Some("32000 TimedOut")),
+    ] {
+        let mut rig = Rig::udp();
+        let (id, _) = rig.send(method.clone());
+        let now = rig.clock.now();
+        rig.layer.give_up_at(id, now + Duration::from_secs(4), now);
+        rig.wait(1_000);
+        rig.receive_response(0, 100);
+        let told = rig.wait(100_000);
+        let last = told.iter().find(|line| line.contains("TimedOut"));
+        assert_eq!(last.map(String::as_str), end, "{told:?}");
+        // And whoever is late with it changes nothing.
+        let now = rig.clock.now();
+        rig.layer.give_up_at(id, now, now);
+        assert!(!rig.wait(1).iter().any(|line| line.contains("TimedOut")));
+    }
+}
+
+#[test]
+fn rfc3263_4_3_giving_up_never_lengthens_the_timers() {
+    for method in [Method::Invite, Method::Options] {
+        let mut rig = Rig::tcp();
+        let (id, _) = rig.send(method);
+        let now = rig.clock.now();
+        rig.layer
+            .give_up_at(id, now + Duration::from_secs(400), now);
+        let told = rig.wait(500_000);
+        assert_eq!(
+            told.iter().filter(|line| *line == "32000 TimedOut").count(),
+            1,
+            "{told:?}"
+        );
+    }
 }

@@ -96,6 +96,10 @@ impl Stream {
         self.peer.as_deref()
     }
 
+    pub(super) fn shared_peer(&self) -> Option<Arc<PeerIdentity>> {
+        self.peer.clone()
+    }
+
     pub(super) const fn alias(&self) -> Option<SocketAddr> {
         self.alias
     }

@@ -176,6 +176,7 @@ pub(crate) struct Proxy {
     /// Redirections of callees are followed.
     pub(crate) follow_redirects: bool,
     ring_seconds: Option<u64>,
+    failover_seconds: Option<u64>,
     max_requests: Option<usize>,
     max_breadth: Option<u32>,
     caller_preferences: Option<bool>,
@@ -254,6 +255,10 @@ impl Proxy {
             &mut config.timer_c,
             self.ring_seconds.map(std::time::Duration::from_secs),
         );
+        if let Some(seconds) = self.failover_seconds {
+            config.failover =
+                sip_transport::Failover::within(std::time::Duration::from_secs(seconds));
+        }
         set(&mut config.max_contexts, self.max_requests);
         set(&mut config.max_breadth, self.max_breadth);
         set(&mut config.caller_preferences, self.caller_preferences);

@@ -124,7 +124,10 @@ fn the_answer_to_a_probe_that_was_given_up_says_nothing() {
     world.turn();
     world.turn();
     let (id, _) = world.asked.pop().unwrap();
-    let late = Event::TimedOut { id };
+    let late = Event::TimedOut {
+        id,
+        flow: FlowId::from_parts(0, 0),
+    };
     assert!(world.probes.handle_input(late, world.clock.now()).is_some());
     assert_eq!(world.probes.states().next().unwrap().failed, 1);
 }

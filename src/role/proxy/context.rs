@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use sip_message::{HeaderName, Request, Response, StatusCode, Uri, UriRef};
 use sip_transaction::ClientTransactionId;
@@ -101,6 +102,8 @@ pub(super) struct Branch {
     /// The copy, for the next flow if one fails; `None` when it cannot be sent any more.
     pub(super) request: Option<Box<Request>>,
     pub(super) flows: VecDeque<Flow>,
+    /// When the first of them was tried.
+    pub(super) begun: Option<Instant>,
     /// The flow that it is to go by.
     pub(super) way: Option<Way>,
     /// What is tried when those fail.

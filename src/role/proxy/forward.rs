@@ -65,6 +65,7 @@ impl Proxy {
                     context.branches.push(Branch {
                         request: Some(Box::new(request)),
                         flows: VecDeque::new(),
+                        begun: None,
                         way: way.clone(),
                         others: target.others,
                         share,
@@ -92,6 +93,7 @@ impl Proxy {
                     let nothing = Branch {
                         request: None,
                         flows: VecDeque::new(),
+                        begun: None,
                         way: None,
                         others: Vec::new(),
                         share,
@@ -152,11 +154,24 @@ impl Proxy {
         let Some(context) = self.contexts.get_mut(&id) else {
             return;
         };
-        let is_over = context.is_over;
+        let (is_over, is_edge) = (context.is_over, context.is_edge);
+        let mut failure = failure;
         let Some(branch) = context.branches.get_mut(place) else {
             return;
         };
-        let flow = if is_over {
+        // The only flow has the time of its transaction.
+        let is_hurried = branch.begun.is_some() || branch.flows.len() + branch.others.len() > 1;
+        let begun = *branch.begun.get_or_insert(now);
+        let until =
+            self.config
+                .failover
+                .until(begun, branch.flows.len() + branch.others.len(), now);
+        let flow = if is_over || until.is_none() {
+            branch.flows.clear();
+            branch.others.clear();
+            if failure == StatusCode::FLOW_FAILED && !is_edge {
+                failure = StatusCode::TEMPORARILY_UNAVAILABLE;
+            }
             None
         } else {
             branch.flows.pop_front()
@@ -188,6 +203,9 @@ impl Proxy {
         let client = t.forward(request, flow, context.loop_hash, now);
         branch.client = Some(client);
         branch.has_heard = false;
+        if let (true, Some(until)) = (is_hurried, until) {
+            t.give_up_at(client, until, now);
+        }
         // §16.6, step 11.
         branch.timer_c = is_invite.then(|| {
             self.deadlines

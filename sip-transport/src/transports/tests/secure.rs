@@ -111,11 +111,15 @@ fn rfc5922_7_4_the_identity_of_the_peer_is_known_while_the_connection_lives() {
     let flow = flow_of(&bench.stream(connection, options()));
     let peer = |bench: &Bench| bench.transports.peer_identity(flow.id).cloned();
     assert!(peer(&bench).unwrap().proves("example.com"));
+    let kept = bench.transports.shared_peer_identity(flow.id);
     bench.input(Input::Closed {
         connection,
         error: None,
     });
     assert_eq!(peer(&bench), None);
+    assert_eq!(bench.transports.shared_peer_identity(flow.id), None);
+    // What was kept with the message outlives the connection.
+    assert!(kept.unwrap().proves("example.com"));
 }
 
 #[test]

@@ -256,7 +256,10 @@ fn rfc7044_9_the_history_grows_from_target_to_target() {
             .collect::<Vec<_>>(),
         redirected
     );
-    world.input(Event::TimedOut { id: second[0].id });
+    world.input(Event::TimedOut {
+        id: second[0].id,
+        flow: FlowId::from_parts(0, 0),
+    });
     let third = world.sent();
     assert_eq!(
         values(&third[0].request, HeaderName::HistoryInfo)[2..],

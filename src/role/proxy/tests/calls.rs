@@ -183,10 +183,16 @@ fn rfc3263_4_3_the_next_flow_is_tried_when_one_fails() {
     assert_eq!(second.len(), 1);
     assert_ne!(first[0].id, second[0].id);
     world.end(&first[0]);
-    world.input(Event::TimedOut { id: second[0].id });
+    world.input(Event::TimedOut {
+        id: second[0].id,
+        flow: FlowId::from_parts(0, 0),
+    });
     let third = world.sent();
     world.end(&second[0]);
-    world.input(Event::TimedOut { id: third[0].id });
+    world.input(Event::TimedOut {
+        id: third[0].id,
+        flow: FlowId::from_parts(0, 0),
+    });
     assert_eq!(world.statuses(), [408]);
     world.end(&third[0]);
     assert_eq!((world.proxy.contexts(), world.proxy.branches.len()), (0, 0));
@@ -350,10 +356,42 @@ fn rfc5393_5_3_the_breadth_is_shared_and_never_exceeded() {
 }
 
 #[test]
+fn rfc3263_4_3_no_flow_is_tried_when_the_budget_is_used_up() {
+    let mut world = World::new();
+    world.flows = 3;
+    world.bind("sip:bob@192.0.2.1", None);
+    let (_, first) = world.call_bob();
+    let flow = FlowId::from_parts(0, 0);
+    world.now += Duration::from_secs(11);
+    world.input(Event::TimedOut {
+        id: first[0].id,
+        flow,
+    });
+    let second = world.sent();
+    world.end(&first[0]);
+    assert_eq!(second.len(), 1);
+    world.now += Duration::from_secs(21);
+    world.input(Event::TimedOut {
+        id: second[0].id,
+        flow,
+    });
+    assert_eq!(world.statuses(), [408]);
+    world.end(&second[0]);
+    assert_eq!((world.proxy.contexts(), world.proxy.branches.len()), (0, 0));
+}
+
+#[test]
 fn strays_are_handed_back() {
     let mut world = World::new();
     let id = ClientTransactionId::from_parts(7, 7);
-    assert!(world.input(Event::TimedOut { id }).is_some());
+    assert!(
+        world
+            .input(Event::TimedOut {
+                id,
+                flow: FlowId::from_parts(0, 0)
+            })
+            .is_some()
+    );
     assert!(world.input(Event::FlowFailed { id }).is_some());
     assert!(
         world

@@ -80,7 +80,10 @@ fn rfc5627_6_1_of_several_contacts_the_one_refreshed_last_and_the_others_when_it
     world.request(&invite(gruu, CALLER));
     let first = world.sent();
     assert_eq!(uris(&first), ["sip:bob@192.0.2.32"]);
-    world.input(Event::TimedOut { id: first[0].id });
+    world.input(Event::TimedOut {
+        id: first[0].id,
+        flow: FlowId::from_parts(0, 0),
+    });
     let second = world.sent();
     assert_eq!(uris(&second), ["sip:bob@192.0.2.31"]);
     world.reply(&second[0], 200);

@@ -356,7 +356,10 @@ fn rfc3261_16_6_the_addresses_are_tried_in_order_each_with_its_transaction() {
     let mut ids = vec![first[0].id];
     for _ in 0..2 {
         let last = *ids.last().unwrap();
-        world.input(Event::TimedOut { id: last });
+        world.input(Event::TimedOut {
+            id: last,
+            flow: FlowId::from_parts(0, 0),
+        });
         let calls = world.layer.take();
         let next: Vec<_> = calls
             .into_iter()
@@ -492,9 +495,15 @@ fn rfc3261_16_7_final_responses_wait_for_the_others() {
 fn rfc3261_16_7_without_a_response_it_is_408() {
     let mut world = forking();
     let (_, sent) = world.call_bob();
-    world.input(Event::TimedOut { id: sent[0].id });
+    world.input(Event::TimedOut {
+        id: sent[0].id,
+        flow: FlowId::from_parts(0, 0),
+    });
     assert!(world.statuses().is_empty());
-    world.input(Event::TimedOut { id: sent[1].id });
+    world.input(Event::TimedOut {
+        id: sent[1].id,
+        flow: FlowId::from_parts(0, 0),
+    });
     assert_eq!(world.statuses(), [408]);
 }
 
