@@ -46,3 +46,4 @@ pub use crate::layer::TransactionLayer;
 pub use crate::stats::Stats;
 pub use crate::timer::Timer;
 pub use crate::transactions::{Listed, Transactions};
+pub use crate::universal::Universal;

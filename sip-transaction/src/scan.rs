@@ -161,7 +161,7 @@ static SPECIAL: [bool; 256] = {
 
 /// What is before the next semicolon or comma, and the rest with it. None if there is something that a scan does not
 /// understand.
-#[inline]
+#[inline(always)]
 fn until_separator(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let Some(place) = find_special(text) else {
         return Some((text, &[]));
@@ -171,7 +171,7 @@ fn until_separator(text: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// The place of the first special byte.
-#[inline]
+#[inline(always)]
 fn find_special(text: &[u8]) -> Option<usize> {
     let mut at = 0;
     let (words, rest) = text.as_chunks::<8>();

@@ -133,6 +133,14 @@ impl<T> Slab<T> {
         })
     }
 
+    /// The live value of a slot with its key.
+    pub(crate) fn entry_at(&self, index: u32) -> Option<(Key, &T)> {
+        let slot = self.slot(index)?;
+        let generation = slot.generation;
+        let key = Key { index, generation };
+        slot.value.as_ref().map(|value| (key, value))
+    }
+
     /// The live values, in no order that means anything; walks over every slot.
     pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
         (0..self.slot_count()).filter_map(|index| self.get(self.key_at(index)?))
@@ -140,10 +148,7 @@ impl<T> Slab<T> {
 
     /// The live values with their keys, as [`values`](Self::values).
     pub(crate) fn entries(&self) -> impl Iterator<Item = (Key, &T)> {
-        (0..self.slot_count()).filter_map(|index| {
-            let key = self.key_at(index)?;
-            Some((key, self.get(key)?))
-        })
+        (0..self.slot_count()).filter_map(|index| self.entry_at(index))
     }
 
     pub(crate) fn len(&self) -> usize {

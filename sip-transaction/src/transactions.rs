@@ -25,7 +25,7 @@ use crate::outputs::Outputs;
 use crate::peers::Peers;
 use crate::siphash::HashKey;
 use crate::slab::{Key, Slab};
-use crate::tick::{Clock, Span};
+use crate::tick::{Clock, Span, Tick};
 use crate::timer::{Times, Timing};
 use crate::timers::Timers;
 use crate::universal::Universal;
@@ -88,6 +88,9 @@ pub struct Transactions {
     /// The newest server transaction, and the header lines of its request: the 100 for it is made if it is needed.
     fresh: Option<Key>,
     fresh_headers: Vec<u8>,
+    /// When it is due, if that is not among the timers yet, and when it came.
+    fresh_due: Tick,
+    fresh_since: Tick,
     /// Where encoded messages are kept that a timer ends.
     arena: Arena,
     /// A buffer that is used again and again.
@@ -127,6 +130,8 @@ impl Transactions {
             stats: Stats::default(),
             fresh: None,
             fresh_headers: Vec::new(),
+            fresh_due: Tick::NEVER,
+            fresh_since: Tick::NEVER,
             arena: Arena::default(),
             scratch: Vec::new(),
             via: Vec::new(),
@@ -166,6 +171,9 @@ impl Transactions {
     /// Time passed: fires what is due. Spurious and late calls are harmless.
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.clock.tick(now);
+        if self.fresh_due <= now {
+            self.keep_fresh();
+        }
         // A transaction that was re-armed for a time that has passed already would be popped again in this loop; the
         // machines never do that: each fires everything that is due before it is armed again.
         loop {
@@ -194,7 +202,7 @@ impl Transactions {
     pub fn poll_timeout(&self) -> Option<Instant> {
         if self.outputs.is_empty() {
             let next = self.client_timers.next().min(self.server_timers.next());
-            self.clock.instant(next)
+            self.clock.instant(next.min(self.fresh_due))
         } else {
             self.clock.last()
         }

@@ -18,8 +18,17 @@ const SECRETS: usize = 2 * PAIRS + 2;
 /// In which hosts do not differ (RFC 3261 §7.3.1): letters only, of all bytes that a host has.
 const CASE: u64 = 0x2020_2020_2020_2020;
 
-/// The secrets, drawn once per layer.
-pub(crate) struct Universal {
+/// A keyed hash of two texts that peers choose, wide enough to stand for them: its secrets are drawn once per layer, and
+/// nobody without them can make two pairs of texts meet, as long as nothing that is made of a hash leaves the layer.
+///
+/// ```
+/// use sip_transaction::{Seed, Universal};
+///
+/// let hash = Universal::new(&mut Seed::from_bytes([7; 32]).rng());
+/// assert_eq!(hash.hash(b"z9hG4bK1", b"h.example"), hash.hash(b"z9hG4bK1", b"H.Example"));
+/// assert_ne!(hash.hash(b"z9hG4bK1", b"h.example"), hash.hash(b"z9hG4bk1", b"h.example"));
+/// ```
+pub struct Universal {
     secrets: [u64; SECRETS],
     fold: [u64; 4],
     long: HashKey,
@@ -38,7 +47,9 @@ impl std::fmt::Debug for Universal {
 }
 
 impl Universal {
-    pub(crate) fn new(rng: &mut Rng) -> Self {
+    /// Draws the secrets.
+    #[must_use]
+    pub fn new(rng: &mut Rng) -> Self {
         Self {
             secrets: std::array::from_fn(|_| rng.next_u64()),
             fold: std::array::from_fn(|_| rng.next_u64()),
@@ -46,8 +57,10 @@ impl Universal {
         }
     }
 
-    /// The hash of a text and of a host, in which the case of letters carries no meaning.
-    pub(crate) fn hash(&self, text: &[u8], host: &[u8]) -> [u64; 2] {
+    /// The hash of a text, which is taken byte for byte, and of a host or token, in which the case of letters carries no
+    /// meaning (RFC 3261 §7.3.1): two halves that are independent of each other.
+    #[must_use]
+    pub fn hash(&self, text: &[u8], host: &[u8]) -> [u64; 2] {
         // Each field may end with a pair that is not whole; one pair is the lengths.
         if text.len() / 16 + host.len() / 16 + 3 > PAIRS {
             return self.hash_long(text, host);

@@ -5,6 +5,7 @@ use alloc::string::String;
 use core::marker::PhantomData;
 
 use super::{ABSENT, Headers, Span, UNKNOWN, Values, ValuesRev, values};
+use crate::chars;
 use crate::error::HeaderError;
 use crate::header::{self, TypedHeader};
 use crate::method::Method;
@@ -161,7 +162,23 @@ impl Headers {
     }
 
     fn tag(&self, name: HeaderName) -> Option<&str> {
-        let params = header::name_addr_params(self.get(name)?)?;
+        let value = self.get(name)?;
+        // As nearly everybody writes it: nothing but the tag behind the address, or nothing at all.
+        if let Some(bracket) = memchr::memrchr(b'>', value.as_bytes()) {
+            match value.get(bracket + 1..) {
+                Some("") => return None,
+                Some(params) => {
+                    if let Some(tag) = params.strip_prefix(";tag=")
+                        && !tag.is_empty()
+                        && tag.bytes().all(chars::is_token)
+                    {
+                        return Some(tag);
+                    }
+                }
+                None => {}
+            }
+        }
+        let params = header::name_addr_params(value)?;
         ParamIter::new(params)
             .value("tag")
             .filter(|tag| !tag.is_empty())

@@ -172,13 +172,16 @@ impl Transactions {
             self.stats.unidentifiable += 1;
             return (None, None);
         };
-        let is = |slot| {
-            let client = self.clients.at(slot);
-            client.is_some_and(|client| client.key == match_key)
-        };
-        let slot = self.client_keys.find(match_key.hash(), is);
-        let slot = slot.and_then(|index| self.clients.key_at(index));
-        let Some((key, client)) = slot.and_then(|key| Some((key, self.clients.get_mut(key)?)))
+        let mut found = None;
+        self.client_keys.find(match_key.hash(), |slot| {
+            found = self
+                .clients
+                .entry_at(slot)
+                .filter(|(_, client)| client.key == match_key)
+                .map(|(key, _)| key);
+            found.is_some()
+        });
+        let Some((key, client)) = found.and_then(|key| Some((key, self.clients.get_mut(key)?)))
         else {
             self.stats.strays += 1;
             return (Some(Told::Stray), None);

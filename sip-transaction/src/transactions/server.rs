@@ -129,12 +129,16 @@ impl Transactions {
     }
 
     pub(super) fn find_server(&self, match_key: &MatchKey) -> Option<Key> {
-        let is = |slot| {
-            let server = self.servers.at(slot);
-            server.is_some_and(|server| server.key == *match_key)
-        };
-        let slot = self.server_keys.find(match_key.hash(), is)?;
-        self.servers.key_at(slot)
+        let mut found = None;
+        self.server_keys.find(match_key.hash(), |slot| {
+            found = self
+                .servers
+                .entry_at(slot)
+                .filter(|(_, server)| server.key == *match_key)
+                .map(|(key, _)| key);
+            found.is_some()
+        });
+        found
     }
 
     /// A retransmission is answered where it came from, which after a NAT has changed its mind is not where the first
@@ -248,7 +252,7 @@ impl Transactions {
         };
         let deadline = machine.deadline();
         let is_cancel = *method == Method::Cancel;
-        self.keep_fresh_trying();
+        self.keep_fresh();
         self.fresh_headers.clear();
         request.headers().encode(&mut self.fresh_headers);
         let merge_key = if is_cancel {
@@ -274,16 +278,25 @@ impl Transactions {
         }
         self.server_keys.insert(match_key.hash(), key.index);
         self.server_flows.add(reply.id, key, &mut self.servers);
-        self.server_timers
-            .set(key, deadline, now, &mut self.servers);
         self.fresh = Some(key);
+        self.fresh_due = deadline.unwrap_or(Tick::NEVER);
+        self.fresh_since = now;
         (ServerTransactionId(key), merged)
     }
 
     /// Most requests are answered before the next one comes: the header lines of the newest one wait in a buffer of the
-    /// layer, and the 100 is made of them only when another request needs the buffer or the timer fires.
-    fn keep_fresh_trying(&mut self) {
-        let Some(server) = self.fresh.take().and_then(|key| self.servers.get_mut(key)) else {
+    /// layer, and the 100 is made of them only when another request needs the buffer or the timer fires. So does its
+    /// first deadline.
+    pub(super) fn keep_fresh(&mut self) {
+        let Some(key) = self.fresh.take() else {
+            return;
+        };
+        if self.fresh_due != Tick::NEVER {
+            let due = Some(std::mem::replace(&mut self.fresh_due, Tick::NEVER));
+            self.server_timers
+                .set(key, due, self.fresh_since, &mut self.servers);
+        }
+        let Some(server) = self.servers.get_mut(key) else {
             return;
         };
         match &mut server.machine {
@@ -393,7 +406,7 @@ impl Transactions {
 
     pub(super) fn on_server_deadline(&mut self, key: Key, now: Tick) {
         if self.fresh == Some(key) {
-            self.keep_fresh_trying();
+            self.keep_fresh();
         }
         while let Some(server) = self.servers.get_mut(key) {
             if server
@@ -439,6 +452,7 @@ impl Transactions {
 
     /// Does what a machine wants: sends, tells, and destroys or arms it.
     fn apply_server(&mut self, key: Key, step: Step, now: Tick) {
+        self.forget_fresh_deadline(key);
         let Some(server) = self.servers.get(key) else {
             return;
         };
@@ -463,7 +477,15 @@ impl Transactions {
         }
     }
 
+    /// It has another deadline from now on, or none.
+    fn forget_fresh_deadline(&mut self, key: Key) {
+        if self.fresh == Some(key) {
+            self.fresh_due = Tick::NEVER;
+        }
+    }
+
     pub(super) fn end_server(&mut self, key: Key) {
+        self.forget_fresh_deadline(key);
         let Some(server) = self.servers.remove(key) else {
             return;
         };
