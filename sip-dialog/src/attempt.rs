@@ -10,6 +10,7 @@ use sip_transport::{Failover, Flow, Seed, SelectError};
 use crate::authentication::{AccountKey, Authenticator, Credential, Demand};
 use crate::index::NumberHash;
 use crate::io::{FailureCause, Output, Token};
+use crate::session::Kind;
 
 /// Challenges in a row that are answered for one request: one for each proxy on the way, and a stale one.
 const ROUNDS: u8 = 5;
@@ -28,7 +29,7 @@ pub(crate) enum Owner {
     /// A BYE.
     Bye(crate::SessionId),
     /// A re-INVITE or an UPDATE.
-    Change(crate::SessionId),
+    Change(crate::SessionId, Kind),
     /// A PRACK.
     Prack(crate::SessionId),
     /// A SUBSCRIBE.
@@ -49,7 +50,7 @@ impl Owner {
     /// The session in whose dialog the request is sent.
     pub(crate) const fn in_dialog_of(self) -> Option<crate::SessionId> {
         match self {
-            Self::Bye(id) | Self::Change(id) | Self::Prack(id) | Self::Within(id, _) => Some(id),
+            Self::Bye(id) | Self::Change(id, _) | Self::Prack(id) | Self::Within(id, _) => Some(id),
             Self::Request(_)
             | Self::Invite(_)
             | Self::Subscribe(_)
@@ -299,8 +300,11 @@ impl Attempts {
             let offered = !attempt.request.body().is_empty();
             return match attempt.owner {
                 Owner::Invite(session) => Some(Progress::Provisional(session, offered, response)),
-                Owner::Change(session) => Some(Progress::Changing(session, offered, response)),
+                Owner::Change(session, Kind::ReInvite) => {
+                    Some(Progress::Changing(session, offered, response))
+                }
                 Owner::Request(_)
+                | Owner::Change(_, Kind::Update)
                 | Owner::Bye(_)
                 | Owner::Prack(_)
                 | Owner::Subscribe(_)

@@ -32,7 +32,9 @@ use std::time::Instant;
 use sip_message::{
     BuildError, HeaderName, Method, Request, RequestBuilder, Response, ResponseBuilder, StatusCode,
 };
-use sip_transaction::{Event as TransactionEvent, ServerTransactionId, TransactionLayer};
+use sip_transaction::{
+    Event as TransactionEvent, ServerTransactionId, TransactionLayer, Universal,
+};
 use sip_transport::{DeadlineQueue, Flow, KeyedHash, Rng, Seed, SelectError};
 
 use crate::attempt::{Attempts, Owner};
@@ -43,7 +45,7 @@ use crate::index::{CallKey, NumberHash};
 use crate::io::{Body, Event, FailureCause, Output, Token};
 use crate::package::EventPackage;
 use crate::publication::{PublicationId, Published, Publisher};
-use crate::session::Session;
+use crate::session::{Kind, Session};
 use crate::subscription::{Subscription, SubscriptionId};
 
 pub use self::usage::Effect;
@@ -62,7 +64,7 @@ enum Deadline {
     /// The peer repeats its 2xx no longer.
     Acknowledged(SessionId, u32),
     /// The wait after a 491 is over.
-    Glare(SessionId),
+    Glare(SessionId, Kind),
     /// A session is to be refreshed, or has expired (RFC 4028).
     Timer(SessionId),
     /// A NOTIFY has not come (RFC 6665, Timer N).
@@ -105,7 +107,7 @@ pub struct Dialogs {
     /// Keyed by numbers that we mint.
     sessions: HashMap<SessionId, Box<Session>, NumberHash>,
     /// Makes the keys of the next maps, none of which is iterated: a peer chooses the Call-ID, so the hash is keyed.
-    call_hash: KeyedHash,
+    call_hash: Universal,
     by_call: HashMap<CallKey, SessionId, NumberHash>,
     by_server_transaction: HashMap<ServerTransactionId, SessionId, NumberHash>,
     /// Of at most `sessions` entries.
@@ -155,7 +157,7 @@ impl Dialogs {
             attempts: Attempts::new(&seed, failover),
             next: 1,
             sessions: HashMap::default(),
-            call_hash: seed.hasher(),
+            call_hash: Universal::new(&mut seed.derive("calls").rng()),
             by_call: HashMap::default(),
             by_server_transaction: HashMap::default(),
             lingering: HashMap::default(),
@@ -334,7 +336,7 @@ impl Dialogs {
                 Deadline::Unanswered(session) => self.on_unanswered(session, t, now),
                 Deadline::Prolong(session) => self.on_prolong_due(session, t, now),
                 Deadline::Acknowledged(session, number) => self.forget_ack(session, number),
-                Deadline::Glare(session) => self.on_glare_over(session),
+                Deadline::Glare(session, kind) => self.on_glare_over(session, kind),
                 Deadline::Timer(session) => self.on_session_timer(session),
                 Deadline::Notify(subscription) => self.on_notify_missing(subscription),
                 Deadline::Resubscribe(subscription) => self.resubscribe(subscription, now),
@@ -398,7 +400,7 @@ impl Dialogs {
             | Owner::Publish(_)
             | Owner::Invite(_)
             | Owner::Bye(_)
-            | Owner::Change(_)
+            | Owner::Change(..)
             | Owner::Prack(_)
             | Owner::Within(..)
             | Owner::Nobody => Some(self.sessions.get_mut(&owner.in_dialog_of()?)?.current()?.0),

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
-use sip_transport::KeyedHash;
+use sip_transaction::Universal;
 
 /// Names a dialog on our side: a keyed hash of its Call-ID and our tag. The peer chooses the Call-ID, yet cannot aim at the hash; that two
 /// of a million dialogs share one by chance happens once in ten million such agents.
@@ -10,14 +10,10 @@ use sip_transport::KeyedHash;
 pub(crate) struct CallKey(u64);
 
 impl CallKey {
-    pub(crate) fn new(hash: &KeyedHash, call_id: &str, local_tag: &str) -> Self {
-        use std::hash::BuildHasher as _;
-        let mut hasher = hash.build_hasher();
-        hasher.write(call_id.as_bytes());
-        // Neither may have a line end, so that no two pairs read the same.
-        hasher.write(b"\n");
-        hasher.write(local_tag.as_bytes());
-        Self(hasher.finish())
+    pub(crate) fn new(hash: &Universal, call_id: &str, local_tag: &str) -> Self {
+        // RFC 3261 section 20.8: a Call-ID is compared byte for byte; the case of a tag, as of all tokens, means nothing.
+        let [key, _] = hash.hash(call_id.as_bytes(), local_tag.as_bytes());
+        Self(key)
     }
 }
 
@@ -68,7 +64,7 @@ mod tests {
 
     #[test]
     fn call_ids_and_tags_do_not_run_together() {
-        let hash = sip_transport::Seed::from_bytes([1; 32]).hasher();
+        let hash = Universal::new(&mut sip_transport::Seed::from_bytes([1; 32]).rng());
         let key = |call_id, tag| CallKey::new(&hash, call_id, tag);
         assert_eq!(key("a", "b"), key("a", "b"));
         assert_ne!(key("ab", "c"), key("a", "bc"));

@@ -282,6 +282,44 @@ impl Session {
                 .is_some_and(|reliable| reliable.described && reliable.waiting.is_none())
     }
 
+    /// Our change of that kind: the re-INVITE, or the UPDATE, be it by itself or inside of a re-INVITE.
+    pub(crate) fn change_mut(&mut self, kind: Kind) -> Option<&mut Change> {
+        let change = self.change.as_deref_mut()?;
+        if change.kind == kind {
+            Some(change)
+        } else {
+            let within = change.within.as_deref_mut();
+            within.filter(|within| within.kind == kind)
+        }
+    }
+
+    /// The same when it is over; an UPDATE that is not finished outlives the re-INVITE that it was sent in.
+    pub(crate) fn take_change(&mut self, kind: Kind) -> Option<Box<Change>> {
+        let change = self.change.as_deref_mut()?;
+        if change.kind != kind {
+            return change.within.take_if(|within| within.kind == kind);
+        }
+        let mut change = self.change.take()?;
+        self.change = change.within.take();
+        Some(change)
+    }
+
+    /// An offer that came in a provisional response to our re-INVITE is void when that is over.
+    pub(crate) fn forget_later_prack(&mut self, kind: Kind) {
+        if kind == Kind::ReInvite && matches!(self.held.as_deref(), Some(Held::LaterPrack { .. })) {
+            self.held = None;
+        }
+    }
+
+    /// Whether an offer in an INVITE or UPDATE of either side is not answered, once the session is up (RFC 3311 section 5.1).
+    pub(crate) fn has_open_offer(&self) -> bool {
+        let ours = self.change.as_deref().is_some_and(|change| {
+            // One that waits out a 491 is on its way again by then, and the answer to one without an offer is one.
+            change.is_offering() || (change.kind == Kind::ReInvite && !change.exchanged)
+        });
+        ours || self.held.is_some() || (self.reinvite.is_some() && !self.has_executed())
+    }
+
     /// Whether an INVITE of either side is not finished (section 14.1).
     pub(crate) fn has_invite_pending(&self) -> bool {
         self.reinvite.is_some()
@@ -367,6 +405,17 @@ pub(crate) struct Change {
     pub(crate) rseq: Option<u32>,
     /// Whether offer and answer were exchanged in provisional responses to it (RFC 6141 section 3).
     pub(crate) exchanged: bool,
+    /// Our UPDATE inside of this re-INVITE (RFC 3311 section 5.1).
+    pub(crate) within: Option<Box<Self>>,
+}
+
+impl Change {
+    /// Does an offer of ours wait for its answer?
+    pub(crate) fn is_offering(&self) -> bool {
+        let offers =
+            |change: &Self| change.waits.is_none() && change.body.is_some() && !change.exchanged;
+        offers(self) || self.within.as_deref().is_some_and(offers)
+    }
 }
 
 /// Provisional responses that are sent reliably (RFC 3262 section 3).

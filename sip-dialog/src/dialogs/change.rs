@@ -46,11 +46,12 @@ impl Dialogs {
 
     /// Offers a change by UPDATE, which is answered at once: [`Event::UpdateAnswered`] or [`Event::UpdateRefused`] follows.
     ///
-    /// In a session that is not up yet it may only be used once the first offer was answered in reliable provisional responses (RFC 3311
-    /// section 5.1).
+    /// In a session that is not up yet, and inside of a re-INVITE of either side, it may only have an offer once the offer of that INVITE was
+    /// answered in reliable provisional responses (RFC 3311 section 5.1); without one it may be sent at any time.
     ///
     /// # Errors
-    /// [`Gone`] when there is no dialog, the peer does not take UPDATE, or an offer of either side is not answered.
+    /// [`Gone`] when there is no dialog, the peer does not take UPDATE, another UPDATE of either side is under way, or an offer of either side
+    /// is not answered.
     pub fn update(
         &mut self,
         id: SessionId,
@@ -64,9 +65,9 @@ impl Dialogs {
         if matches!(session.state, State::Ending { .. } | State::Over)
             || (body.is_some() && !may_offer)
             || !session.peer_updates
-            || session.change.is_some()
+            || session.change_mut(Kind::Update).is_some()
             || session.update.is_some()
-            || (body.is_some() && (session.reinvite.is_some() || session.held.is_some()))
+            || (body.is_some() && session.has_open_offer())
             || session.current().is_none()
         {
             return Err(Gone);
@@ -106,7 +107,7 @@ impl Dialogs {
 
     pub(super) fn change(&mut self, id: SessionId, kind: Kind, body: Option<Body>, refresh: bool) {
         if let Some(session) = self.sessions.get_mut(&id) {
-            session.change = Some(Box::new(Change {
+            let change = Box::new(Change {
                 kind,
                 body,
                 refresh,
@@ -114,20 +115,25 @@ impl Dialogs {
                 rounds: 0,
                 rseq: None,
                 exchanged: false,
-            }));
-            self.send_change(id);
+                within: None,
+            });
+            match &mut session.change {
+                Some(outer) => outer.within = Some(change),
+                None => session.change = Some(change),
+            }
+            self.send_change(id, kind);
         }
     }
 
-    fn send_change(&mut self, id: SessionId) {
+    fn send_change(&mut self, id: SessionId, kind: Kind) {
         let Some(change) = self
             .sessions
-            .get(&id)
-            .and_then(|session| session.change.as_ref())
+            .get_mut(&id)
+            .and_then(|session| session.change_mut(kind))
         else {
             return;
         };
-        let (kind, body) = (change.kind, change.body.clone());
+        let body = change.body.clone();
         let method = match kind {
             Kind::ReInvite => Method::Invite,
             Kind::Update => Method::Update,
@@ -135,7 +141,7 @@ impl Dialogs {
         let (allow, supported) = (self.allow.clone(), self.supported.clone());
         let timer = self.refreshing(id);
         let packages = self.recv_info();
-        self.send_within(id, method, Owner::Change(id), |mut builder| {
+        self.send_within(id, method, Owner::Change(id, kind), |mut builder| {
             builder = builder.header(HeaderName::Allow, allow);
             if !supported.is_empty() {
                 builder = builder.header(HeaderName::Supported, supported);
@@ -153,6 +159,7 @@ impl Dialogs {
     pub(super) fn on_change_response(
         &mut self,
         id: SessionId,
+        kind: Kind,
         request: Request,
         response: Response,
         now: Instant,
@@ -162,19 +169,20 @@ impl Dialogs {
             return;
         };
         let ending = matches!(session.state, State::Ending { .. });
-        let Some(change) = &mut session.change else {
+        let caller = session.caller;
+        let Some(change) = session.change_mut(kind) else {
             return;
         };
         if status == StatusCode::REQUEST_PENDING && change.rounds < ROUNDS && !ending {
             // Section 14.1: who made the Call-ID waits 2.1 to 4 seconds, the other side up to 2, in units of 10 ms.
             change.rounds += 1;
-            let units = if session.caller {
+            let units = if caller {
                 210 + self.rng.below(191)
             } else {
                 self.rng.below(201)
             };
             let at = now + Duration::from_millis(units * 10);
-            change.waits = Some(self.deadlines.insert(at, Deadline::Glare(id)));
+            change.waits = Some(self.deadlines.insert(at, Deadline::Glare(id, kind)));
             return;
         }
         if status == StatusCode::SESSION_INTERVAL_TOO_SMALL
@@ -184,14 +192,12 @@ impl Dialogs {
         {
             change.rounds += 1;
             self.lengthen(id, least.seconds());
-            self.send_change(id);
+            self.send_change(id, kind);
             return;
         }
-        let (kind, refresh, exchanged) = (change.kind, change.refresh, change.exchanged);
-        session.change = None;
-        if matches!(session.held.as_deref(), Some(Held::LaterPrack { .. })) {
-            session.held = None;
-        }
+        let (refresh, exchanged) = (change.refresh, change.exchanged);
+        session.take_change(kind);
+        session.forget_later_prack(kind);
         if !status.is_success() {
             if exchanged && !ending {
                 self.undone(id, RejectCause::Response(response));
@@ -241,18 +247,16 @@ impl Dialogs {
         }
     }
 
-    pub(super) fn on_change_failed(&mut self, id: SessionId, cause: FailureCause) {
+    pub(super) fn on_change_failed(&mut self, id: SessionId, kind: Kind, cause: FailureCause) {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
-        let Some(change) = session.change.take() else {
+        let Some(change) = session.take_change(kind) else {
             return;
         };
-        if matches!(session.held.as_deref(), Some(Held::LaterPrack { .. })) {
-            session.held = None;
-        }
+        session.forget_later_prack(kind);
         if !change.refresh && !matches!(session.state, State::Ending { .. }) {
-            self.refused(id, change.kind, RejectCause::Failed(cause));
+            self.refused(id, kind, RejectCause::Failed(cause));
         }
         // Section 12.2.1.2: no response at all is a 408, and the dialog is ended.
         if cause == FailureCause::TimedOut {
@@ -268,7 +272,7 @@ impl Dialogs {
         });
     }
 
-    pub(super) fn on_glare_over(&mut self, id: SessionId) {
+    pub(super) fn on_glare_over(&mut self, id: SessionId, kind: Kind) {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
@@ -276,18 +280,18 @@ impl Dialogs {
             || session.update.is_some()
             || session.unacknowledged.is_some();
         let ending = matches!(session.state, State::Ending { .. });
-        let Some(change) = &mut session.change else {
+        let Some(change) = session.change_mut(kind) else {
             return;
         };
         change.waits = None;
         if ending {
-            session.change = None;
+            session.take_change(kind);
         } else if other_pending {
             // The other side was first, and is not finished: wait once more.
             change.rounds += 1;
             if change.rounds >= ROUNDS {
-                let (kind, refresh) = (change.kind, change.refresh);
-                session.change = None;
+                let refresh = change.refresh;
+                session.take_change(kind);
                 if !refresh {
                     self.refused(id, kind, RejectCause::Failed(FailureCause::Cancelled));
                 }
@@ -295,10 +299,10 @@ impl Dialogs {
             }
             if let Some(now) = self.last_now {
                 let at = now + Duration::from_millis(self.rng.below(201) * 10 + 10);
-                change.waits = Some(self.deadlines.insert(at, Deadline::Glare(id)));
+                change.waits = Some(self.deadlines.insert(at, Deadline::Glare(id, kind)));
             }
         } else {
-            self.send_change(id);
+            self.send_change(id, kind);
         }
     }
 }

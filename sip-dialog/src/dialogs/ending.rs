@@ -174,6 +174,10 @@ impl Dialogs {
                 .as_ref()
                 .and_then(|reliable| Some(reliable.waiting.as_ref()?.deadline)),
             session.change.as_ref().and_then(|change| change.waits),
+            session
+                .change
+                .as_ref()
+                .and_then(|change| change.within.as_ref()?.waits),
             session.timer.as_ref().map(|timer| timer.deadline),
             session.ringing().and_then(|ringing| ringing.unanswered),
             session

@@ -42,10 +42,12 @@ impl Dialogs {
             Some(Progress::Response(Owner::Bye(id), ..) | Progress::Failed(Owner::Bye(id), _)) => {
                 self.on_bye_answered(id);
             }
-            Some(Progress::Response(Owner::Change(id), request, response)) => {
-                self.on_change_response(id, request, response, now);
+            Some(Progress::Response(Owner::Change(id, kind), request, response)) => {
+                self.on_change_response(id, kind, request, response, now);
             }
-            Some(Progress::Failed(Owner::Change(id), cause)) => self.on_change_failed(id, cause),
+            Some(Progress::Failed(Owner::Change(id, kind), cause)) => {
+                self.on_change_failed(id, kind, cause);
+            }
             Some(Progress::Response(Owner::Within(id, number), request, response)) => {
                 let status = response.status();
                 self.tell(Event::Responded {

@@ -104,11 +104,7 @@ impl Dialogs {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
-        let Some(change) = session
-            .change
-            .as_mut()
-            .filter(|change| change.kind == Kind::ReInvite)
-        else {
+        let Some(change) = session.change_mut(Kind::ReInvite) else {
             return;
         };
         let headers = response.headers();

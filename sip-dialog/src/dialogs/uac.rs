@@ -15,7 +15,7 @@ use crate::dialog::{ContactValue, Dialog};
 use crate::early_media::EarlyMedia;
 use crate::index::CallKey;
 use crate::io::{Body, EndCause, Event, FailureCause, Output, RejectCause, Token};
-use crate::session::{Ack, Calling, Held, Session, State};
+use crate::session::{Ack, Calling, Held, Kind, Session, State};
 use crate::session_body::Meaning;
 
 /// Branches of a fork that are remembered as ended; one beyond gets a BYE for each of its 2xx.
@@ -277,7 +277,7 @@ impl Dialogs {
                 self.send_prack(id, rseq, cseq, body);
             }
             Held::LaterPrack { rseq, cseq } => {
-                session.change.as_mut().ok_or(Gone)?.exchanged = true;
+                session.change_mut(Kind::ReInvite).ok_or(Gone)?.exchanged = true;
                 self.keep_description(id, body.as_ref());
                 self.send_prack(id, rseq, cseq, body);
             }

@@ -362,9 +362,11 @@ impl Dialogs {
             return;
         }
         let body = Body::of(request.headers(), request.body_bytes());
-        let offering = session.change.as_ref().is_some_and(|change| {
-            change.waits.is_none() && change.body.is_some() && !change.exchanged
-        }) || session.held.is_some();
+        let offering = session
+            .change
+            .as_ref()
+            .is_some_and(|change| change.is_offering())
+            || session.held.is_some();
         if body.is_some() && offering {
             // An offer of ours is not answered.
             let response = self

@@ -360,3 +360,111 @@ fn rfc3311_5_2_an_update_may_follow_the_answer_within_a_reinvite() {
         .unwrap();
     assert_eq!(statuses(&agent.run()), [200]);
 }
+
+#[test]
+fn rfc3311_5_1_our_update_inside_of_our_reinvite() {
+    let update = |agent: &mut Agent, session, body: Option<&'static str>| {
+        let body = body.map(Body::sdp);
+        agent
+            .dialogs
+            .update(session, body, &mut agent.layer, agent.now)
+    };
+    let reliable = format!("{CONTACT}Require: 100rel\r\nRSeq: 1\r\n");
+    let mut agent = agent();
+    let (session, reinvite) = changing(&mut agent, Some("offer"));
+    // The offer of the re-INVITE is not answered: there is no place for another, but the target may move.
+    assert!(update(&mut agent, session, Some("second offer")).is_err());
+    update(&mut agent, session, None).unwrap();
+    let moved = agent.sent();
+    assert_eq!(moved.cseq(), "3 UPDATE");
+    assert!(update(&mut agent, session, None).is_err(), "one at a time");
+    agent.reply(&moved, 200, "", CONTACT, "");
+    // It is: another may follow.
+    let prack = only(&agent.reply(&reinvite, 183, "", &reliable, "answer"));
+    agent.reply(&prack, 200, "", "", "");
+    update(&mut agent, session, Some("second offer")).unwrap();
+    let second = agent.sent();
+    assert_eq!(
+        (second.request.method(), second.request.body()),
+        (&Method::Update, &b"second offer"[..])
+    );
+    // Theirs meets an offer of ours.
+    let tag = reinvite.request.headers().from_tag().unwrap().to_owned();
+    let call_id = reinvite.request.headers().call_id().unwrap().to_owned();
+    let mut theirs = request("UPDATE", 1, &tag, "");
+    theirs.set_body("application/sdp", "their offer");
+    let fields = theirs.headers_mut();
+    fields.replace(HeaderName::From, "<sip:bob@example.com>;tag=b1");
+    fields.replace(HeaderName::CallId, call_id);
+    agent.take(theirs);
+    assert_eq!(statuses(&agent.run()), [491]);
+    agent.events.clear();
+    // The re-INVITE is over before the UPDATE is: each has its own end.
+    let calls = agent.reply(&reinvite, 200, "", CONTACT, "");
+    assert_eq!(methods(&calls), ["ACK"]);
+    assert!(
+        update(&mut agent, session, Some("third offer")).is_err(),
+        "the second one is open"
+    );
+    agent.reply(&second, 200, "", CONTACT, "second answer");
+    let told: Vec<String> = agent
+        .events
+        .iter()
+        .map(|event| match event {
+            Event::ReInviteAnswered { body, .. } => format!("re-INVITE {}", body.is_some()),
+            Event::UpdateAnswered { body, .. } => format!("UPDATE {}", body.is_some()),
+            other => format!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(told, ["re-INVITE false", "UPDATE true"]);
+    update(&mut agent, session, Some("third offer")).unwrap();
+}
+
+#[test]
+fn rfc3311_5_1_an_update_inside_of_a_reinvite_meets_theirs_and_comes_again() {
+    let mut agent = agent();
+    let (session, reinvite) = changing(&mut agent, Some("offer"));
+    let reliable = format!("{CONTACT}Require: 100rel\r\nRSeq: 1\r\n");
+    let prack = only(&agent.reply(&reinvite, 183, "", &reliable, "answer"));
+    agent.reply(&prack, 200, "", "", "");
+    let offer = Some(Body::sdp("second offer"));
+    agent
+        .dialogs
+        .update(session, offer, &mut agent.layer, agent.now)
+        .unwrap();
+    let sent = agent.sent();
+    agent.reply(&sent, 491, "", "", "");
+    agent.now += Duration::from_secs(4);
+    agent.dialogs.handle_timeout(&mut agent.layer, agent.now);
+    let again = agent.sent();
+    assert_eq!(
+        (again.cseq(), again.request.body()),
+        ("5 UPDATE".to_owned(), &b"second offer"[..])
+    );
+    // The re-INVITE still waits for its end.
+    assert_eq!(
+        methods(&agent.reply(&reinvite, 200, "", CONTACT, "")),
+        ["ACK"]
+    );
+}
+
+#[test]
+fn rfc3311_5_1_our_update_inside_of_their_reinvite() {
+    let mut agent = agent();
+    let (session, tag, _) = changed(&mut agent, true);
+    let update = |agent: &mut Agent, body: Option<&'static str>| {
+        let body = body.map(Body::sdp);
+        agent
+            .dialogs
+            .update(session, body, &mut agent.layer, agent.now)
+    };
+    assert!(update(&mut agent, Some("offer")).is_err());
+    let number = progress(&mut agent, session, Some("answer"));
+    assert!(
+        update(&mut agent, Some("offer")).is_err(),
+        "the answer is not acknowledged"
+    );
+    assert_eq!(prack(&mut agent, 7, &tag, number, ""), [200]);
+    update(&mut agent, Some("offer")).unwrap();
+    assert_eq!(agent.sent().request.method(), &Method::Update);
+}
