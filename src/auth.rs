@@ -173,7 +173,8 @@ pub enum Verdict {
 pub struct Authenticator {
     config: AuthConfig,
     nonces: Nonces,
-    replay: Replay,
+    /// Which counts of nonces were used, by the worker that minted the nonce: in the usual case nobody else asks.
+    replay: Arc<[Mutex<Replay>]>,
     /// Shared by all who ask for the passwords of one realm; held for a look or a count, never while anything else happens.
     guesses: Arc<Mutex<Guesses>>,
     dummy: Ha1s,
@@ -187,7 +188,7 @@ impl Authenticator {
         seed.derive("auth.dummy").rng().fill(&mut secret);
         Self {
             nonces: Nonces::new(&seed.derive("auth.nonce"), config.nonce_lifetime),
-            replay: Replay::new(config.remembered_nonces),
+            replay: Arc::new([Mutex::new(Replay::new(config.remembered_nonces))]),
             guesses: Arc::new(Mutex::new(Guesses::new(
                 &seed.derive("auth.guesses"),
                 config.tries,
@@ -205,6 +206,30 @@ impl Authenticator {
     pub fn counting_with(mut self, other: &Self) -> Self {
         self.guesses = Arc::clone(&other.guesses);
         self
+    }
+
+    /// Makes one authenticator for each of several workers, this one the first: all take the nonces of all, wrong passwords count
+    /// together, and what was used with one of them is not good again with another (RFC 7616 §3.4.5). There are at most
+    /// [`MAX_WORKERS`](crate::stack::MAX_WORKERS).
+    #[must_use]
+    pub fn for_workers(mut self, workers: u16, now: Instant) -> Vec<Self> {
+        self.nonces.begin(now);
+        self.replay = (0..workers.max(1))
+            .map(|_| Mutex::new(Replay::new(self.config.remembered_nonces)))
+            .collect();
+        let one = |worker| Self {
+            config: self.config.clone(),
+            nonces: self.nonces.of_worker(worker),
+            replay: Arc::clone(&self.replay),
+            guesses: Arc::clone(&self.guesses),
+            dummy: self.dummy.clone(),
+        };
+        (0..workers.max(1)).map(one).collect()
+    }
+
+    fn replay(&self, nonce: nonce::NonceId) -> Option<MutexGuard<'_, Replay>> {
+        let replay = self.replay.get(usize::from(nonce.worker()))?;
+        Some(replay.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn guesses(&self) -> MutexGuard<'_, Guesses> {
@@ -280,7 +305,8 @@ impl Authenticator {
             }
             Some(_) => return Check::Challenge { stale: false },
         };
-        if !self.replay.is_new(nonce_id, count) {
+        let is_new = |replay: MutexGuard<'_, Replay>| replay.is_new(nonce_id, count);
+        if !self.replay(nonce_id).is_some_and(is_new) {
             return Check::Challenge { stale: true };
         }
         Check::LookUp(Attempt {
@@ -321,7 +347,8 @@ impl Authenticator {
         }
         // The count is used up only by the one who knows the password, and only once: two requests may have been
         // checked before either was verified.
-        if !self.replay.spend(attempt.nonce, attempt.count) {
+        let spend = |mut replay: MutexGuard<'_, Replay>| replay.spend(attempt.nonce, attempt.count);
+        if !self.replay(attempt.nonce).is_some_and(spend) {
             return Verdict::Challenge { stale: true };
         }
         self.guesses().forget(attempt.source, &attempt.username);

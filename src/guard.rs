@@ -14,7 +14,7 @@ mod feedback;
 mod overload;
 mod sources;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -170,6 +170,11 @@ impl Guard {
     /// A source did what no phone does: it sent what is broken, or was refused as 403.
     pub fn fault(&mut self, source: SocketAddr, now: Instant) {
         self.sources.fault(source.ip(), now);
+    }
+
+    /// The ban that was the last to begin by what an address did, once, and how long it lasts: for the guards of other workers.
+    pub(crate) const fn new_ban(&mut self) -> Option<(IpAddr, Duration)> {
+        self.sources.new_ban()
     }
 
     /// The source is who it says: it answered a challenge, or opened a connection. It is no longer banned for what others

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use sip_message::{Method, Request, Response, ResponseBuilder, StatusCode, Uri};
-use sip_transport::{Flow, FlowId, ResolveError, Rewrite, SelectError};
+use sip_transport::{Flow, ResolveError, Rewrite, SelectError};
 
 use crate::domain::Aor;
 pub use crate::location::StoreError;
@@ -75,7 +75,7 @@ pub enum Need {
     /// A token that names a flow, to be kept longer than the flow may live: [`Answer::FlowToken`].
     FlowToken {
         /// Which.
-        flow: FlowId,
+        flow: Flow,
     },
 }
 

@@ -6,6 +6,7 @@
 mod asked;
 mod hub;
 mod watch;
+mod workers;
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,13 +18,15 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use hub::{Answered, Hub, Incoming, IncomingRequest, Tracer};
 pub use watch::{Watch, Watchers};
+pub(crate) use workers::{Ended, WorkerThread, queues};
+pub use workers::{Handovers, Workers};
 
 use self::asked::Asked;
 use crate::auth::CredentialStore;
 use crate::identity::CertificateStore;
 use crate::location::{LocationStore, Notice, Watcher};
 use crate::role::{Answer, Need};
-use crate::stack::{Asker, Histogram, Input, Output, Parts, Stack};
+use crate::stack::{Asker, Handed, Histogram, Input, Output, Parts, Stack};
 
 /// Commands that may wait: an application that asks for more at once waits itself.
 const COMMANDS: usize = 1024;
@@ -33,6 +36,8 @@ const LOOKUPS: usize = 16_384;
 const ANSWERS: usize = 256;
 /// Commands carried out in one turn.
 const TURN_COMMANDS: usize = 16;
+/// Messages of other workers taken over in one turn.
+const TURN_HANDED: usize = 256;
 /// What the driver takes from connections in one turn.
 const INPUTS: usize = 256;
 
@@ -70,6 +75,7 @@ pub struct State {
     driver: sip_transport::tokio::DriverStats,
     queues: Queues,
     store: StoreTimes,
+    handovers: Handovers,
     stopping: bool,
     watch: Option<(Instant, oneshot::Sender<bool>)>,
 }
@@ -93,6 +99,12 @@ impl State {
         self.queues
     }
 
+    /// What went to other workers and came from them.
+    #[must_use]
+    pub const fn handovers(&self) -> Handovers {
+        self.handovers
+    }
+
     /// How long the stores took.
     #[must_use]
     pub const fn store_times(&self) -> &StoreTimes {
@@ -110,6 +122,8 @@ pub struct Queues {
     pub commands: (usize, usize),
     /// Questions that stores are working on, with the answers that wait to be taken up.
     pub lookups: (usize, usize),
+    /// What other workers have handed over; both zero when there is one worker.
+    pub handed: (usize, usize),
 }
 
 /// How long stores took to answer.
@@ -161,11 +175,19 @@ impl Handle {
         &self,
         command: impl FnOnce(&mut State, SystemTime, Instant) -> R + Send + 'static,
     ) -> Result<R, Stopped> {
+        self.ask(command).await?.await.map_err(|_| Stopped)
+    }
+
+    /// As [`run`](Self::run), and does not wait for the answer.
+    async fn ask<R: Send + 'static>(
+        &self,
+        command: impl FnOnce(&mut State, SystemTime, Instant) -> R + Send + 'static,
+    ) -> Result<oneshot::Receiver<R>, Stopped> {
         let (sender, receiver) = oneshot::channel();
         let boxed: Command =
             Box::new(move |state, wall, now| drop(sender.send(command(state, wall, now))));
         self.commands.send(boxed).await.map_err(|_| Stopped)?;
-        receiver.await.map_err(|_| Stopped)
+        Ok(receiver)
     }
 
     /// Runs `command` on the worker some time soon; for clean-up from a `Drop`. A worker that is too busy does not get it.
@@ -176,6 +198,13 @@ impl Handle {
     /// Refuses what begins from now on, and waits until no transaction is waiting for its answer, at most for `patience`.
     /// Returns whether that came about.
     pub async fn drain(&self, patience: Duration) -> bool {
+        match self.begin_drain(patience).await {
+            Some(receiver) => receiver.await.unwrap_or(false),
+            None => false,
+        }
+    }
+
+    async fn begin_drain(&self, patience: Duration) -> Option<oneshot::Receiver<bool>> {
         let (sender, receiver) = oneshot::channel();
         let begun = self
             .run(move |state, _, now| {
@@ -183,7 +212,7 @@ impl Handle {
                 state.watch = Some((now + patience, sender));
             })
             .await;
-        begun.is_ok() && receiver.await.unwrap_or(false)
+        begun.ok().map(|()| receiver)
     }
 
     /// Ends the worker: what is queued for the sockets is sent, connections are closed.
@@ -208,6 +237,9 @@ pub struct Worker {
     answers: mpsc::Receiver<StoreAnswer>,
     /// For the tasks that ask the stores.
     answer: mpsc::Sender<StoreAnswer>,
+    /// What other workers hand over, and where to hand over to them, by their numbers.
+    handed: Option<mpsc::Receiver<Handed>>,
+    neighbours: Vec<mpsc::Sender<Handed>>,
 }
 
 impl Worker {
@@ -235,6 +267,7 @@ impl Worker {
             driver: sip_transport::tokio::DriverStats::default(),
             queues: Queues::default(),
             store: StoreTimes::default(),
+            handovers: Handovers::default(),
             stopping: false,
             watch: None,
         };
@@ -251,6 +284,8 @@ impl Worker {
             commands,
             answers,
             answer,
+            handed: None,
+            neighbours: Vec::new(),
         };
         Ok((worker, Handle { commands: sender }))
     }
@@ -258,6 +293,17 @@ impl Worker {
     /// The stack, before it runs.
     pub const fn stack_mut(&mut self) -> &mut Stack {
         &mut self.state.stack
+    }
+
+    /// Makes it one of several, whose stacks have been told their [place](crate::stack::Place): it takes over from one queue and
+    /// hands over to the others, by number.
+    pub(crate) fn join(
+        &mut self,
+        handed: mpsc::Receiver<Handed>,
+        neighbours: Vec<mpsc::Sender<Handed>>,
+    ) {
+        self.handed = Some(handed);
+        self.neighbours = neighbours;
     }
 
     /// Secures connections with these certificates.
@@ -309,6 +355,10 @@ impl Worker {
                     begun = Instant::now();
                     self.take_up(answer);
                 }
+                handed = next_handed(&mut self.handed) => {
+                    begun = Instant::now();
+                    self.take_over(handed, begun);
+                }
                 notice = next_change(&mut self.changes) => {
                     begun = Instant::now();
                     self.state.stack.handle_input(Input::Changed(notice), SystemTime::now(), begun);
@@ -343,6 +393,12 @@ impl Worker {
                 .stack
                 .handle_input(Input::Changed(notice), wall, now);
         }
+        for _ in 0..TURN_HANDED {
+            let Some(Ok(handed)) = self.handed.as_mut().map(mpsc::Receiver::try_recv) else {
+                break;
+            };
+            self.take_over(handed, Instant::now());
+        }
         for _ in 0..ANSWERS {
             let Ok(answer) = self.answers.try_recv() else {
                 break;
@@ -359,6 +415,32 @@ impl Worker {
         let timeout = self.state.stack.poll_timeout();
         if timeout.is_some_and(|timeout| timeout <= now) {
             self.state.stack.handle_timeout(SystemTime::now(), now);
+        }
+    }
+
+    fn take_over(&mut self, handed: Handed, now: Instant) {
+        self.state.handovers.taken += 1;
+        let input = Input::Handed(handed);
+        self.state.stack.handle_input(input, SystemTime::now(), now);
+    }
+
+    /// Nobody waits for another worker: what its queue does not take is lost, and counted.
+    fn hand_over(&mut self, worker: u16, handed: Handed) {
+        let Some(neighbour) = self.neighbours.get(usize::from(worker)) else {
+            return;
+        };
+        match neighbour.try_send(handed) {
+            Ok(()) => self.state.handovers.given += 1,
+            Err(
+                mpsc::error::TrySendError::Full(handed) | mpsc::error::TrySendError::Closed(handed),
+            ) => {
+                self.state.handovers.dropped += 1;
+                if let Some(lost) = handed.lost(worker) {
+                    let input = Input::Handed(lost);
+                    let (wall, now) = (SystemTime::now(), Instant::now());
+                    self.state.stack.handle_input(input, wall, now);
+                }
+            }
         }
     }
 
@@ -380,6 +462,10 @@ impl Worker {
             inbox,
             commands: (self.commands.len(), COMMANDS),
             lookups: (LOOKUPS - self.answer.capacity(), LOOKUPS),
+            handed: match &self.handed {
+                Some(handed) => (handed.len(), handed.max_capacity()),
+                None => (0, 0),
+            },
         };
         let batches = u32::try_from(inbox.0.div_ceil(INPUTS)).unwrap_or(u32::MAX);
         let behind = turn.saturating_mul(batches);
@@ -398,6 +484,7 @@ impl Worker {
                     Some(changes) => changes.unwatch(&aor),
                     None => {}
                 },
+                Output::HandOver { worker, handed } => self.hand_over(worker, handed),
                 other => self.state.hub.take(
                     other,
                     &mut self.state.stack,
@@ -443,6 +530,18 @@ impl Worker {
 async fn next_change(changes: &mut Option<Watcher>) -> Notice {
     match changes {
         Some(changes) => changes.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_handed(handed: &mut Option<mpsc::Receiver<Handed>>) -> Handed {
+    let next = match handed {
+        Some(handed) => handed.recv().await,
+        None => None,
+    };
+    match next {
+        Some(handed) => handed,
+        // Every worker has a sender of every queue, its own too, so this is a worker alone.
         None => std::future::pending().await,
     }
 }

@@ -33,17 +33,78 @@ pub use self::builder::{BuildError, ServerBuilder};
 pub use self::handler::IncomingRequest;
 pub use self::listen::ListenError;
 use crate::domain::Domains;
-use crate::runtime::{Handle, Worker};
+use crate::runtime::{Ended, Handle, Worker, WorkerThread, Workers};
 
 /// A server whose sockets are bound; see [`builder`](Self::builder), and the [module](self) for an example.
 #[derive(Debug)]
 pub struct Server {
-    worker: Worker,
-    handle: Handle,
+    bound: Bound,
+    workers: Workers,
     domains: Domains,
     moved: Option<(u16, u16)>,
     patience: Duration,
     on_drain: Option<OnDrain>,
+}
+
+/// Its workers, before they run.
+#[derive(Debug)]
+enum Bound {
+    /// One, in the runtime of whoever runs the server.
+    Here(Box<Worker>),
+    /// Several, each in a thread and a runtime of its own.
+    Threads(Vec<WorkerThread>),
+}
+
+/// The workers while they run.
+enum Running {
+    Here(tokio::task::JoinHandle<()>),
+    Threads(Vec<Ended>),
+}
+
+impl Running {
+    fn begin(bound: Bound) -> Self {
+        match bound {
+            Bound::Here(worker) => Self::Here(tokio::spawn(worker.run())),
+            Bound::Threads(threads) => {
+                Self::Threads(threads.into_iter().map(WorkerThread::run).collect())
+            }
+        }
+    }
+
+    /// Waits until one has ended.
+    async fn any_ended(&mut self) {
+        match self {
+            Self::Here(running) => {
+                let _ = running.await;
+            }
+            Self::Threads(threads) => {
+                std::future::poll_fn(|context| {
+                    let is_ended = |one: &mut Ended| one.poll(context).is_ready();
+                    if threads.iter_mut().any(is_ended) {
+                        std::task::Poll::Ready(())
+                    } else {
+                        std::task::Poll::Pending
+                    }
+                })
+                .await;
+            }
+        }
+    }
+
+    /// Waits until all have ended, who were told to.
+    async fn all_ended(self) {
+        match self {
+            // How it ended makes no difference now.
+            Self::Here(running) => {
+                let _ = running.await;
+            }
+            Self::Threads(threads) => {
+                for mut thread in threads {
+                    std::future::poll_fn(|context| thread.poll(context)).await;
+                }
+            }
+        }
+    }
 }
 
 /// Called when a server begins to end.
@@ -85,7 +146,13 @@ impl Server {
     /// Where it is reached.
     #[must_use]
     pub fn addresses(&self) -> Vec<(TransportKind, SocketAddr)> {
-        self.worker.addresses()
+        match &self.bound {
+            Bound::Here(worker) => worker.addresses(),
+            // All have the same.
+            Bound::Threads(threads) => threads
+                .first()
+                .map_or_else(Vec::new, |thread| thread.addresses.clone()),
+        }
     }
 
     /// The domain with its names and addresses.
@@ -108,10 +175,16 @@ impl Server {
         self
     }
 
-    /// A way to the running worker: to stop it, or to look into it.
+    /// A way to the running worker, or to the first of several: to look into it.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        self.handle.clone()
+        self.workers.first().clone()
+    }
+
+    /// A way to all workers.
+    #[must_use]
+    pub fn workers(&self) -> Workers {
+        self.workers.clone()
     }
 
     /// Serves until the process gets SIGINT (Ctrl-C) or SIGTERM, then ends as [`run_until`](Self::run_until) says.
@@ -145,27 +218,30 @@ impl Server {
     /// When the worker ends by itself.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
         let Self {
-            worker,
-            handle,
+            bound,
+            workers,
             patience,
             on_drain,
             ..
         } = self;
-        let mut running = tokio::spawn(worker.run());
+        let mut running = Running::begin(bound);
         tokio::select! {
-            _ = &mut running => return Err(RunError::WorkerEnded),
+            () = running.any_ended() => {
+                // The others would go on with a share of the work that nobody does.
+                workers.stop().await;
+                return Err(RunError::WorkerEnded);
+            }
             () = stop => {}
         }
         tracing::info!("draining");
         if let Some(OnDrain(call)) = on_drain {
             call();
         }
-        if !handle.drain(patience).await {
+        if !workers.drain(patience).await {
             tracing::warn!(?patience, "some transactions did not end in time");
         }
-        handle.stop().await;
-        // It was told to end; how it did makes no difference now.
-        let _ = running.await;
+        workers.stop().await;
+        running.all_ended().await;
         Ok(())
     }
 }

@@ -6,6 +6,7 @@
 mod counts;
 mod failover;
 mod guarding;
+mod handover;
 mod latency;
 mod live;
 mod tap;
@@ -22,6 +23,7 @@ use sip_transport::{
 };
 
 pub use self::counts::Counts;
+pub use self::handover::{Handed, MAX_WORKERS, Place};
 pub use self::latency::{Histogram, Latencies, LatencyRole};
 pub use self::live::Live;
 pub use self::tap::{TapFilter, TapId, Tapped};
@@ -50,6 +52,8 @@ pub enum Input {
     },
     /// The bindings of an address of record that is watched have changed.
     Changed(Notice),
+    /// Another worker has handed this over.
+    Handed(Handed),
 }
 
 /// What a stack wants done, in this order.
@@ -101,6 +105,13 @@ pub enum Output {
         aor: Aor,
         /// Which of the two.
         is_watched: bool,
+    },
+    /// Something for another worker, whose stack takes it as [`Input::Handed`]; never, when there is one alone.
+    HandOver {
+        /// Which.
+        worker: u16,
+        /// What.
+        handed: Handed,
     },
     /// A role did something that is worth a log line or a counter.
     Role(role::RoleEvent),
@@ -210,6 +221,7 @@ pub struct Stack {
     /// Whose datagram of how many bytes is being answered.
     asked: Option<(SocketAddr, usize)>,
     taps: tap::Taps,
+    neighbours: Option<Box<handover::Neighbours>>,
     last_now: Option<Instant>,
 }
 
@@ -236,6 +248,7 @@ impl Stack {
             probes: None,
             asked: None,
             taps: tap::Taps::default(),
+            neighbours: None,
             last_now: None,
         }
     }
@@ -256,6 +269,7 @@ impl Stack {
                     events.handle_notice(&notice, &mut self.transactions, wall, now);
                 }
             }
+            Input::Handed(handed) => self.take_handed(handed, wall, now),
         }
         self.settle(wall, now);
         self.asked = None;
@@ -547,6 +561,9 @@ impl Stack {
                 if self.tracing {
                     self.traced(Direction::Received, flow, &message.to_bytes(), now);
                 }
+                let Some(message) = self.keep(message, flow, reply) else {
+                    return;
+                };
                 let Some(message) = self.statelessly(message, flow, reply, now) else {
                     return;
                 };
@@ -563,6 +580,7 @@ impl Stack {
                 tracing::debug!(?flow, %cause, "a flow failed");
                 self.transactions
                     .handle_input(sip_transaction::Input::FlowFailed { flow }, now);
+                self.tell_failed(flow);
             }
             sip_transport::Event::Selected { id, result } => self.selected(id, result, wall, now),
             sip_transport::Event::Malformed {
@@ -576,6 +594,7 @@ impl Stack {
                 if let (Some(guard), sip_transport::Malformed::Syntax(_)) = (&mut self.guard, error)
                 {
                     guard.fault(remote, now);
+                    self.tell_banned();
                 }
             }
             sip_transport::Event::Captured(captured) => {
@@ -740,9 +759,15 @@ impl Stack {
         now: Instant,
     ) -> Option<Message> {
         match (message, &mut self.stateless) {
-            (Message::Request(request), Some(stateless)) if self.draining.is_none() => stateless
-                .handle_request(request, flow, reply, &mut self.transactions, now)
-                .map(Message::Request),
+            // Answers may come to another worker, which cannot know the connection that this came over.
+            (Message::Request(request), Some(stateless))
+                if self.draining.is_none()
+                    && !(self.neighbours.is_some() && reply.is_reliable()) =>
+            {
+                stateless
+                    .handle_request(request, flow, reply, &mut self.transactions, now)
+                    .map(Message::Request)
+            }
             (message, _) => Some(message),
         }
     }
@@ -832,7 +857,7 @@ impl Stack {
             } => {
                 // RFC 5626 §5.3: the flow that the token names; without it, the way that the URI tells.
                 let is_only = way.as_ref().is_some_and(|way| way.is_only);
-                let flow = way.and_then(|way| self.transports.flow_of_token(&way.token, now).ok());
+                let flow = way.and_then(|way| self.flow_of(&way.token, now));
                 match flow {
                     None if is_only => {
                         let answer = Answer::Flows(Err(SelectError::NoRoute));
@@ -850,7 +875,7 @@ impl Stack {
                 token,
                 need: Need::FlowToken { flow },
             } => {
-                let way = self.transports.flow_token(flow).map(Box::from);
+                let way = self.token_of(&flow).map(Box::from);
                 self.answer(Asker(role, token), Answer::FlowToken(way), wall, now);
             }
             role::RoleOutput::Need { token, need } => {

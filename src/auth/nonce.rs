@@ -13,10 +13,18 @@ use sip_transport::Seed;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct NonceId(u64);
 
-#[cfg(test)]
+/// The upper bits are the worker that minted it.
+const WORKER_SHIFT: u32 = 48;
+
 impl NonceId {
+    #[cfg(test)]
     pub(super) const fn new(number: u64) -> Self {
         Self(number)
+    }
+
+    /// Who minted it.
+    pub(super) const fn worker(self) -> u16 {
+        (self.0 >> WORKER_SHIFT) as u16
     }
 }
 
@@ -54,6 +62,21 @@ impl Nonces {
             lifetime,
             epoch: None,
             next: 0,
+        }
+    }
+
+    /// The times of all who share the key are counted from here.
+    pub(super) fn begin(&mut self, now: Instant) {
+        self.epoch.get_or_insert(now);
+    }
+
+    /// The same key, with ids of its own.
+    pub(super) fn of_worker(&self, worker: u16) -> Self {
+        Self {
+            key: self.key.clone(),
+            lifetime: self.lifetime,
+            epoch: self.epoch,
+            next: u64::from(worker) << WORKER_SHIFT,
         }
     }
 

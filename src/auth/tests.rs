@@ -383,3 +383,37 @@ impl Check {
         matches!(self, Self::Challenge { .. })
     }
 }
+
+#[test]
+fn rfc7616_3_4_5_a_nonce_is_good_with_every_worker_and_its_counts_with_one() {
+    let mut world = World::new();
+    let config = AuthConfig::new("example.com");
+    let one = Authenticator::new(config, &Seed::from_bytes([7; 32]));
+    let mut workers = one.for_workers(3, world.now);
+    assert_eq!(workers.len(), 3);
+    let mut ask = |world: &mut World, worker: usize, credentials: &str| {
+        std::mem::swap(&mut world.authenticator, &mut workers[worker]);
+        let said = world.ask(credentials);
+        std::mem::swap(&mut world.authenticator, &mut workers[worker]);
+        said
+    };
+    // Minted by the last: the numbers of each are its own.
+    let mut minting = World::new();
+    minting.now = world.now;
+    let config = AuthConfig::new("example.com");
+    minting.authenticator = Authenticator::new(config, &Seed::from_bytes([7; 32]))
+        .for_workers(3, world.now)
+        .remove(2);
+    let nonce = minting.nonce();
+    let of = |count| answer(Algorithm::Sha256, "alice", "secret", &nonce, count);
+    assert_eq!(ask(&mut world, 0, &of(1)), Ok("alice".into()));
+    for worker in 0..3 {
+        let again = ask(&mut world, worker, &of(1));
+        assert_eq!(again, Err("401 stale=true".into()), "{worker}");
+    }
+    assert_eq!(ask(&mut world, 1, &of(2)), Ok("alice".into()));
+    assert_eq!(ask(&mut world, 2, &of(3)), Ok("alice".into()));
+    // What is too old is so for all: they count time from the same moment.
+    world.now += Duration::from_secs(300);
+    assert_eq!(ask(&mut world, 0, &of(4)), Err("401 stale=true".into()));
+}

@@ -143,6 +143,8 @@ pub struct Sources {
     dropped: u64,
     dropped_by_ban: u64,
     banned: u64,
+    /// Begun by faults, and not told yet.
+    new_ban: Option<(IpAddr, Duration)>,
 }
 
 impl Sources {
@@ -160,6 +162,7 @@ impl Sources {
             dropped: 0,
             dropped_by_ban: 0,
             banned: 0,
+            new_ban: None,
             config,
         }
     }
@@ -302,8 +305,14 @@ impl Sources {
         if u32::from(entry.faults) >= limit && !proved {
             entry.faults = 0;
             let time = self.config.ban;
-            self.ban(ip, time, BanCause::Faults, now);
+            if self.ban(ip, time, BanCause::Faults, now) {
+                self.new_ban = Some((ip, time));
+            }
         }
+    }
+
+    pub(super) const fn new_ban(&mut self) -> Option<(IpAddr, Duration)> {
+        self.new_ban.take()
     }
 
     /// It has proved to be at its address.

@@ -187,12 +187,15 @@ impl Proxy {
     #[must_use]
     pub fn new(config: ProxyConfig, authenticator: Option<Authenticator>, seed: &Seed) -> Self {
         let seed = seed.derive("proxy");
-        let mark = Mark::new(&config.mark.as_ref().unwrap_or(&seed).derive("mark"));
+        // Those who share the mark know each other's loops too.
+        let shared = config.mark.as_ref().unwrap_or(&seed);
+        let mark = Mark::new(&shared.derive("mark"));
+        let loops = shared.derive("loops").hasher();
         Self {
             config,
             authenticator,
             mark,
-            loops: seed.derive("loops").hasher(),
+            loops,
             contexts: HashMap::new(),
             branches: HashMap::new(),
             waiting: HashMap::new(),
@@ -564,7 +567,7 @@ impl Proxy {
                         .and_then(Contact::address)
                         .is_some_and(|contact| nat::needs_flow(&request, &flow, contact.uri()))
                 });
-        let flow = context.flow.id;
+        let flow = context.flow;
         context.is_admitted = is_trusted;
         context.may_leave = is_trusted;
         context.is_from_inside = is_from_inside;

@@ -385,7 +385,7 @@ impl Registrar {
                 Ok(Next::Wait(need, Stage::Bindings(aor)))
             }
             Wish::Change { change, by_flow } if by_flow.contains(&true) => {
-                let need = Need::FlowToken { flow: job.flow.id };
+                let need = Need::FlowToken { flow: job.flow };
                 let stage = Stage::Token {
                     aor,
                     change,

@@ -224,7 +224,10 @@ impl Hub {
                 }
             }
             // The worker executes these itself.
-            Output::Io(_) | Output::Need { .. } | Output::Watch { .. } => {}
+            Output::Io(_)
+            | Output::Need { .. }
+            | Output::Watch { .. }
+            | Output::HandOver { .. } => {}
         }
     }
 

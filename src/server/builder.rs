@@ -16,9 +16,9 @@ use sip_transport::tokio::tls::Tls;
 use sip_transport::{Seed, TransportConfig, TransportKind, Transports};
 use tokio::sync::mpsc;
 
-use super::Server;
 use super::handler::{self, Handler, IncomingRequest};
 use super::listen::{self, ListenError, Place};
+use super::{Bound, Server};
 use crate::auth::{Algorithm, AuthConfig, Authenticator, Policy};
 use crate::domain::Domains;
 use crate::gruu::Gruus;
@@ -34,8 +34,8 @@ use crate::role::proxy::{Proxy, ProxyConfig};
 use crate::role::registrar::{Registrar, RegistrarConfig};
 use crate::role::stateless::{Stateless, StatelessConfig};
 use crate::routing::{Health, Router};
-use crate::runtime::{Hub, Services, Worker};
-use crate::stack::Parts;
+use crate::runtime::{Hub, Services, Worker, WorkerThread, Workers, queues};
+use crate::stack::{MAX_WORKERS, Parts, Place as WorkerPlace};
 use crate::store::default_realm;
 use crate::users::{self, CredentialStore};
 
@@ -120,6 +120,7 @@ pub struct ServerBuilder {
     guard: GuardConfig,
     policy: Policy,
     probes: Option<(Health, Vec<ProbeTarget>)>,
+    workers: u16,
 }
 
 impl fmt::Debug for ServerBuilder {
@@ -161,7 +162,21 @@ impl ServerBuilder {
             guard: GuardConfig::default(),
             policy: Policy::default(),
             probes: None,
+            workers: 1,
         }
+    }
+
+    /// How many workers serve, each in a thread of its own with sockets of its own at the same addresses, among which the system
+    /// deals out what arrives; at most [`MAX_WORKERS`]. Without this, one, which runs where the server does.
+    ///
+    /// Bindings, credentials, wrong passwords and nonces are those of all, and a call may pass through several. What a
+    /// [source](crate::guard::SourceConfig) may ask for, and the limits of each role, are for each worker. Event packages are
+    /// served by the first worker alone. The stateless proxy takes datagrams only: what came over a connection is
+    /// forwarded with a transaction.
+    #[must_use]
+    pub fn workers(mut self, workers: u16) -> Self {
+        self.workers = workers.clamp(1, MAX_WORKERS);
+        self
     }
 
     /// A name of the domain. All names, and the addresses of the server, are the same domain; the first is its realm
@@ -408,20 +423,26 @@ impl ServerBuilder {
         let first = (!self.without_authentication).then(|| {
             Authenticator::new(AuthConfig::new(domains.primary()), &seed.derive("guesses"))
         });
-        let authenticator = |label: &str| {
+        let (workers, now) = (self.workers, Instant::now());
+        // One for each worker.
+        let authenticators = |label: &str| -> Vec<Option<Authenticator>> {
             let mut config = AuthConfig::new(domains.primary());
             if let Some(algorithms) = &self.algorithms {
                 config.algorithms.clone_from(algorithms);
             }
             config.policy.clone_from(&self.policy);
-            (!self.without_authentication).then(|| {
-                let authenticator = Authenticator::new(config, &seed.derive(label));
-                // Wrong passwords count together, wherever they are given.
-                match &first {
-                    Some(first) => authenticator.counting_with(first),
-                    None => authenticator,
-                }
-            })
+            let Some(first) = &first else {
+                return (0..workers).map(|_| None).collect();
+            };
+            // Wrong passwords count together, wherever they are given.
+            let one = Authenticator::new(config, &seed.derive(label)).counting_with(first);
+            if workers == 1 {
+                return vec![Some(one)];
+            }
+            one.for_workers(workers, now)
+                .into_iter()
+                .map(Some)
+                .collect()
         };
         let handled: Vec<Method> = self
             .handlers
@@ -445,7 +466,7 @@ impl ServerBuilder {
         for change in self.registrar {
             change(&mut config);
         }
-        let registrar = Registrar::new(config, authenticator("registrar"), &seed);
+        let registrar_config = config;
         let mut config = EventsConfig::new(domains.clone());
         for change in self.events {
             change(&mut config);
@@ -453,57 +474,46 @@ impl ServerBuilder {
         let reg = RegPackage::new(self.registration_watchers, Some(gruus.clone()));
         let mut packages: Vec<Box<dyn Package>> = vec![Box::new(reg)];
         packages.extend(self.packages);
-        let events = Events::new(config, authenticator("events"), packages, &seed);
+        let events_config = config;
         let mut config = ProxyConfig::new(domains.clone());
         config.handled.clone_from(&handled);
         config.mark.clone_from(&mark);
+        if workers > 1 {
+            // What one worker marks, the others know.
+            config.mark.get_or_insert_with(|| seed.clone());
+        }
         config.gruus = Some(gruus);
         config.node.clone_from(&node);
         config.router = self.router;
         for change in self.proxy {
             change(&mut config);
         }
-        let stateless = config
-            .router
-            .clone()
-            .map(|router| Stateless::new(StatelessConfig::new(domains.clone(), router)));
-        let proxy = Proxy::new(config, authenticator("proxy"), &seed);
+        let proxy_config = config;
         let mut transport = TransportConfig::default();
         if self.tls.is_some() {
             transport.client_transports.push(TransportKind::Tls);
         }
         transport.service_records = self.resolver.is_some();
-        if let Some(mark) = &mark {
-            // Kept with the data, so that what was registered over a UDP flow is reached after a restart. A flow is of one
-            // node, so its tokens mean nothing to the others.
-            let mut seed = mark.derive("flow tokens");
-            if let Some(node) = &node {
-                seed = seed.derive(node.uri().as_str());
+        let flows = match &mark {
+            Some(mark) => {
+                // Kept with the data, so that what was registered over a UDP flow is reached after a restart. A flow is of one
+                // node, so its tokens mean nothing to the others.
+                let seed = mark.derive("flow tokens");
+                Some(match &node {
+                    Some(node) => seed.derive(node.uri().as_str()),
+                    None => seed,
+                })
             }
+            // A flow of one worker has a meaning for the others.
+            None => (workers > 1).then(|| seed.derive("flow tokens")),
+        };
+        if let Some(flows) = flows {
             let mut key = [0; 32];
-            seed.rng().fill(&mut key);
+            flows.rng().fill(&mut key);
             transport.flow_token_key = Some(key);
         }
-        let parts = Parts {
-            transports: Transports::new(transport, seed.derive("transport")),
-            transactions: Transactions::new(
-                TransactionConfig::default(),
-                seed.derive("transaction"),
-            ),
-            dialogs: None,
-            registrar: Some(registrar),
-            events: Some(events),
-            proxy: Some(proxy),
-            stateless,
-            handled,
-        };
-        let mut hub = Hub::new(seed.derive("hub").rng());
-        let (sender, requests) = mpsc::channel(1024);
-        hub.take_requests(sender);
-        let capturing = !self.recorders.is_empty();
-        for recorder in self.recorders {
-            hub.take_capture(recorder);
-        }
+        let mut run = [0; 4];
+        seed.derive("run").rng().fill(&mut run);
         let location = self
             .location
             .unwrap_or_else(|| Arc::new(location::Memory::new()));
@@ -513,39 +523,125 @@ impl ServerBuilder {
             resolver: self.resolver.clone(),
             certificates: self.certificates,
         };
-        let (mut worker, handle) = Worker::bind(&listen::to_listen(&places), parts, hub, services)
-            .map_err(BuildError::Sockets)?;
-        worker.stack_mut().set_guard(Guard::new(self.guard, &seed));
-        if let Some((health, targets)) = self.probes {
-            let mut probes = Probes::new(health, &seed);
-            probes.set_targets(targets, Instant::now());
-            worker.stack_mut().set_probes(probes);
+        let listen: Vec<_> = listen::to_listen(&places)
+            .into_iter()
+            .map(|one| if workers > 1 { one.shared() } else { one })
+            .collect();
+        let capturing = !self.recorders.is_empty();
+        let (mut threads, mut here) = (Vec::new(), None);
+        let mut handles = Vec::new();
+        // What there is one of is with the first worker: the notifier, whose packages know what they have told, and the probes.
+        let served = packages
+            .iter()
+            .map(|package| package.name().into())
+            .collect();
+        let mut events = Some((events_config, authenticators("events"), packages));
+        let mut probes = self.probes;
+        let (neighbours, queues) = queues(workers);
+        let each = (0..workers)
+            .zip(queues)
+            .zip(authenticators("registrar"))
+            .zip(authenticators("proxy"));
+        for (((worker, queue), of_registrar), of_proxy) in each {
+            let own = match worker {
+                0 => seed.clone(),
+                _ => seed.derive(&format!("worker {worker}")),
+            };
+            let mut transaction = TransactionConfig::default();
+            transaction.worker = worker;
+            let parts = Parts {
+                transports: Transports::new(transport.clone(), own.derive("transport")),
+                transactions: Transactions::new(transaction, own.derive("transaction")),
+                dialogs: None,
+                registrar: Some(Registrar::new(registrar_config.clone(), of_registrar, &own)),
+                events: events.take().map(|(config, authenticators, packages)| {
+                    let authenticator = authenticators.into_iter().next().flatten();
+                    Events::new(config, authenticator, packages, &own)
+                }),
+                stateless: proxy_config
+                    .router
+                    .clone()
+                    .map(|router| Stateless::new(StatelessConfig::new(domains.clone(), router))),
+                proxy: Some(Proxy::new(proxy_config.clone(), of_proxy, &own)),
+                handled: handled.clone(),
+            };
+            let mut hub = Hub::new(own.derive("hub").rng());
+            let (sender, requests) = mpsc::channel(1024);
+            hub.take_requests(sender);
+            for recorder in &self.recorders {
+                hub.take_capture(Arc::clone(recorder));
+            }
+            let place = WorkerPlace {
+                worker,
+                workers,
+                packages: Vec::clone(&served),
+                run: u32::from_ne_bytes(run),
+            };
+            let neighbours = neighbours.clone();
+            let (listen, services) = (listen.clone(), services.clone());
+            let guard = Guard::new(self.guard.clone(), &own);
+            let probes = probes.take().map(|(health, targets)| {
+                let mut probes = Probes::new(health, &own);
+                probes.set_targets(targets, Instant::now());
+                probes
+            });
+            let (tls, resolver) = (self.tls.clone(), self.resolver.clone());
+            let origins = self.origins.clone();
+            let bind = move || {
+                let (mut worker, handle) = Worker::bind(&listen, parts, hub, services)?;
+                let stack = worker.stack_mut();
+                stack.set_guard(guard);
+                if let Some(probes) = probes {
+                    stack.set_probes(probes);
+                }
+                if capturing {
+                    stack.capture(true);
+                }
+                if place.workers > 1 {
+                    stack.set_place(place);
+                    worker.join(queue, neighbours);
+                }
+                if let Some(tls) = tls {
+                    worker.use_tls(tls);
+                }
+                if let Some(resolver) = resolver {
+                    worker.use_resolver(resolver);
+                }
+                if let Some(origins) = &origins {
+                    let origins: Vec<&str> = origins.iter().map(String::as_str).collect();
+                    worker.allow_origins(Some(&origins));
+                }
+                Ok((worker, handle))
+            };
+            let handle = if workers == 1 {
+                let (worker, handle) = bind().map_err(BuildError::Sockets)?;
+                here = Some(worker);
+                handle
+            } else {
+                let thread = WorkerThread::start(worker, bind).map_err(BuildError::Sockets)?;
+                let handle = thread.handle.clone();
+                threads.push(thread);
+                handle
+            };
+            // Ends with the worker, which has the other end of the channel.
+            if !self.handlers.is_empty() {
+                tokio::spawn(handler::dispatch(
+                    self.handlers.clone(),
+                    requests,
+                    own.derive("handlers").rng(),
+                    handle.clone(),
+                ));
+            }
+            handles.push(handle);
         }
-        if let Some(tls) = self.tls {
-            worker.use_tls(tls);
-        }
-        if let Some(resolver) = self.resolver {
-            worker.use_resolver(resolver);
-        }
-        if let Some(origins) = &self.origins {
-            let origins: Vec<&str> = origins.iter().map(String::as_str).collect();
-            worker.allow_origins(Some(&origins));
-        }
-        if capturing {
-            handle.post(|state, _, _| state.stack.capture(true));
-        }
-        // Ends with the worker, which has the other end of the channel.
-        if !self.handlers.is_empty() {
-            tokio::spawn(handler::dispatch(
-                self.handlers,
-                requests,
-                seed.derive("handlers").rng(),
-                handle.clone(),
-            ));
-        }
+        let none = || BuildError::Sockets(io::Error::other("there is no worker"));
+        let bound = match here {
+            Some(worker) => Bound::Here(Box::new(worker)),
+            None => Bound::Threads(threads),
+        };
         Ok(Server {
-            worker,
-            handle,
+            bound,
+            workers: Workers::new(handles).ok_or_else(none)?,
             domains,
             moved,
             patience: self.patience,

@@ -81,7 +81,11 @@ impl Stack {
             self.transports.close(flow.id, now);
             return false;
         }
-        match guard.judge(request, flow.remote, now) {
+        let verdict = guard.judge(request, flow.remote, now);
+        if verdict != Verdict::Take {
+            self.tell_banned();
+        }
+        match verdict {
             Verdict::Take => true,
             Verdict::Drop => false,
             Verdict::Refuse { retry_after } => {
@@ -104,6 +108,7 @@ impl Stack {
             RoleEvent::Registered { source, .. } => guard.proved(*source, now),
             RoleEvent::Denied { status, source, .. } if *status == StatusCode::FORBIDDEN => {
                 guard.fault(*source, now);
+                self.tell_banned();
             }
             _ => {}
         }
@@ -111,6 +116,9 @@ impl Stack {
 
     /// Sends what a transaction wants sent.
     pub(super) fn transmit(&mut self, id: FlowId, payload: Bytes, wall: SystemTime, now: Instant) {
+        if self.transmit_there(id, &payload) {
+            return;
+        }
         let mut payload = payload;
         if let Some(flow) = self.transports.flow(id) {
             if let Some(guard) = &mut self.guard

@@ -50,6 +50,14 @@ impl Histogram {
         self.sum = self.sum.saturating_add(took);
     }
 
+    /// What another counted too.
+    pub fn add(&mut self, other: &Self) {
+        for (count, more) in self.counts.iter_mut().zip(other.counts) {
+            *count += more;
+        }
+        self.sum = self.sum.saturating_add(other.sum);
+    }
+
     /// How many there were.
     #[must_use]
     pub fn count(&self) -> u64 {

@@ -62,7 +62,20 @@ fn values(message: &Request, name: HeaderName) -> Vec<String> {
 /// Both are at an address of RFC 5737, which leads nowhere; so is what they say in Via and Contact.
 #[tokio::test]
 async fn rfc5626_5_3_calls_and_all_that_follows_go_over_the_connections_that_the_agents_opened() {
+    calls_over_connections(1).await;
+}
+
+/// The system chooses the worker of each connection, so that it takes a few turns until every case was there.
+#[tokio::test]
+async fn rfc5626_5_3_a_connection_is_reached_from_every_worker() {
+    for workers in [2, 4, 4, 4] {
+        calls_over_connections(workers).await;
+    }
+}
+
+async fn calls_over_connections(workers: u16) {
     let server = Server::builder()
+        .workers(workers)
         .domain("example.test")
         .listen("tcp:127.0.0.1:0")
         .unwrap()

@@ -17,3 +17,5 @@ mod secure;
 mod subject;
 mod telephones;
 mod transfers;
+#[cfg(unix)]
+mod workers;

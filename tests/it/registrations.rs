@@ -8,8 +8,9 @@ use sip_stack::server::Server;
 use sip_stack::users::Memory;
 
 /// A server on a free port of the loopback address; it ends with the test's runtime.
-async fn server() -> u16 {
+async fn server(workers: u16) -> u16 {
     let server = Server::builder()
+        .workers(workers)
         .domain("example.test")
         .listen("udp:127.0.0.1:0")
         .unwrap()
@@ -50,7 +51,13 @@ async fn phone(user: &str, password: &str, port: u16, instance: Option<&str>) ->
 
 #[tokio::test]
 async fn rfc5627_4_4_a_call_from_a_gruu_is_ended_through_it() {
-    let port = server().await;
+    for workers in [1, 4] {
+        gruu_call(workers).await;
+    }
+}
+
+async fn gruu_call(workers: u16) {
+    let port = server(workers).await;
     let alice = phone("alice", "a-secret", port, Some("urn:uuid:1")).await;
     let bob = phone("bob", "b-secret", port, None).await;
     let registration = alice.register().await.unwrap();
@@ -153,8 +160,14 @@ async fn changes(
 
 #[tokio::test]
 async fn rfc3680_a_user_watches_their_telephones_come_and_go() {
+    for workers in [1, 4] {
+        watching(workers).await;
+    }
+}
+
+async fn watching(workers: u16) {
     for transport in ["udp", "tcp"] {
-        let port = server().await;
+        let port = server(workers).await;
         let alice = phone("alice", "a-secret", port, None).await;
         let desk = phone("alice", "a-secret", port, None).await;
         let whom = format!("sip:alice@127.0.0.1:{port};transport={transport}");
@@ -178,7 +191,7 @@ async fn rfc3680_a_user_watches_their_telephones_come_and_go() {
 
 #[tokio::test]
 async fn rfc3680_4_6_nobody_watches_others() {
-    let port = server().await;
+    let port = server(1).await;
     let bob = phone("bob", "b-secret", port, None).await;
     let whom = format!("sip:alice@127.0.0.1:{port}");
     let mut watching = bob

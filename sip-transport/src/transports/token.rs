@@ -64,9 +64,16 @@ impl Transports {
     #[must_use]
     pub fn flow_token(&self, flow: FlowId) -> Option<String> {
         let entry = self.flows.get(flow)?;
+        Some(self.sign_flow(&entry.flow))
+    }
+
+    /// The token of a flow that need not be in this table: of several that share a
+    /// [key](crate::TransportConfig::flow_token_key), one makes the token of a connection that another has.
+    #[must_use]
+    pub fn sign_flow(&self, flow: &Flow) -> String {
         let mut content = Vec::with_capacity(64);
-        content.push(number(entry.flow.kind));
-        for addr in [entry.flow.local, entry.flow.remote] {
+        content.push(number(flow.kind));
+        for addr in [flow.local, flow.remote] {
             match addr.ip() {
                 IpAddr::V4(ip) => {
                     content.push(4);
@@ -79,25 +86,24 @@ impl Transports {
             }
             content.extend(addr.port().to_be_bytes());
         }
-        if !matches!(entry.link, Link::Datagram(_)) {
+        if flow.kind != TransportKind::Udp {
             // Two connections between the same addresses, one after the other, are two flows.
-            content.extend(flow.index.to_be_bytes());
-            content.extend(flow.generation.to_be_bytes());
+            content.extend(flow.id.index.to_be_bytes());
+            content.extend(flow.id.generation.to_be_bytes());
         }
         let code = self.code(&content);
         let mut token = String::with_capacity(2 * (CODE + content.len()));
         for byte in code.iter().take(CODE).chain(&content) {
             let _infallible = write!(token, "{byte:02x}");
         }
-        Some(token)
+        token
     }
 
-    /// The flow that a token names. A UDP flow that was forgotten meanwhile is made again.
+    /// What a token says, whether or not there is such a flow here; the id of a UDP flow is none.
     ///
     /// # Errors
-    /// When we did not make the token, or the flow is no more.
-    pub fn flow_of_token(&mut self, token: &str, now: Instant) -> Result<Flow, FlowTokenError> {
-        self.last_now = Some(now);
+    /// [`FlowTokenError::Forged`] when it was not made with our key.
+    pub fn read_flow_token(&self, token: &str) -> Result<Flow, FlowTokenError> {
         let bytes = from_hex(token).ok_or(FlowTokenError::Forged)?;
         let (code, content) = bytes.split_at_checked(CODE).ok_or(FlowTokenError::Forged)?;
         // In constant time, so that a code cannot be found byte by byte.
@@ -106,30 +112,51 @@ impl Transports {
         mac.verify_truncated_left(code)
             .map_err(|_| FlowTokenError::Forged)?;
         let (&kind, rest) = content.split_first().ok_or(FlowTokenError::Forged)?;
+        let kind = kind_of(kind).ok_or(FlowTokenError::Forged)?;
         let (local, rest) = addr(rest).ok_or(FlowTokenError::Forged)?;
         let (remote, rest) = addr(rest).ok_or(FlowTokenError::Forged)?;
-        if kind == number(TransportKind::Udp) {
+        let id = if kind == TransportKind::Udp {
+            FlowId::from_parts(u32::MAX, u32::MAX)
+        } else {
+            let [index, generation] = *rest.as_chunks::<4>().0 else {
+                return Err(FlowTokenError::Forged);
+            };
+            FlowId {
+                index: u32::from_be_bytes(index),
+                generation: u32::from_be_bytes(generation),
+            }
+        };
+        Ok(Flow::new(id, kind, local, remote))
+    }
+
+    /// The flow that a token names. A UDP flow that was forgotten meanwhile is made again.
+    ///
+    /// # Errors
+    /// When we did not make the token, or the flow is no more.
+    pub fn flow_of_token(&mut self, token: &str, now: Instant) -> Result<Flow, FlowTokenError> {
+        self.last_now = Some(now);
+        let named = self.read_flow_token(token)?;
+        if named.kind == TransportKind::Udp {
             let listener = self
                 .listeners
                 .iter()
-                .find(|known| known.kind == TransportKind::Udp && known.local == local)
+                .find(|known| known.kind == TransportKind::Udp && known.local == named.local)
                 .copied()
                 .ok_or(FlowTokenError::Gone)?;
-            return Ok(self.datagram_flow(listener, remote, now));
+            return Ok(self.datagram_flow(listener, named.remote, now));
         }
-        let [index, generation] = *rest.as_chunks::<4>().0 else {
-            return Err(FlowTokenError::Forged);
-        };
-        let id = FlowId {
-            index: u32::from_be_bytes(index),
-            generation: u32::from_be_bytes(generation),
-        };
-        let entry = self.flows.get(id).ok_or(FlowTokenError::Gone)?;
-        // After a restart with the same key the number may mean another flow.
-        let is_it = number(entry.flow.kind) == kind && entry.flow.remote == remote;
+        self.connected(&named).ok_or(FlowTokenError::Gone)
+    }
+
+    /// The flow that was known by these words, if it still is the same one and its connection is open. After a restart
+    /// with the same key a number may mean another flow.
+    #[must_use]
+    pub fn connected(&self, named: &Flow) -> Option<Flow> {
+        let entry = self.flows.get(named.id)?;
+        let is_it = entry.flow.kind == named.kind && entry.flow.remote == named.remote;
         match &entry.link {
-            Link::Stream(stream) if is_it && stream.connection().is_some() => Ok(entry.flow),
-            Link::Stream(_) | Link::Datagram(_) => Err(FlowTokenError::Gone),
+            Link::Stream(stream) if is_it && stream.connection().is_some() => Some(entry.flow),
+            Link::Stream(_) | Link::Datagram(_) => None,
         }
     }
 
@@ -150,6 +177,19 @@ const fn number(kind: TransportKind) -> u8 {
         TransportKind::Sctp => 6,
         TransportKind::TlsSctp => 7,
     }
+}
+
+const fn kind_of(number: u8) -> Option<TransportKind> {
+    Some(match number {
+        1 => TransportKind::Udp,
+        2 => TransportKind::Tcp,
+        3 => TransportKind::Tls,
+        4 => TransportKind::Ws,
+        5 => TransportKind::Wss,
+        6 => TransportKind::Sctp,
+        7 => TransportKind::TlsSctp,
+        _ => return None,
+    })
 }
 
 fn addr(bytes: &[u8]) -> Option<(SocketAddr, &[u8])> {

@@ -16,7 +16,7 @@ use axum::routing::{delete, get, post, put};
 use serde_json::{Value, json};
 use sip_stack::domain::Aor;
 use sip_stack::location::{Binding, BindingUpdate, Cause, Change, LocationStore};
-use sip_stack::runtime::Handle;
+use sip_stack::runtime::Workers;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// What the interface works on.
 #[derive(Debug)]
 pub(crate) struct Admin {
-    pub(crate) handle: Handle,
+    pub(crate) workers: Workers,
     pub(crate) bindings: Arc<dyn LocationStore>,
     pub(crate) users: sip_stack::users::Embedded,
     /// The canonical name of the domain.
@@ -167,32 +167,32 @@ fn is_from_program(headers: &HeaderMap) -> Result<(), &'static str> {
 async fn metrics(State(state): Shared) -> Response {
     let (admin, figures) = &*state;
     let snapshot = admin
-        .handle
+        .workers
         .run(|state, _, now| figures::Snapshot::of(state, now));
     match tokio::time::timeout(PATIENCE, snapshot).await {
-        Ok(Ok(snapshot)) => {
-            let text = figures.render(&snapshot, admin.bindings.len(), admin.users.names().len());
+        Ok(Ok(snapshots)) => {
+            let text = figures.render(&snapshots, admin.bindings.len(), admin.users.names().len());
             ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
         }
         _ => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
 }
 
-/// Does the worker do anything at all?
+/// Do the workers do anything at all?
 async fn health(State(state): Shared) -> Response {
-    let answer = state.0.handle.run(|_, _, _| ());
+    let answer = state.0.workers.run(|_, _, _| ());
     match tokio::time::timeout(PATIENCE, answer).await {
-        Ok(Ok(())) => "ok\n".into_response(),
+        Ok(Ok(_)) => "ok\n".into_response(),
         _ => (StatusCode::SERVICE_UNAVAILABLE, "the worker is silent\n").into_response(),
     }
 }
 
 /// Does it take new requests?
 async fn ready(State(state): Shared) -> Response {
-    let answer = state.0.handle.run(|state, _, _| state.stack.is_draining());
+    let answer = state.0.workers.run(|state, _, _| state.stack.is_draining());
     match tokio::time::timeout(PATIENCE, answer).await {
-        Ok(Ok(false)) => "ready\n".into_response(),
-        Ok(Ok(true)) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response(),
+        Ok(Ok(draining)) if !draining.contains(&true) => "ready\n".into_response(),
+        Ok(Ok(_)) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response(),
         _ => (StatusCode::SERVICE_UNAVAILABLE, "the worker is silent\n").into_response(),
     }
 }

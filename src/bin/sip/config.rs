@@ -4,6 +4,7 @@ mod authentication;
 mod callers;
 mod guard;
 mod routes;
+mod workers;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ use sip_stack::role::registrar::RegistrarConfig;
 use sip_stack::routing::Table;
 use toml::Spanned;
 
+pub(crate) use self::workers::Crew;
 use crate::location::Location;
 use crate::output::line;
 
@@ -76,6 +78,7 @@ pub(crate) struct Config {
     pub(crate) listen: Vec<String>,
     pub(crate) data: Option<PathBuf>,
     pub(crate) drain_seconds: Option<u64>,
+    pub(crate) workers: Option<Crew>,
     pub(crate) digest: Option<Vec<Algorithm>>,
     pub(crate) registrar: Registrar,
     pub(crate) location: Location,
@@ -103,6 +106,7 @@ struct File {
     listen: Vec<Spanned<String>>,
     data: Option<PathBuf>,
     drain_seconds: Option<u64>,
+    workers: Option<Crew>,
     digest: Option<Vec<Spanned<String>>>,
     registrar: Registrar,
     location: Option<Spanned<Location>>,
@@ -457,6 +461,7 @@ impl Config {
             listen: file.listen.into_iter().map(Spanned::into_inner).collect(),
             data: file.data,
             drain_seconds: file.drain_seconds,
+            workers: file.workers,
             digest,
             registrar: file.registrar,
             location: file.location.map(Spanned::into_inner).unwrap_or_default(),
@@ -492,6 +497,7 @@ impl Config {
             ("listen", self.listen != new.listen),
             ("data", self.data != new.data),
             ("drain-seconds", self.drain_seconds != new.drain_seconds),
+            ("workers", self.workers != new.workers),
             ("digest", self.digest != new.digest),
             ("authentication", self.authentication != new.authentication),
             ("registrar", self.registrar != new.registrar),

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::reload::Reload;
 use crate::admin;
-use crate::config::Config;
+use crate::config::{Config, Crew};
 use crate::output::line;
 use crate::secure::{self, ServerTls};
 
@@ -74,6 +74,9 @@ pub(crate) struct Args {
     /// The number of this node as a capture agent, for --hep
     #[arg(long, value_name = "N", default_value_t = 2001, requires = "hep")]
     hep_agent: u32,
+    /// Worker threads, each with its own sockets at the same addresses: a number, or auto for one a processor [default: 1]
+    #[arg(long, value_name = "N")]
+    workers: Option<Crew>,
     /// Keep bindings in memory only: nothing waits for the disk, and telephones have to register again after a restart
     #[arg(long, conflicts_with = "admin")]
     memory: bool,
@@ -116,6 +119,7 @@ impl Args {
             self.ws_origin.clone_from(&config.websocket.origins);
         }
         self.dns = self.dns.or(config.name_server);
+        self.workers = self.workers.or(config.workers);
         if self.capture.is_none() {
             self.capture.clone_from(&config.capture.file);
         }
@@ -178,6 +182,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
         .algorithms(&args.digest)
         .router(Probed::new(routes.clone(), health.clone()))
         .probes(health, config.probes.clone())
+        .workers(args.workers.map_or(1, Crew::count))
         .guard(config.guard())
         .policy(config.authentication.policy())
         .patience(Duration::from_secs(config.drain_seconds.unwrap_or(5)))
@@ -290,7 +295,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
         path: args.config,
         begun: config,
         routes,
-        handle: server.handle(),
+        workers: server.workers(),
     });
     #[cfg(unix)]
     let hangup = reload::on_hangup(Arc::clone(&reload))?;
@@ -331,7 +336,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
         Some(listener) => {
             line(&format!("Administration at {}", listener.place()?));
             let admin = admin::Admin {
-                handle: server.handle(),
+                workers: server.workers(),
                 bindings: Arc::clone(&store),
                 users: users.clone(),
                 domain: server.domains().primary().to_owned(),
@@ -343,7 +348,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
             Some(tokio::spawn(admin::serve(listener, admin)))
         }
     };
-    let watchdog = notify::begin(server.handle());
+    let watchdog = notify::begin(server.workers());
     server
         .on_drain(notify::stopping)
         .run_or(stop.notified())
@@ -430,6 +435,10 @@ fn say(server: &Server, file: &DataFile, users: usize, bindings: usize, data: &s
         if !addresses.is_empty() {
             line(&format!("Listening on {name} {}", addresses.join(", ")));
         }
+    }
+    let workers = server.workers().handles().len();
+    if workers > 1 {
+        line(&format!("{workers} workers"));
     }
     line(&format!(
         "Data file {} ({}, {})",

@@ -209,7 +209,7 @@ impl Events {
             .filter(|contact| nat::needs_flow(&job.request, &job.flow, contact.as_ref()));
         match contact {
             Some(contact) => {
-                let need = Need::FlowToken { flow: job.flow.id };
+                let need = Need::FlowToken { flow: job.flow };
                 let waiting = Waiting::Token(Box::new(job), contact.to_string());
                 self.need(waiting, need, now);
             }

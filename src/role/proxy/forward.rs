@@ -130,13 +130,7 @@ impl Proxy {
         if branch.response.is_some() {
             return; // Cancelled meanwhile.
         }
-        // RFC 5626 §5.3: a user agent that keeps its flow open, and did not, is not there.
-        let failure = match &branch.way {
-            // The server that has the binding may know another.
-            Some(way) if way.is_only && is_edge => StatusCode::FLOW_FAILED,
-            Some(way) if way.is_only => StatusCode::TEMPORARILY_UNAVAILABLE,
-            _ => StatusCode::SERVICE_UNAVAILABLE,
-        };
+        let failure = unreached(branch.way.as_ref(), is_edge);
         branch.flows = flows.into();
         self.send(id, place, failure, t, now);
     }
@@ -365,6 +359,17 @@ impl Proxy {
             way: target.flow,
         };
         self.need(Waiting::Flows(id, place), need, now);
+    }
+}
+
+/// The answer of a branch that nothing was sent by. RFC 5626 §5.3: a user agent that keeps its flow open, and did not, is not
+/// there.
+pub(super) fn unreached(way: Option<&Way>, is_edge: bool) -> StatusCode {
+    match way {
+        // The server that has the binding may know another.
+        Some(way) if way.is_only && is_edge => StatusCode::FLOW_FAILED,
+        Some(way) if way.is_only => StatusCode::TEMPORARILY_UNAVAILABLE,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 

@@ -7,6 +7,7 @@ use sip_transaction::{ClientTransactionId, ServerTransactionId, TransactionLayer
 use sip_transport::Flow;
 
 use super::context::Context;
+use super::forward::unreached;
 use super::{Due, Proxy};
 use crate::role::{Refusal, RoleEvent, RoleOutput};
 
@@ -163,15 +164,20 @@ impl Proxy {
         let Some(&(id, place)) = self.branches.get(&client) else {
             return;
         };
-        let Some(branch) = self
-            .contexts
-            .get_mut(&id)
-            .and_then(|context| context.branches.get_mut(place))
-        else {
+        let Some(context) = self.contexts.get_mut(&id) else {
+            return;
+        };
+        let is_edge = context.is_edge;
+        let Some(branch) = context.branches.get_mut(place) else {
             return;
         };
         if branch.client != Some(client) || branch.response.is_some() {
             return;
+        }
+        // The connection that was the only way may have gone, or be gone at the worker that had it.
+        let mut status = status;
+        if status == StatusCode::SERVICE_UNAVAILABLE && !branch.has_heard {
+            status = unreached(branch.way.as_ref(), is_edge);
         }
         if let Some(timer) = branch.timer_c.take() {
             self.deadlines.cancel(timer);

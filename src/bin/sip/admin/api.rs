@@ -1,8 +1,12 @@
 //! What the interface lists and does, as JSON.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::str::FromStr as _;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
@@ -11,9 +15,9 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use serde_json::{Value, json};
 use sip_stack::domain::Aor;
-use sip_stack::guard::{BanCause, GuardStats};
+use sip_stack::guard::{Ban, BanCause, GuardStats};
 use sip_stack::location::LocationStore as _;
-use sip_stack::runtime::State as Worker;
+use sip_stack::runtime::{State as Worker, Watch};
 use sip_stack::stack::{Direction, TapFilter, Tapped};
 use sip_stack::transaction::TransactionId;
 use sip_stack::transport::FlowId;
@@ -61,48 +65,66 @@ fn unescape(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// Asks the worker.
+/// Asks all workers; the answers are in the order of their numbers.
 async fn ask<R: Send + 'static>(
     state: &Inner,
-    command: impl FnOnce(&mut Worker, SystemTime, std::time::Instant) -> R + Send + 'static,
-) -> Result<R, Response> {
-    match tokio::time::timeout(PATIENCE, state.0.handle.run(command)).await {
+    command: impl Fn(&mut Worker, SystemTime, std::time::Instant) -> R + Send + Sync + 'static,
+) -> Result<Vec<R>, Response> {
+    match tokio::time::timeout(PATIENCE, state.0.workers.run(command)).await {
         Ok(Ok(answer)) => Ok(answer),
         _ => Err((StatusCode::SERVICE_UNAVAILABLE, "the worker is silent\n").into_response()),
     }
 }
 
+/// What `status` wants of one worker.
+#[derive(Debug)]
+struct Status {
+    draining: bool,
+    server_transactions: usize,
+    client_transactions: usize,
+    connections: usize,
+    flows: usize,
+    loss: u8,
+    refused: u64,
+    dropped: u64,
+}
+
 pub(super) async fn status(State(state): Shared) -> Result<Json<Value>, Response> {
-    let (draining, transactions, flows, guard, loss) = ask(&state, |state, _, _| {
+    let workers = ask(&state, |state, _, _| {
         let stack = &state.stack;
-        (
-            stack.is_draining(),
-            (
-                stack.transactions().server_count(),
-                stack.transactions().client_count(),
-            ),
-            stack.transports().stats().clone(),
-            stack
-                .guard()
-                .map_or_else(GuardStats::default, |guard| guard.stats()),
-            stack.guard().map_or(0, |guard| guard.overload().loss()),
-        )
+        let flows = stack.transports().stats();
+        let guard = stack
+            .guard()
+            .map_or_else(GuardStats::default, |guard| guard.stats());
+        Status {
+            draining: stack.is_draining(),
+            server_transactions: stack.transactions().server_count(),
+            client_transactions: stack.transactions().client_count(),
+            connections: flows.connections,
+            flows: flows.datagram_flows + flows.stream_flows,
+            loss: stack.guard().map_or(0, |guard| guard.overload().loss()),
+            refused: guard.refused_by_overload + guard.refused_by_budget,
+            dropped: guard.dropped_by_budget + guard.dropped_by_ban,
+        }
     })
     .await?;
+    let sum = |of: fn(&Status) -> usize| workers.iter().map(of).sum::<usize>();
+    let total = |of: fn(&Status) -> u64| workers.iter().map(of).sum::<u64>();
     Ok(Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "domain": state.0.domain,
         "uptime": state.0.since.elapsed().as_secs(),
-        "draining": draining,
+        "workers": workers.len(),
+        "draining": workers.iter().any(|worker| worker.draining),
         "users": state.0.users.names().len(),
         "registered": state.0.bindings.len(),
-        "server_transactions": transactions.0,
-        "client_transactions": transactions.1,
-        "connections": flows.connections,
-        "flows": flows.datagram_flows + flows.stream_flows,
-        "overload_loss_percent": loss,
-        "refused": guard.refused_by_overload + guard.refused_by_budget,
-        "dropped": guard.dropped_by_budget + guard.dropped_by_ban,
+        "server_transactions": sum(|worker| worker.server_transactions),
+        "client_transactions": sum(|worker| worker.client_transactions),
+        "connections": sum(|worker| worker.connections),
+        "flows": sum(|worker| worker.flows),
+        "overload_loss_percent": workers.iter().map(|worker| worker.loss).max(),
+        "refused": total(|worker| worker.refused),
+        "dropped": total(|worker| worker.dropped),
     })))
 }
 
@@ -132,9 +154,23 @@ pub(super) async fn all_bindings(
     Ok(Json(json!({ "bindings": list })))
 }
 
-fn name(id: FlowId) -> String {
-    let (index, generation) = id.to_parts();
-    format!("{index}.{generation}")
+/// The name of a flow or transaction: with the worker before it where there are several.
+fn name((worker, workers): (usize, usize), (index, generation): (u32, u32)) -> String {
+    if workers > 1 {
+        format!("{worker}.{index}.{generation}")
+    } else {
+        format!("{index}.{generation}")
+    }
+}
+
+/// The lists of all workers in one, with the number of the worker and how many there are.
+fn joined<T>(lists: Vec<Vec<T>>, limit: usize) -> impl Iterator<Item = ((usize, usize), T)> {
+    let workers = lists.len();
+    lists
+        .into_iter()
+        .enumerate()
+        .flat_map(move |(worker, list)| list.into_iter().map(move |one| ((worker, workers), one)))
+        .take(limit)
 }
 
 pub(super) async fn transactions(
@@ -152,18 +188,17 @@ pub(super) async fn transactions(
             .collect::<Vec<_>>()
     })
     .await?;
-    let list: Vec<Value> = list
-        .into_iter()
-        .map(|(listed, flow)| {
-            let (side, (index, generation)) = match listed.id {
+    let list: Vec<Value> = joined(list, limit)
+        .map(|(worker, (listed, flow))| {
+            let (side, parts) = match listed.id {
                 TransactionId::Server(id) => ("server", id.to_parts()),
                 TransactionId::Client(id) => ("client", id.to_parts()),
             };
             json!({
-                "id": format!("{index}.{generation}"),
+                "id": name(worker, parts),
                 "side": side,
                 "state": listed.state,
-                "flow": name(listed.flow),
+                "flow": name(worker, listed.flow.to_parts()),
                 "transport": flow.map(|flow| flow.kind.via_token()),
                 "peer": flow.map(|flow| flow.remote),
             })
@@ -181,10 +216,9 @@ pub(super) async fn calls(
         state.stack.proxy().map(|proxy| proxy.list(limit))
     })
     .await?;
-    let list: Vec<Value> = list
-        .unwrap_or_default()
-        .into_iter()
-        .map(|request| {
+    let list = list.into_iter().map(Option::unwrap_or_default).collect();
+    let list: Vec<Value> = joined(list, limit)
+        .map(|(_, request)| {
             json!({
                 "method": request.method,
                 "uri": request.uri,
@@ -214,11 +248,10 @@ pub(super) async fn flows(
             .collect::<Vec<_>>()
     })
     .await?;
-    let list: Vec<Value> = list
-        .into_iter()
-        .map(|flow| {
+    let list: Vec<Value> = joined(list, limit)
+        .map(|(worker, flow)| {
             json!({
-                "id": name(flow.id),
+                "id": name(worker, flow.id.to_parts()),
                 "transport": flow.kind.via_token(),
                 "local": flow.local,
                 "peer": flow.remote,
@@ -232,22 +265,26 @@ pub(super) async fn close_flow(
     State(state): Shared,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Response> {
-    let parts = id
-        .split_once('.')
-        .and_then(|(index, generation)| Some((index.parse().ok()?, generation.parse().ok()?)));
-    let Some((index, generation)) = parts else {
-        return Err((StatusCode::BAD_REQUEST, "a flow is named as in the list\n").into_response());
+    let parts: Option<Vec<u32>> = id.split('.').map(|part| part.parse().ok()).collect();
+    let (worker, flow) = match parts.as_deref() {
+        Some(&[index, generation]) => (0, FlowId::from_parts(index, generation)),
+        Some(&[worker, index, generation]) => (worker, FlowId::from_parts(index, generation)),
+        _ => {
+            return Err(
+                (StatusCode::BAD_REQUEST, "a flow is named as in the list\n").into_response(),
+            );
+        }
     };
     let closed = ask(&state, move |state, wall, now| {
-        let id = FlowId::from_parts(index, generation);
-        let known = state.stack.flow(id).is_some();
+        let here = state.stack.place().map_or(0, |place| place.worker);
+        let known = u32::from(here) == worker && state.stack.flow(flow).is_some();
         if known {
-            state.stack.close_flow(id, wall, now);
+            state.stack.close_flow(flow, wall, now);
         }
         known
     })
     .await?;
-    Ok(done(closed))
+    Ok(done(closed.contains(&true)))
 }
 
 const fn done(done: bool) -> StatusCode {
@@ -263,8 +300,18 @@ pub(super) async fn bans(State(state): Shared) -> Result<Json<Value>, Response> 
         state.stack.guard().map(|guard| guard.sources().bans(now))
     })
     .await?;
+    // All have the same bans; what each has dropped adds up.
+    let mut bans: BTreeMap<String, Ban> = BTreeMap::new();
+    for ban in list.into_iter().flatten().flatten() {
+        let dropped = ban.dropped;
+        match bans.entry(ban.address.to_string()) {
+            Entry::Occupied(known) => known.into_mut().dropped += dropped,
+            Entry::Vacant(place) => drop(place.insert(ban)),
+        }
+    }
+    let mut list: Vec<Ban> = bans.into_values().collect();
+    list.sort_by_key(|ban| ban.left);
     let list: Vec<Value> = list
-        .unwrap_or_default()
         .into_iter()
         .map(|ban| {
             let cause = match ban.cause {
@@ -308,7 +355,7 @@ pub(super) async fn ban(
         })
     })
     .await?;
-    if banned {
+    if banned.contains(&true) {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err((StatusCode::CONFLICT, "that address is trusted\n").into_response())
@@ -327,7 +374,7 @@ pub(super) async fn pardon(
             .is_some_and(|guard| guard.sources_mut().pardon(address))
     })
     .await?;
-    Ok(done(pardoned))
+    Ok(done(pardoned.contains(&true)))
 }
 
 pub(super) async fn gateways(State(state): Shared) -> Result<Json<Value>, Response> {
@@ -339,8 +386,9 @@ pub(super) async fn gateways(State(state): Shared) -> Result<Json<Value>, Respon
     })
     .await?;
     let list: Vec<Value> = list
-        .unwrap_or_default()
         .into_iter()
+        .flatten()
+        .flatten()
         .map(|gateway| {
             json!({
                 "uri": gateway.target.uri.as_str(),
@@ -386,20 +434,21 @@ pub(super) async fn trace(
                 .into_response());
         }
     };
-    let watch = ask(&state, move |state, _, _| {
-        state.hub.watchers().watch(filter, &mut state.stack)
+    let watches = ask(&state, move |state, _, _| {
+        state.hub.watchers().watch(filter.clone(), &mut state.stack)
     })
     .await?;
-    let Some(mut watch) = watch else {
+    let watches: Option<Vec<Watch>> = watches.into_iter().collect();
+    let Some(mut watches) = watches else {
         return Err((StatusCode::TOO_MANY_REQUESTS, "too many traces run\n").into_response());
     };
     let (mut writer, reader) = tokio::io::duplex(64 * 1024);
-    let (ended, handle) = (state.0.ended.clone(), state.0.handle.clone());
+    let (ended, workers) = (state.0.ended.clone(), state.0.workers.clone());
     tokio::spawn(async move {
         let mut told = 0;
         loop {
             let text = tokio::select! {
-                message = watch.messages.recv() => match message {
+                message = next(&mut watches) => match message {
                     Some(message) => line(&message),
                     None => break,
                 },
@@ -409,7 +458,10 @@ pub(super) async fn trace(
             if writer.write_all(text.as_bytes()).await.is_err() {
                 break;
             }
-            let dropped = watch.dropped.load(Ordering::Relaxed);
+            let dropped = watches
+                .iter()
+                .map(|watch| watch.dropped.load(Ordering::Relaxed))
+                .sum();
             if dropped > told {
                 let text = format!("{}\n", json!({ "dropped": dropped - told }));
                 told = dropped;
@@ -418,11 +470,26 @@ pub(super) async fn trace(
                 }
             }
         }
-        let id = watch.id;
-        handle.post(move |state, _, _| state.hub.watchers().unwatch(id, &mut state.stack));
+        for (handle, watch) in workers.handles().iter().zip(watches) {
+            let id = watch.id;
+            handle.post(move |state, _, _| state.hub.watchers().unwatch(id, &mut state.stack));
+        }
     });
     let body = Body::from_stream(tokio_util::io::ReaderStream::new(reader));
     Ok(([(header::CONTENT_TYPE, "application/jsonl")], body).into_response())
+}
+
+/// The next message that any worker shows; `None` when one has ended.
+async fn next(watches: &mut [Watch]) -> Option<Tapped> {
+    poll_fn(|context| {
+        for watch in watches.iter_mut() {
+            if let Poll::Ready(message) = watch.messages.poll_recv(context) {
+                return Poll::Ready(message);
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 fn line(message: &Tapped) -> String {

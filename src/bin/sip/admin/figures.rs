@@ -1,12 +1,13 @@
 //! What `/metrics` shows, in the text format of Prometheus.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Instant;
 
 use metrics::{Key, Label, Level, Metadata, Recorder as _, SharedString, Unit};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use sip_stack::guard::GuardStats;
-use sip_stack::runtime::{Queues, State, StoreTimes};
+use sip_stack::runtime::{Handovers, Queues, State, StoreTimes};
 use sip_stack::stack::{Counts, Histogram, Latencies};
 use sip_stack::transport::tokio::DriverStats;
 
@@ -23,6 +24,7 @@ pub(super) struct Snapshot {
     latencies: Latencies,
     store: StoreTimes,
     queues: Queues,
+    handovers: Handovers,
     driver: DriverStats,
     guard: GuardStats,
     loss: u8,
@@ -46,6 +48,7 @@ impl Snapshot {
             latencies: stack.latencies().clone(),
             store: state.store_times().clone(),
             queues: state.queues(),
+            handovers: state.handovers(),
             driver: state.driver(),
             guard: stack
                 .guard()
@@ -99,20 +102,60 @@ impl Figures {
         }
     }
 
-    fn count(&self, name: &'static str, labels: &[(&'static str, &str)], value: u64) {
-        self.recorder
-            .register_counter(&key(name, labels), &METADATA)
-            .absolute(value);
+    pub(super) fn render(
+        &self,
+        workers: &[Snapshot],
+        bindings: Option<usize>,
+        users: usize,
+    ) -> String {
+        let mut tally = Tally::default();
+        for worker in workers {
+            tally.add(worker);
+        }
+        tally.most("sip_users", &[], users);
+        if let Some(bindings) = bindings {
+            tally.most("sip_registered_users", &[], bindings);
+        }
+        for (key, value) in &tally.counters {
+            self.recorder
+                .register_counter(key, &METADATA)
+                .absolute(*value);
+        }
+        for (key, value) in &tally.gauges {
+            // Exact up to 2^53.
+            self.recorder
+                .register_gauge(key, &METADATA)
+                .set(*value as f64);
+        }
+        let mut text = self.handle.render();
+        histograms(workers, &mut text);
+        text
+    }
+}
+
+/// The figures of all workers together.
+#[derive(Debug, Default)]
+struct Tally {
+    counters: BTreeMap<Key, u64>,
+    gauges: BTreeMap<Key, usize>,
+}
+
+impl Tally {
+    fn count(&mut self, name: &'static str, labels: &[(&'static str, &str)], value: u64) {
+        *self.counters.entry(key(name, labels)).or_default() += value;
     }
 
-    fn set(&self, name: &'static str, labels: &[(&'static str, &str)], value: usize) {
-        // Exact up to 2^53.
-        self.recorder
-            .register_gauge(&key(name, labels), &METADATA)
-            .set(value as f64);
+    fn set(&mut self, name: &'static str, labels: &[(&'static str, &str)], value: usize) {
+        *self.gauges.entry(key(name, labels)).or_default() += value;
     }
 
-    pub(super) fn render(&self, now: &Snapshot, bindings: Option<usize>, users: usize) -> String {
+    /// Of what is the same for all, or where the worst counts.
+    fn most(&mut self, name: &'static str, labels: &[(&'static str, &str)], value: usize) {
+        let most = self.gauges.entry(key(name, labels)).or_default();
+        *most = value.max(*most);
+    }
+
+    fn add(&mut self, now: &Snapshot) {
         for (transport, method, count) in now.counts.requests() {
             // Every method over UDP, and whatever else there was.
             if count > 0 || transport == "UDP" {
@@ -148,7 +191,7 @@ impl Figures {
             self.count("sip_guard_dropped_total", &[("reason", reason)], count);
         }
         self.count("sip_bans_total", &[], guard.banned);
-        self.set("sip_banned_sources", &[], now.bans);
+        self.most("sip_banned_sources", &[], now.bans);
         for (outcome, count) in [
             ("trimmed", guard.trimmed_challenges),
             ("withheld", guard.withheld_challenges),
@@ -159,14 +202,22 @@ impl Figures {
                 count,
             );
         }
-        self.set("sip_overload_loss_percent", &[], usize::from(now.loss));
+        self.most("sip_overload_loss_percent", &[], usize::from(now.loss));
         for (queue, (depth, limit)) in [
             ("inbox", now.queues.inbox),
             ("commands", now.queues.commands),
             ("lookups", now.queues.lookups),
+            ("handed", now.queues.handed),
         ] {
             self.set("sip_queue_depth", &[("queue", queue)], depth);
             self.set("sip_queue_limit", &[("queue", queue)], limit);
+        }
+        for (what, count) in [
+            ("given", now.handovers.given),
+            ("taken", now.handovers.taken),
+            ("dropped", now.handovers.dropped),
+        ] {
+            self.count("sip_handovers_total", &[("outcome", what)], count);
         }
         for (reason, count) in [
             ("full", now.driver.dropped),
@@ -177,7 +228,7 @@ impl Figures {
         for (uri, up) in &now.gateways {
             self.set("sip_gateway_up", &[("uri", uri)], usize::from(*up));
         }
-        self.set("sip_traces", &[], now.watchers.0);
+        self.most("sip_traces", &[], now.watchers.0);
         self.count("sip_trace_dropped_total", &[], now.watchers.1);
         self.count("sip_registrations_total", &[], now.counts.registrations);
         self.count("sip_denied_total", &[], now.counts.denied);
@@ -249,38 +300,36 @@ impl Figures {
             now.server_transactions,
         );
         self.set("sip_proxied_requests", &[], now.proxied);
-        self.set("sip_draining", &[], usize::from(now.draining));
-        self.set("sip_users", &[], users);
-        if let Some(bindings) = bindings {
-            self.set("sip_registered_users", &[], bindings);
-        }
-        let mut text = self.handle.render();
-        histograms(now, &mut text);
-        text
+        self.most("sip_draining", &[], usize::from(now.draining));
     }
 }
 
 /// Written by hand: the layers count into buckets themselves, and the recorder takes single values only.
-fn histograms(now: &Snapshot, out: &mut String) {
-    let answered: Vec<(String, &Histogram)> = now
-        .latencies
-        .answered()
-        .map(|(role, method, histogram)| {
-            (format!("role=\"{role}\",method=\"{method}\""), histogram)
-        })
-        .collect();
-    let store = [
-        ("lookup", &now.store.lookup),
-        ("update", &now.store.update),
-        ("credential", &now.store.credential),
-    ]
-    .map(|(question, histogram)| (format!("question=\"{question}\""), histogram));
-    let queue = [(String::new(), now.latencies.queue())];
-    let all = [answered.as_slice(), &queue, &store];
+fn histograms(workers: &[Snapshot], out: &mut String) {
+    let mut all: [BTreeMap<String, Histogram>; 3] = Default::default();
+    let [answered, queue, store] = &mut all;
+    for now in workers {
+        for (role, method, histogram) in now.latencies.answered() {
+            let labels = format!("role=\"{role}\",method=\"{method}\"");
+            answered.entry(labels).or_default().add(histogram);
+        }
+        queue
+            .entry(String::new())
+            .or_default()
+            .add(now.latencies.queue());
+        for (question, histogram) in [
+            ("lookup", &now.store.lookup),
+            ("update", &now.store.update),
+            ("credential", &now.store.credential),
+        ] {
+            let labels = format!("question=\"{question}\"");
+            store.entry(labels).or_default().add(histogram);
+        }
+    }
     for ((name, help), list) in HISTOGRAMS.iter().zip(all) {
         let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} histogram");
         for (labels, histogram) in list {
-            let _ = histogram_lines(name, labels, histogram, out);
+            let _ = histogram_lines(name, &labels, &histogram, out);
         }
         out.push('\n');
     }
@@ -400,6 +449,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "Datagrams that the socket took no more, or the system refused",
     ),
     (
+        "sip_handovers_total",
+        "Messages that one worker gave to another, took from another, or dropped because the other was too busy",
+    ),
+    (
         "sip_trace_dropped_total",
         "Messages not shown to a trace because it read too slowly",
     ),
@@ -455,6 +508,7 @@ mod tests {
             latencies: Latencies::default(),
             store: StoreTimes::default(),
             queues: Queues::default(),
+            handovers: Handovers::default(),
             driver: DriverStats::default(),
             guard: GuardStats::default(),
             loss: 30,
@@ -462,7 +516,7 @@ mod tests {
             watchers: (1, 0),
             gateways: vec![("sip:gw.example.com".to_owned(), true)],
         };
-        let text = figures.render(&snapshot, Some(6), 7);
+        let text = figures.render(&[snapshot], Some(6), 7);
         for (name, kind) in COUNTERS
             .iter()
             .map(|(name, _)| (name, "counter"))

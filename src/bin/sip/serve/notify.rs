@@ -3,18 +3,18 @@
 
 #[cfg(target_os = "linux")]
 use sd_notify::NotifyState;
-use sip_stack::runtime::Handle;
+use sip_stack::runtime::Workers;
 use tokio::task::JoinHandle;
 
-/// The server is ready; from now on it says that it is alive as often as the manager wants, as long as its worker answers.
+/// The server is ready; from now on it says that it is alive as often as the manager wants, as long as all its workers answer.
 #[cfg(target_os = "linux")]
-pub(super) fn begin(handle: Handle) -> Option<JoinHandle<()>> {
+pub(super) fn begin(workers: Workers) -> Option<JoinHandle<()>> {
     ready();
     let within = sd_notify::watchdog_enabled()?;
     Some(tokio::spawn(async move {
         loop {
-            let answer = tokio::time::timeout(within / 2, handle.run(|_, _, _| ())).await;
-            if matches!(answer, Ok(Ok(()))) {
+            let answer = tokio::time::timeout(within / 2, workers.run(|_, _, _| ())).await;
+            if matches!(answer, Ok(Ok(_))) {
                 tell(&[NotifyState::Watchdog]);
             }
             tokio::time::sleep(within / 3).await;
@@ -23,7 +23,7 @@ pub(super) fn begin(handle: Handle) -> Option<JoinHandle<()>> {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn begin(_: Handle) -> Option<JoinHandle<()>> {
+pub(super) fn begin(_: Workers) -> Option<JoinHandle<()>> {
     None
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sip_stack::routing::Shared;
-use sip_stack::runtime::Handle;
+use sip_stack::runtime::Workers;
 
 use super::count;
 use crate::config::Config;
@@ -16,7 +16,7 @@ pub(crate) struct Reload {
     pub(super) path: Option<PathBuf>,
     pub(super) begun: Config,
     pub(super) routes: Shared,
-    pub(super) handle: Handle,
+    pub(super) workers: Workers,
 }
 
 impl Reload {
@@ -38,13 +38,13 @@ impl Reload {
             said.push_str(&format!("\nAfter a restart: {}.", later.join(", ")));
         }
         let (guard, probes) = (config.guard(), config.probes.clone());
-        self.handle
+        self.workers
             .run(move |state, _, now| {
                 if let Some(current) = state.stack.guard_mut() {
-                    current.configure(guard);
+                    current.configure(guard.clone());
                 }
                 if let Some(current) = state.stack.probes_mut() {
-                    current.set_targets(probes, now);
+                    current.set_targets(probes.clone(), now);
                 }
             })
             .await
