@@ -22,6 +22,11 @@ impl<'a> Cursor<'a> {
     }
 
     #[inline]
+    pub(crate) const fn text(&self) -> &'a str {
+        self.text
+    }
+
+    #[inline]
     pub(crate) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.pos).copied()
     }

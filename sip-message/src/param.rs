@@ -78,13 +78,13 @@ impl<'a> Params<'a> {
                 raw: Cow::Borrowed(rest),
                 plain: Some(first),
             }),
-            None => Self::decode_any(cursor),
+            None => Self::decode_any(cursor.text(), cursor.pos()),
         }
     }
 
     #[inline(never)]
-    fn decode_any(mut cursor: Cursor<'a>) -> Result<Self, HeaderError> {
-        let from = cursor.pos();
+    fn decode_any(text: &'a str, from: usize) -> Result<Self, HeaderError> {
+        let mut cursor = Cursor::at(text, from);
         let mut end = from;
         while cursor.eat_separator(b';') {
             one(&mut cursor)?;
@@ -227,20 +227,26 @@ impl<'a> Params<'a> {
 /// `1*( ";" name [ "=" value ] )` without white space and quotes, as nearly everyone writes it.
 #[inline(never)]
 fn plain(text: &[u8]) -> Option<First> {
-    let (name, mut at) = plain_one(text, 0)?;
-    // One that is too far behind to be noted is found by the search.
-    let first = match (u16::try_from(name), u16::try_from(at)) {
-        (Ok(name), Ok(value)) => First { name, value },
-        _ => First::default(),
-    };
-    while at < text.len() {
-        at = plain_one(text, at)?.1;
+    let mut first = First::default();
+    let mut at = 0;
+    loop {
+        let (name, end) = plain_one(text, at)?;
+        // One that is too far behind to be noted is found by the search.
+        if at == 0 && end <= usize::from(u16::MAX) {
+            first = First {
+                name: name as u16,
+                value: end as u16,
+            };
+        }
+        if end == text.len() {
+            return Some(first);
+        }
+        at = end;
     }
-    Some(first)
 }
 
 /// The parameter at a place: where its name ends, and where it ends.
-#[inline]
+#[inline(always)]
 fn plain_one(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let rest = text.get(at..)?;
     // What most have is known to be a token.

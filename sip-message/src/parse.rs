@@ -626,13 +626,13 @@ impl<'h> Head<'h> {
     }
 }
 
-/// Notes where the first field of a [`place`] is: the one with this index, unless there was one. RFC 3261 §7.3.1: only a
+/// Notes where the first field of a [`place`] is: the one with this hint, unless there was one. RFC 3261 §7.3.1: only a
 /// field whose grammar is a list may be there twice; the answer is whether this one may be there.
 #[inline]
-fn note(hints: &mut Hints, place: usize, at: usize) -> bool {
+fn note(hints: &mut Hints, place: usize, at: u8) -> bool {
     match hints.get_mut(place) {
         Some(hint) if *hint == ABSENT => {
-            *hint = hint_of(at);
+            *hint = at;
             true
         }
         _ => place >= place::VIA,
@@ -693,60 +693,65 @@ fn usual_fields(
 ) -> usize {
     let before = head.index.len();
     let mut count = before;
-    for slot in head.index.room().iter_mut().take(room) {
-        let Some((first, rest)) = buf.get(pos..).and_then(<[u8]>::split_first_chunk) else {
+    // Of these every index is a hint.
+    let room = room.min(usize::from(ABSENT).saturating_sub(before));
+    let slots = head.index.room();
+    let room = room.min(slots.len());
+    for slot in slots.get_mut(..room).unwrap_or_default() {
+        let line = buf.get(pos..).unwrap_or_default();
+        let Some((first, rest)) = line.split_first_chunk() else {
             break;
         };
         let Some(key) = Key::of_words(u64::from_le_bytes(*first), rest) else {
             break;
         };
-        let at = pos + key.len();
-        let Some(end) = usual_value(buf, at) else {
+        let Some(value) = line.get(key.len()..).and_then(usual_value) else {
             break;
         };
-        if end - pos > short {
+        let len = key.len() + 1 + value.len();
+        if len > short {
             break;
         }
         if key.place() == place::CONTENT_LENGTH {
-            let Some(length) = buf.get(at + 1..end).and_then(number) else {
+            let Some(length) = number(value) else {
                 break;
             };
-            head.content_length = Some((length, at + 1));
+            head.content_length = Some((length, pos + key.len() + 1));
         }
-        if !note(head.hints, key.place(), count) {
+        if !note(head.hints, key.place(), count as u8) {
             break;
         }
         // No offset is above `MAX_SIZE`, and the line is short.
         *slot = Span {
             start: pos as u32,
-            len: (end - pos) as u32 + 2,
-            value_len: (end - at) as u32 - 1,
+            len: len as u32 + 2,
+            value_len: value.len() as u32,
             value_at: key.len() as u16 + 1,
             name: key.id(),
             source: Source::Base,
         };
         count += 1;
-        pos = end + 2;
+        pos += len + 2;
     }
     head.index.took(count - before);
     pos
 }
 
-/// Where the line ends, if from `at` on it has a space, a value of visible ASCII characters without a space at its ends,
-/// and a line end after which the field does not go on.
+/// What is behind the colon, if it is a space, a value of visible ASCII characters without a space at its ends, and a line
+/// end after which the field does not go on.
 #[inline]
-fn usual_value(buf: &[u8], at: usize) -> Option<usize> {
-    let end = scan::special(buf, at)?;
-    let after = u32::from_le_bytes(*buf.get(end..)?.first_chunk()?);
+fn usual_value(text: &[u8]) -> Option<&[u8]> {
+    let (text, after) = scan::until_special(text)?;
+    let after = u32::from_le_bytes(*after.first_chunk()?);
     let next = (after >> 16) as u8;
     if after & 0xffff != u32::from(u16::from_le_bytes(*b"\r\n")) || chars::is_wsp(next) {
         return None;
     }
-    let [b' ', value @ ..] = buf.get(at..end)? else {
+    let [b' ', value @ ..] = text else {
         return None;
     };
     let usual = *value.first()? != b' ' && *value.last()? != b' ';
-    usual.then_some(end)
+    usual.then_some(value)
 }
 
 /// Indexes the field at `pos`, whatever its form. The answer is where the next line begins.
@@ -780,7 +785,7 @@ fn any_field(
     if value_len / 2 > limits.parameters {
         check_parameters(buf.get(value_at..end), value_at, limits, request)?;
     }
-    if !note(head.hints, name.place, head.index.len()) {
+    if !note(head.hints, name.place, hint_of(head.index.len())) {
         return error(Kind::Duplicate, value_at);
     }
     if name.place == place::CONTENT_LENGTH {

@@ -15,7 +15,23 @@ pub(crate) fn special(text: &[u8], at: usize) -> Option<usize> {
     outside::<0x20>(text, at)
 }
 
-/// The same, or a space.
+/// What is before the first such byte, and the rest from there on.
+#[inline(always)]
+pub(crate) fn until_special(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut rest = text;
+    while let Some((block, after)) = rest.split_first_chunk::<16>() {
+        if has_outside::<0x20>(block) {
+            rest = rest.get(first_outside::<0x20>(block)..)?;
+            return Some((text.get(..text.len() - rest.len())?, rest));
+        }
+        rest = after;
+    }
+    let at = rest.iter().position(|&b| !(0x20..0x7f).contains(&b))?;
+    rest = rest.get(at..)?;
+    Some((text.get(..text.len() - rest.len())?, rest))
+}
+
+/// The first byte from `at` on that is a space, a control character or not ASCII.
 #[inline]
 pub(crate) fn gap(text: &[u8], at: usize) -> Option<usize> {
     outside::<0x21>(text, at)
@@ -35,14 +51,18 @@ fn outside<const FIRST: u8>(text: &[u8], at: usize) -> Option<usize> {
     Some(text.len() - rest.len() + at)
 }
 
-/// The decimal number at the front of a text and how many digits it has: up to seven, in a text of eight bytes or more.
-#[inline]
-pub(crate) const fn number(text: &[u8]) -> Option<(u32, usize)> {
-    let Some(word) = text.first_chunk() else {
-        return None;
+/// The decimal number from `at` on and how many digits it has: up to seven, in a text of eight bytes or more.
+#[inline(always)]
+pub(crate) fn number(text: &[u8], at: usize) -> Option<(u32, usize)> {
+    let rest = text.get(at..)?;
+    let word = match rest.first_chunk() {
+        Some(word) => u64::from_le_bytes(*word),
+        None if rest.is_empty() => return None,
+        // The end of the text, with zeros behind it.
+        None => u64::from_le_bytes(*text.last_chunk()?) >> (64 - 8 * rest.len()),
     };
     // A digit is now its value, and everything else more than nine.
-    let values = u64::from_le_bytes(*word) ^ (LOW * b'0' as u64);
+    let values = word ^ (LOW * u64::from(b'0'));
     // The lowest mark is right; a carry only reaches bytes above one that is marked.
     let marks = (values.wrapping_add(LOW * 0x76) | values) & HIGH;
     let len = (marks.trailing_zeros() / 8) as usize;
@@ -172,12 +192,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_number_is_its_digits(digits in "[0-9]{0,10}", after in proptest::collection::vec(any::<u8>(), 0..10)) {
-            let text = [digits.as_bytes(), &after].concat();
-            let len = text.iter().take_while(|b| b.is_ascii_digit()).count();
-            let obvious = core::str::from_utf8(&text[..len]).unwrap().parse().ok().map(|n| (n, len));
+        fn a_number_is_its_digits(
+            before in "[a-z:]{0,10}",
+            digits in "[0-9]{0,10}",
+            after in proptest::collection::vec(any::<u8>(), 0..10),
+        ) {
+            let (text, at) = ([before.as_bytes(), digits.as_bytes(), &after].concat(), before.len());
+            let len = text[at..].iter().take_while(|b| b.is_ascii_digit()).count();
+            let obvious = core::str::from_utf8(&text[at..at + len]).unwrap().parse().ok().map(|n| (n, len));
             let expected = obvious.filter(|_| text.len() >= 8 && len < 8);
-            prop_assert_eq!(number(&text), expected);
+            prop_assert_eq!(number(&text, at), expected);
         }
 
         #[test]

@@ -33,7 +33,7 @@ impl CSeq {
     /// When the text does not have the form, or the number is not below 2^31.
     pub fn parse(text: &str) -> Result<Self, HeaderError> {
         let text = text.as_bytes();
-        let (number, mut at) = match scan::number(text) {
+        let (number, mut at) = match scan::number(text, 0) {
             Some(found) => found,
             None => any_number(text)?,
         };

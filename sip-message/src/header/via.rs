@@ -88,7 +88,7 @@ impl<'a> Via<'a> {
         let host = SentBy::Text(cursor.slice(at));
         let port = if cursor.eat_separator(b':') {
             let at = cursor.pos();
-            let (port, len) = uri::port(cursor.rest().as_bytes())
+            let (port, len) = uri::port(text.as_bytes(), at)
                 .ok_or_else(|| HeaderError::new("bad port in Via", at))?;
             cursor.seek(at + len);
             Some(port)
@@ -234,7 +234,7 @@ fn usual(text: &str) -> Option<(Transport, &str, Option<u16>, usize)> {
     let mut end = host_end;
     let mut port = None;
     if bytes.get(end) == Some(&b':') {
-        let (number, len) = uri::port(bytes.get(end + 1..)?)?;
+        let (number, len) = uri::port(bytes, end + 1)?;
         port = Some(number);
         end += 1 + len;
     }

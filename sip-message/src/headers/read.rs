@@ -86,21 +86,26 @@ impl Headers {
         let id = const { header::id_of::<H>() };
         if let Some(decode) = H::DECODE_VALUE
             && id != NameId::OTHER
-        {
             // What nearly every message has for nearly every header: a first field with a value, in UTF-8.
-            match self.first_text(id) {
-                None => return Ok(None),
-                Some("") => {}
-                Some(text) => {
-                    return decode_first(decode, H::REFUSES_LISTS, text, id).map(Some);
-                }
-            }
+            && let Some(text) = self.usual_text(id)
+        {
+            return decode_first(decode, H::REFUSES_LISTS, text, id).map(Some);
         }
         self.typed_of_values()
     }
 
     #[inline(never)]
     fn typed_of_values<'a, H: TypedHeader<'a>>(&'a self) -> Result<Option<H>, HeaderError> {
+        let id = const { header::id_of::<H>() };
+        if let Some(None) = self.hinted(id) {
+            return Ok(None);
+        }
+        if let Some(decode) = H::DECODE_VALUE
+            && id != NameId::OTHER
+            && let Some(text) = self.searched_text(id).filter(|text| !text.is_empty())
+        {
+            return decode_first(decode, H::REFUSES_LISTS, text, id).map(Some);
+        }
         let mut values = self.values(H::NAME);
         if values.is_absent() {
             return Ok(None);
@@ -188,7 +193,8 @@ impl Headers {
     #[must_use]
     pub fn call_id(&self) -> Option<&str> {
         const ID: NameId = HeaderName::CallId.id();
-        self.first_text(ID).filter(|id| !id.is_empty())
+        let id = self.usual_text(ID).or_else(|| self.searched_text(ID));
+        id.filter(|id| !id.is_empty())
     }
 
     /// The number and the method of CSeq, if it is there and well-formed.
@@ -238,20 +244,23 @@ impl Headers {
         Some(from + at)
     }
 
-    /// The value of the first field of a name of the table; empty also if it is not UTF-8.
+    /// The value of the first field of a name of the table, if no search is needed to find it and it is not empty.
     #[inline(never)]
-    fn first_text(&self, id: NameId) -> Option<&str> {
-        let at = self.find_known(id)?;
-        Some(self.text_at(at).unwrap_or_default())
+    fn usual_text(&self, id: NameId) -> Option<&str> {
+        let at = *self.hints.get(id.place())?;
+        let span = self.fields.hinted(at)?;
+        self.text(span.value_place())
+            .filter(|text| !text.is_empty())
     }
 
-    /// The index of the first field of a name of the table.
-    #[inline]
-    fn find_known(&self, id: NameId) -> Option<usize> {
-        match self.hinted(id) {
-            Some(answer) => answer,
-            None => self.fields.iter().position(|span| span.name == id),
-        }
+    /// The value of the first field of a name of the table, if it is UTF-8.
+    #[inline(never)]
+    fn searched_text(&self, id: NameId) -> Option<&str> {
+        let at = match self.hinted(id) {
+            Some(answer) => answer?,
+            None => self.fields.iter().position(|span| span.name == id)?,
+        };
+        self.text_at(at)
     }
 
     /// What is known without a search: the index of the first field, or that there is none.

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 
-use super::{Source, Span, offset};
+use super::{ABSENT, Source, Span, offset};
 use crate::name::NameId;
 
 /// The corpora have 9 to 16 fields in most messages; more than this spill to the heap.
@@ -51,6 +51,17 @@ impl Spans {
         } else {
             self.spill(span);
         }
+    }
+
+    /// The span that a hint names.
+    #[inline]
+    pub(crate) fn hinted(&self, hint: u8) -> Option<&Span> {
+        // What the hints say otherwise is beyond the room that there is.
+        const { assert!(INLINE_FIELDS <= ABSENT as usize) };
+        if self.more.is_empty() {
+            return self.inline.get(usize::from(hint));
+        }
+        self.more.get(usize::from(hint)).filter(|_| hint < ABSENT)
     }
 
     /// Where the next spans go, which count as there after [`took`](Self::took). Never empty.

@@ -88,6 +88,7 @@ impl Parts {
 
     /// The sip or sips URI at the front of a text, and its length, if it is one as nearly all are: without password,
     /// escapes, IPv6 reference and header fields. Each byte is looked at once.
+    #[inline(always)]
     pub(super) fn usual(text: &[u8]) -> Option<(Self, usize)> {
         // The letters in any case.
         let front = u32::from_le_bytes(*text.first_chunk()?) | 0x20_20_20;
@@ -102,26 +103,28 @@ impl Parts {
         };
         // A host has no character that a user does not have, so that what follows tells which it is.
         let mut start = body;
-        let mut end = start + chars::run(text.get(start..)?, chars::is_host);
         let mut at = body - 1;
-        if !matches!(text.get(end), None | Some(b':' | b';' | b'>' | b'?')) {
-            at = end;
-            if text.get(at) != Some(&b'@') {
-                at += chars::run(text.get(at..)?, chars::is_user);
+        let end = loop {
+            let end = start + chars::run(text.get(start..)?, chars::is_host);
+            if start > body || matches!(text.get(end), None | Some(b':' | b';' | b'>' | b'?')) {
+                break end;
             }
-            if at == start || text.get(at) != Some(&b'@') {
+            at = match text.get(end) {
+                Some(b'@') => end,
+                _ => end + chars::run(text.get(end..)?, chars::is_user),
+            };
+            if at == body || text.get(at) != Some(&b'@') {
                 return None;
             }
             start = at + 1;
-            end = start + chars::run(text.get(start..)?, chars::is_host);
-        }
+        };
         if !is_host_name(text.get(start..end)?) {
             return None;
         }
         let mut pos = end;
         let mut port = None;
         if text.get(pos) == Some(&b':') {
-            let (number, len) = self::port(text.get(pos + 1..)?)?;
+            let (number, len) = self::port(text, pos + 1)?;
             port = Some(number);
             pos += 1 + len;
         }
@@ -168,9 +171,8 @@ impl Parts {
         let mut pos = start + host_len;
         self.host_end = place(pos);
         if text.get(pos) == Some(&b':') {
-            let digits = text.get(pos + 1..).unwrap_or_default();
             let (port, len) =
-                port(digits).ok_or_else(|| UriError::new("bad port in the URI", pos + 1))?;
+                port(text, pos + 1).ok_or_else(|| UriError::new("bad port in the URI", pos + 1))?;
             self.port = Some(port);
             pos += 1 + len;
         }
@@ -373,17 +375,17 @@ const fn digit(byte: u8) -> Option<u8> {
     if value < 10 { Some(value) } else { None }
 }
 
-/// A port and how many digits it has.
-#[inline]
-pub(crate) fn port(text: &[u8]) -> Option<(u16, usize)> {
-    let (value, len) = match scan::number(text) {
+/// The port from `at` on in a text and how many digits it has.
+#[inline(always)]
+pub(crate) fn port(text: &[u8], at: usize) -> Option<(u16, usize)> {
+    let (value, len) = match scan::number(text, at) {
         Some(found) => found,
-        None => any_port(text)?,
+        None => any_port(text.get(at..)?)?,
     };
     Some((u16::try_from(value).ok()?, len))
 }
 
-/// The same of any length, and at the end of a text.
+/// The same of any length, and in a short text.
 #[inline(never)]
 fn any_port(text: &[u8]) -> Option<(u32, usize)> {
     let mut value: u32 = 0;
