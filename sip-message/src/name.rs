@@ -82,6 +82,7 @@ names! {
     Allow "Allow" "" List "RFC 3261 §20.5",
     AllowEvents "Allow-Events" "u" List "RFC 6665",
     AnswerMode "Answer-Mode" "" One "RFC 5373",
+    AttestationInfo "Attestation-Info" "" One "3GPP TS 24.229",
     AuthenticationInfo "Authentication-Info" "" One "RFC 3261 §20.6",
     Authorization "Authorization" "" One "RFC 3261 §20.7",
     CallId "Call-ID" "i" One "RFC 3261 §20.8",

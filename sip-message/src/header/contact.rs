@@ -1,7 +1,9 @@
 //! Contact: where a user agent wants to be reached (RFC 3261 §20.10).
 //!
-//! `Contact: ( STAR / ( contact-param *( COMMA contact-param ) ) )`; parameters `q`, `expires`, and of RFC 5626
-//! `+sip.instance` and `reg-id`.
+//! ```text
+//! field = "*" / value, more after commas
+//! value = ( [ display name ] "<" URI ">" / URI ), then parameters: q, expires, of RFC 5626 +sip.instance and reg-id
+//! ```
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;

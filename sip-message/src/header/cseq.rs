@@ -1,4 +1,8 @@
-//! CSeq: the order of requests within a dialog (RFC 3261 §20.16): `1*DIGIT LWS Method`.
+//! CSeq: the order of requests within a dialog (RFC 3261 §20.16).
+//!
+//! ```text
+//! value = digits, white space, method
+//! ```
 
 use alloc::vec::Vec;
 

@@ -1,4 +1,8 @@
 //! Date: when the message was first sent (RFC 3261 §20.17), in the one form of RFC 1123 that SIP allows, in GMT.
+//!
+//! ```text
+//! value = weekday "," SP two digits SP month SP four digits SP hh ":" mm ":" ss SP "GMT"
+//! ```
 
 use alloc::vec::Vec;
 

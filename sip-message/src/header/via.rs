@@ -1,7 +1,10 @@
 //! Via: the path of the request, which the response takes back (RFC 3261 §20.42, RFC 3581).
 //!
-//! `SIP/2.0/transport sent-by *( ";" param )`, where sent-by is a host and an optional port, and white space may
-//! stand around every separator.
+//! ```text
+//! value   = "SIP" "/" "2.0" "/" transport, white space, sent-by, then parameters: branch, received, rport, maddr, ttl
+//! sent-by = host [ ":" port ]
+//! ```
+//! White space may stand around every separator.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;

@@ -4,7 +4,8 @@ use super::*;
 use crate::header::testing::headers;
 
 /// Fields that are only text here, each with its reason.
-const TEXT_ONLY: [(&str, &str); 12] = [
+const TEXT_ONLY: [(&str, &str); 13] = [
+    ("Attestation-Info", "3GPP TS 24.229, no RFC"),
     ("DC-Info", "3GPP TS 24.229, no RFC"),
     ("Encryption", "RFC 2543, removed by RFC 3261"),
     ("Hide", "RFC 2543, removed by RFC 3261"),
@@ -49,6 +50,60 @@ fn every_type_is_found_by_the_name_of_its_field() {
         let fields = headers(name.clone(), &["€ €"]);
         assert_eq!(check_field(&fields, 0), Ok(()), "{text}");
         assert_eq!(normalize(&fields, &name).unwrap(), ["€ €"], "{text}");
+    }
+}
+
+/// Each type has a file of its own name, which says where the field is defined and what its grammar is, has the examples
+/// and is in the round-trip property ([`header_tests`](crate::header::testing)).
+#[cfg(feature = "std")]
+#[test]
+fn every_type_has_its_file_with_grammar_examples_and_round_trip() {
+    let mut files = Vec::new();
+    let mut folders = std::vec![std::path::PathBuf::from(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/src/header"
+    ))];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.push(path);
+            }
+        }
+    }
+    for (kind, name) in TYPES {
+        let file = files.iter().find(|path| {
+            let stem = path.file_stem().unwrap().to_string_lossy();
+            stem.replace('_', "") == kind.to_ascii_lowercase()
+        });
+        let text =
+            std::fs::read_to_string(file.unwrap_or_else(|| panic!("{kind}: no file"))).unwrap();
+        let comment: String = text
+            .lines()
+            .take_while(|line| line.starts_with("//!"))
+            .collect();
+        let defined = ["RFC ", "3GPP TS ", "draft-"];
+        assert!(
+            defined.iter().any(|by| comment.contains(by)),
+            "{kind}: defined where?"
+        );
+        assert!(comment.contains("= "), "{kind}: no grammar");
+        let tests = text.split("header_tests! {").nth(1).unwrap_or_default();
+        let (tested, examples) = tests.trim_start().split_once(", ").unwrap_or_default();
+        assert_eq!(
+            tested.trim_end_matches("<'_>"),
+            *kind,
+            "not in the round-trip property"
+        );
+        // The tests of an RFC's examples have its number in their name.
+        let by_rfc = name.defined_in().is_some_and(|by| by.starts_with("RFC"));
+        assert!(
+            examples.starts_with("rfc") || !by_rfc,
+            "{kind}: whose examples?"
+        );
+        assert!(tests.contains("built: ("), "{kind}: not built");
     }
 }
 
