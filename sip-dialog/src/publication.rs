@@ -97,6 +97,8 @@ pub(crate) struct Publisher {
     pub(crate) etag: Option<String>,
     /// Whether a PUBLISH is under way, and what it is.
     pub(crate) pending: Option<Step>,
+    /// That of another publication to the same place is to end before: whether a refresh waits for that, or a change.
+    pub(crate) waits: Option<bool>,
     /// The state has changed since the last PUBLISH.
     pub(crate) changed: bool,
     pub(crate) leaving: bool,

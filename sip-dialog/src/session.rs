@@ -151,6 +151,8 @@ pub(crate) struct Session {
     /// Reliable provisional responses of ours (RFC 3262).
     pub(crate) reliable: Option<Box<Reliable>>,
     pub(crate) timer: Option<Box<SessionTimer>>,
+    /// The largest Min-SE of the requests and 422 responses of the peer (RFC 4028 section 7.4), in seconds.
+    pub(crate) least_interval: Option<u32>,
     /// The last description of ours, to refresh with where UPDATE is not known; kept only with a session timer.
     pub(crate) description: Option<Box<Body>>,
     /// The Reason of our CANCEL or BYE.
@@ -188,6 +190,7 @@ impl Session {
             change: None,
             reliable: None,
             timer: None,
+            least_interval: None,
             description: None,
             reason: None,
             peer_info: None,

@@ -417,3 +417,65 @@ fn rfc7616_3_4_5_a_nonce_is_good_with_every_worker_and_its_counts_with_one() {
     world.now += Duration::from_secs(300);
     assert_eq!(ask(&mut world, 0, &of(4)), Err("401 stale=true".into()));
 }
+
+/// A PUBLISH without credentials, with those that are good, and with the same again.
+fn published() -> [Result<String, String>; 3] {
+    let mut world = World::new();
+    let publish = |credentials: Option<&str>| {
+        let text = request(credentials).to_bytes();
+        let text = String::from_utf8(text.to_vec()).unwrap();
+        let text = text.replace("REGISTER", "PUBLISH");
+        match sip_message::Message::parse(text.into(), &sip_message::ParserConfig::default()) {
+            Ok(sip_message::Message::Request(request)) => request,
+            other => panic!("{other:?}"),
+        }
+    };
+    let nonce = world.nonce();
+    let algorithm = Algorithm::Sha256;
+    let ha1 = hex(algorithm.ha1("alice", "example.com", "secret").as_bytes());
+    let ha2 = algorithm.ha2("PUBLISH", "sip:example.com");
+    let response = hex(algorithm
+        .response(&ha1, &format!("{nonce}:00000001:c:auth"), &ha2)
+        .as_bytes());
+    let credentials = format!(
+        "Digest username=\"alice\", realm=\"example.com\", nonce=\"{nonce}\", uri=\"sip:example.com\", \
+         response=\"{response}\", algorithm=SHA-256, cnonce=\"c\", qop=auth, nc=00000001"
+    );
+    [None, Some(&*credentials), Some(&*credentials)].map(|credentials| {
+        let request = publish(credentials);
+        match world
+            .authenticator
+            .check(&request, Asker::Server, HERE, world.now)
+        {
+            Check::LookUp(attempt) => {
+                match world
+                    .authenticator
+                    .verify(attempt, Some(&world.alice), world.now)
+                {
+                    Verdict::Accepted { username } => Ok(username.into()),
+                    Verdict::Challenge { stale } => Err(format!("401 stale={stale}")),
+                    Verdict::Forbidden => Err("403".into()),
+                }
+            }
+            Check::Challenge { stale } => Err(format!("401 stale={stale}")),
+            Check::Open | Check::Forbidden | Check::Malformed(_) => Err("no".into()),
+        }
+    })
+}
+
+#[test]
+fn rfc3903_14_1_a_publish_is_authenticated_by_digest() {
+    let [none, good, _] = published();
+    assert_eq!(none, Err("401 stale=false".to_owned()));
+    assert_eq!(good, Ok("alice".to_owned()));
+}
+
+#[test]
+fn rfc3903_14_2_a_publish_is_authenticated_by_digest() {
+    assert_eq!(published()[1], Ok("alice".to_owned()));
+}
+
+#[test]
+fn rfc3903_14_3_a_publish_is_not_taken_twice() {
+    assert_eq!(published()[2], Err("401 stale=true".to_owned()));
+}

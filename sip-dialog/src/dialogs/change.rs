@@ -192,6 +192,7 @@ impl Dialogs {
         {
             change.rounds += 1;
             self.lengthen(id, least.seconds());
+            self.keep_least(id, response.headers());
             self.send_change(id, kind);
             return;
         }

@@ -58,6 +58,7 @@ impl Dialogs {
             cseq: 0,
             etag: None,
             pending: None,
+            waits: None,
             changed: true,
             leaving: false,
             rounds: 0,
@@ -118,10 +119,22 @@ impl Dialogs {
 
     /// Sends what is to be sent; one PUBLISH at a time, so that each has the tag of the one before (section 4).
     fn next_publish(&mut self, id: PublicationId, refresh: bool) {
+        let is_busy = self.publishers.get(&id).is_some_and(|own| {
+            let place = own.request.uri_str();
+            self.publishers
+                .values()
+                .any(|other| other.pending.is_some() && other.request.uri_str() == place)
+        });
         let Some(publisher) = self.publishers.get_mut(&id) else {
             return;
         };
         if publisher.pending.is_some() {
+            return;
+        }
+        let has_nothing = publisher.leaving && publisher.etag.is_none();
+        if is_busy && !has_nothing {
+            // Section 4: one request to a Request-URI at a time, whichever publication it is of.
+            publisher.waits = Some(publisher.waits.unwrap_or(false) | refresh);
             return;
         }
         let step = if publisher.leaving {
@@ -170,7 +183,34 @@ impl Dialogs {
         );
     }
 
+    /// A PUBLISH to that place has ended: the oldest publication that waits for it goes on.
+    fn next_to_publish(&mut self, place: &str) {
+        let next = self
+            .publishers
+            .iter()
+            .filter(|(_, publisher)| publisher.request.uri_str() == place)
+            .filter_map(|(id, publisher)| Some((*id, publisher.waits?)))
+            .min_by_key(|(id, _)| *id);
+        if let Some((id, refresh)) = next {
+            if let Some(publisher) = self.publishers.get_mut(&id) {
+                publisher.waits = None;
+            }
+            self.next_publish(id, refresh);
+        }
+    }
+
     pub(super) fn on_publish_response(
+        &mut self,
+        id: PublicationId,
+        request: &Request,
+        response: Response,
+        now: Instant,
+    ) {
+        self.published_or_not(id, request, response, now);
+        self.next_to_publish(request.uri_str());
+    }
+
+    fn published_or_not(
         &mut self,
         id: PublicationId,
         request: &Request,
@@ -241,7 +281,14 @@ impl Dialogs {
     }
 
     pub(super) fn on_publish_failed(&mut self, id: PublicationId, cause: FailureCause) {
+        let place = self
+            .publishers
+            .get(&id)
+            .map(|publisher| publisher.request.uri_str().to_owned());
         self.publication_over(id, PublicationEnd::Failed(cause));
+        if let Some(place) = place {
+            self.next_to_publish(&place);
+        }
     }
 
     pub(super) fn on_publish_due(&mut self, id: PublicationId) {

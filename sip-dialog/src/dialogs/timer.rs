@@ -19,6 +19,8 @@ const LEAST: u32 = 90;
 pub(super) struct Agreed {
     interval: u32,
     refresher: Refresher,
+    /// Whether the requester knows of timers.
+    peer_can: bool,
 }
 
 impl Dialogs {
@@ -52,6 +54,7 @@ impl Dialogs {
                 Some(Agreed {
                     interval: wanted.seconds().max(LEAST),
                     refresher,
+                    peer_can,
                 })
             }
             None if peer_can => {
@@ -59,6 +62,7 @@ impl Dialogs {
                 Some(Agreed {
                     interval: least.map_or(ours, |least| ours.max(least.seconds())),
                     refresher: Refresher::Uas,
+                    peer_can,
                 })
             }
             None => None,
@@ -70,13 +74,14 @@ impl Dialogs {
         let Some(Agreed {
             interval,
             refresher,
+            peer_can,
         }) = agreed
         else {
             return response;
         };
         let response = response.typed(&SessionExpires::new(interval).with_refresher(refresher));
-        // Section 9: Require makes sure that the UAC knows its duty.
-        if refresher == Refresher::Uac {
+        // Section 9: Require makes sure that the UAC knows its duty, and that it will say so where it has none.
+        if refresher == Refresher::Uac || peer_can {
             response.header(HeaderName::Require, "timer")
         } else {
             response
@@ -116,13 +121,18 @@ impl Dialogs {
         let Some(timer) = timer else {
             return Vec::new();
         };
+        let asked = self
+            .sessions
+            .get(&id)
+            .and_then(|session| session.least_interval);
         let refresher = if timer.we_refresh {
             Refresher::Uac
         } else {
             Refresher::Uas
         };
-        let wanted = SessionExpires::new(timer.interval).with_refresher(refresher);
-        let least = self.least_interval().min(timer.interval);
+        // The largest Min-SE that the peer has named; ours where it has named none.
+        let least = asked.unwrap_or_else(|| self.least_interval().min(timer.interval));
+        let wanted = SessionExpires::new(timer.interval.max(least)).with_refresher(refresher);
         vec![
             (HeaderName::SessionExpires, wanted.to_string()),
             (HeaderName::MinSe, least.to_string()),
@@ -155,6 +165,15 @@ impl Dialogs {
             .and_then(|session| session.timer.take());
         if let Some(timer) = timer {
             self.deadlines.cancel(timer.deadline);
+        }
+    }
+
+    /// Keeps the Min-SE of a message of the peer for the refreshes to come (section 7.4).
+    pub(super) fn keep_least(&mut self, id: SessionId, headers: &Headers) {
+        if let Ok(Some(least)) = headers.typed::<MinSe<'_>>()
+            && let Some(session) = self.sessions.get_mut(&id)
+        {
+            session.least_interval = session.least_interval.max(Some(least.seconds().max(LEAST)));
         }
     }
 

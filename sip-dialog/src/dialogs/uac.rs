@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use sip_message::header::{MinSe, NameAddr};
+use sip_message::header::{MinSe, NameAddr, SessionExpires};
 use sip_message::{HeaderName, Headers, Method, Request, Response, StatusCode, Uri};
 use sip_transaction::TransactionLayer;
 use sip_transport::{Flow, SelectError};
@@ -138,7 +138,17 @@ impl Dialogs {
         let Ok(Some(least)) = response.headers().typed::<MinSe<'_>>() else {
             return false;
         };
-        let least = least.seconds().to_string();
+        // RFC 4028 section 7.4: the largest of all, and an interval that is not below it.
+        let before = request.headers().typed::<MinSe<'_>>().ok().flatten();
+        let least = before.map_or(least.seconds(), |before| {
+            before.seconds().max(least.seconds())
+        });
+        let asked = request
+            .headers()
+            .typed::<SessionExpires<'_>>()
+            .ok()
+            .flatten();
+        let interval = asked.map_or(least, |asked| asked.seconds().max(least));
         let Some(session) = self.sessions.get_mut(&id) else {
             return false;
         };
@@ -155,8 +165,8 @@ impl Dialogs {
         };
         let headers = request.headers_mut();
         headers.replace(HeaderName::CSeq, format!("{} INVITE", number + 1));
-        headers.replace(HeaderName::SessionExpires, &least);
-        headers.replace(HeaderName::MinSe, &least);
+        headers.replace(HeaderName::SessionExpires, interval.to_string());
+        headers.replace(HeaderName::MinSe, least.to_string());
         let Some(next_hop) = next_hop(&request) else {
             return false;
         };
@@ -167,6 +177,7 @@ impl Dialogs {
             account,
             &mut self.outputs,
         );
+        self.keep_least(id, response.headers());
         true
     }
 

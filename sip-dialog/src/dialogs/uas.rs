@@ -144,6 +144,7 @@ impl Dialogs {
         now: Instant,
     ) -> Result<(), Gone> {
         let agreed = self.agree_as_uas(request);
+        self.keep_least(id, request.headers());
         let session = self.sessions.get(&id).ok_or(Gone)?;
         let mut response = self
             .in_dialog(

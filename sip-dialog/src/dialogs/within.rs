@@ -434,6 +434,7 @@ impl Dialogs {
         now: Instant,
     ) -> Result<(), Gone> {
         let agreed = self.agree_as_uas(request);
+        self.keep_least(id, request.headers());
         let session = self.sessions.get_mut(&id).ok_or(Gone)?;
         if request.headers().contains(HeaderName::Allow) {
             session.peer_updates = allows_update(request.headers());

@@ -26,6 +26,8 @@ mod referrals;
 mod reinvites;
 mod reliable;
 mod statements;
+mod statements_rfc3903;
+mod statements_rfc4028;
 mod statements_rfc6665;
 mod subscriptions;
 mod timers;

@@ -11,21 +11,21 @@ use sip_testkit::Call;
 
 use crate::agent::{Agent, Sent, methods, request, response, statuses};
 
-fn pidf(text: &'static str) -> Body {
+pub(crate) fn pidf(text: &'static str) -> Body {
     Body {
         content_type: "application/pidf+xml".to_owned(),
         content: text.into(),
     }
 }
 
-fn publish(agent: &mut Agent) -> (PublicationId, Sent) {
+pub(crate) fn publish(agent: &mut Agent) -> (PublicationId, Sent) {
     let target = Uri::parse("sip:alice@example.com").unwrap();
     let publish = PublishRequest::new(target, "presence", pidf("open"));
     let id = agent.dialogs.publish(publish, &mut agent.layer, agent.now);
     (id, agent.sent())
 }
 
-fn only(calls: Vec<Call>) -> Sent {
+pub(crate) fn only(calls: Vec<Call>) -> Sent {
     let sent = calls.into_iter().find_map(|call| match call {
         Call::Request { id, request, .. } => Some(Sent { id, request }),
         _ => None,
@@ -33,7 +33,7 @@ fn only(calls: Vec<Call>) -> Sent {
     sent.unwrap()
 }
 
-fn granted(tag: &str, seconds: u32) -> String {
+pub(crate) fn granted(tag: &str, seconds: u32) -> String {
     format!("SIP-ETag: {tag}\r\nExpires: {seconds}\r\n")
 }
 
@@ -147,11 +147,11 @@ fn rfc3903_4_1_a_longer_interval_is_taken_and_a_refusal_is_the_end() {
     assert_eq!(agent.dialogs.publication_count(), 0);
 }
 
-fn compositor(config: &mut DialogConfig) {
+pub(crate) fn compositor(config: &mut DialogConfig) {
     config.publish_packages = vec!["presence".to_owned()];
 }
 
-fn publishing(number: u32, fields: &str, state: &'static str) -> Request {
+pub(crate) fn publishing(number: u32, fields: &str, state: &'static str) -> Request {
     let mut request = request("PUBLISH", number, "", fields);
     request.headers_mut().remove_all(HeaderName::Contact);
     if !state.is_empty() {
@@ -160,7 +160,10 @@ fn publishing(number: u32, fields: &str, state: &'static str) -> Request {
     request
 }
 
-fn accepted(agent: &mut Agent, expected: PublicationChange) -> (PublicationId, Response) {
+pub(crate) fn accepted(
+    agent: &mut Agent,
+    expected: PublicationChange,
+) -> (PublicationId, Response) {
     let Some(Event::Publishing {
         publication,
         change,
@@ -177,7 +180,7 @@ fn accepted(agent: &mut Agent, expected: PublicationChange) -> (PublicationId, R
     (publication, response(&agent.run()))
 }
 
-fn tag(response: &Response) -> String {
+pub(crate) fn tag(response: &Response) -> String {
     let tag = response.headers().get(HeaderName::SipETag);
     tag.unwrap().to_owned()
 }

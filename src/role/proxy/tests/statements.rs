@@ -273,3 +273,48 @@ fn rfc6665_4_4_4_a_proxy_adds_no_allow_events() {
     let responses = world.responses();
     assert!(!responses[0].headers().contains(HeaderName::AllowEvents));
 }
+
+#[test]
+fn rfc4028_8_2_the_interval_of_a_response_passes_unchanged() {
+    for value in ["90;refresher=uac", "1800;refresher=uas", "4294967295"] {
+        let mut world = World::new();
+        world.bind("sip:bob@192.0.2.99", None);
+        world.request(&invite(
+            "sip:bob@example.com",
+            "Supported: timer\r\nSession-Expires: 1800\r\n",
+        ));
+        let sent = world.sent();
+        assert_eq!(
+            sent[0].request.headers().get(HeaderName::SessionExpires),
+            Some("1800")
+        );
+        let fields = [(HeaderName::SessionExpires, value)];
+        world.reply_with(&sent[0], 200, &fields);
+        let responses = world.responses();
+        assert_eq!(
+            responses[0].headers().get(HeaderName::SessionExpires),
+            Some(value)
+        );
+    }
+}
+
+#[test]
+fn rfc4028_8_3_a_proxy_sends_no_bye() {
+    let mut world = World::new();
+    world.bind("sip:bob@192.0.2.99", None);
+    world.request(&invite("sip:bob@example.com", "Session-Expires: 90\r\n"));
+    let sent = world.sent();
+    world.reply_with(
+        &sent[0],
+        200,
+        &[(HeaderName::SessionExpires, "90;refresher=uac")],
+    );
+    world.end(&sent[0]);
+    let _ = world.layer.take();
+    while let Some(due) = world.proxy.poll_timeout() {
+        world.now = world.now.max(due);
+        world.proxy.handle_timeout(&mut world.layer, world.now);
+        world.answer();
+    }
+    assert!(world.layer.take().is_empty());
+}
