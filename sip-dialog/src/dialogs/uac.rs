@@ -139,10 +139,9 @@ impl Dialogs {
             return false;
         };
         // RFC 4028 section 7.4: the largest of all, and an interval that is not below it.
+        let least = least.seconds();
         let before = request.headers().typed::<MinSe<'_>>().ok().flatten();
-        let least = before.map_or(least.seconds(), |before| {
-            before.seconds().max(least.seconds())
-        });
+        let least = before.map_or(least, |before| before.seconds().max(least));
         let asked = request
             .headers()
             .typed::<SessionExpires<'_>>()
