@@ -131,6 +131,16 @@ impl Dialogs {
         } else {
             self.on_subscribe_to_referral(transaction, request, flow, t, now)?
         };
+        if self.config.refer
+            && names_refer(request.headers())
+            && !self.serves_event(request.headers())
+        {
+            // RFC 3515 section 2.4.4: of no REFER.
+            let tag = self.rng.token(12);
+            let response = self.answer(&request, StatusCode::FORBIDDEN, &tag).build();
+            self.respond(transaction, response, t, now);
+            return None;
+        }
         if self.config.event_packages.is_empty() {
             return Some((request, flow));
         }
@@ -469,4 +479,10 @@ fn wanted(request: &Request) -> u32 {
         Ok(Some(Expires(seconds))) => seconds,
         Ok(None) | Err(_) => USUAL,
     }
+}
+
+/// Whether a SUBSCRIBE is for the outcome of a REFER.
+pub(super) fn names_refer(headers: &Headers) -> bool {
+    let event = headers.get(HeaderName::Event).unwrap_or_default();
+    EventHeader::parse(event).is_ok_and(|event| event.package() == "refer")
 }

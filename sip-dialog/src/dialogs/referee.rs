@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sip_message::header::{NameAddr, ReferSub, TargetDialog};
-use sip_message::{HeaderName, Request, StatusCode};
+use sip_message::{HeaderName, Headers, Request, StatusCode};
 use sip_transaction::{ServerTransactionId, TransactionLayer};
 use sip_transport::{DeadlineId, Flow};
 
@@ -251,6 +251,9 @@ impl Dialogs {
             // Section 2.4.2: exactly one Refer-To.
             let response = self.answer(&request, StatusCode::BAD_REQUEST, &tag);
             Some(response.reason("Missing or Invalid Refer-To"))
+        } else if !is_called(headers) {
+            // Section 2.4.2: what only another protocol reaches.
+            Some(self.answer(&request, StatusCode::UNSUPPORTED_URI_SCHEME, &tag))
         } else if self.subscriptions.len() >= self.config.subscriptions {
             let response = self.answer(&request, StatusCode::SERVICE_UNAVAILABLE, &tag);
             Some(response.header(HeaderName::RetryAfter, "10"))
@@ -452,4 +455,13 @@ impl Dialogs {
             self.config.max_subscription
         }
     }
+}
+
+/// Whether the Refer-To is something that SIP reaches.
+fn is_called(headers: &Headers) -> bool {
+    let refer_to = headers.get(HeaderName::ReferTo).unwrap_or_default();
+    NameAddr::parse(refer_to).is_ok_and(|refer_to| {
+        let uri = refer_to.uri();
+        uri.is_sip() || uri.scheme_str().eq_ignore_ascii_case("tel")
+    })
 }

@@ -194,8 +194,15 @@ impl Dialogs {
         let understood = self.config.supports("100rel");
         let session = self.sessions.get_mut(&id).ok_or(Gone)?;
         let (_, request, _) = session.invited().ok_or(Gone)?;
-        let reliably =
-            understood && status != StatusCode::TRYING && takes_reliably(request.headers());
+        // Section 5: the first reliable response to an INVITE without an offer makes one; without one it goes as it may be lost.
+        let lacks_offer = request.body().is_empty() && body.is_none();
+        let is_required = has_tag(request.headers(), HeaderName::Require, "100rel");
+        let takes = understood && status != StatusCode::TRYING && takes_reliably(request.headers());
+        let is_first = session.reliable.is_none();
+        if takes && lacks_offer && is_first && is_required {
+            return Err(Gone);
+        }
+        let reliably = takes && !(lacks_offer && is_first);
         if reliably && let Some(reliable) = &mut session.reliable {
             if reliable.accept.is_some() {
                 return Err(Gone);
@@ -223,7 +230,12 @@ impl Dialogs {
         if described && (had || (!reliably && offers)) {
             return Err(Gone);
         }
-        let response = self.in_dialog(self.answer(request, status, local_tag), request, session);
+        let mut response =
+            self.in_dialog(self.answer(request, status, local_tag), request, session);
+        if reliably && described {
+            // RFC 3311 section 4: whether an UPDATE may follow.
+            response = response.header(HeaderName::Allow, &self.allow);
+        }
         let mut response = answered_with(response, body);
         if !reliably {
             let response = response.build();
@@ -231,8 +243,8 @@ impl Dialogs {
         }
         let rseq = match &session.reliable {
             Some(reliable) => reliable.next,
-            // Section 3: the first number is drawn from 1 to 2^31 - 1; small enough that counting never wraps.
-            None => u32::try_from(self.rng.below(0x3fff_ffff)).unwrap_or(0) + 1,
+            // Section 3: the first number is drawn from 1 to 2^31 - 1, from where counting never comes to the end of 32 bits.
+            None => u32::try_from(self.rng.below(0x7fff_ffff)).unwrap_or(0) + 1,
         };
         response = response
             .header(HeaderName::Require, "100rel")

@@ -368,6 +368,17 @@ impl Dialogs {
                 merged,
             });
         }
+        if self.config.supports("replaces")
+            && *request.method() != Method::Invite
+            && request.headers().contains(HeaderName::Replaces)
+        {
+            // RFC 3891 section 3: it is of INVITEs alone.
+            let tag = self.rng.token(12);
+            let response = self.answer(&request, StatusCode::BAD_REQUEST, &tag);
+            let response = response.reason("Replaces Without INVITE").build();
+            self.respond(id, response, t, now);
+            return None;
+        }
         match request.method() {
             Method::Invite => self.on_invite(id, request, flow, merged, t, now),
             Method::Options => {

@@ -5,6 +5,7 @@ use std::time::Instant;
 use sip_message::{HeaderName, Method, Request, StatusCode};
 use sip_transaction::{ServerTransactionId, TransactionLayer};
 
+use super::notifier::names_refer;
 use super::uac::allows_update;
 use super::{Dialogs, answered_with, with_body};
 use crate::attempt::Owner;
@@ -169,7 +170,14 @@ impl Dialogs {
             Method::Notify | Method::Subscribe => self.usage_of(id, &request),
             _ => None,
         };
-        let refusal = if !in_order {
+        let replaces = *request.method() != Method::Invite
+            && self.config.supports("replaces")
+            && request.headers().contains(HeaderName::Replaces);
+        let refusal = if replaces {
+            // RFC 3891 section 3: it is of INVITEs alone.
+            let response = self.answer(&request, StatusCode::BAD_REQUEST, "");
+            Some(response.reason("Replaces Without INVITE"))
+        } else if !in_order {
             // Out of order: 500.
             let response = self.answer(&request, StatusCode::SERVER_INTERNAL_ERROR, "");
             Some(response.reason("CSeq Out of Order"))
@@ -227,6 +235,11 @@ impl Dialogs {
             Method::Options => self.on_options(transaction, &request, "", t, now),
             Method::Subscribe if self.serves_event(request.headers()) => {
                 self.refuse_sharing(transaction, &request, t, now);
+            }
+            Method::Subscribe if self.config.refer && names_refer(request.headers()) => {
+                // RFC 3515 section 2.4.4: of no REFER.
+                let response = self.answer(&request, StatusCode::FORBIDDEN, "").build();
+                self.respond(transaction, response, t, now);
             }
             // RFC 6665 section 4.1.3: of no subscription.
             Method::Notify => {

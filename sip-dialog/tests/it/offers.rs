@@ -11,12 +11,12 @@ const RELIABLE: &str = "Contact: <sip:bob@192.0.2.7>\r\nRequire: 100rel\r\n";
 
 /// Notes what it is asked, and refuses what begins with "bad".
 #[derive(Debug, Default)]
-struct Notes {
-    log: Vec<String>,
+pub(crate) struct Notes {
+    pub(crate) log: Vec<String>,
     offers: u32,
 }
 
-fn text(body: &Body) -> String {
+pub(crate) fn text(body: &Body) -> String {
     String::from_utf8_lossy(&body.content).into_owned()
 }
 
@@ -52,13 +52,13 @@ impl SessionBody for Notes {
     }
 }
 
-fn both(config: &mut DialogConfig) {
+pub(crate) fn both(config: &mut DialogConfig) {
     config.supported = vec!["100rel".to_owned()];
     config.methods = vec![Method::Update];
 }
 
 /// Has the notes see to all events so far; returns what was sent for it.
-fn negotiate(agent: &mut Agent, notes: &mut Notes) -> Vec<Call> {
+pub(crate) fn negotiate(agent: &mut Agent, notes: &mut Notes) -> Vec<Call> {
     let mut calls = agent.run();
     for event in std::mem::take(&mut agent.events) {
         agent
@@ -69,7 +69,7 @@ fn negotiate(agent: &mut Agent, notes: &mut Notes) -> Vec<Call> {
     calls
 }
 
-fn bodies(calls: &[Call]) -> Vec<(String, String)> {
+pub(crate) fn bodies(calls: &[Call]) -> Vec<(String, String)> {
     let body = |call: &Call| {
         let (what, body) = match call {
             Call::Request { request, .. } => (request.method().to_string(), request.body_bytes()),
@@ -96,7 +96,7 @@ fn only(calls: &[Call]) -> Sent {
     sent.unwrap()
 }
 
-fn calling(agent: &mut Agent, notes: &mut Notes, offers: bool) -> (SessionId, Sent) {
+pub(crate) fn calling(agent: &mut Agent, notes: &mut Notes, offers: bool) -> (SessionId, Sent) {
     if !offers {
         return agent.invite(None);
     }

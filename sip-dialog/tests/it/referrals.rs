@@ -11,28 +11,28 @@ use sip_testkit::Call;
 
 use crate::agent::{Agent, Sent, methods, request, requests, response, statuses};
 
-const CONTACT: &str = "Contact: <sip:bob@192.0.2.7>\r\n";
+pub(crate) const CONTACT: &str = "Contact: <sip:bob@192.0.2.7>\r\n";
 const GRUU: &str = "Contact: <sip:bob@192.0.2.7;gr=1>\r\n";
-const REFER_TO: &str = "Refer-To: <sip:carol@example.com>\r\n";
+pub(crate) const REFER_TO: &str = "Refer-To: <sip:carol@example.com>\r\n";
 
-fn uri(text: &str) -> Uri {
+pub(crate) fn uri(text: &str) -> Uri {
     Uri::parse(text).unwrap()
 }
 
-fn carol(report: Report) -> ReferRequest {
+pub(crate) fn carol(report: Report) -> ReferRequest {
     let mut refer = ReferRequest::new(uri("sip:carol@example.com"));
     refer.report = report;
     refer
 }
 
-fn referee(config: &mut DialogConfig) {
+pub(crate) fn referee(config: &mut DialogConfig) {
     config.refer = true;
     config.supported = ["norefersub", "explicitsub", "nosub", "tdialog", "replaces"]
         .map(str::to_owned)
         .to_vec();
 }
 
-fn only(calls: Vec<Call>) -> Sent {
+pub(crate) fn only(calls: Vec<Call>) -> Sent {
     let sent = calls.into_iter().find_map(|call| match call {
         Call::Request { id, request, .. } => Some(Sent { id, request }),
         _ => None,
@@ -41,7 +41,13 @@ fn only(calls: Vec<Call>) -> Sent {
 }
 
 /// A NOTIFY of the peer about `sent`, a REFER.
-fn notify(sent: &Sent, number: u32, event: &str, state: &str, fragment: &'static str) -> Request {
+pub(crate) fn notify(
+    sent: &Sent,
+    number: u32,
+    event: &str,
+    state: &str,
+    fragment: &'static str,
+) -> Request {
     let tag = sent.request.headers().from_tag().unwrap();
     let fields = format!("Event: {event}\r\nSubscription-State: {state}\r\n");
     let mut request = request("NOTIFY", number, tag, &fields);
@@ -56,7 +62,7 @@ fn notify(sent: &Sent, number: u32, event: &str, state: &str, fragment: &'static
 }
 
 /// A call that is up, in which a REFER was sent.
-fn referring(agent: &mut Agent, report: Report) -> (SessionId, SubscriptionId, Sent) {
+pub(crate) fn referring(agent: &mut Agent, report: Report) -> (SessionId, SubscriptionId, Sent) {
     let (session, ..) = agent.calling(CONTACT);
     agent.run();
     let referral = agent
@@ -67,7 +73,7 @@ fn referring(agent: &mut Agent, report: Report) -> (SessionId, SubscriptionId, S
     (session, referral, sent)
 }
 
-fn referred(agent: &mut Agent) -> (SubscriptionId, Option<SessionId>) {
+pub(crate) fn referred(agent: &mut Agent) -> (SubscriptionId, Option<SessionId>) {
     match agent.events.pop() {
         Some(Event::Referred {
             referral, session, ..
@@ -76,7 +82,7 @@ fn referred(agent: &mut Agent) -> (SubscriptionId, Option<SessionId>) {
     }
 }
 
-fn accept(agent: &mut Agent, referral: SubscriptionId) -> Vec<Call> {
+pub(crate) fn accept(agent: &mut Agent, referral: SubscriptionId) -> Vec<Call> {
     agent
         .dialogs
         .accept_referral(referral, &mut agent.layer, agent.now)
@@ -84,7 +90,7 @@ fn accept(agent: &mut Agent, referral: SubscriptionId) -> Vec<Call> {
     agent.run()
 }
 
-fn told(agent: &Agent) -> Option<StatusCode> {
+pub(crate) fn told(agent: &Agent) -> Option<StatusCode> {
     match agent.events.last() {
         Some(Event::Notified { body, .. }) => body.as_ref()?.sipfrag_status(),
         other => panic!("no NOTIFY but {other:?}"),
@@ -631,7 +637,12 @@ fn rfc7614_4_3_the_outcome_is_kept_for_who_subscribes() {
     agent.now += Duration::from_secs(5);
     agent.dialogs.handle_timeout(&mut agent.layer, agent.now);
     let (_, back) = agent.take(subscribe(3, &at));
-    assert!(back.is_some(), "nobody knows the URI any more");
+    assert!(back.is_none());
+    assert_eq!(
+        statuses(&agent.run()),
+        [403],
+        "nobody knows the URI any more"
+    );
     assert_eq!(agent.dialogs.poll_timeout(), None, "nothing is left");
 }
 

@@ -10,16 +10,21 @@ use sip_testkit::{Loss, Path, Simulation, for_each_seed};
 use crate::agent::{Agent, methods, requests, response, statuses};
 use crate::phone::{Manner, Phone};
 
-fn agent() -> Agent {
+pub(crate) fn agent() -> Agent {
     Agent::with(|config| config.supported = vec!["100rel".to_owned()])
 }
 
-fn rseq(response: &Response) -> u32 {
+pub(crate) fn rseq(response: &Response) -> u32 {
     let RSeq(number) = response.headers().typed::<RSeq>().unwrap().unwrap();
     number
 }
 
-fn ring(agent: &mut Agent, session: SessionId, status: StatusCode, body: Option<&'static str>) {
+pub(crate) fn ring(
+    agent: &mut Agent,
+    session: SessionId,
+    status: StatusCode,
+    body: Option<&'static str>,
+) {
     agent
         .dialogs
         .ring(
@@ -33,7 +38,7 @@ fn ring(agent: &mut Agent, session: SessionId, status: StatusCode, body: Option<
 }
 
 /// A call that came with an offer and `100rel`, and was rung: the session, the tag, and the number of the response.
-fn rung(agent: &mut Agent, body: Option<&'static str>) -> (SessionId, String, u32) {
+pub(crate) fn rung(agent: &mut Agent, body: Option<&'static str>) -> (SessionId, String, u32) {
     agent.offer("INVITE", 5, "", "Supported: 100rel\r\n");
     agent.run();
     let session = agent.incoming();
@@ -43,7 +48,7 @@ fn rung(agent: &mut Agent, body: Option<&'static str>) -> (SessionId, String, u3
     (session, tag, rseq(&response))
 }
 
-fn rack(number: u32) -> String {
+pub(crate) fn rack(number: u32) -> String {
     format!("RAck: {number} 5 INVITE\r\n")
 }
 
