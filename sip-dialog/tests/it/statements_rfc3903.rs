@@ -138,7 +138,10 @@ fn rfc3903_4_one_request_at_a_time_for_a_request_uri() {
         .modify_publication(id, pidf("away"), &mut agent.layer, agent.now)
         .unwrap();
     assert!(agent.run().is_empty());
-    agent.input(sip_transaction::Event::TimedOut { id: other.id });
+    agent.input(sip_transaction::Event::TimedOut {
+        id: other.id,
+        flow: crate::agent::flow().id,
+    });
     let change = agent.sent();
     assert_eq!(change.request.body(), b"away");
     let last = PublishRequest::new(target(), "dialog", pidf("last"));
