@@ -3,6 +3,8 @@ use sip_message::UriRef;
 use super::*;
 use crate::seed::Seed;
 
+mod statements;
+
 const ALL: &[TransportKind] = &[TransportKind::Udp, TransportKind::Tcp, TransportKind::Tls];
 const PLAIN: &[TransportKind] = &[TransportKind::Udp, TransportKind::Tcp];
 

@@ -16,6 +16,7 @@ mod race;
 mod reply;
 mod secure;
 mod selection;
+mod statements;
 mod stream;
 mod token;
 

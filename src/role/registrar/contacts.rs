@@ -110,6 +110,20 @@ pub(super) fn read(
             return Err(Refusal::because(StatusCode::FORBIDDEN, "Too Many Contacts"));
         }
     }
+    // RFC 5626 §6: a registration of a flow is one of one contact; those that are removed do not count.
+    let has_flow = contacts.iter().any(|contact| contact.outbound.is_some());
+    if has_flow
+        && contacts
+            .iter()
+            .filter(|contact| contact.expires > 0)
+            .count()
+            > 1
+    {
+        return Err(Refusal::because(
+            StatusCode::BAD_REQUEST,
+            "A Flow Has One Contact",
+        ));
+    }
     // Step 6.
     match (has_star, contacts.is_empty()) {
         (false, false) => Ok(Wish::Change {

@@ -555,6 +555,8 @@ fn a_source_that_guesses_does_not_lock_out_others() {
     ));
 }
 
+mod statements;
+
 const FLOW: &str = "Contact: <sip:a@192.0.2.7>;reg-id=1;+sip.instance=\"<urn:uuid:1>\"\r\n";
 
 fn stored(world: &World) -> Vec<Binding> {

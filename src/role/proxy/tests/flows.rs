@@ -4,7 +4,7 @@ use super::*;
 use crate::location::Outbound;
 
 impl World {
-    fn bind_flow(
+    pub(super) fn bind_flow(
         &mut self,
         contact: &str,
         token: &str,

@@ -318,3 +318,82 @@ fn rfc4028_8_3_a_proxy_sends_no_bye() {
     }
     assert!(world.layer.take().is_empty());
 }
+
+/// bob's telephone with two flows; the newer is tried first.
+fn two_flows(newer: &str) -> World {
+    let mut world = World::new();
+    world.bind_flow("sip:bob@10.0.0.1", "old", Some(("<urn:uuid:1>", 1)), 60);
+    world.bind_flow("sip:bob@10.0.0.1", newer, Some(("<urn:uuid:1>", 2)), 90);
+    world
+}
+
+/// A 430 leads to the other flow of the same instance.
+fn the_other_flow_follows_a_430() {
+    let mut world = two_flows("new");
+    let (_, sent) = world.call_bob();
+    assert_eq!(world.tokens, [Some("new".into())]);
+    world.reply(&sent[0], 430);
+    assert_eq!(world.sent().len(), 1);
+    assert_eq!(world.tokens, [Some("new".into()), Some("old".into())]);
+}
+
+#[test]
+fn rfc5626_7_a_flow_that_failed_is_followed_by_the_other_of_its_instance() {
+    the_other_flow_follows_a_430();
+}
+
+#[test]
+fn rfc5626_11_5_a_flow_that_failed_is_followed_by_the_other_of_its_instance() {
+    the_other_flow_follows_a_430();
+}
+
+#[test]
+fn rfc5626_7_any_other_final_response_is_that_of_the_instance() {
+    for status in [404, 480, 486, 500, 603] {
+        let mut world = two_flows("new");
+        let (_, sent) = world.call_bob();
+        world.reply(&sent[0], status);
+        assert_eq!(world.tokens, [Some("new".into())], "{status}");
+        assert_eq!(world.statuses().len(), 1, "{status}");
+    }
+}
+
+#[test]
+fn rfc5626_7_the_request_goes_by_the_flow_of_the_binding() {
+    let mut world = World::new();
+    world.bind_flow("sip:bob@10.0.0.1", "bobs", None, 60);
+    let (_, sent) = world.call_bob();
+    assert_eq!(sent.len(), 1);
+    assert_eq!(world.tokens, [Some("bobs".into())]);
+}
+
+#[test]
+fn rfc5626_7_a_binding_whose_flow_is_gone_is_no_target() {
+    // The other flow of the instance is used at once, and without one the user is not there, whatever the contact says.
+    let mut world = two_flows("dead");
+    let (_, sent) = world.call_bob();
+    assert_eq!(sent.len(), 1);
+    assert_eq!(world.tokens.last(), Some(&Some("old".to_owned())));
+    let mut world = World::new();
+    world.bind_flow("sip:bob@192.0.2.99", "dead", Some(("<urn:uuid:1>", 1)), 60);
+    world.request(&invite("sip:bob@example.com", ""));
+    assert!(
+        world
+            .layer
+            .calls()
+            .iter()
+            .all(|call| !matches!(call, Call::Forward { .. }))
+    );
+    assert_eq!(world.statuses(), [480]);
+}
+
+#[test]
+fn rfc5626_5_3_1_a_flow_that_is_no_more_is_430_to_the_server_that_has_the_binding() {
+    let mut world = World::new();
+    let seed = Seed::from_bytes([3; 32]);
+    let node = Node::new(Uri::parse("sip:192.0.2.10:5060").unwrap(), &seed);
+    let route = node.route("dead").unwrap();
+    world.proxy.config.node = Some(node);
+    let fields = format!("Route: {route}\r\n");
+    assert_eq!(world.refused(&invite("sip:bob@10.0.0.1", &fields)).0, 430);
+}
