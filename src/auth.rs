@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sip_message::{HeaderName, Request, ResponseBuilder, StatusCode, UriRef};
-use sip_transport::Seed;
+use sip_transport::{Flow, Seed};
 use subtle::ConstantTimeEq as _;
 
 pub use self::algorithm::Algorithm;
@@ -21,6 +21,7 @@ use self::guesses::Guesses;
 use self::nonce::{Nonces, Validity};
 pub use self::policy::Policy;
 use self::replay::Replay;
+use crate::identity::Peers;
 pub use crate::users::{CredentialStore, Ha1s};
 
 /// How an [`Authenticator`] behaves.
@@ -241,6 +242,27 @@ impl Authenticator {
     #[must_use]
     pub fn realm(&self) -> &str {
         &self.config.realm
+    }
+
+    /// Whose word is taken by their certificates, if anybody's is.
+    #[must_use]
+    pub fn trusted_names(&self) -> &[Box<str>] {
+        &self.config.policy.trusted_names
+    }
+
+    /// Looks at the credentials of a request for this realm that came over a flow, if its sender is one who is asked.
+    pub fn check_from(
+        &mut self,
+        request: &Request,
+        asker: Asker,
+        flow: &Flow,
+        peers: &Peers,
+        now: Instant,
+    ) -> Check {
+        if peers.has_proven(flow.id, self.trusted_names()) {
+            return Check::Open;
+        }
+        self.check(request, asker, flow.remote.ip(), now)
     }
 
     /// Looks at the credentials of a request for this realm.

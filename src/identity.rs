@@ -6,10 +6,12 @@
 pub mod asserted;
 pub mod certificate;
 pub mod passport;
+mod peers;
 pub mod privacy;
 pub mod stir;
 mod store;
 mod trust;
 
+pub use self::peers::Peers;
 pub use self::store::{CertificateDirectory, CertificateStore};
 pub use self::trust::Trust;

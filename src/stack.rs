@@ -29,6 +29,7 @@ pub use self::live::Live;
 pub use self::tap::{TapFilter, TapId, Tapped};
 use crate::domain::Aor;
 use crate::guard::Guard;
+use crate::identity::Peers;
 use crate::location::Notice;
 use crate::role::events::Events;
 use crate::role::probe::Probes;
@@ -198,6 +199,33 @@ pub struct Parts {
     pub handled: Vec<Method>,
 }
 
+/// Who is trusted by certificate, told to the roles that do so.
+fn peers(parts: &mut Parts) -> Peers {
+    let mut names = Vec::new();
+    if let Some(registrar) = &parts.registrar {
+        registrar.trusted_names(&mut names);
+    }
+    if let Some(events) = &parts.events {
+        events.trusted_names(&mut names);
+    }
+    if let Some(proxy) = &parts.proxy {
+        proxy.trusted_names(&mut names);
+    }
+    names.sort();
+    names.dedup();
+    let peers = Peers::new(&names);
+    if let Some(registrar) = &mut parts.registrar {
+        registrar.use_peers(&peers);
+    }
+    if let Some(events) = &mut parts.events {
+        events.use_peers(&peers);
+    }
+    if let Some(proxy) = &mut parts.proxy {
+        proxy.use_peers(&peers);
+    }
+    peers
+}
+
 /// See the [module](self).
 #[derive(Debug)]
 pub struct Stack {
@@ -218,6 +246,8 @@ pub struct Stack {
     latencies: Latencies,
     guard: Option<Box<Guard>>,
     probes: Option<Probes>,
+    /// Whose peers are trusted by their certificates.
+    peers: Peers,
     /// Whose datagram of how many bytes is being answered.
     asked: Option<(SocketAddr, usize)>,
     taps: tap::Taps,
@@ -228,7 +258,8 @@ pub struct Stack {
 impl Stack {
     /// Composes the parts.
     #[must_use]
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(mut parts: Parts) -> Self {
+        let peers = peers(&mut parts);
         Self {
             transports: parts.transports,
             transactions: parts.transactions,
@@ -246,6 +277,7 @@ impl Stack {
             latencies: Latencies::default(),
             guard: None,
             probes: None,
+            peers,
             asked: None,
             taps: tap::Taps::default(),
             neighbours: None,
@@ -545,6 +577,13 @@ impl Stack {
                 flow,
                 reply,
             } => {
+                if flow.kind.is_secure()
+                    && self.peers.is_wanted()
+                    && let Some(identity) = self.transports.peer_identity(flow.id)
+                {
+                    self.peers
+                        .learn(flow.id, identity, |id| self.transports.flow(id).is_some());
+                }
                 match &message {
                     Message::Response(response) => {
                         self.counts.received(flow.kind, response.status());

@@ -14,6 +14,8 @@ pub struct Policy {
     /// Peers whose word is taken, by the address that they come from: other servers of ours, gateways. Addresses of
     /// datagrams can be forged: only for networks that nobody else can send from.
     pub trusted: Vec<Network>,
+    /// Peers whose word is taken by the names that their certificates prove (RFC 5922), without a final dot.
+    pub trusted_names: Vec<Box<str>>,
     /// Methods for which senders of every domain are not asked.
     pub open: Vec<Method>,
     /// Methods for which senders of one domain, by the host of the From, are not asked: in the place of
@@ -66,6 +68,7 @@ mod tests {
     fn methods_are_open_by_domain_and_addresses_for_everything() {
         let policy = Policy {
             trusted: vec!["10.0.0.0/8".parse().unwrap()],
+            trusted_names: Vec::new(),
             open: vec![Method::Message],
             open_by_domain: vec![(
                 "b.example".into(),

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use sip_message::{Uri, UriRef};
+use sip_transport::Flow;
 
+use super::Peers;
 use crate::domain::Aor;
 use crate::routing::Network;
 
@@ -19,6 +21,8 @@ use crate::routing::Network;
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
     networks: Vec<Network>,
+    /// In certificates.
+    names: Vec<Box<str>>,
     domains: Vec<Box<str>>,
     /// By user.
     numbers: BTreeMap<Box<str>, Vec<Uri>>,
@@ -40,8 +44,22 @@ impl Trust {
         self
     }
 
+    /// The elements whose certificates prove this name (RFC 5922) belong to it.
+    #[must_use]
+    pub fn certificate(mut self, name: &str) -> Self {
+        self.names
+            .push(name.trim_end_matches('.').to_ascii_lowercase().into());
+        self
+    }
+
+    /// The names of [`certificate`](Self::certificate).
+    #[must_use]
+    pub fn names(&self) -> &[Box<str>] {
+        &self.names
+    }
+
     /// What is sent to this domain, by whatever address, stays within the trust domain. What says to come from it is
-    /// believed only from a [network](Self::network).
+    /// believed only from a [network](Self::network) or by a [certificate](Self::certificate).
     #[must_use]
     pub fn domain(mut self, name: &str) -> Self {
         self.domains
@@ -77,6 +95,12 @@ impl Trust {
         self.networks
             .iter()
             .any(|network| network.contains(address))
+    }
+
+    /// Does the element at the other end of this flow belong to it, by its address or its certificate?
+    #[must_use]
+    pub fn is_peer(&self, flow: &Flow, peers: &Peers) -> bool {
+        self.is_trusted(flow.remote.ip()) || peers.has_proven(flow.id, &self.names)
     }
 
     /// Does a request to this next hop, at this address, stay within it?

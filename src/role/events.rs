@@ -23,6 +23,7 @@ use self::package::{Package, Scope, Source};
 use super::{Answer, Need, RoleEvent, RoleOutput, Token, Way};
 use crate::auth::{Attempt, Authenticator};
 use crate::domain::{Aor, Domains};
+use crate::identity::Peers;
 use crate::location::{Binding, Cause, Notice, StoreError};
 
 /// How an [`Events`] behaves.
@@ -68,6 +69,7 @@ pub struct Events {
     config: EventsConfig,
     /// `None`: everybody is who they say they are.
     authenticator: Option<Authenticator>,
+    peers: Peers,
     dialogs: Dialogs,
     /// Was there ever a subscription? Before that no response is ours.
     is_used: bool,
@@ -160,6 +162,7 @@ impl Events {
         Self {
             config,
             authenticator,
+            peers: Peers::default(),
             dialogs: Dialogs::new(dialogs, seed.derive("dialogs")),
             is_used: false,
             packages,
@@ -174,6 +177,17 @@ impl Events {
             last_now: None,
             last_wall: SystemTime::UNIX_EPOCH,
         }
+    }
+
+    /// Adds the names in certificates that this role trusts.
+    pub(crate) fn trusted_names(&self, names: &mut Vec<Box<str>>) {
+        let authenticator = self.authenticator.as_ref();
+        names.extend_from_slice(authenticator.map_or(&[], Authenticator::trusted_names));
+    }
+
+    /// From now on it knows who has proven which of them.
+    pub(crate) fn use_peers(&mut self, peers: &Peers) {
+        self.peers = peers.clone();
     }
 
     /// The package of that name, to be changed; then [`changed`](Self::changed).

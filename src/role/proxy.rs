@@ -41,7 +41,7 @@ use crate::auth::{Asker, Attempt, Authenticator, Check, Verdict};
 use crate::domain::{Aor, Domains};
 use crate::gruu::{Gruus, Wanted};
 use crate::identity::stir::{Pending, Stir};
-use crate::identity::{Trust, asserted, privacy};
+use crate::identity::{Peers, Trust, asserted, privacy};
 use crate::location::StoreError;
 use crate::routing::{self, Action, Emergency, NumberLookup, Router};
 use crate::users::Ha1s;
@@ -133,6 +133,7 @@ pub struct Proxy {
     config: ProxyConfig,
     /// `None`: nobody is asked who they are.
     authenticator: Option<Authenticator>,
+    peers: Peers,
     mark: Mark,
     /// For the hash by which a loop is recognised (RFC 3261 §16.6, step 8): keyed, so that nobody else can make one.
     loops: KeyedHash,
@@ -194,6 +195,7 @@ impl Proxy {
         Self {
             config,
             authenticator,
+            peers: Peers::default(),
             mark,
             loops,
             contexts: HashMap::new(),
@@ -603,7 +605,6 @@ impl Proxy {
         let is_relayed = context.destination == Destination::Elsewhere
             || context.request.headers().contains(HeaderName::Route)
             || matches!(context.action, Some(Action::Forward(_)));
-        let source = context.flow.remote.ip();
         // A refusal costs nobody anything, so nobody is asked for it.
         if matches!(context.action, Some(Action::Reject { .. })) {
             self.resolve(id, t, now);
@@ -647,7 +648,13 @@ impl Proxy {
                     self.resolve(id, t, now);
                     return;
                 };
-                match authenticator.check(&context.request, Asker::Proxy, source, now) {
+                match authenticator.check_from(
+                    &context.request,
+                    Asker::Proxy,
+                    &context.flow,
+                    &self.peers,
+                    now,
+                ) {
                     Check::Open => self.resolve(id, t, now),
                     Check::LookUp(attempt) => {
                         let realm = authenticator.realm().into();

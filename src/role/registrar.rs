@@ -23,6 +23,7 @@ use super::{Answer, Need, Refusal, RoleEvent, RoleOutput, Token, unknown_options
 use crate::auth::{Asker, Attempt, Authenticator, Check, Verdict};
 use crate::domain::{Aor, Domains};
 use crate::gruu::Gruus;
+use crate::identity::Peers;
 use crate::location::{Binding, BindingUpdate, Change, StoreError, UpdateOutcome};
 
 /// How a [`Registrar`] behaves.
@@ -89,6 +90,7 @@ pub struct Registrar {
     config: RegistrarConfig,
     /// `None`: whoever asks may register whatever they name.
     authenticator: Option<Authenticator>,
+    peers: Peers,
     /// The requests that wait for an answer. Tokens are our own numbers; the map is never iterated.
     waiting: HashMap<Token, Waiting>,
     deadlines: DeadlineQueue<Token>,
@@ -135,6 +137,7 @@ impl Registrar {
         Self {
             config,
             authenticator,
+            peers: Peers::default(),
             waiting: HashMap::new(),
             deadlines: DeadlineQueue::new(),
             outputs: VecDeque::new(),
@@ -142,6 +145,17 @@ impl Registrar {
             next: 0,
             last_now: None,
         }
+    }
+
+    /// Adds the names in certificates that this role trusts.
+    pub(crate) fn trusted_names(&self, names: &mut Vec<Box<str>>) {
+        let authenticator = self.authenticator.as_ref();
+        names.extend_from_slice(authenticator.map_or(&[], Authenticator::trusted_names));
+    }
+
+    /// From now on it knows who has proven which of them.
+    pub(crate) fn use_peers(&mut self, peers: &Peers) {
+        self.peers = peers.clone();
     }
 
     /// Takes a REGISTER for the domain; everything else comes back, as does a REGISTER for another domain
@@ -299,8 +313,7 @@ impl Registrar {
         let Some(authenticator) = &mut self.authenticator else {
             return self.on_authenticated(job, None);
         };
-        let source = job.flow.remote.ip();
-        match authenticator.check(&job.request, Asker::Server, source, now) {
+        match authenticator.check_from(&job.request, Asker::Server, &job.flow, &self.peers, now) {
             Check::Open => self.on_authenticated(job, None),
             Check::LookUp(attempt) => {
                 let need = Need::Credential {

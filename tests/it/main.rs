@@ -19,3 +19,4 @@ mod telephones;
 mod transfers;
 #[cfg(unix)]
 mod workers;
+mod trusted;

@@ -641,6 +641,18 @@ mod tests {
                 "push-providers: \"a b\" is no name",
             ),
             ("[proxy]\nring-seconds = 60", "more than 180"),
+            (
+                "[authentication]\ntrusted = [\"gateway.example.com\", \"192.0.2.300\"]",
+                "2:11: \"192.0.2.300\" is neither a network",
+            ),
+            (
+                "[trust]\npeers = [\"*.example.com\"]",
+                "2:10: trust: \"*.example.com\" is neither a network",
+            ),
+            (
+                "[location]\nnode = \"sip:192.0.2.1\"",
+                "2:8: location: a node needs the secret",
+            ),
             ("[proxy]\nmax-requests = -1", "2:16: invalid value"),
             (
                 "[[route]]\nprefix = \"1\"",
@@ -676,7 +688,7 @@ mod tests {
             ),
             (
                 "[trust]\npeers = [\"10.0.0.0/33\"]",
-                "2:10: trust: \"10.0.0.0/33\" is no network",
+                "2:10: trust: \"10.0.0.0/33\" is neither a network",
             ),
             (
                 "[trust]\nidentities = { alice = \"+49\" }",

@@ -93,11 +93,10 @@ impl Events {
             self.refuse(&job, &refusal, t, now);
             return;
         }
-        let source = job.flow.remote.ip();
         let (check, realm) = match &mut self.authenticator {
             None => (Check::Open, Box::default()),
             Some(authenticator) => (
-                authenticator.check(&job.request, Asker::Server, source, now),
+                authenticator.check_from(&job.request, Asker::Server, &job.flow, &self.peers, now),
                 authenticator.realm().into(),
             ),
         };

@@ -6,18 +6,33 @@ use sip_transport::Flow;
 
 use super::context::{Branch, Context, Target};
 use super::{Proxy, ProxyConfig, from_of};
+use crate::auth::Authenticator;
 use crate::domain::{Aor, Domains};
-use crate::identity::{Trust, asserted, privacy};
+use crate::identity::{Peers, Trust, asserted, privacy};
 use crate::role::Refusal;
 use crate::routing::{History, Retarget};
 
 impl Proxy {
+    /// Adds the names in certificates that this role trusts.
+    pub(crate) fn trusted_names(&self, names: &mut Vec<Box<str>>) {
+        let authenticator = self.authenticator.as_ref();
+        names.extend_from_slice(authenticator.map_or(&[], Authenticator::trusted_names));
+        if let Some(trust) = &self.config.trust {
+            names.extend_from_slice(trust.names());
+        }
+    }
+
+    /// From now on it knows who has proven which of them.
+    pub(crate) fn use_peers(&mut self, peers: &Peers) {
+        self.peers = peers.clone();
+    }
+
     /// A request comes in: what its sender may not assert comes off. Is the sender inside the trust domain?
     pub(super) fn come_in(&self, request: &mut Request, flow: &Flow) -> bool {
         let Some(trust) = &self.config.trust else {
             return false;
         };
-        let is_trusted = trust.is_trusted(flow.remote.ip());
+        let is_trusted = trust.is_peer(flow, &self.peers);
         asserted::receive(request.headers_mut(), is_trusted);
         is_trusted
     }
@@ -27,8 +42,8 @@ impl Proxy {
         let Some(trust) = &self.config.trust else {
             return;
         };
-        asserted::receive(response.headers_mut(), trust.is_trusted(from.remote.ip()));
-        if !trust.is_trusted(to.remote.ip()) {
+        asserted::receive(response.headers_mut(), trust.is_peer(from, &self.peers));
+        if !trust.is_peer(to, &self.peers) {
             privacy::leave(response.headers_mut(), trust, &self.config.domains);
         }
     }
@@ -71,7 +86,7 @@ fn prefers_ours(request: &Request, domains: &Domains) -> bool {
 /// A copy goes out over a flow.
 pub(super) fn go_out(
     copy: &mut Request,
-    trust: &Trust,
+    (trust, peers): (&Trust, &Peers),
     domains: &Domains,
     flow: &Flow,
 ) -> Result<(), Refusal> {
@@ -87,7 +102,7 @@ pub(super) fn go_out(
         Some(route) => Some(route.uri()),
         None => copy.uri().ok(),
     };
-    if trust.is_inside(next_hop, flow.remote.ip()) {
+    if trust.is_peer(flow, peers) || trust.is_inside(next_hop, flow.remote.ip()) {
         return Ok(());
     }
     if let Some(reason) = privacy::unsupported(copy.headers()) {

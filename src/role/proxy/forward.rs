@@ -180,7 +180,12 @@ impl Proxy {
         };
         let mut request = Request::clone(copy);
         if let Some(trust) = &self.config.trust
-            && let Err(refusal) = caller::go_out(&mut request, trust, &self.config.domains, &flow)
+            && let Err(refusal) = caller::go_out(
+                &mut request,
+                (trust, &self.peers),
+                &self.config.domains,
+                &flow,
+            )
         {
             self.fail(id, place, &refusal, t, now);
             return;

@@ -13,10 +13,11 @@ use sip_stack::identity::stir::{Signer, Stir, Verifier};
 use sip_stack::identity::{CertificateDirectory, Trust};
 use sip_stack::message::Uri;
 use sip_stack::role::proxy::ProxyConfig;
-use sip_stack::routing::{Emergency, Network};
+use sip_stack::routing::Emergency;
 use toml::Spanned;
 
 use super::Fault;
+use super::authentication::Peer;
 use super::routes::{Many, Target};
 
 /// `[trust]`.
@@ -189,11 +190,12 @@ impl TrustTable {
             .hide_outside(self.hide_outside)
             .refuse_anonymous(self.refuse_anonymous);
         for text in &self.peers {
-            let network: Network = text
-                .get_ref()
-                .parse()
+            let peer = Peer::parse(text.get_ref())
                 .map_err(|error| Fault::new(&text.span(), format!("trust: {error}")))?;
-            trust = trust.network(network);
+            trust = match peer {
+                Peer::Network(network) => trust.network(network),
+                Peer::Name(name) => trust.certificate(&name),
+            };
         }
         for name in &self.domains {
             trust = trust.domain(name);
