@@ -525,20 +525,21 @@ impl UserAgent {
         let secure = target.as_ref().is_secure();
         let aor = self.inner.account.as_ref().map(|account| &account.aor);
         let is_in_domain = aor.is_some_and(|aor| aor.as_ref().host() == target.as_ref().host());
-        let gruu = self
-            .inner
-            .gruu
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        match &*gruu {
+        match self.gruu() {
             Some(gruu)
                 if gruu.as_ref().is_secure() == secure
                     && (is_in_domain || self.inner.outbound_proxy.is_some()) =>
             {
-                gruu.clone()
+                gruu
             }
             _ => self.contact(flow, secure),
         }
+    }
+
+    /// The public GRUU of the registration.
+    fn gruu(&self) -> Option<Uri> {
+        let gruu = self.inner.gruu.lock();
+        gruu.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Who we say we are; without an account, anonymous as RFC 3261 section 8.1.1.3 spells it.

@@ -3,6 +3,7 @@
 mod change;
 mod compositor;
 mod conditional;
+mod contact;
 mod ending;
 mod forked;
 mod info;

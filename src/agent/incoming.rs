@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use sip_dialog::Event;
-use sip_message::StatusCode;
+use sip_dialog::{Dialogs, Event, SessionId};
 use sip_message::header::From;
+use sip_message::{HeaderName, StatusCode, Uri};
 
 use super::call::bind;
 use super::leg::Leg;
@@ -19,6 +19,8 @@ pub struct IncomingCall {
     agent: UserAgent,
     from: String,
     local: IpAddr,
+    /// The Contact, where it is not the address at which the call came in.
+    gruu: Option<Uri>,
 }
 
 pub(super) fn incoming(agent: UserAgent, incoming: Incoming) -> IncomingCall {
@@ -29,6 +31,9 @@ pub(super) fn incoming(agent: UserAgent, incoming: Incoming) -> IncomingCall {
         .ok()
         .flatten()
         .map(|from| from.uri().as_str().to_owned());
+    // Came it by a proxy that stays on the path, then that resolves the GRUU; else the caller would have to.
+    let is_routed = incoming.request.headers().contains(HeaderName::RecordRoute);
+    let gruu = agent.gruu().filter(|_| is_routed);
     IncomingCall {
         leg: Leg {
             handle: agent.inner.handle.clone(),
@@ -39,6 +44,15 @@ pub(super) fn incoming(agent: UserAgent, incoming: Incoming) -> IncomingCall {
         agent,
         from: from.unwrap_or_default(),
         local: incoming.flow.local.ip(),
+        gruu,
+    }
+}
+
+/// RFC 5627 section 4.4: the GRUU is the Contact of what makes a dialog.
+fn use_gruu(dialogs: &mut Dialogs, session: SessionId, gruu: Option<&Uri>) {
+    if let Some(gruu) = gruu {
+        // A session that is gone is told of by what follows.
+        let _ = dialogs.set_contact(session, gruu);
     }
 }
 
@@ -54,7 +68,9 @@ impl IncomingCall {
     /// # Errors
     /// The caller has given up.
     pub async fn ring(&mut self) -> Result<(), AgentError> {
-        let rung = self.leg.run(|dialogs, session, transactions, now| {
+        let gruu = self.gruu.clone();
+        let rung = self.leg.run(move |dialogs, session, transactions, now| {
+            use_gruu(dialogs, session, gruu.as_ref());
             dialogs.ring(session, StatusCode::RINGING, None, transactions, now)
         });
         rung.await?.map_err(|_| AgentError::Ended)
@@ -69,7 +85,9 @@ impl IncomingCall {
         let port = bind(self.local).await?;
         let negotiation = Negotiation::new(port.local(), &self.agent.inner.codecs);
         let mut body = negotiation.clone();
+        let gruu = self.gruu.clone();
         let accepted = self.leg.run(move |dialogs, session, transactions, now| {
+            use_gruu(dialogs, session, gruu.as_ref());
             dialogs.accept_with(session, &mut body, transactions, now)
         });
         if accepted.await?.is_err() {

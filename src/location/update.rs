@@ -69,7 +69,8 @@ pub fn apply(stored: &[Binding], update: &BindingUpdate, now: SystemTime) -> Upd
 }
 
 /// RFC 5627 §5.1: the epoch of the instance that a contact belongs to. If the most recent registration of the same
-/// instance, or of the same flow of it, had another Call-ID, all temporary GRUUs of the instance end: a new epoch begins.
+/// instance, or of the same flow of it, had another Call-ID, all temporary GRUUs of the instance end: a new epoch begins. Its
+/// lower half is the CSeq of the request that begins it, which watchers are told (RFC 5628 §5).
 fn epoch(
     bindings: &mut [Binding],
     contact: &ContactUpdate,
@@ -96,7 +97,8 @@ fn epoch(
         return present;
     }
     // Two instances of one request are not the same one.
-    let new = update.epoch.wrapping_add(place).max(1);
+    let chance = update.epoch.wrapping_add(place) << 32;
+    let new = (chance | u64::from(update.cseq)).max(1);
     for binding in &mut of_instance {
         binding.epoch = new;
     }
@@ -312,9 +314,8 @@ mod tests {
         let change = |call_id, cseq, epoch, list| {
             BindingUpdate::new(call_id, cseq, Change::Contacts(list)).with_epoch(epoch)
         };
-        let epochs = |bindings: &[Binding]| -> Vec<u64> {
-            bindings.iter().map(|binding| binding.epoch).collect()
-        };
+        let epochs =
+            |bindings: &[Binding]| -> Vec<u64> { bindings.iter().map(|b| b.epoch >> 32).collect() };
         // A refresh, and a second flow with a Call-ID of its own, go on; they are known by the number of the flow.
         let first = change("a", 1, 100, vec![contact("sip:a@h:1", 60, Some(1))]);
         let first = stored(apply(&[], &first, start()));
@@ -324,6 +325,8 @@ mod tests {
         let second = change("b", 1, 300, vec![contact("sip:a@h:1", 60, Some(2))]);
         let second = stored(apply(&again, &second, start()));
         assert_eq!(epochs(&second), [100, 100]);
+        // The first CSeq of it is kept in it.
+        assert_eq!(again[0].epoch & 0xffff_ffff, 1);
         // The telephone was restarted: what it gave away before ends on all of its flows.
         let restarted = change("c", 1, 400, vec![contact("sip:a@h:9", 60, Some(1))]);
         let restarted = stored(apply(&second, &restarted, start()));

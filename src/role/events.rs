@@ -110,6 +110,8 @@ struct Subscriber {
     contact: Option<String>,
     /// How many documents it was told; `None`: it waits for its first.
     told: Option<u32>,
+    /// Has the user of the resource proven to be the subscriber?
+    is_owner: bool,
 }
 
 /// A SUBSCRIBE on its way.
@@ -119,6 +121,8 @@ struct Job {
     request: Request,
     flow: Flow,
     key: Key,
+    /// Has the user of the resource proven to have sent it?
+    is_owner: bool,
 }
 
 /// What an answer is awaited for.
@@ -539,10 +543,12 @@ impl Events {
             resource.told_at = Some(now);
         }
         for id in resource.subscriptions.clone() {
-            match self.subscriptions.get(&id).map(|known| known.told) {
+            let known = self.subscriptions.get(&id);
+            let is_owner = known.is_some_and(|known| known.is_owner);
+            match known.map(|known| known.told) {
                 Some(None) => self.tell_all_of_it(id, t, wall, now),
                 Some(Some(version)) if has_changed => {
-                    let body = self.body(key, version, Scope::Partial, wall);
+                    let body = self.body(key, version, Scope::Partial, is_owner, wall);
                     self.count(id);
                     let active = SubscriptionStatus::Active;
                     let _ = self.dialogs.notify(id, active, body, t, now);
@@ -563,8 +569,8 @@ impl Events {
         let Some(subscriber) = self.subscriptions.get(&id) else {
             return;
         };
-        let (key, told) = (subscriber.key.clone(), subscriber.told);
-        let body = self.body(&key, told.unwrap_or(0), Scope::Full, wall);
+        let (key, told, is_owner) = (subscriber.key.clone(), subscriber.told, subscriber.is_owner);
+        let body = self.body(&key, told.unwrap_or(0), Scope::Full, is_owner, wall);
         self.count(id);
         let active = SubscriptionStatus::Active;
         let _ = match told {
@@ -573,11 +579,22 @@ impl Events {
         };
     }
 
-    fn body(&mut self, key: &Key, version: u32, scope: Scope, wall: SystemTime) -> Option<Body> {
+    fn body(
+        &mut self,
+        key: &Key,
+        version: u32,
+        scope: Scope,
+        is_owner: bool,
+        wall: SystemTime,
+    ) -> Option<Body> {
         let package = self.packages.get_mut(key.0)?;
         Some(Body {
             content_type: package.content_type().to_owned(),
-            content: package.document(&key.1, version, scope, wall),
+            content: if is_owner {
+                package.document_for_owner(&key.1, version, scope, wall)
+            } else {
+                package.document(&key.1, version, scope, wall)
+            },
         })
     }
 

@@ -471,7 +471,8 @@ impl ServerBuilder {
         for change in self.events {
             change(&mut config);
         }
-        let reg = RegPackage::new(self.registration_watchers, Some(gruus.clone()));
+        let reg =
+            RegPackage::new(self.registration_watchers, Some(gruus.clone())).temporary_gruus(&seed);
         let mut packages: Vec<Box<dyn Package>> = vec![Box::new(reg)];
         packages.extend(self.packages);
         let events_config = config;

@@ -78,6 +78,42 @@ async fn gruu_call(workers: u16) {
     answering.await.unwrap();
 }
 
+#[tokio::test]
+async fn rfc5627_4_4_a_callee_is_known_by_its_gruu() {
+    let port = server().await;
+    let bob = phone("bob", "b-secret", port, Some("urn:uuid:2")).await;
+    let sent = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = std::sync::Arc::clone(&sent);
+    let account = Account::new(&format!("sip:alice@127.0.0.1:{port}")).unwrap();
+    let alice = UserAgent::builder()
+        .account(account.password("a-secret"))
+        .listen("udp:127.0.0.1:0")
+        .unwrap()
+        .trace(move |traced| {
+            if matches!(traced.direction, sip_stack::agent::Direction::Sent) {
+                seen.lock().unwrap().push(traced.summary.clone());
+            }
+        })
+        .build()
+        .await
+        .unwrap();
+    bob.register().await.unwrap();
+    let answering = tokio::spawn(async move {
+        let mut incoming = bob.incoming().await.unwrap();
+        incoming.ring().await.unwrap();
+        let mut call = incoming.accept().await.unwrap();
+        while !matches!(call.event().await, CallEvent::Ended { .. }) {}
+    });
+    let target = format!("sip:bob@127.0.0.1:{port}");
+    alice.call(&target).await.unwrap().hang_up().await.unwrap();
+    answering.await.unwrap();
+    let sent = sent.lock().unwrap();
+    for method in ["ACK", "BYE"] {
+        let expected = format!("{method} sip:bob@example.test;gr=urn:uuid:2");
+        assert!(sent.contains(&expected), "{expected}: {sent:?}");
+    }
+}
+
 /// One of two servers of a domain, which share their bindings and a secret.
 async fn node(shared: &std::sync::Arc<sip_stack::location::Memory>) -> u16 {
     let server = Server::builder()
@@ -202,4 +238,34 @@ async fn rfc3680_4_6_nobody_watches_others() {
         watching.next().await,
         Err(AgentError::Refused { status, .. }) if status.as_u16() == 403
     ));
+}
+
+#[tokio::test]
+async fn rfc5628_5_the_user_of_a_contact_is_told_its_temporary_gruu() {
+    let port = server().await;
+    let alice = phone("alice", "a-secret", port, Some("urn:uuid:1")).await;
+    alice.register().await.unwrap();
+    // Another device of hers watches: it has no GRUU, for which the notifier would have to ask the name service here.
+    let desk = phone("alice", "a-secret", port, None).await;
+    let whom = format!("sip:alice@127.0.0.1:{port}");
+    let mut watching = desk
+        .subscribe(&whom, "reg", reginfo::CONTENT_TYPE)
+        .await
+        .unwrap();
+    let body = watching.next().await.unwrap().unwrap();
+    let info = RegInfo::parse(std::str::from_utf8(&body.content).unwrap()).unwrap();
+    let contact = &info.registrations[0].contacts[0];
+    let (gruu, first) = contact.temp_gruu.clone().unwrap();
+    assert!(gruu.starts_with("sip:tgruu."), "{gruu}");
+    // The request that was answered 200 was the first that got one.
+    assert_eq!(Some(first), contact.cseq);
+    // It leads to the telephone.
+    let bob = phone("bob", "b-secret", port, None).await;
+    let answering = tokio::spawn(async move {
+        let mut call = alice.incoming().await.unwrap().accept().await.unwrap();
+        while !matches!(call.event().await, CallEvent::Ended { .. }) {}
+    });
+    let target = gruu.replace("@example.test", &format!("@127.0.0.1:{port}"));
+    bob.call(&target).await.unwrap().hang_up().await.unwrap();
+    answering.await.unwrap();
 }

@@ -31,6 +31,10 @@ pub(crate) struct ClientArgs {
     /// The user name for authentication, when it is not the one of the address.
     #[arg(long, value_name = "NAME")]
     pub(crate) user: Option<String>,
+    /// Say which device this is, as a URN that stays the same (urn:uuid:...): a registrar then gives it an address of its own (GRUU,
+    /// RFC 5627), by which it is called in the dialogs that it makes.
+    #[arg(long, value_name = "URN", value_parser = instance)]
+    pub(crate) instance: Option<String>,
     /// Read the password from the first line of a file. Without it: the variable SIP_PASSWORD, or a question on the terminal.
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
@@ -64,6 +68,9 @@ impl ClientArgs {
         }
         if let Some(password) = self.password(&uri)? {
             account = account.password(&password);
+        }
+        if let Some(instance) = &self.instance {
+            account = account.instance(instance);
         }
         Ok(account)
     }
@@ -139,6 +146,22 @@ impl ClientArgs {
             });
         }
         builder.build().await.map_err(Outcome::from)
+    }
+}
+
+fn instance(text: &str) -> Result<String, String> {
+    // RFC 5626 section 4.1: a URN, in angle brackets and quotes.
+    let is_urn = text
+        .get(..4)
+        .is_some_and(|begin| begin.eq_ignore_ascii_case("urn:"))
+        && text.len() > 4
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !b"<>\"\\".contains(&byte));
+    if is_urn {
+        Ok(text.to_owned())
+    } else {
+        Err("a URN is wanted, such as urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6".to_owned())
     }
 }
 

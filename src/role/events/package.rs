@@ -41,6 +41,17 @@ pub trait Package: fmt::Debug + Send {
     /// the last change.
     fn document(&mut self, resource: &Aor, version: u32, scope: Scope, wall: SystemTime) -> Bytes;
 
+    /// The same for a subscriber who may register for the resource: its user, who has proven to be that.
+    fn document_for_owner(
+        &mut self,
+        resource: &Aor,
+        version: u32,
+        scope: Scope,
+        wall: SystemTime,
+    ) -> Bytes {
+        self.document(resource, version, scope, wall)
+    }
+
     /// When the state changes by itself, so that it has to be asked for again.
     fn changes_at(&self, resource: &Aor) -> Option<SystemTime> {
         let _ = resource;

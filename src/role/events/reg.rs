@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use sip_message::{Host, Params, Uri};
+use sip_transport::{Rng, Seed};
 
 use super::package::{Package, Scope, Source};
 use crate::domain::Aor;
@@ -18,6 +19,8 @@ pub struct RegPackage {
     /// The users who may watch everybody.
     watchers: Vec<Box<str>>,
     gruus: Option<Gruus>,
+    /// For the temporary GRUUs that users are told.
+    rng: Option<Rng>,
     /// Keyed by addresses of record that peers choose, hence the standard library's keyed hasher; never iterated.
     resources: HashMap<Aor, Resource>,
     next: u64,
@@ -49,9 +52,17 @@ impl RegPackage {
         Self {
             watchers,
             gruus,
+            rng: None,
             resources: HashMap::new(),
             next: 0,
         }
+    }
+
+    /// Users who watch themselves are told a temporary GRUU of each contact too (RFC 5628 §5), a new one each time.
+    #[must_use]
+    pub fn temporary_gruus(mut self, seed: &Seed) -> Self {
+        self.rng = Some(seed.derive("reg").rng());
+        self
     }
 
     fn info(&self, aor: &Aor, row: &Row, wall: SystemTime) -> ContactInfo {
@@ -79,6 +90,66 @@ impl RegPackage {
             .and_then(|gruus| gruus.public(aor, &binding.instance()?))
             .map(|uri| uri.to_string());
         info
+    }
+
+    fn write(
+        &mut self,
+        resource: &Aor,
+        version: u32,
+        scope: Scope,
+        wall: SystemTime,
+        is_owner: bool,
+    ) -> Bytes {
+        let known = self.resources.get(resource);
+        let rows: &[Row] = match (known, scope) {
+            (None, _) => &[],
+            (Some(known), Scope::Full) => &known.rows,
+            (Some(known), Scope::Partial) => &known.changed,
+        };
+        let state = match known {
+            Some(known) if !known.rows.is_empty() => RegistrationState::Active,
+            Some(known) if known.was_active => RegistrationState::Terminated,
+            _ => RegistrationState::Init,
+        };
+        let mut contacts: Vec<ContactInfo> = rows
+            .iter()
+            .map(|row| self.info(resource, row, wall))
+            .collect();
+        // RFC 5628 §5: who may not register for it SHOULD NOT be told.
+        if is_owner && let (Some(gruus), Some(rng)) = (&self.gruus, &mut self.rng) {
+            // All contacts of an instance have the same.
+            let mut made: Vec<(u64, String)> = Vec::new();
+            for (row, contact) in rows.iter().zip(&mut contacts) {
+                let epoch = row.binding.epoch;
+                if !row.event.is_active() || row.binding.instance().is_none() {
+                    continue;
+                }
+                let uri = match made.iter().find(|(other, _)| *other == epoch) {
+                    Some((_, uri)) => Some(uri.clone()),
+                    None => gruus
+                        .temporary(resource, epoch, rng)
+                        .map(|uri| uri.to_string()),
+                };
+                if let Some(uri) = uri {
+                    made.push((epoch, uri.clone()));
+                    contact.temp_gruu = Some((uri, epoch & 0xffff_ffff));
+                }
+            }
+        }
+        // The canonical form has no escapes, and a URI needs them.
+        let aor = Host::parse(resource.domain())
+            .map(|host| Uri::sip(Some(resource.user()), host, None).to_string());
+        let info = RegInfo {
+            version,
+            is_full: scope == Scope::Full,
+            registrations: vec![Registration {
+                aor: aor.unwrap_or_default(),
+                id: known.map_or(0, |known| known.id).to_string(),
+                state,
+                contacts,
+            }],
+        };
+        info.to_xml().into()
     }
 }
 
@@ -162,35 +233,17 @@ impl Package for RegPackage {
     }
 
     fn document(&mut self, resource: &Aor, version: u32, scope: Scope, wall: SystemTime) -> Bytes {
-        let known = self.resources.get(resource);
-        let rows: &[Row] = match (known, scope) {
-            (None, _) => &[],
-            (Some(known), Scope::Full) => &known.rows,
-            (Some(known), Scope::Partial) => &known.changed,
-        };
-        let state = match known {
-            Some(known) if !known.rows.is_empty() => RegistrationState::Active,
-            Some(known) if known.was_active => RegistrationState::Terminated,
-            _ => RegistrationState::Init,
-        };
-        let contacts = rows
-            .iter()
-            .map(|row| self.info(resource, row, wall))
-            .collect();
-        // The canonical form has no escapes, and a URI needs them.
-        let aor = Host::parse(resource.domain())
-            .map(|host| Uri::sip(Some(resource.user()), host, None).to_string());
-        let info = RegInfo {
-            version,
-            is_full: scope == Scope::Full,
-            registrations: vec![Registration {
-                aor: aor.unwrap_or_default(),
-                id: known.map_or(0, |known| known.id).to_string(),
-                state,
-                contacts,
-            }],
-        };
-        info.to_xml().into()
+        self.write(resource, version, scope, wall, false)
+    }
+
+    fn document_for_owner(
+        &mut self,
+        resource: &Aor,
+        version: u32,
+        scope: Scope,
+        wall: SystemTime,
+    ) -> Bytes {
+        self.write(resource, version, scope, wall, true)
     }
 
     fn changes_at(&self, resource: &Aor) -> Option<SystemTime> {

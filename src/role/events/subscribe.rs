@@ -57,6 +57,7 @@ impl Events {
             request,
             flow,
             key,
+            is_owner: false,
         };
         if merged {
             self.refuse(&job, &Refusal::new(StatusCode::LOOP_DETECTED), t, now);
@@ -150,7 +151,7 @@ impl Events {
 
     pub(super) fn on_credential(
         &mut self,
-        job: Job,
+        mut job: Job,
         attempt: Attempt,
         hashes: Option<&Ha1s>,
         t: &mut dyn TransactionLayer,
@@ -162,6 +163,7 @@ impl Events {
         match authenticator.verify(attempt, hashes, now) {
             Verdict::Accepted { username } => {
                 let watcher = Aor::new(&username, self.config.domains.primary());
+                job.is_owner = watcher == job.key.1;
                 self.authorize(job, Some(&watcher), t, now);
             }
             Verdict::Challenge { stale } => self.challenge(&job, stale, t, now),
@@ -229,6 +231,7 @@ impl Events {
             request,
             flow,
             key,
+            is_owner,
         } = job;
         self.is_used = true;
         let event = Event::Request {
@@ -263,6 +266,7 @@ impl Events {
                 key: key.clone(),
                 contact,
                 told: None,
+                is_owner,
             },
         );
         let is_watched = self.is_watched(&key.1);

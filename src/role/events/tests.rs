@@ -73,7 +73,7 @@ impl World {
         let authenticator =
             is_authenticated.then(|| Authenticator::new(AuthConfig::new("example.com"), &seed));
         let gruus = Gruus::new(&Seed::from_bytes([4; 32]));
-        let reg = RegPackage::new(vec!["desk".into()], Some(gruus));
+        let reg = RegPackage::new(vec!["desk".into()], Some(gruus)).temporary_gruus(&seed);
         Self {
             events: Events::new(config, authenticator, vec![Box::new(reg)], &seed),
             layer: RecordingTransactions::default(),
@@ -420,6 +420,8 @@ fn rfc5628_5_the_public_gruu_of_a_contact_with_an_instance() {
         contact.pub_gruu.as_deref(),
         Some("sip:alice@example.com;gr=urn:uuid:1")
     );
+    // Nobody has proven here to be the user, who alone is told a temporary one.
+    assert_eq!(contact.temp_gruu, None);
     assert_eq!(
         contact.parameters,
         [
