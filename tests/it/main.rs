@@ -17,6 +17,6 @@ mod secure;
 mod subject;
 mod telephones;
 mod transfers;
+mod trusted;
 #[cfg(unix)]
 mod workers;
-mod trusted;

@@ -80,7 +80,7 @@ async fn gruu_call(workers: u16) {
 
 #[tokio::test]
 async fn rfc5627_4_4_a_callee_is_known_by_its_gruu() {
-    let port = server().await;
+    let port = server(1).await;
     let bob = phone("bob", "b-secret", port, Some("urn:uuid:2")).await;
     let sent = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let seen = std::sync::Arc::clone(&sent);
@@ -242,7 +242,7 @@ async fn rfc3680_4_6_nobody_watches_others() {
 
 #[tokio::test]
 async fn rfc5628_5_the_user_of_a_contact_is_told_its_temporary_gruu() {
-    let port = server().await;
+    let port = server(1).await;
     let alice = phone("alice", "a-secret", port, Some("urn:uuid:1")).await;
     alice.register().await.unwrap();
     // Another device of hers watches: it has no GRUU, for which the notifier would have to ask the name service here.
