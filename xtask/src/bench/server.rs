@@ -7,6 +7,7 @@
 mod load;
 mod memory;
 mod overload;
+mod report;
 mod scenario;
 mod subject;
 mod table;
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 
 use self::load::{Generator, Run};
+use self::report::Figure;
 use self::scenario::{SCENARIOS, Scenario};
 use self::subject::{Kind, Subject, Wrapper};
 use self::table::Row;
@@ -44,6 +46,9 @@ pub(crate) struct Options {
     /// server: leave out the instructions
     #[arg(long)]
     only_time: bool,
+    /// server: write what was measured into benches/server.md, and the plot of the overload; not with --quick
+    #[arg(long, conflicts_with = "quick")]
+    write: bool,
     /// server: only the instructions
     #[arg(long, conflicts_with = "only_time")]
     only_instructions: bool,
@@ -131,11 +136,15 @@ pub(crate) fn run(options: &Options, quick: bool) -> Result<()> {
     if !rows.is_empty() {
         table::print(&rows);
     }
+    let mut figures: Vec<Figure> = rows.iter().flat_map(Row::figures).collect();
     if is_wanted("memory") && !options.only_instructions {
-        memory::run(&setup)?;
+        figures.extend(memory::run(&setup)?);
     }
     if is_wanted("overload") && !options.only_instructions {
-        overload::run(&setup)?;
+        figures.push(overload::run(&setup, options.write)?);
+    }
+    if options.write {
+        report::write(&figures)?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 
 use super::Setup;
 use super::load::Generator;
+use super::report::{Bar, Figure};
 use super::scenario::named;
 use super::subject::{Kind, Subject, Wrapper};
 use crate::interop::process::{Process, wait_until};
@@ -16,7 +17,7 @@ const BINDING: u64 = 500;
 /// Bytes of an INVITE transaction in progress that are allowed.
 const RINGING: u64 = 3 * 1024;
 
-pub(super) fn run(setup: &Setup) -> Result<()> {
+pub(super) fn run(setup: &Setup) -> Result<Vec<Figure>> {
     println!(
         "\n{:<46} {:>12} {:>12} {:>12}",
         "memory, bytes", "Kamailio", "ours", "bar"
@@ -25,15 +26,22 @@ pub(super) fn run(setup: &Setup) -> Result<()> {
     let calls = if setup.quick { 500 } else { 10_000 };
     let kinds = [Kind::Kamailio, Kind::Ours];
     let taken = kinds.map(|kind| of_bindings(setup, kind, bindings));
-    tell(&format!("a binding, of {bindings}"), taken, BINDING)?;
+    let binding = tell(&format!("a binding, of {bindings}"), taken, BINDING)?;
     let taken = kinds.map(|kind| of_calls(setup, kind, calls));
-    tell(&format!("a call that rings, of {calls}"), taken, RINGING)
+    let ringing = tell(&format!("a call that rings, of {calls}"), taken, RINGING)?;
+    Ok(vec![binding, ringing])
 }
 
-fn tell(what: &str, taken: [Result<u64>; 2], bar: u64) -> Result<()> {
+fn tell(what: &str, taken: [Result<u64>; 2], bar: u64) -> Result<Figure> {
     let [kamailio, ours] = taken;
-    println!("{what:<46} {:>12} {:>12} {bar:>12}", kamailio?, ours?);
-    Ok(())
+    let (kamailio, ours) = (kamailio?, ours?);
+    println!("{what:<46} {kamailio:>12} {ours:>12} {bar:>12}");
+    Ok(Figure {
+        name: format!("{what}: bytes"),
+        kamailio: kamailio as f64,
+        ours: ours as f64,
+        bar: Bar::Most(bar as f64),
+    })
 }
 
 fn of_bindings(setup: &Setup, kind: Kind, count: u64) -> Result<u64> {

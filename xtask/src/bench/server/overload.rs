@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 
 use super::Setup;
 use super::load::Generator;
+use super::report::{Bar, Figure};
 use super::scenario::{GUARDED, named};
 use super::subject::{Kind, Subject, Wrapper};
 use crate::shell;
@@ -20,11 +21,12 @@ const BAR: f64 = 80.0;
 /// A curve: what was offered, and what was completed, for each second.
 type Curve = Vec<(f64, f64)>;
 
-pub(super) fn run(setup: &Setup) -> Result<()> {
+pub(super) fn run(setup: &Setup, is_kept: bool) -> Result<Figure> {
     let scenario = &GUARDED;
     let generator = Generator::new(setup);
     println!("\ncalls a second offered and completed (stateful, UDP)");
     let mut curves: Vec<(Kind, Curve)> = Vec::new();
+    let mut shares = Vec::new();
     for kind in [Kind::Kamailio, Kind::Ours] {
         let most = {
             let plain = named("call-udp").context("there is no such scenario")?;
@@ -56,14 +58,21 @@ pub(super) fn run(setup: &Setup) -> Result<()> {
         let sign = if percent >= BAR { "at least" } else { "below" };
         println!("{kind}: {percent:.0} % at twice the load, {sign} {BAR:.0} %");
         curves.push((kind, curve));
+        shares.push(percent);
         thread::sleep(setup.rest());
     }
-    if !setup.quick {
+    if is_kept {
         let path = shell::root().join("docs/overload.svg");
         fs::write(&path, plot(&curves)).with_context(|| path.display().to_string())?;
         println!("written: docs/overload.svg");
     }
-    Ok(())
+    let share = |place: usize| shares.get(place).copied().unwrap_or(0.0);
+    Ok(Figure {
+        name: "calls completed at twice the load, % of the most".to_owned(),
+        kamailio: share(0),
+        ours: share(1),
+        bar: Bar::Least(BAR),
+    })
 }
 
 /// The curves as a picture.

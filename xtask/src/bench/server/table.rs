@@ -1,6 +1,7 @@
 //! The figures, side by side.
 
 use super::load::Run;
+use super::report::{Bar, Figure};
 use super::scenario::Scenario;
 use super::subject::Kind;
 
@@ -51,6 +52,29 @@ impl Row {
 
     pub(super) fn count(&mut self, kind: Kind, instructions: u64) {
         self.side(kind).instructions = Some(instructions);
+    }
+
+    /// The scenario as figures to keep.
+    pub(super) fn figures(&self) -> Vec<Figure> {
+        let bar = |bar: u32| Bar::Ratio(f64::from(bar) / 100.0);
+        let mut figures = Vec::new();
+        if let (Some(kamailio), Some(ours)) = (median(&self.kamailio.cpu), median(&self.ours.cpu)) {
+            figures.push(Figure {
+                name: format!("{}: CPU, us", self.title),
+                kamailio,
+                ours,
+                bar: bar(self.bars.0),
+            });
+        }
+        if let (Some(kamailio), Some(ours)) = (self.kamailio.instructions, self.ours.instructions) {
+            figures.push(Figure {
+                name: format!("{}: thousand instructions", self.title),
+                kamailio: kamailio as f64 / 1e3,
+                ours: ours as f64 / 1e3,
+                bar: self.bars.1.map_or(Bar::None, bar),
+            });
+        }
+        figures
     }
 
     /// The scenario in one line.
