@@ -293,6 +293,7 @@ impl Stack {
                     self.asked = None;
                     return;
                 }
+                self.tell_unreached(&input);
                 self.transports.handle_input(input, now);
             }
             Input::Answer { asker, answer } => self.answer(asker, answer, wall, now),

@@ -11,8 +11,8 @@ use sip_message::{Method, Uri};
 use sip_transaction::{TransactionConfig, Transactions};
 use sip_transport::tokio::Recorder;
 use sip_transport::tokio::Resolver;
-use sip_transport::tokio::local_addresses;
 use sip_transport::tokio::tls::Tls;
+use sip_transport::tokio::{Listen, local_addresses};
 use sip_transport::{Seed, TransportConfig, TransportKind, Transports};
 use tokio::sync::mpsc;
 
@@ -171,7 +171,7 @@ impl ServerBuilder {
     ///
     /// Bindings, credentials, wrong passwords and nonces are those of all, and a call may pass through several. What a
     /// [source](crate::guard::SourceConfig) may ask for, and the limits of each role, are for each worker. Event packages are
-    /// served by the first worker alone. The stateless proxy takes datagrams only: what came over a connection is
+    /// served by the first worker alone, and SCTP is with it alone. The stateless proxy takes datagrams only: what came over a connection is
     /// forwarded with a transaction.
     #[must_use]
     pub fn workers(mut self, workers: u16) -> Self {
@@ -524,10 +524,18 @@ impl ServerBuilder {
             resolver: self.resolver.clone(),
             certificates: self.certificates,
         };
-        let listen: Vec<_> = listen::to_listen(&places)
-            .into_iter()
-            .map(|one| if workers > 1 { one.shared() } else { one })
-            .collect();
+        let mut listen = listen::to_listen(&places);
+        let mut first_alone = Vec::new();
+        if workers > 1 {
+            // An association of ours would be answered to any of the sockets that share its UDP port. What is not shared comes
+            // last, so that the others have the same numbers with every worker.
+            let is_sctp = |one: &Listen| one.kind == TransportKind::Sctp;
+            first_alone = listen.iter().copied().filter(is_sctp).collect();
+            listen.retain(|one| !is_sctp(one));
+            for one in &mut listen {
+                *one = one.shared();
+            }
+        }
         let capturing = !self.recorders.is_empty();
         let (mut threads, mut here) = (Vec::new(), None);
         let mut handles = Vec::new();
@@ -579,7 +587,8 @@ impl ServerBuilder {
                 run: u32::from_ne_bytes(run),
             };
             let neighbours = neighbours.clone();
-            let (listen, services) = (listen.clone(), services.clone());
+            let (mut listen, services) = (listen.clone(), services.clone());
+            listen.append(&mut first_alone);
             let guard = Guard::new(self.guard.clone(), &own);
             let probes = probes.take().map(|(health, targets)| {
                 let mut probes = Probes::new(health, &own);

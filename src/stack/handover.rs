@@ -11,19 +11,20 @@
 //!   SUBSCRIBE, PUBLISH    of an event package that this server answers for            the worker with the notifier
 //!   a connection is gone  another worker has sent over it                             those workers
 //!   a ban                 one worker has banned an address for its faults             all others
+//!   an ICMP error         the system tells any of the sockets, not the one that sent  all others
 //! ```
 //! A flow of another worker is known by an id whose upper byte is that worker, so that transactions, roles and flow tokens
 //! (RFC 5626 §5.2) name it like one of their own. Nobody waits for another: what a full queue does not take is lost, as
 //! a datagram may be, and counted.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use sip_message::{HeaderName, Message, Method, Request, Response};
 use sip_transaction::Branch;
-use sip_transport::{Flow, FlowId, TransportKind};
+use sip_transport::{Flow, FlowId, ListenerId, TransportKind};
 
 use super::{Output, Stack};
 use crate::guard::{BanCause, Guard};
@@ -90,6 +91,11 @@ enum Work {
         address: IpAddr,
         time: Duration,
     },
+    /// Datagrams do not arrive there.
+    Unreached {
+        listener: ListenerId,
+        remote: SocketAddr,
+    },
 }
 
 impl Handed {
@@ -101,7 +107,10 @@ impl Handed {
                 flow: widen(flow, worker)?,
             }))),
             // What is lost like a datagram comes again like one.
-            Work::Message { .. } | Work::Failed { .. } | Work::Ban { .. } => None,
+            Work::Message { .. }
+            | Work::Failed { .. }
+            | Work::Ban { .. }
+            | Work::Unreached { .. } => None,
         }
     }
 }
@@ -252,6 +261,10 @@ impl Stack {
             Work::Failed { flow } => self
                 .transactions
                 .handle_input(sip_transaction::Input::FlowFailed { flow }, now),
+            Work::Unreached { listener, remote } => self.transports.handle_input(
+                sip_transport::Input::DatagramFailed { listener, remote },
+                now,
+            ),
             Work::Ban { address, time } => {
                 if let Some(guard) = self.guard_mut() {
                     let _trusted = guard
@@ -327,15 +340,29 @@ impl Stack {
 
     /// If an address was just banned here for its faults, it is by all.
     pub(super) fn tell_banned(&mut self) {
+        if self.neighbours.is_none() {
+            return;
+        }
+        let Some((address, time)) = self.guard_mut().and_then(Guard::new_ban) else {
+            return;
+        };
+        self.hand_all(|| Work::Ban { address, time });
+    }
+
+    /// Whoever of the others sent there is to know that it did not arrive.
+    pub(super) fn tell_unreached(&mut self, input: &sip_transport::Input) {
+        if let sip_transport::Input::DatagramFailed { listener, remote } = *input {
+            self.hand_all(|| Work::Unreached { listener, remote });
+        }
+    }
+
+    fn hand_all(&mut self, work: impl Fn() -> Work) {
         let Some((worker, workers)) = self.place().map(|place| (place.worker, place.workers))
         else {
             return;
         };
-        let Some((address, time)) = self.guard_mut().and_then(Guard::new_ban) else {
-            return;
-        };
         for other in (0..workers).filter(|other| *other != worker) {
-            self.hand(other, Work::Ban { address, time });
+            self.hand(other, work());
         }
     }
 

@@ -266,6 +266,50 @@ async fn rfc3261_9_2_a_cancel_is_matched_whichever_worker_gets_it() {
     );
 }
 
+/// Nobody is at the port any more. The system tells one of the sockets, the one that hears from there and not the one that sent; the
+/// call fails at once and not after Timer B.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn rfc3261_16_9_what_does_not_arrive_fails_at_the_worker_that_sent_it() {
+    let server = Server::builder()
+        .workers(4)
+        .domain("example.test")
+        .listen("udp:127.0.0.1:0")
+        .unwrap()
+        .danger_without_authentication()
+        .build()
+        .await
+        .unwrap();
+    let port = server.addresses()[0].1.port();
+    tokio::spawn(server.run_until(std::future::pending()));
+    tokio::task::spawn_blocking(move || {
+        for turn in 0..8 {
+            let (caller, callee) = (Raw::new(), Raw::new());
+            let (from, to) = (caller.address(), callee.address());
+            callee.send(
+                &format!(
+                    "REGISTER sip:example.test SIP/2.0\r\nVia: SIP/2.0/UDP {to};branch=z9hG4bKr{turn}\r\nMax-Forwards: 70\r\n\
+                     From: <sip:b{turn}@example.test>;tag=r\r\nTo: <sip:b{turn}@example.test>\r\nCall-ID: r{turn}\r\n\
+                     CSeq: 1 REGISTER\r\nContact: <sip:b{turn}@{to}>\r\nContent-Length: 0\r\n\r\n"
+                ),
+                port,
+            );
+            callee.response("REGISTER", 200);
+            drop(callee);
+            caller.send(
+                &format!(
+                    "INVITE sip:b{turn}@example.test SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bKi{turn}\r\n\
+                     Max-Forwards: 70\r\nFrom: <sip:carol@example.net>;tag=c\r\nTo: <sip:b{turn}@example.test>\r\n\
+                     Call-ID: i{turn}\r\nCSeq: 1 INVITE\r\nContact: <sip:carol@{from}>\r\nContent-Length: 0\r\n\r\n"
+                ),
+                port,
+            );
+            caller.response("INVITE", 500);
+        }
+    })
+    .await
+    .unwrap();
+}
+
 #[tokio::test]
 async fn all_workers_drain_and_end() {
     let (port, workers, stop) = server(4).await;
