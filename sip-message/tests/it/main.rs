@@ -6,6 +6,7 @@
 )]
 
 mod examples;
+mod extensions;
 mod limits;
 mod oracle;
 mod properties;
