@@ -43,11 +43,12 @@ impl RequestIdentity {
     /// None when the request has no Via that can be read.
     pub(crate) fn of(request: &Request, universal: &Universal, key: HashKey) -> Option<Self> {
         let headers = request.headers();
-        let via = TopVia::of(headers)?;
+        let mut decoded = None;
+        let via = TopVia::of(headers, &mut decoded)?;
         // RFC 3261 §17.2.3: the branch and the sent-by. Branches are compared as they are written.
         let mut identity = Self {
-            hash: universal.hash(&via.branch, &via.sent_by),
-            legacy: !has_magic_cookie(&via.branch),
+            hash: universal.hash(via.branch, via.sent_by),
+            legacy: !has_magic_cookie(via.branch),
         };
         if identity.legacy {
             let mut hash = SipHash::new(key);
@@ -58,7 +59,7 @@ impl RequestIdentity {
             hash.field(from_tag(headers));
             hash.field(headers.call_id().unwrap_or_default().as_bytes());
             hash.field(scan::cseq(headers).map_or(&[], |(number, _)| number));
-            hash.fields(&via.branch, &via.sent_by);
+            hash.fields(via.branch, via.sent_by);
             identity.hash = hash.finish();
         }
         Some(identity)
@@ -97,9 +98,10 @@ impl MatchKey {
 
     /// RFC 3261 §17.1.3: the branch of the top Via, and the method of the CSeq.
     pub(crate) fn of_response(response: &Response, key: HashKey) -> Option<Self> {
-        let via = TopVia::of(response.headers())?;
+        let mut decoded = None;
+        let via = TopVia::of(response.headers(), &mut decoded)?;
         let method = scan::cseq_method(response.headers())?;
-        (!via.branch.is_empty()).then(|| Self::of_branch(&via.branch, method, key))
+        (!via.branch.is_empty()).then(|| Self::of_branch(via.branch, method, key))
     }
 
     /// The key of the same branch with another method.

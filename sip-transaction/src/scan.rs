@@ -3,24 +3,27 @@
 //! What is written as nearly everybody writes it is found eight bytes at a time; anything else (white space in odd
 //! places, quotes, folds, IPv6 references) is left to the typed fields of `sip-message`. Both ways give the same bytes.
 
-use std::borrow::Cow;
-
 use memchr::memrchr;
 use sip_message::{HeaderName, Headers};
 
 /// What matching needs of the top Via (RFC 3261 §17.1.3, §17.2.3).
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TopVia<'a> {
     /// The host, and the port if there is one.
-    pub(crate) sent_by: Cow<'a, [u8]>,
+    pub(crate) sent_by: &'a [u8],
     /// Empty if there is none.
-    pub(crate) branch: Cow<'a, [u8]>,
+    pub(crate) branch: &'a [u8],
 }
 
 impl<'a> TopVia<'a> {
-    pub(crate) fn of(headers: &'a Headers) -> Option<Self> {
+    /// `decoded` is the place for what is not in the message as it is compared.
+    #[inline]
+    pub(crate) fn of(
+        headers: &'a Headers,
+        decoded: &'a mut Option<(Vec<u8>, Vec<u8>)>,
+    ) -> Option<Self> {
         let value = headers.get_bytes(HeaderName::Via)?;
-        Self::scan(value).or_else(|| Self::decode(headers))
+        Self::scan(value).or_else(|| Self::decode(headers, decoded))
     }
 
     /// `SIP/2.0/UDP host:port;name=value;branch=value`; what comes behind is of no concern.
@@ -61,22 +64,19 @@ impl<'a> TopVia<'a> {
     }
 
     fn new(sent_by: &'a [u8], branch: &'a [u8]) -> Option<Self> {
-        (!sent_by.is_empty()).then_some(Self {
-            sent_by: sent_by.into(),
-            branch: branch.into(),
-        })
+        (!sent_by.is_empty()).then_some(Self { sent_by, branch })
     }
 
-    fn decode(headers: &Headers) -> Option<Self> {
+    #[cold]
+    fn decode(headers: &Headers, decoded: &'a mut Option<(Vec<u8>, Vec<u8>)>) -> Option<Self> {
         let via = headers.top_via()?;
         let mut sent_by = via.host().to_string();
         if let Some(port) = via.port() {
             sent_by.push_str(&format!(":{port}"));
         }
-        Some(Self {
-            sent_by: sent_by.into_bytes().into(),
-            branch: via.branch().unwrap_or_default().as_bytes().to_vec().into(),
-        })
+        let branch = via.branch().unwrap_or_default().as_bytes().to_vec();
+        let (sent_by, branch) = decoded.insert((sent_by.into_bytes(), branch));
+        Some(Self { sent_by, branch })
     }
 }
 
@@ -281,9 +281,11 @@ mod tests {
         ] {
             let message = headers(via, "<sip:a@h>;tag=1", "1 OPTIONS");
             let value = message.headers().get_bytes(HeaderName::Via).unwrap();
-            if let (Some(scan), Some(decoded)) =
-                (TopVia::scan(value), TopVia::decode(message.headers()))
-            {
+            let mut place = None;
+            if let (Some(scan), Some(decoded)) = (
+                TopVia::scan(value),
+                TopVia::decode(message.headers(), &mut place),
+            ) {
                 assert_eq!(scan, decoded, "{via}");
                 scanned += 1;
             }

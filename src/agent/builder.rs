@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sip_dialog::{Credential, DialogConfig, Dialogs};
-use sip_message::Uri;
+use sip_message::{Method, Uri};
 use sip_transaction::{TransactionConfig, Transactions};
 use sip_transport::tokio::tls::Tls;
 use sip_transport::tokio::{Listen, Resolver, local_addresses};
@@ -18,6 +18,9 @@ use crate::stack::Parts;
 
 /// Calls that may wait for [`UserAgent::incoming`]; further ones are refused with 480.
 const WAITING_CALLS: usize = 64;
+/// RFC 4028 section 4: what is recommended, and the least that there is.
+const SESSION_INTERVAL: Duration = Duration::from_secs(1800);
+const LEAST_INTERVAL: Duration = Duration::from_secs(90);
 
 /// Describes a [`UserAgent`]. All parts have a default.
 pub struct UserAgentBuilder {
@@ -27,6 +30,8 @@ pub struct UserAgentBuilder {
     codecs: Vec<Codec>,
     request_timeout: Duration,
     accept_transfers: bool,
+    reliable_progress: bool,
+    session_interval: Option<Duration>,
     transport: Option<TransportKind>,
     tls: Option<Tls>,
     resolver: Option<Resolver>,
@@ -52,6 +57,8 @@ impl UserAgentBuilder {
             // RFC 3261 section 17.1.2.2: Timer F, 64 times T1, and a little for names to resolve.
             request_timeout: Duration::from_secs(35),
             accept_transfers: false,
+            reliable_progress: true,
+            session_interval: Some(SESSION_INTERVAL),
             transport: None,
             tls: None,
             resolver: None,
@@ -120,6 +127,21 @@ impl UserAgentBuilder {
         self
     }
 
+    /// Whether provisional responses are sent reliably to who asks for it, and acknowledged (RFC 3262, `100rel`): yes, unless told otherwise.
+    #[must_use]
+    pub const fn reliable_progress(mut self, reliable: bool) -> Self {
+        self.reliable_progress = reliable;
+        self
+    }
+
+    /// How long a call lives that neither side refreshes (RFC 4028, `timer`): half an hour; at least the 90 seconds of section 4.
+    /// Without an interval, calls are not refreshed, and one whose other side has vanished stays up until somebody hangs up.
+    #[must_use]
+    pub fn session_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
+        self.session_interval = interval.into().map(|interval| interval.max(LEAST_INTERVAL));
+        self
+    }
+
     /// How long to wait for the answer to a request that is not an INVITE.
     #[must_use]
     pub const fn request_timeout(mut self, timeout: Duration) -> Self {
@@ -154,6 +176,14 @@ impl UserAgentBuilder {
         transport.service_records = self.resolver.is_some();
         let mut dialog = DialogConfig::default();
         dialog.refer = self.accept_transfers;
+        // RFC 3891: a call that comes may take the place of one that is there.
+        dialog.supported.push("replaces".to_owned());
+        if self.reliable_progress {
+            dialog.supported.push("100rel".to_owned());
+        }
+        dialog.session_interval = self.session_interval;
+        // RFC 3311: the other side changes the call by UPDATE too.
+        dialog.methods.push(Method::Update);
         let parts = Parts {
             transports: Transports::new(transport, seed.derive("transport")),
             transactions: Transactions::new(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sip_dialog::{Event, InviteRequest, SubscriptionId};
+use sip_dialog::{Event, InviteRequest, ReferrerToken, SubscriptionId};
 use sip_message::{HeaderName, StatusCode, Uri};
 
 use super::call::bind;
@@ -73,16 +73,26 @@ pub(super) async fn dial(
     target: Uri,
     options: CallOptions,
 ) -> Result<Dialing, AgentError> {
-    dial_for(agent, target, options, Vec::new(), None).await
+    dial_for(agent, target, options, None).await
 }
 
-/// The same with further fields, and for someone who asked for it and is told how far it gets.
+/// Who asked for a call.
+#[derive(Debug)]
+pub(super) struct Referral {
+    /// Is told how far it gets.
+    pub(super) id: SubscriptionId,
+    /// What the REFER wants in the INVITE, Referred-By among it.
+    pub(super) headers: Vec<(HeaderName, String)>,
+    /// What proves the Referred-By to the one who is called (RFC 3892 section 2.2): it is passed on as it came.
+    pub(super) token: Option<ReferrerToken>,
+}
+
+/// The same for someone who asked for it.
 pub(super) async fn dial_for(
     agent: &UserAgent,
     target: Uri,
     options: CallOptions,
-    headers: Vec<(HeaderName, String)>,
-    referral: Option<SubscriptionId>,
+    referral: Option<Referral>,
 ) -> Result<Dialing, AgentError> {
     let next_hop = agent.next_hop(target.clone());
     let flow = agent.select(&next_hop).await?;
@@ -107,7 +117,12 @@ pub(super) async fn dial_for(
     invite
         .headers
         .push((HeaderName::UserAgent, super::USER_AGENT.to_owned()));
-    invite.headers.extend(headers);
+    let mut told = None;
+    if let Some(referral) = referral {
+        invite.headers.extend(referral.headers);
+        invite.token = referral.token;
+        told = Some(referral.id);
+    }
     let mut body = negotiation.clone();
     let (session, events) = agent
         .inner
@@ -117,7 +132,7 @@ pub(super) async fn dial_for(
                 let session = dialogs
                     .invite_with(invite, &mut body, transactions, now)
                     .ok()?;
-                if let Some(referral) = referral {
+                if let Some(referral) = told {
                     dialogs.carry_out(referral, session);
                 }
                 Some(session)
@@ -169,7 +184,8 @@ impl Dialing {
                     self.leg.over = true;
                     return DialEvent::Failed(AgentError::Ended);
                 }
-                Some(other) => tracing::trace!(?other, "dialing"),
+                // RFC 3311 section 5.1: the session may be changed before the call is answered.
+                Some(other) => self.negotiate(other).await,
                 None => {
                     self.leg.over = true;
                     return DialEvent::Failed(AgentError::Ended);

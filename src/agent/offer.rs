@@ -105,6 +105,9 @@ impl State {
     /// What the answer to our offer makes of the call.
     fn answered(&mut self, answer: &[u8]) -> Result<MediaConfig, NoCommonMedia> {
         let answer = parse(answer)?;
+        // RFC 4028 section 7.4: a re-INVITE that only refreshes the call has offered what was described last; otherwise an offer waits, and
+        // no other is made.
+        let _ = self.negotiator.offer(&self.local);
         let session = self
             .negotiator
             .accept(&answer)
@@ -308,6 +311,26 @@ mod tests {
             let error = callee.failed().unwrap().to_string();
             assert!(error.contains(reason), "{error}");
         }
+    }
+
+    #[test]
+    fn rfc4028_7_4_a_refresh_is_answered() {
+        let (mut caller, mut callee) = (
+            negotiation(4000, &[Codec::Pcmu]),
+            negotiation(5000, &[Codec::Pcmu, Codec::Pcma]),
+        );
+        let offer = caller.offer().unwrap();
+        let first = callee.answer(&offer).unwrap();
+        caller.answered(&first).unwrap();
+        assert!(caller.agreed().is_some());
+        // The dialog layer has sent the offer once more; the other side holds the call with its answer.
+        let held = String::from_utf8(first.content.to_vec()).unwrap() + "a=inactive\r\n";
+        caller.answered(&Body::sdp(held)).unwrap();
+        assert!(!caller.agreed().unwrap().sends);
+        // The callee refreshes too, with its answer for an offer.
+        let reply = caller.answer(&first).unwrap();
+        callee.answered(&reply).unwrap();
+        assert!(callee.agreed().unwrap().sends);
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Transfers (RFC 5589): a call of ours that is handed on, and one that the other side wants to hand on.
 
 use sip_dialog::{
-    Event, FailureCause, InviteRequest, ReferRequest, SubscriptionEnd, SubscriptionId,
+    Event, FailureCause, InviteRequest, ReferRequest, ReferrerToken, SubscriptionEnd,
+    SubscriptionId,
 };
 use sip_message::{HeaderName, Request, StatusCode, Uri};
 
-use super::dialing::{CallOptions, Dialing, dial_for};
+use super::dialing::{CallOptions, Dialing, Referral, dial_for};
 use super::{AgentError, Call, CallEvent, UserAgent, parse};
 use crate::runtime::{Handle, Stopped};
 
@@ -29,6 +30,7 @@ pub struct TransferRequest {
     referral: SubscriptionId,
     target: Uri,
     headers: Vec<(HeaderName, String)>,
+    token: Option<ReferrerToken>,
     referred_by: Option<String>,
     answered: bool,
 }
@@ -40,7 +42,9 @@ impl TransferRequest {
         &self.target
     }
 
-    /// Who asks for it, as its Referred-By says (RFC 3892); anyone can say anything there.
+    /// Who asks for it, as its Referred-By says (RFC 3892); anyone can say anything there. A token that proves it is not verified, which
+    /// takes certificates that a telephone has not (S/MIME), but passed on to who is called; `sip_dialog::check_referrer` verifies it with a
+    /// [`ReferrerIdentity`](sip_dialog::ReferrerIdentity).
     #[must_use]
     pub fn referred_by(&self) -> Option<&str> {
         self.referred_by.as_deref()
@@ -62,9 +66,13 @@ impl TransferRequest {
             .await?
             .ok_or(Stopped)?
             .map_err(|_| AgentError::Ended)?;
-        let headers = std::mem::take(&mut self.headers);
+        let asked = Referral {
+            id: referral,
+            headers: std::mem::take(&mut self.headers),
+            token: self.token.take(),
+        };
         let target = self.target.clone();
-        let dialing = dial_for(&self.agent, target, options, headers, Some(referral)).await;
+        let dialing = dial_for(&self.agent, target, options, Some(asked)).await;
         if dialing.is_err() {
             // There will be no call to tell of.
             self.handle.post(move |state, wall, now| {
@@ -188,6 +196,7 @@ impl Call {
             referral,
             target: invite.target,
             headers: invite.headers,
+            token: invite.token,
             referred_by: referred_by.map(str::to_owned),
             answered: false,
         }))

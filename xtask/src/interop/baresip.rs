@@ -1,6 +1,6 @@
 //! baresip: a telephone, with a WAV file for a microphone.
 
-use std::{fs, path::PathBuf, process::Command, time::Duration};
+use std::{fs, io::Write as _, net::TcpStream, path::PathBuf, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -11,6 +11,8 @@ use super::{
     scene::{Scene, text},
 };
 
+/// Its commands are taken at this port above that of its calls.
+const CONTROL: u16 = 10_000;
 const MODULES: &str = "/usr/lib/baresip/modules";
 
 /// A telephone to be started.
@@ -36,6 +38,7 @@ pub(crate) struct Baresip {
     dir: PathBuf,
     /// What it says into the call.
     pub(crate) said: Vec<i16>,
+    control: u16,
 }
 
 impl Telephone<'_> {
@@ -54,8 +57,10 @@ impl Telephone<'_> {
         let config = format!(
             "poll_method epoll\nsip_listen {HOST}:{port}\naudio_source aufile,{voice}\nausrc_srate 8000\nauplay_srate 8000\n\
              net_af ipv4\nrtp_ports 20000-29999\nsnd_path {dir}\nmodule_path {module_path}\n\
-             module account.so\nmodule g711.so\nmodule aufile.so\nmodule sndfile.so\nmodule_app menu.so\n",
+             ctrl_tcp_listen {HOST}:{control}\n\
+             module account.so\nmodule g711.so\nmodule aufile.so\nmodule sndfile.so\nmodule_app ctrl_tcp.so\nmodule_app menu.so\n",
             port = self.port,
+            control = self.port + CONTROL,
             voice = text(&voice)?,
             dir = text(&dir)?,
         );
@@ -96,7 +101,12 @@ impl Telephone<'_> {
                 .says("200 OK", Duration::from_secs(10))
                 .context("baresip did not register")?;
         }
-        Ok(Baresip { process, dir, said })
+        Ok(Baresip {
+            process,
+            dir,
+            said,
+            control: self.port + CONTROL,
+        })
     }
 }
 
@@ -105,6 +115,15 @@ impl Baresip {
     pub(crate) fn talks(&mut self, limit: Duration) -> Result<()> {
         self.process.says("Call established", limit)?;
         self.process.says("terminated (duration", limit)
+    }
+
+    /// Has it do what its menu offers (a netstring with JSON, as its module `ctrl_tcp` takes it).
+    pub(crate) fn command(&self, command: &str, parameters: &str) -> Result<()> {
+        let text = serde_json::json!({ "command": command, "params": parameters }).to_string();
+        let mut control = TcpStream::connect((HOST, self.control))
+            .with_context(|| format!("{} takes no commands", self.process.label))?;
+        write!(control, "{}:{text},", text.len())?;
+        Ok(())
     }
 
     /// Hang up and end in an orderly way.

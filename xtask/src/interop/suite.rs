@@ -10,6 +10,7 @@ pub(crate) mod redis;
 mod register;
 mod restart;
 mod telephone;
+mod transfer;
 mod transport;
 
 use std::{
@@ -56,6 +57,7 @@ const SUITES: &[&[Case]] = &[
     peers::CASES,
     register::CASES,
     telephone::CASES,
+    transfer::CASES,
     proxy::CASES,
     audio::CASES,
     program::CASES,
