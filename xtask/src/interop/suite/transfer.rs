@@ -59,13 +59,17 @@ fn we_are_transferred(scene: &mut Scene) -> Result<String> {
         .success(LIMIT)
         .with_context(|| format!("bob{}, alice{}", bob.tail(), alice.process.tail()))?;
     bob.success(LIMIT)?;
+    // baresip says nothing of the outcome, but hangs up when it hears of success: between the two calls, and long before ours would end.
+    let told = bob.stdout();
+    let events: Vec<&str> = ["transferred", "\"by\":\"remote\"", "sip:carol@"]
+        .into_iter()
+        .filter(|event| told.contains(event))
+        .collect();
     ensure!(
-        bob.stdout().matches("\"answered\"").count() == 2,
+        events.len() == 3 && told.matches("\"answered\"").count() == 2,
         "bob has not talked to both{}",
         bob.tail()
     );
-    // It hears that the transfer has succeeded.
-    alice.process.says("Call transfered", LIMIT)?;
     alice.quit()?;
     Ok("from alice to carol".to_owned())
 }
