@@ -19,8 +19,9 @@ pub struct TransportConfig {
     /// Transports over which connections can be opened without a listener of the same transport: what the driver can
     /// do. Default TCP.
     pub client_transports: Vec<TransportKind>,
-    /// Does the `maddr` of a Via direct the response (RFC 3261 §18.2.2)? Default yes, as the RFC has it; off on
-    /// servers that do not want to send to an address that the sender of a datagram wrote down.
+    /// Do the `maddr` and, when the source is not there any more, the name in the sent-by of a Via direct the response
+    /// to a datagram (RFC 3261 §18.2.2, RFC 3263 §5)? Default yes, as the RFCs have it; off on servers that do not want
+    /// to send to an address that the sender of a datagram wrote down.
     pub honour_maddr: bool,
     /// Ask for NAPTR and SRV records (RFC 3263)? Needs a driver that can. Default no: address records only.
     pub service_records: bool,

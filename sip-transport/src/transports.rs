@@ -14,6 +14,7 @@ mod datagram;
 mod half_closed;
 mod malformed;
 mod outputs;
+mod owed;
 mod race;
 mod reply;
 mod selection;
@@ -33,6 +34,7 @@ use foldhash::fast::FixedState;
 use sip_message::Host;
 
 use self::outputs::Outputs;
+use self::owed::Owed;
 use self::race::Race;
 use self::selection::Selection;
 use self::shortcut::Shortcuts;
@@ -140,14 +142,29 @@ struct Entry {
 
 #[derive(Debug)]
 enum Link {
-    Datagram(ListenerId),
+    /// With the sent-by of the last request, if that is a name, and what was answered.
+    Datagram(ListenerId, Option<Box<Owed>>),
     Stream(Box<Stream>),
 }
 
 impl Link {
+    fn owed(&self) -> Option<&Owed> {
+        match self {
+            Self::Datagram(_, owed) => owed.as_deref(),
+            Self::Stream(_) => None,
+        }
+    }
+
+    const fn owed_mut(&mut self) -> Option<&mut Option<Box<Owed>>> {
+        match self {
+            Self::Datagram(_, owed) => Some(owed),
+            Self::Stream(_) => None,
+        }
+    }
+
     const fn stream_mut(&mut self) -> Option<&mut Stream> {
         match self {
-            Self::Datagram(_) => None,
+            Self::Datagram(..) => None,
             Self::Stream(stream) => Some(stream),
         }
     }
@@ -204,7 +221,8 @@ impl Transports {
         self.last_now = Some(now);
         self.shortcuts.clear();
         self.listeners.retain(|listener| listener.id != id);
-        let over = |entry: &Entry| matches!(entry.link, Link::Datagram(listener) if listener == id);
+        let over =
+            |entry: &Entry| matches!(entry.link, Link::Datagram(listener, _) if listener == id);
         let ids: Vec<FlowId> = self
             .flows
             .ids()
@@ -226,7 +244,11 @@ impl Transports {
         entry.used = now;
         entry.referenced = true;
         self.stats.sent += 1;
-        if let Link::Datagram(listener) = entry.link {
+        if let Link::Datagram(listener, owed) = &mut entry.link {
+            if let Some(owed) = owed {
+                owed.note(&payload);
+            }
+            let listener = *listener;
             let (local, remote) = (entry.flow.local, entry.flow.remote);
             self.send_datagram(listener, local, remote, payload);
         } else {
@@ -285,7 +307,7 @@ impl Transports {
     ) -> Result<(), Gone> {
         self.last_now = Some(now);
         let entry = self.flows.get_mut(flow).ok_or(Gone)?;
-        let is_datagram = matches!(entry.link, Link::Datagram(_));
+        let is_datagram = matches!(entry.link, Link::Datagram(..));
         entry.pinger = keep_alive.map(|mut keep_alive| {
             // RFC 5626 §4.4.2: STUN "MUST NOT be used for connection-oriented transports".
             keep_alive.stun &= is_datagram;
@@ -318,7 +340,7 @@ impl Transports {
     #[must_use]
     pub fn peer_identity(&self, flow: FlowId) -> Option<&PeerIdentity> {
         match &self.flows.get(flow)?.link {
-            Link::Datagram(_) => None,
+            Link::Datagram(..) => None,
             Link::Stream(stream) => stream.peer(),
         }
     }
@@ -328,7 +350,7 @@ impl Transports {
     #[must_use]
     pub fn shared_peer_identity(&self, flow: FlowId) -> Option<Arc<PeerIdentity>> {
         match &self.flows.get(flow)?.link {
-            Link::Datagram(_) => None,
+            Link::Datagram(..) => None,
             Link::Stream(stream) => stream.shared_peer(),
         }
     }
@@ -475,7 +497,7 @@ impl Transports {
             return;
         };
         let due = match &entry.link {
-            Link::Datagram(_) => entry.used + self.config.datagram_idle,
+            Link::Datagram(..) => entry.used + self.config.datagram_idle,
             Link::Stream(stream) => stream.due(entry.used, &self.config),
         };
         let due = entry
@@ -514,10 +536,10 @@ impl Transports {
             return;
         };
         match &entry.link {
-            Link::Datagram(_) if now >= entry.used + self.config.datagram_idle => {
+            Link::Datagram(..) if now >= entry.used + self.config.datagram_idle => {
                 self.fail(id, FlowFailure::Idle)
             }
-            Link::Datagram(_) => self.arm(id),
+            Link::Datagram(..) => self.arm(id),
             Link::Stream(_) => self.on_stream_deadline(id, now),
         }
     }
@@ -529,7 +551,7 @@ impl Transports {
         };
         entry.used = now;
         entry.referenced = true;
-        if let Link::Datagram(listener) = entry.link {
+        if let Link::Datagram(listener, _) = entry.link {
             let remote = entry.flow.remote;
             self.outputs.push_back(Output::Datagram {
                 listener,
@@ -564,7 +586,7 @@ impl Transports {
             self.deadlines.cancel(deadline);
         }
         match entry.link {
-            Link::Datagram(listener) => {
+            Link::Datagram(listener, _) => {
                 self.datagram_flows.remove(&(listener, entry.flow.remote));
                 self.stats.datagram_flows -= 1;
             }

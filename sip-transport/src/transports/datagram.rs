@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use sip_message::{Message, ParseError};
 
+use super::owed::Owed;
 use super::{Entry, Link, Transports};
 use crate::flow::Flow;
 use crate::id::ListenerId;
@@ -81,8 +82,23 @@ impl Transports {
         let (flow, reply) = match &mut message {
             Message::Request(request) => {
                 let honour_maddr = self.config.honour_maddr;
-                let route = via::receive(request, remote, honour_maddr, |_, _| {})?;
-                let flow = self.datagram_flow(listener, remote, now);
+                let mut named = None;
+                let known = self.datagram_flows.get(&(listener.id, remote)).copied();
+                let entry = known.and_then(|id| self.flows.get_mut(id));
+                let route = via::receive(request, remote, honour_maddr, |name, port| {
+                    let is_noted = entry
+                        .and_then(|entry| entry.link.owed())
+                        .is_some_and(|owed| owed.is_for(name, port));
+                    if !is_noted {
+                        named = Some(Box::new(Owed::new(name, port)));
+                    }
+                })?;
+                let flow = known
+                    .and_then(|id| self.touch(id, now))
+                    .unwrap_or_else(|| self.datagram_flow(listener, remote, now));
+                if named.is_some() {
+                    self.owe(&flow, named);
+                }
                 self.stats.requests += 1;
                 if let Some(name) = route.name() {
                     if let Some(message) = self.hold(message, flow, listener, name, now) {
@@ -94,7 +110,9 @@ impl Transports {
                     to if to == remote => (flow, flow),
                     // Only an address of the same family can be reached from this socket.
                     to if to.is_ipv4() == remote.is_ipv4() => {
-                        (flow, self.datagram_flow(listener, to, now))
+                        let reply = self.datagram_flow(listener, to, now);
+                        self.owe_elsewhere(&flow, &reply);
+                        (flow, reply)
                     }
                     _ => (flow, flow),
                 }
@@ -174,7 +192,14 @@ impl Transports {
     ) {
         if let Some(&flow) = self.datagram_flows.get(&(listener, remote)) {
             self.note_failure(TransportKind::Udp, remote, now);
+            let owed = self
+                .flows
+                .get_mut(flow)
+                .and_then(|entry| entry.link.owed_mut()?.take());
             self.fail(flow, FlowFailure::Unreachable);
+            if let Some(owed) = owed {
+                self.answer_elsewhere(*owed, listener, remote, now);
+            }
         }
     }
 
@@ -198,7 +223,7 @@ impl Transports {
             referenced: false,
             armed: None,
             pinger: None,
-            link: Link::Datagram(listener.id),
+            link: Link::Datagram(listener.id, None),
         });
         self.stats.datagram_flows += 1;
         self.datagram_flows.insert((listener.id, remote), id);
@@ -226,7 +251,7 @@ impl Transports {
             let Some((id, entry)) = self.flows.at(at) else {
                 continue;
             };
-            if !matches!(entry.link, Link::Datagram(_)) {
+            if !matches!(entry.link, Link::Datagram(..)) {
                 continue;
             }
             if now >= entry.used + SILENT {

@@ -245,7 +245,7 @@ impl Transports {
 }
 
 impl Target {
-    fn name(name: &str) -> Self {
+    pub(super) fn name(name: &str) -> Self {
         let mut target = Self::ip(std::net::Ipv4Addr::UNSPECIFIED.into(), None, None);
         target.host = TargetHost::from(Host::Name(name));
         target

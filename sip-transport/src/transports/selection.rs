@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::owed::Unanswered;
 use super::reply::Held;
 use super::{Timer, Transports};
 use crate::deadline::DeadlineId;
@@ -31,6 +32,8 @@ pub(super) enum Purpose {
     Select,
     /// Responses of a flow whose connection cannot be opened (RFC 3263 §5).
     Reply(FlowId),
+    /// A response that its source did not take, by datagram (RFC 3263 §5).
+    Owed(Box<Unanswered>),
     /// A request whose response goes to a name (RFC 3261 §18.2.2).
     Request(Box<Held>),
 }
@@ -127,6 +130,7 @@ impl Transports {
         match purpose {
             Purpose::Select => {}
             Purpose::Reply(flow) => self.on_reply_places(flow, result, now),
+            Purpose::Owed(unanswered) => self.on_owed_place(*unanswered, result, now),
             Purpose::Request(held) => self.on_held_place(*held, result, now),
         }
     }

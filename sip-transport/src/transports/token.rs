@@ -156,7 +156,7 @@ impl Transports {
         let is_it = entry.flow.kind == named.kind && entry.flow.remote == named.remote;
         match &entry.link {
             Link::Stream(stream) if is_it && stream.connection().is_some() => Some(entry.flow),
-            Link::Stream(_) | Link::Datagram(_) => None,
+            Link::Stream(_) | Link::Datagram(..) => None,
         }
     }
 

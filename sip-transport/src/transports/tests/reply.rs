@@ -166,3 +166,87 @@ fn requests_that_wait_for_a_maddr_are_bounded() {
     assert_eq!(bench.pass(Duration::from_secs(11)).len(), 64);
     assert_eq!(bench.transports.stats().selections, 0);
 }
+
+/// A peer that sent a request by datagram with this sent-by, was answered, and is not there any more.
+fn gone(bench: &mut Bench, sent_by: &str) -> Vec<Output> {
+    let via = format!("SIP/2.0/UDP {sent_by};rport;branch=z9hG4bK1");
+    let flow = flow_of(&bench.datagram(PEER, request(&via, "OPTIONS", "")));
+    bench.send(flow.id, b"SIP/2.0 180 Ringing\r\n");
+    bench.send(flow.id, ANSWER);
+    bench.input(Input::DatagramFailed {
+        listener: UDP,
+        remote: addr(PEER),
+    })
+}
+
+#[test]
+fn rfc3263_5_a_response_by_datagram_that_finds_nobody_goes_by_the_sent_by() {
+    let mut bench = Bench::with(|config| config.service_records = true);
+    let outputs = gone(&mut bench, "pc.example.com");
+    assert_eq!(words(&outputs[..1]), ["failed Unreachable"]);
+    let Output::Resolve { question, name, .. } = &outputs[1] else {
+        panic!("{outputs:?}")
+    };
+    assert_eq!(
+        (*question, &**name),
+        (Question::Srv, "_sip._udp.pc.example.com")
+    );
+    let records = Ok(Answer::Srv(vec![SrvRecord {
+        priority: 0,
+        weight: 0,
+        port: 5090,
+        target: "other.example.com".into(),
+    }]));
+    let outputs = answer(&mut bench, &outputs[1..], records);
+    let outputs = answer(&mut bench, &outputs, addresses(&["192.0.2.77"]));
+    assert_eq!(words(&outputs), ["datagram 192.0.2.77:5090 SIP/2.0 200 OK"]);
+    // That is all: nothing is kept for it.
+    let again = bench.input(Input::DatagramFailed {
+        listener: UDP,
+        remote: addr("192.0.2.77:5090"),
+    });
+    assert_eq!(words(&again), ["failed Unreachable"]);
+}
+
+#[test]
+fn rfc3263_5_a_sent_by_with_a_port_leads_a_datagram_to_the_addresses_of_its_name() {
+    let mut bench = Bench::with(|config| config.service_records = true);
+    let outputs = gone(&mut bench, "pc.example.com:5070");
+    // The place that has just failed, and one that no datagram reaches from here, are passed over.
+    let all = addresses(&["2001:db8::1", "0.0.0.0", "192.0.2.78"]);
+    let outputs = answer(&mut bench, &outputs[1..], all);
+    assert_eq!(words(&outputs), ["datagram 192.0.2.78:5070 SIP/2.0 200 OK"]);
+}
+
+#[test]
+fn rfc3263_5_a_datagram_whose_sent_by_leads_nowhere_is_lost() {
+    let mut bench = Bench::new();
+    let outputs = gone(&mut bench, "pc.example.com:40000");
+    let outputs = answer(&mut bench, &outputs[1..], addresses(&["192.0.2.9"]));
+    assert!(outputs.is_empty(), "{outputs:?}");
+    let mut bench = Bench::new();
+    let outputs = gone(&mut bench, "pc.example.com");
+    let outputs = answer(&mut bench, &outputs[1..], Err(ResolveError::NotFound));
+    assert!(outputs.is_empty(), "{outputs:?}");
+    // An address in the sent-by says nothing new, and a server may refuse to follow what a sender wrote down.
+    assert_eq!(gone(&mut Bench::new(), "10.0.0.9").len(), 1);
+    let mut bench = Bench::with(|config| config.honour_maddr = false);
+    assert_eq!(gone(&mut bench, "pc.example.com").len(), 1);
+}
+
+#[test]
+fn rfc3263_5_without_rport_the_response_that_failed_is_known_too() {
+    let mut bench = Bench::new();
+    let via = "SIP/2.0/UDP pc.example.com:5070;branch=z9hG4bK1";
+    let outputs = bench.datagram(PEER, request(via, "OPTIONS", ""));
+    let Output::Event(Event::Message { reply, .. }) = &outputs[0] else {
+        panic!()
+    };
+    bench.send(reply.id, ANSWER);
+    let outputs = bench.input(Input::DatagramFailed {
+        listener: UDP,
+        remote: reply.remote,
+    });
+    let outputs = answer(&mut bench, &outputs[1..], addresses(&["192.0.2.79"]));
+    assert_eq!(words(&outputs), ["datagram 192.0.2.79:5070 SIP/2.0 200 OK"]);
+}
