@@ -12,18 +12,19 @@ mod incoming;
 mod leg;
 mod offer;
 mod register;
+mod registering;
 mod subscription;
 mod transfer;
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use sip_message::header::{Contact, NameAddr};
+use sip_message::header::NameAddr;
 use sip_message::{HeaderName, Method, Request, Response, StatusCode, Uri};
 use sip_transport::{Flow, Target, TransportKind};
 use tokio::sync::{Mutex, mpsc, watch};
-use tokio::task::JoinHandle;
 
 pub use account::Account;
 pub use builder::UserAgentBuilder;
@@ -38,6 +39,7 @@ pub use transfer::{TransferProgress, TransferRequest};
 pub use crate::media::Codec;
 pub use crate::stack::{Direction, Traced};
 
+use self::registering::Registered;
 use crate::runtime::{Answered, Handle, Incoming};
 
 /// A user agent. See the [module](self).
@@ -61,29 +63,24 @@ pub struct UserAgent {
 struct Inner {
     handle: Handle,
     account: Option<Account>,
-    outbound_proxy: Option<Uri>,
+    /// The outbound-proxy-set (RFC 5626 section 4.2); without flows of their own only the first is used.
+    outbound_proxies: Vec<Uri>,
+    /// Which of them is used: the first over which we are registered.
+    proxy_in_use: AtomicUsize,
+    /// Does the registrar keep to the flows that we opened (RFC 5626)?
+    is_outbound: AtomicBool,
     transport: Option<TransportKind>,
     codecs: Vec<Codec>,
     addresses: Vec<(TransportKind, SocketAddr)>,
     request_timeout: Duration,
     incoming: Mutex<mpsc::Receiver<Incoming>>,
-    registration: Mutex<Option<Registered>>,
+    registration: Mutex<Vec<Registered>>,
     changes: watch::Sender<Option<Change>>,
     /// The public GRUU that the registrar gave us (RFC 5627), as long as we are registered.
     gruu: std::sync::Mutex<Option<Uri>>,
 }
 
 type Change = Result<Registration, Arc<AgentError>>;
-
-/// A registration that is kept alive.
-#[derive(Debug)]
-struct Registered {
-    options: RegisterOptions,
-    contact: Uri,
-    call_id: String,
-    cseq: u32,
-    refresher: JoinHandle<()>,
-}
 
 /// One of the addresses of a user agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,82 +139,10 @@ impl UserAgent {
         self.register_with(RegisterOptions::new()).await
     }
 
-    /// Registers the account as `options` say and keeps it registered.
-    ///
-    /// # Errors
-    /// There is no account, or the registrar refuses or does not answer.
-    pub async fn register_with(
-        &self,
-        options: RegisterOptions,
-    ) -> Result<Registration, AgentError> {
-        let flow = self
-            .select(&self.next_hop(self.registrar(&options)?))
-            .await?;
-        let contact = self.contact(&flow, self.account()?.aor.as_ref().is_secure());
-        let call_id = self.token(24).await?;
-        let mut slot = self.inner.registration.lock().await;
-        if let Some(old) = slot.take() {
-            old.refresher.abort();
-        }
-        let mut registered = Registered {
-            options,
-            contact,
-            call_id,
-            cseq: 0,
-            refresher: tokio::spawn(async {}),
-        };
-        let registration = self.register_once(&mut registered).await?;
-        let weak = Arc::downgrade(&self.inner);
-        let mut wait = registration.refresh_after();
-        registered.refresher = tokio::spawn(async move {
-            let mut failures = 0;
-            loop {
-                tokio::time::sleep(wait).await;
-                let Some(inner) = weak.upgrade() else { return };
-                let agent = Self { inner };
-                let mut slot = agent.inner.registration.lock().await;
-                let Some(registered) = slot.as_mut() else {
-                    return;
-                };
-                let (change, next) = match agent.register_once(registered).await {
-                    Ok(registration) => {
-                        failures = 0;
-                        let next = registration.refresh_after();
-                        (Ok(registration), next)
-                    }
-                    Err(AgentError::Stopped(_)) => return,
-                    Err(error) => {
-                        let next = register::retry_after(failures, None);
-                        failures += 1;
-                        (Err(Arc::new(error)), next)
-                    }
-                };
-                drop(slot);
-                wait = next;
-                agent.inner.changes.send_replace(Some(change));
-            }
-        });
-        *slot = Some(registered);
-        Ok(registration)
-    }
-
     /// Refreshes of the registration, and their failures, from now on.
     #[must_use]
     pub fn registration_changes(&self) -> RegistrationChanges {
         RegistrationChanges(self.inner.changes.subscribe())
-    }
-
-    /// Removes our binding and stops refreshing it; nothing happens when there is none.
-    ///
-    /// # Errors
-    /// The registrar refuses or does not answer; the binding then ends by itself.
-    pub async fn unregister(&self) -> Result<(), AgentError> {
-        let Some(mut registered) = self.inner.registration.lock().await.take() else {
-            return Ok(());
-        };
-        registered.refresher.abort();
-        registered.options.expires = 0;
-        self.register_once(&mut registered).await.map(|_| ())
     }
 
     /// Removes all bindings of the account (RFC 3261 section 10.2.2: `Contact: *`).
@@ -305,8 +230,8 @@ impl UserAgent {
 
     /// Ends the user agent and leaves its binding with the registrar, until it expires.
     pub async fn leave(&self) {
-        if let Some(registered) = self.inner.registration.lock().await.take() {
-            registered.refresher.abort();
+        for registered in self.inner.registration.lock().await.drain(..) {
+            registered.stop();
         }
         self.inner.handle.stop().await;
     }
@@ -338,76 +263,19 @@ impl UserAgent {
         })
     }
 
-    async fn register_once(&self, registered: &mut Registered) -> Result<Registration, AgentError> {
-        let registrar = self.registrar(&registered.options)?;
-        let aor = self.account()?.aor.clone();
-        // One 423 is followed (RFC 3261 section 10.2.8); a registrar that then wants still more is refused.
-        for _ in 0..2 {
-            // The connection that names us may be another one than last time.
-            let flow = self.select(&self.next_hop(registrar.clone())).await?;
-            let ours = self.contact(&flow, aor.as_ref().is_secure());
-            let old = (ours != registered.contact)
-                .then(|| std::mem::replace(&mut registered.contact, ours));
-            let mut contact = NameAddr::new(registered.contact.as_ref());
-            let instance = self.account()?.instance.clone();
-            if let Some(instance) = &instance {
-                contact = contact.with_param("+sip.instance", Some(&format!("<{instance}>")));
-            }
-            let contact = Contact::new(contact);
-            let expires = registered.options.expires.to_string();
-            let request = self
-                .request(
-                    Method::Register,
-                    &registrar,
-                    &aor,
-                    Some((registered.call_id.clone(), registered.cseq + 1)),
-                )
-                .await?
-                .contact(&contact)
-                .header(HeaderName::Expires, &expires);
-            let request = match &instance {
-                // RFC 5627 section 4.1: who sends an instance says whether GRUUs are understood.
-                Some(_) => request.header(HeaderName::Supported, "gruu"),
-                None => request,
-            };
-            let request = match old {
-                Some(old) => request.header(HeaderName::Contact, format!("<{old}>;expires=0")),
-                None => request,
-            };
-            let response = self.answer_of(request, &registrar).await?;
-            // Section 10.2: the CSeq goes on counting; an answered challenge has used one more.
-            registered.cseq = response
-                .headers()
-                .cseq()
-                .map_or(registered.cseq + 1, |(number, _)| number);
-            match register::min_expires(&response) {
-                Some(least)
-                    if response.status() == StatusCode::INTERVAL_TOO_BRIEF
-                        && least > registered.options.expires =>
-                {
-                    registered.options.expires = least;
-                }
-                _ => {
-                    success(&response)?;
-                    let registration = Registration::of(&response, &aor, Some(&registered.contact));
-                    let mut gruu = self
-                        .inner
-                        .gruu
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner);
-                    gruu.clone_from(&registration.gruu);
-                    return Ok(registration);
-                }
-            }
-        }
-        Err(AgentError::Refused {
-            status: StatusCode::INTERVAL_TOO_BRIEF,
-            reason: "the registrar asks for ever longer intervals".to_owned(),
-        })
-    }
-
     /// The fields that every request out of a dialog has (RFC 3261 section 8.1.1), without its Via.
     async fn request(
+        &self,
+        method: Method,
+        uri: &Uri,
+        to: &Uri,
+        sequence: Option<(String, u32)>,
+    ) -> Result<sip_message::RequestBuilder, AgentError> {
+        let request = self.request_without_route(method, uri, to, sequence);
+        Ok(routed(request.await?, self.proxy()))
+    }
+
+    async fn request_without_route(
         &self,
         method: Method,
         uri: &Uri,
@@ -420,16 +288,13 @@ impl UserAgent {
         };
         let tag = self.token(12).await?;
         let from = self.identity();
-        let mut builder = Request::builder(method, uri.as_str())
+        let builder = Request::builder(method, uri.as_str())
             .max_forwards(70)
             .from(&self.name(&from).with_tag(&tag))
             .to(&NameAddr::new(to.as_ref()))
             .call_id(&call_id)
             .cseq(cseq)
             .header(HeaderName::UserAgent, USER_AGENT);
-        if let Some(proxy) = &self.inner.outbound_proxy {
-            builder = builder.header(HeaderName::Route, format!("<{}>", loose(proxy)));
-        }
         Ok(builder)
     }
 
@@ -439,10 +304,20 @@ impl UserAgent {
         request: sip_message::RequestBuilder,
         uri: &Uri,
     ) -> Result<Response, AgentError> {
+        self.answer_by(request, uri, self.next_hop(uri.clone()))
+            .await
+    }
+
+    /// The same by a certain next hop.
+    async fn answer_by(
+        &self,
+        request: sip_message::RequestBuilder,
+        uri: &Uri,
+        next_hop: Uri,
+    ) -> Result<Response, AgentError> {
         let request = request
             .build_partial()
             .map_err(|error| AgentError::Usage(error.to_string()))?;
-        let next_hop = self.next_hop(uri.clone());
         let shown = uri.to_string();
         let answered = self
             .inner
@@ -469,7 +344,18 @@ impl UserAgent {
 
     /// Where a request for `uri` goes first.
     fn next_hop(&self, uri: Uri) -> Uri {
-        let hop = self.inner.outbound_proxy.clone().unwrap_or(uri);
+        self.hop_by(self.proxy(), uri)
+    }
+
+    /// The proxy that everything goes through first.
+    fn proxy(&self) -> Option<&Uri> {
+        let proxies = &self.inner.outbound_proxies;
+        let in_use = self.inner.proxy_in_use.load(Ordering::Relaxed);
+        proxies.get(in_use).or_else(|| proxies.first())
+    }
+
+    fn hop_by(&self, proxy: Option<&Uri>, uri: Uri) -> Uri {
+        let hop = proxy.cloned().unwrap_or(uri);
         match self.inner.transport {
             Some(transport) if hop.as_ref().param("transport").is_none() => {
                 hop.with_param("transport", Some(transport.uri_param()))
@@ -528,9 +414,15 @@ impl UserAgent {
         match self.gruu() {
             Some(gruu)
                 if gruu.as_ref().is_secure() == secure
-                    && (is_in_domain || self.inner.outbound_proxy.is_some()) =>
+                    && (is_in_domain || self.proxy().is_some()) =>
             {
                 gruu
+            }
+            // RFC 5626 section 4.3: requests of the dialog come over the flow that we opened, while the registrar's edge has it.
+            _ if self.inner.is_outbound.load(Ordering::Relaxed)
+                && (is_in_domain || self.proxy().is_some()) =>
+            {
+                self.contact(flow, secure).with_param("ob", None)
             }
             _ => self.contact(flow, secure),
         }
@@ -590,6 +482,17 @@ fn anonymous() -> Uri {
         sip_message::Host::Name("anonymous.invalid"),
         None,
     )
+}
+
+/// With a Route through this proxy.
+fn routed(
+    request: sip_message::RequestBuilder,
+    proxy: Option<&Uri>,
+) -> sip_message::RequestBuilder {
+    match proxy {
+        Some(proxy) => request.header(HeaderName::Route, format!("<{}>", loose(proxy))),
+        None => request,
+    }
 }
 
 /// A proxy in a Route: with `lr`, whatever the person who named it knows of strict routing.

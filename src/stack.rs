@@ -100,6 +100,11 @@ pub enum Output {
         /// The flows, best first.
         result: Result<Vec<Flow>, SelectError>,
     },
+    /// A flow that was [kept alive](Stack::keep_alive) failed.
+    FlowLost {
+        /// Which.
+        flow: FlowId,
+    },
     /// Changes of the bindings of this address of record are to be told by [`Input::Changed`], or not any more.
     Watch {
         /// Whose.
@@ -253,6 +258,8 @@ pub struct Stack {
     taps: tap::Taps,
     neighbours: Option<Box<handover::Neighbours>>,
     last_now: Option<Instant>,
+    /// Flows whose failure is told.
+    kept: Vec<FlowId>,
 }
 
 impl Stack {
@@ -282,6 +289,7 @@ impl Stack {
             taps: tap::Taps::default(),
             neighbours: None,
             last_now: None,
+            kept: Vec::new(),
         }
     }
 
@@ -618,6 +626,7 @@ impl Stack {
             }
             sip_transport::Event::FlowFailed { flow, cause, .. } => {
                 tracing::debug!(?flow, %cause, "a flow failed");
+                self.lost(flow);
                 self.transactions
                     .handle_input(sip_transaction::Input::FlowFailed { flow }, now);
                 self.tell_failed(flow);

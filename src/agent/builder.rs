@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 use sip_dialog::{Credential, DialogConfig, Dialogs};
@@ -25,7 +26,7 @@ const LEAST_INTERVAL: Duration = Duration::from_secs(90);
 /// Describes a [`UserAgent`]. All parts have a default.
 pub struct UserAgentBuilder {
     account: Option<Account>,
-    outbound_proxy: Option<Uri>,
+    outbound_proxies: Vec<Uri>,
     listen: Vec<Listen>,
     codecs: Vec<Codec>,
     request_timeout: Duration,
@@ -51,7 +52,7 @@ impl UserAgentBuilder {
     pub(super) fn new() -> Self {
         Self {
             account: None,
-            outbound_proxy: None,
+            outbound_proxies: Vec::new(),
             listen: Vec::new(),
             codecs: Codec::ALL.to_vec(),
             // RFC 3261 section 17.1.2.2: Timer F, 64 times T1, and a little for names to resolve.
@@ -73,10 +74,12 @@ impl UserAgentBuilder {
         self
     }
 
-    /// Sends everything through this proxy first (RFC 3261 section 8.1.2).
+    /// Sends everything through this proxy first (RFC 3261 section 8.1.2). Called again, it names another one: an account
+    /// with an [instance](Account::instance) registers over a flow to each of them (RFC 5626 section 4.2), four at most, and
+    /// uses the first that works.
     #[must_use]
     pub fn outbound_proxy(mut self, proxy: Uri) -> Self {
-        self.outbound_proxy = Some(proxy);
+        self.outbound_proxies.push(proxy);
         self
     }
 
@@ -228,13 +231,15 @@ impl UserAgentBuilder {
         let inner = Inner {
             handle,
             account: self.account,
-            outbound_proxy: self.outbound_proxy,
+            outbound_proxies: self.outbound_proxies,
+            proxy_in_use: AtomicUsize::new(0),
+            is_outbound: AtomicBool::new(false),
             transport: self.transport,
             codecs: self.codecs,
             addresses,
             request_timeout: self.request_timeout,
             incoming: Mutex::new(incoming),
-            registration: Mutex::new(None),
+            registration: Mutex::new(Vec::new()),
             changes: watch::Sender::new(None),
             gruu: std::sync::Mutex::new(None),
         };

@@ -111,7 +111,7 @@ pub(super) async fn dial_for(
         Some(account) => account.display_name.clone(),
         None => Some("Anonymous".to_owned()),
     };
-    if let Some(proxy) = &agent.inner.outbound_proxy {
+    if let Some(proxy) = agent.proxy() {
         invite.route.push(loose(proxy));
     }
     invite

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sip_message::header::{Contact, Expires, MinExpires};
 use sip_message::{HeaderName, Response, Uri};
+use sip_transport::Recovery;
 
 /// How to register.
 #[derive(Debug, Clone)]
@@ -11,6 +12,7 @@ use sip_message::{HeaderName, Response, Uri};
 pub struct RegisterOptions {
     pub(super) expires: u32,
     pub(super) registrar: Option<Uri>,
+    pub(super) recovery: Recovery,
 }
 
 impl RegisterOptions {
@@ -20,6 +22,7 @@ impl RegisterOptions {
         Self {
             expires: 3600,
             registrar: None,
+            recovery: Recovery::new(),
         }
     }
 
@@ -27,6 +30,14 @@ impl RegisterOptions {
     #[must_use]
     pub const fn expires(mut self, seconds: u32) -> Self {
         self.expires = seconds;
+        self
+    }
+
+    /// How long to wait before a registration that failed, or whose flow did, is tried again; the times of RFC 5626 section 4.5
+    /// by default.
+    #[must_use]
+    pub const fn recovery(mut self, recovery: Recovery) -> Self {
+        self.recovery = recovery;
         self
     }
 
@@ -123,22 +134,16 @@ pub(super) fn min_expires(response: &Response) -> Option<u32> {
         .map(|expires| expires.0)
 }
 
-/// The wait before the next try after `failures` in a row (RFC 5626 section 4.5: doubling from 30 s to 30 minutes; a Retry-After goes first).
-pub(super) fn retry_after(failures: u32, response: Option<&Response>) -> Duration {
-    let asked = response.and_then(|response| {
-        response
-            .headers()
-            .get(HeaderName::RetryAfter)?
-            .split([' ', ';', '('])
-            .next()?
-            .parse::<u64>()
-            .ok()
-    });
-    Duration::from_secs(
-        asked
-            .unwrap_or_else(|| 30 << failures.min(6))
-            .clamp(1, 1800),
-    )
+/// How long the registrar asks to be left alone (RFC 3261 section 20.33), half an hour at most.
+pub(super) fn retry_after(response: &Response) -> Option<Duration> {
+    let asked = response
+        .headers()
+        .get(HeaderName::RetryAfter)?
+        .split([' ', ';', '('])
+        .next()?
+        .parse::<u64>()
+        .ok()?;
+    Some(Duration::from_secs(asked.clamp(1, 1800)))
 }
 
 #[cfg(test)]
@@ -187,13 +192,11 @@ mod tests {
     }
 
     #[test]
-    fn rfc5626_4_5_failures_back_off() {
-        assert_eq!(retry_after(0, None), Duration::from_secs(30));
-        assert_eq!(retry_after(2, None), Duration::from_secs(120));
-        assert_eq!(retry_after(60, None), Duration::from_secs(1800));
-        assert_eq!(
-            retry_after(0, Some(&response("Retry-After: 7 (busy)\r\n"))),
-            Duration::from_secs(7)
-        );
+    fn rfc3261_20_33_a_registrar_may_ask_to_be_left_alone() {
+        let asked = |fields| retry_after(&response(fields)).map(|wait| wait.as_secs());
+        assert_eq!(asked("Retry-After: 7 (busy)\r\n"), Some(7));
+        assert_eq!(asked("Retry-After: 99999999;duration=1\r\n"), Some(1800));
+        assert_eq!(asked("Retry-After: soon\r\n"), None);
+        assert_eq!(asked(""), None);
     }
 }

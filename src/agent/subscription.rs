@@ -45,7 +45,7 @@ impl UserAgent {
             (HeaderName::Accept, accept.to_owned()),
             (HeaderName::UserAgent, super::USER_AGENT.to_owned()),
         ];
-        if let Some(proxy) = &self.inner.outbound_proxy {
+        if let Some(proxy) = self.proxy() {
             subscribe.route.push(loose(proxy));
         } else if self.inner.transport.is_some() {
             // Where the address names no transport, ours is used.

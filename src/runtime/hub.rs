@@ -8,7 +8,7 @@ use sip_dialog::{AccountKey, Credential, Event, RequestId, SessionId, Subscripti
 use sip_message::{Request, Response, StatusCode};
 use sip_transaction::ServerTransactionId;
 use sip_transport::tokio::Recorder;
-use sip_transport::{Flow, Rng, SelectError, SelectId, Target};
+use sip_transport::{Flow, FlowId, Rng, SelectError, SelectId, Target};
 use tokio::sync::{mpsc, oneshot};
 
 use super::watch::Watchers;
@@ -57,6 +57,8 @@ pub struct Hub {
     requests: HashMap<RequestId, oneshot::Sender<Answered>>,
     subscriptions: HashMap<SubscriptionId, mpsc::Sender<Event>>,
     selections: HashMap<SelectId, oneshot::Sender<Result<Vec<Flow>, SelectError>>>,
+    /// Flows that are kept alive; as many as a user agent registers over.
+    flows: HashMap<FlowId, oneshot::Sender<()>>,
     credentials: HashMap<AccountKey, Credential>,
     incoming: Option<mpsc::Sender<Incoming>>,
     handlers: Option<mpsc::Sender<IncomingRequest>>,
@@ -86,6 +88,7 @@ impl Hub {
             requests: HashMap::new(),
             subscriptions: HashMap::new(),
             selections: HashMap::new(),
+            flows: HashMap::new(),
             credentials: HashMap::new(),
             incoming: None,
             handlers: None,
@@ -168,6 +171,13 @@ impl Hub {
         receiver
     }
 
+    /// The failure of a flow that is kept alive; whoever watched it before hears nothing more.
+    pub fn watch_flow(&mut self, flow: FlowId) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        self.flows.insert(flow, sender);
+        receiver
+    }
+
     /// The generator for what a user agent mints.
     pub const fn rng(&mut self) -> &mut Rng {
         &mut self.rng
@@ -209,6 +219,11 @@ impl Hub {
             Output::Selected { id, result } => {
                 if let Some(sender) = self.selections.remove(&id) {
                     let _ = sender.send(result);
+                }
+            }
+            Output::FlowLost { flow } => {
+                if let Some(watcher) = self.flows.remove(&flow) {
+                    let _ = watcher.send(());
                 }
             }
             Output::Role(event) => tracing::debug!(?event, "role"),

@@ -269,3 +269,121 @@ async fn rfc5628_5_the_user_of_a_contact_is_told_its_temporary_gruu() {
     bob.call(&target).await.unwrap().hang_up().await.unwrap();
     answering.await.unwrap();
 }
+
+/// A relay of connections, which can be cut.
+struct Relay {
+    port: u16,
+    cut: tokio::sync::watch::Sender<u32>,
+}
+
+impl Relay {
+    async fn to(server: u16) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (cut, cuts) = tokio::sync::watch::channel(0);
+        tokio::spawn(async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                let mut cuts = cuts.clone();
+                cuts.mark_unchanged();
+                tokio::spawn(async move {
+                    let mut far = tokio::net::TcpStream::connect(("127.0.0.1", server))
+                        .await
+                        .unwrap();
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                        _ = cuts.changed() => {}
+                    }
+                });
+            }
+        });
+        Self { port, cut }
+    }
+
+    fn cut(&self) {
+        self.cut.send_modify(|cuts| *cuts += 1);
+    }
+
+    fn uri(&self) -> sip_message::Uri {
+        sip_message::Uri::parse(&format!("sip:127.0.0.1:{};transport=tcp", self.port)).unwrap()
+    }
+}
+
+fn at_once() -> sip_stack::agent::RegisterOptions {
+    let mut recovery = sip_transport::Recovery::new();
+    recovery.max = Duration::ZERO;
+    sip_stack::agent::RegisterOptions::new().recovery(recovery)
+}
+
+async fn phone_by(proxies: &[&Relay], port: u16) -> UserAgent {
+    let account = Account::new(&format!("sip:alice@127.0.0.1:{port}"))
+        .unwrap()
+        .password("a-secret")
+        .instance("urn:uuid:1");
+    let mut builder = UserAgent::builder()
+        .account(account)
+        .listen("tcp:127.0.0.1:0")
+        .unwrap()
+        .request_timeout(Duration::from_secs(10));
+    for proxy in proxies {
+        builder = builder.outbound_proxy(proxy.uri());
+    }
+    builder.build().await.unwrap()
+}
+
+#[tokio::test]
+async fn rfc5626_4_5_a_flow_that_is_lost_is_replaced_and_calls_arrive_again() {
+    let port = server(1).await;
+    let relay = Relay::to(port).await;
+    let alice = phone_by(&[&relay], port).await;
+    let mut changes = alice.registration_changes();
+    alice.register_with(at_once()).await.unwrap();
+    relay.cut();
+    let lost = changes.next().await.unwrap();
+    assert!(matches!(lost, Err(error) if matches!(*error, AgentError::Unreachable(_))));
+    let again = changes.next().await.unwrap().unwrap();
+    // The flow took the place of the one that was lost: one instance and one number are one binding.
+    assert_eq!(again.bindings.len(), 1, "{:?}", again.bindings);
+    let bob = phone("bob", "b-secret", port, None).await;
+    bob.register().await.unwrap();
+    let answering = tokio::spawn(async move {
+        let call = alice.incoming().await.unwrap().accept().await.unwrap();
+        call.hang_up().await.unwrap();
+    });
+    let mut call = bob
+        .call(&format!("sip:alice@127.0.0.1:{port}"))
+        .await
+        .unwrap();
+    while !matches!(call.event().await, CallEvent::Ended { .. }) {}
+    answering.await.unwrap();
+}
+
+#[tokio::test]
+async fn rfc5626_4_2_two_proxies_have_a_flow_each_and_one_that_fails_is_not_missed() {
+    let port = server(1).await;
+    let (first, second) = (Relay::to(port).await, Relay::to(port).await);
+    let alice = phone_by(&[&first, &second], port).await;
+    // The times of the RFC: the flow that is lost does not come back during this test.
+    let registration = alice.register().await.unwrap();
+    assert_eq!(
+        registration.bindings.len(),
+        2,
+        "{:?}",
+        registration.bindings
+    );
+    let mut changes = alice.registration_changes();
+    first.cut();
+    assert!(changes.next().await.unwrap().is_err());
+    let bob = phone("bob", "b-secret", port, None).await;
+    bob.register().await.unwrap();
+    let target = format!("sip:alice@127.0.0.1:{port}");
+    let called = tokio::spawn(async move {
+        let mut call = bob.call(&target).await.unwrap();
+        while !matches!(call.event().await, CallEvent::Ended { .. }) {}
+        bob
+    });
+    let call = alice.incoming().await.unwrap().accept().await.unwrap();
+    call.hang_up().await.unwrap();
+    drop(called.await.unwrap());
+    // Only the binding whose flow works can be removed; the other one is the server's to forget.
+    alice.unregister().await.unwrap();
+}
