@@ -149,8 +149,9 @@ impl UserAgent {
             }
             if registered.is_up {
                 registered.options.expires = 0;
-                let removed = self.register_once(&mut registered).await;
-                result = result.and(removed.map(|_| ()));
+                if let Err(error) = self.register_once(&mut registered).await {
+                    result = Err(error);
+                }
             }
         }
         self.inner.is_outbound.store(false, Ordering::Relaxed);
