@@ -12,6 +12,8 @@ mod dns;
 mod faults;
 #[cfg(feature = "sctp")]
 mod sctp;
+#[cfg(feature = "tls")]
+mod statements;
 mod tcp;
 #[cfg(feature = "tls")]
 mod tls;
