@@ -119,6 +119,8 @@ pub(crate) fn run(options: &Options, quick: bool) -> Result<()> {
     if quick {
         println!("quick: do not quote these figures");
     }
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or("unknown").to_owned();
     let mut rows = Vec::new();
     for scenario in SCENARIOS.iter().filter(|one| is_wanted(one.name)) {
         let mut row = Row::new(scenario);
@@ -144,7 +146,10 @@ pub(crate) fn run(options: &Options, quick: bool) -> Result<()> {
         figures.push(overload::run(&setup, options.write)?);
     }
     if options.write {
-        report::write(&figures)?;
+        report::write(
+            &figures,
+            &format!("{} x {} s, load {load}", setup.rounds, setup.seconds),
+        )?;
     }
     Ok(())
 }

@@ -11,9 +11,11 @@ const HEAD: &str = "# The server beside Kamailio
 
 Written by `cargo xtask bench server --write`, which replaces the rows of what it measured. CPU time and instructions are those of the
 server's processes for one operation; see the README for how. Bars are the most that ours may cost: of Kamailio's, or as a figure.
+The last column says how it was measured: rounds and their seconds, and the load average of the machine when that began, which should
+be near 0; on a busy machine caches are shared with others, and the figures of both are higher and less certain.
 
-| figure | Kamailio | `sip serve` | ratio | bar | met |
-|---|---|---|---|---|---|
+| figure | Kamailio | `sip serve` | ratio | bar | met | measured |
+|---|---|---|---|---|---|---|
 ";
 
 /// One figure of both servers.
@@ -39,7 +41,7 @@ pub(super) enum Bar {
 }
 
 impl Figure {
-    fn row(&self) -> String {
+    fn row(&self, how: &str) -> String {
         let ratio = self.ours / self.kamailio;
         let (bar, is_met) = match self.bar {
             Bar::None => ("-".to_owned(), None),
@@ -53,14 +55,14 @@ impl Figure {
             Some(false) => "no",
         };
         format!(
-            "| {} | {:.1} | {:.1} | {ratio:.2} | {bar} | {met} |",
+            "| {} | {:.1} | {:.1} | {ratio:.2} | {bar} | {met} | {how} |",
             self.name, self.kamailio, self.ours
         )
     }
 }
 
 /// The text with these rows in place of those of the same name; others stay.
-fn merged(before: &str, figures: &[Figure]) -> String {
+fn merged(before: &str, figures: &[Figure], how: &str) -> String {
     let mut rows: Vec<String> = before
         .lines()
         .filter(|line| line.starts_with("| "))
@@ -70,8 +72,8 @@ fn merged(before: &str, figures: &[Figure]) -> String {
     for figure in figures {
         let begin = format!("| {} |", figure.name);
         match rows.iter_mut().find(|row| row.starts_with(&begin)) {
-            Some(row) => *row = figure.row(),
-            None => rows.push(figure.row()),
+            Some(row) => *row = figure.row(how),
+            None => rows.push(figure.row(how)),
         }
     }
     let mut text = HEAD.to_owned();
@@ -82,10 +84,10 @@ fn merged(before: &str, figures: &[Figure]) -> String {
     text
 }
 
-pub(super) fn write(figures: &[Figure]) -> Result<()> {
+pub(super) fn write(figures: &[Figure], how: &str) -> Result<()> {
     let path: PathBuf = shell::root().join("benches/server.md");
     let before = fs::read_to_string(&path).unwrap_or_default();
-    fs::write(&path, merged(&before, figures)).with_context(|| path.display().to_string())?;
+    fs::write(&path, merged(&before, figures, how)).with_context(|| path.display().to_string())?;
     println!("written: benches/server.md");
     Ok(())
 }
@@ -108,23 +110,28 @@ mod tests {
                 figure("a", 5.0, Bar::Ratio(0.6)),
                 figure("b", 501.0, Bar::Most(500.0)),
             ],
+            "once",
         );
         assert!(first.starts_with(HEAD));
         assert!(first.ends_with(
-            "| a | 10.0 | 5.0 | 0.50 | ratio 0.60 | yes |\n| b | 10.0 | 501.0 | 50.10 | at most 500 | no |\n"
+            "| a | 10.0 | 5.0 | 0.50 | ratio 0.60 | yes | once |\n| b | 10.0 | 501.0 | 50.10 | at most 500 | no | once |\n"
         ));
-        let second = merged(&first, &[figure("a", 7.0, Bar::Ratio(0.6))]);
-        assert!(second.contains("| a | 10.0 | 7.0 | 0.70 | ratio 0.60 | no |\n| b | 10.0 | 501.0"));
-        assert_eq!(merged(&second, &[]), second);
+        let second = merged(&first, &[figure("a", 7.0, Bar::Ratio(0.6))], "once");
+        assert!(
+            second
+                .contains("| a | 10.0 | 7.0 | 0.70 | ratio 0.60 | no | once |\n| b | 10.0 | 501.0")
+        );
+        assert_eq!(merged(&second, &[], "twice"), second);
         let third = merged(
             &second,
             &[
                 figure("c", 80.0, Bar::Least(80.0)),
                 figure("d", 1.0, Bar::None),
             ],
+            "once",
         );
         assert!(third.ends_with(
-            "| c | 10.0 | 80.0 | 8.00 | at least 80 | yes |\n| d | 10.0 | 1.0 | 0.10 | - | - |\n"
+            "| c | 10.0 | 80.0 | 8.00 | at least 80 | yes | once |\n| d | 10.0 | 1.0 | 0.10 | - | - | once |\n"
         ));
     }
 }

@@ -132,7 +132,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "call-tcp",
-        title: "the same over TCP",
+        title: "call relayed statefully over TCP",
         kamailio: "stateful.cfg",
         define: None,
         serve: OPEN,
