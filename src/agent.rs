@@ -175,7 +175,7 @@ impl UserAgent {
             match dialing.event().await {
                 DialEvent::Answered(call) => return Ok(call),
                 DialEvent::Failed(error) => return Err(error),
-                DialEvent::Progress { .. } => {}
+                DialEvent::Progress { .. } | DialEvent::Redirected { .. } => {}
             }
         }
     }

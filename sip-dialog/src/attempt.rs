@@ -1,4 +1,6 @@
-//! [`Attempts`]: requests on their way, through the choice of a flow, challenges, and the next flow when one fails.
+//! [`Attempts`]: requests on their way, through the choice of a flow, challenges, redirections, and the next flow when one fails.
+
+mod redirect;
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -11,6 +13,7 @@ use crate::authentication::{AccountKey, Authenticator, Credential, Demand};
 use crate::index::NumberHash;
 use crate::io::{FailureCause, Output, Token};
 use crate::session::Kind;
+use redirect::Redirection;
 
 /// Challenges in a row that are answered for one request: one for each proxy on the way, and a stale one.
 const ROUNDS: u8 = 5;
@@ -73,6 +76,8 @@ pub(crate) enum Progress {
     Provisional(crate::SessionId, bool, Response),
     /// The same of a re-INVITE.
     Changing(crate::SessionId, bool, Response),
+    /// The INVITE of a session goes to another place, for this response.
+    Redirected(crate::SessionId, StatusCode, Uri),
     /// A final response that is not a challenge that we answered.
     Response(Owner, Request, Response),
     /// It ended without one.
@@ -99,6 +104,8 @@ struct Attempt {
     /// The response whose challenges wait for credentials, and those that are still to be asked for.
     challenged: Option<(Response, Vec<Demand>)>,
     cancelled: bool,
+    /// Where redirections lead, once there was one.
+    redirection: Option<Box<Redirection>>,
 }
 
 /// See the [module](self).
@@ -110,16 +117,19 @@ pub(crate) struct Attempts {
     by_transaction: HashMap<ClientTransactionId, AttemptId, NumberHash>,
     authenticator: Authenticator,
     failover: Failover,
+    /// How many places a redirected request may go to.
+    redirections: usize,
 }
 
 impl Attempts {
-    pub(crate) fn new(seed: &Seed, failover: Failover) -> Self {
+    pub(crate) fn new(seed: &Seed, failover: Failover, redirections: usize) -> Self {
         Self {
             next: 0,
             attempts: HashMap::default(),
             by_transaction: HashMap::default(),
             authenticator: Authenticator::new(seed),
             failover,
+            redirections,
         }
     }
 
@@ -161,6 +171,7 @@ impl Attempts {
             learned: false,
             challenged: None,
             cancelled: false,
+            redirection: None,
         };
         self.attempts.insert(id, attempt);
         id
@@ -214,6 +225,7 @@ impl Attempts {
         result: Result<Vec<Flow>, SelectError>,
         t: &mut dyn TransactionLayer,
         now: Instant,
+        out: &mut impl Extend<Output>,
     ) -> Option<Progress> {
         let id = AttemptId(number);
         let attempt = self.attempts.get_mut(&id)?;
@@ -221,13 +233,9 @@ impl Attempts {
             Ok(mut flows) => {
                 flows.reverse();
                 attempt.flows = flows;
-                self.next_flow(id, FailureCause::Unreachable, t, now)
+                self.next_flow(id, FailureCause::Unreachable, t, now, out)
             }
-            Err(error) => {
-                let owner = attempt.owner;
-                self.remove(id);
-                Some(Progress::Failed(owner, FailureCause::NoFlow(error)))
-            }
+            Err(error) => self.fail(id, FailureCause::NoFlow(error), out),
         }
     }
 
@@ -238,6 +246,7 @@ impl Attempts {
         cause: FailureCause,
         t: &mut dyn TransactionLayer,
         now: Instant,
+        out: &mut impl Extend<Output>,
     ) -> Option<Progress> {
         let attempt = self.attempts.get_mut(&id)?;
         let is_first = attempt.begun.is_none();
@@ -257,12 +266,22 @@ impl Attempts {
                 }
                 None
             }
-            _ => {
-                let owner = attempt.owner;
-                self.remove(id);
-                Some(Progress::Failed(owner, cause))
-            }
+            _ => self.fail(id, cause, out),
         }
+    }
+
+    /// There is no answer: the next place that a redirection named (RFC 3261 section 8.1.3.1: as if it were one), or the end.
+    fn fail(
+        &mut self,
+        id: AttemptId,
+        cause: FailureCause,
+        out: &mut impl Extend<Output>,
+    ) -> Option<Progress> {
+        if let Some(uri) = self.redirect(id, None, out) {
+            return self.redirected(id, uri, StatusCode::REQUEST_TIMEOUT);
+        }
+        let owner = self.remove(id)?.owner;
+        Some(Progress::Failed(owner, cause))
     }
 
     fn send(&mut self, id: AttemptId, flow: Flow, t: &mut dyn TransactionLayer, now: Instant) {
@@ -337,7 +356,10 @@ impl Attempts {
                 .begun
                 .is_some_and(|begun| self.failover.until(begun, 1, now).is_some())
         {
-            return self.next_flow(id, FailureCause::Unreachable, t, now);
+            return self.next_flow(id, FailureCause::Unreachable, t, now, out);
+        }
+        if let Some(uri) = self.redirect(id, Some(&response), out) {
+            return self.redirected(id, uri, status);
         }
         // Further 2xx to an INVITE come by the dialogs' own matching.
         let Attempt { owner, request, .. } = self.remove(id)?;
@@ -415,9 +437,10 @@ impl Attempts {
         cause: FailureCause,
         t: &mut dyn TransactionLayer,
         now: Instant,
+        out: &mut impl Extend<Output>,
     ) -> Option<Progress> {
         let id = *self.by_transaction.get(&transaction)?;
-        self.next_flow(id, cause, t, now)
+        self.next_flow(id, cause, t, now, out)
     }
 }
 

@@ -82,6 +82,9 @@ pub struct DialogConfig {
     pub refer: bool,
     /// How long the servers of one target have together before a request fails (RFC 3263 section 4.3): 32 s.
     pub failover: Failover,
+    /// How many places a request out of a dialog may be redirected to, all its 3xx together (RFC 3261 section 8.1.3.4): 8. 0: a
+    /// 3xx is an answer as any other, as a B2BUA wants it that passes it on.
+    pub redirections: usize,
     /// How long what a REFER asks for may take; its subscription then expires: five minutes (RFC 3515 section 3.4).
     pub referral: Duration,
 }
@@ -109,6 +112,7 @@ impl Default for DialogConfig {
             early_media: false,
             refer: false,
             failover: Failover::default(),
+            redirections: 8,
             referral: Duration::from_secs(300),
         }
     }

@@ -148,14 +148,14 @@ impl Dialogs {
     /// Without any dialog. Tags, Call-IDs and client nonces come from `seed`.
     #[must_use]
     pub fn new(config: DialogConfig, seed: Seed) -> Self {
-        let failover = config.failover;
+        let attempts = Attempts::new(&seed, config.failover, config.redirections);
         Self {
             allow: config.allow(),
             allow_events: config.allow_events(),
             supported: config.option_tags().join(", "),
             config,
             rng: seed.derive("tags").rng(),
-            attempts: Attempts::new(&seed, failover),
+            attempts,
             next: 1,
             sessions: HashMap::default(),
             call_hash: Universal::new(&mut seed.derive("calls").rng()),
@@ -290,7 +290,9 @@ impl Dialogs {
         self.last_now = Some(now);
         match token {
             Token::Attempt(number) => {
-                let progress = self.attempts.flow_selected(number, result, t, now);
+                let progress =
+                    self.attempts
+                        .flow_selected(number, result, t, now, &mut self.outputs);
                 self.progress(progress, t, now);
             }
             Token::Ack(session, number) => self.send_ack(session, number, result, t, now),
@@ -426,7 +428,7 @@ impl Dialogs {
         t: &mut dyn TransactionLayer,
         now: Instant,
     ) -> Option<TransactionEvent> {
-        let progress = self.attempts.failed(id, cause, t, now);
+        let progress = self.attempts.failed(id, cause, t, now, &mut self.outputs);
         self.progress(progress, t, now);
         None
     }

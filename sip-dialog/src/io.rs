@@ -144,6 +144,15 @@ pub enum Event {
         /// What the body is.
         meaning: Meaning,
     },
+    /// Our INVITE goes on to another place (RFC 3261 section 8.1.3.4); its early dialogs are gone.
+    Redirected {
+        /// Which session.
+        session: SessionId,
+        /// What the place before answered; 408 stands for no answer.
+        status: StatusCode,
+        /// Where it goes.
+        target: Uri,
+    },
     /// Our INVITE was accepted; the ACK is on its way, unless the INVITE had no body and the 2xx has one: then it waits for
     /// [`Dialogs::acknowledge`](crate::Dialogs::acknowledge).
     Accepted {
@@ -372,6 +381,7 @@ impl Event {
             | Self::SubscriptionEnded { .. } => None,
             Self::Incoming { session, .. }
             | Self::Progress { session, .. }
+            | Self::Redirected { session, .. }
             | Self::Accepted { session, .. }
             | Self::Rejected { session, .. }
             | Self::Confirmed { session, .. }

@@ -51,6 +51,13 @@ pub enum DialEvent {
         /// Its status: 180 for ringing.
         status: StatusCode,
     },
+    /// It goes on to another place (RFC 3261 section 8.1.3.4).
+    Redirected {
+        /// What the place before answered; 408 stands for no answer.
+        status: StatusCode,
+        /// Where it goes.
+        target: Uri,
+    },
     /// It is up.
     Answered(Call),
     /// It will not come about.
@@ -174,6 +181,10 @@ impl Dialing {
                     if status != StatusCode::TRYING {
                         return DialEvent::Progress { status };
                     }
+                }
+                Some(Event::Redirected { status, target, .. }) => {
+                    self.target = target.to_string();
+                    return DialEvent::Redirected { status, target };
                 }
                 Some(event @ Event::Accepted { .. }) => return self.answered(event).await,
                 Some(Event::Rejected { cause, .. }) => {

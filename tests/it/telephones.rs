@@ -7,7 +7,7 @@ use std::time::Duration;
 use sip_stack::agent::{Account, AgentError, CallEvent, CallOptions, DialEvent, Party, UserAgent};
 use sip_stack::media::{Sink, ToneSource};
 use sip_stack::message::StatusCode;
-use sip_stack::server::Server;
+use sip_stack::server::{Server, ServerBuilder};
 use sip_stack::users::Memory;
 
 /// Keeps what it gets where the test can see it.
@@ -23,7 +23,11 @@ impl Sink for Kept {
 
 /// A server on a free port of the loopback address; returns its port. It ends with the test's runtime.
 async fn server() -> u16 {
-    let server = Server::builder()
+    serving(Server::builder()).await
+}
+
+async fn serving(builder: ServerBuilder) -> u16 {
+    let server = builder
         .domain("example.test")
         .listen("udp:127.0.0.1:0")
         .unwrap()
@@ -170,4 +174,44 @@ async fn what_goes_wrong_is_told_apart() {
     dialing.cancel().await;
     incoming.cancelled().await;
     assert!(incoming.accept().await.is_err());
+}
+
+#[tokio::test]
+async fn rfc3261_8_1_3_4_a_telephone_follows_a_redirect_server() {
+    let builder = Server::builder().proxy(|config| config.redirects = true);
+    let port = serving(builder).await;
+    let (alice, bob) = (
+        phone("alice", "a-secret", port).await,
+        phone("bob", "b-secret", port).await,
+    );
+    bob.register().await.unwrap();
+    let answering = tokio::spawn(async move {
+        let mut call = bob.incoming().await.unwrap().accept().await.unwrap();
+        while !matches!(call.event().await, CallEvent::Ended { .. }) {}
+        call.hang_up().await.unwrap();
+        bob.shutdown().await;
+    });
+    let mut dialing = alice
+        .dial(&format!("sip:bob@127.0.0.1:{port}"), CallOptions::new())
+        .await
+        .unwrap();
+    let mut led = None;
+    let call = loop {
+        match dialing.event().await {
+            DialEvent::Redirected { status, target } => led = Some((status, target)),
+            DialEvent::Answered(call) => break call,
+            DialEvent::Progress { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    let (status, target) = led.expect("the server redirects");
+    assert_eq!(status, StatusCode::MOVED_TEMPORARILY);
+    assert!(
+        target.as_str().starts_with("sip:bob@127.0.0.1:"),
+        "{target}"
+    );
+    assert_ne!(target.as_ref().port(), Some(port));
+    call.hang_up().await.unwrap();
+    answering.await.unwrap();
+    alice.shutdown().await;
 }

@@ -23,6 +23,17 @@ impl Dialogs {
             Some(Progress::Changing(id, offered, response)) => {
                 self.on_change_provisional(id, offered, &response);
             }
+            Some(Progress::Redirected(id, status, target)) => {
+                if let Some(calling) = self.sessions.get_mut(&id).and_then(|s| s.calling()) {
+                    // What rang before was of the other place.
+                    calling.early.clear();
+                }
+                self.tell(Event::Redirected {
+                    session: id,
+                    status,
+                    target,
+                });
+            }
             Some(Progress::Response(Owner::Request(id), _, response)) => {
                 self.tell(Event::Responded { id, response });
             }

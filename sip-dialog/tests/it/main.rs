@@ -22,6 +22,7 @@ mod offers;
 mod phone;
 mod publications;
 mod races;
+mod redirect;
 mod referrals;
 mod reinvites;
 mod reliable;

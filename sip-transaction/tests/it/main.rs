@@ -15,6 +15,7 @@ mod matching;
 mod model;
 mod rfc3665;
 mod rig;
+mod section17;
 mod server;
 mod statements;
 mod storm;

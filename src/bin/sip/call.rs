@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sip_stack::agent::{Call, CallOptions, DialEvent, Dialing};
 use sip_stack::media::{Discard, Silence, Sink, Source, ToneSource, WavFile, WavRecorder};
-use sip_stack::message::StatusCode;
+use sip_stack::message::{StatusCode, Uri};
 
 use crate::client::{self, ClientArgs};
 use crate::outcome::Outcome;
@@ -199,6 +199,7 @@ async fn ring(dialing: &mut Dialing, output: Output) -> Result<Call, Outcome> {
         };
         match event {
             DialEvent::Progress { status, .. } => progress(status, output),
+            DialEvent::Redirected { status, target } => redirected(status, &target, output),
             DialEvent::Answered(call) => return Ok(call),
             DialEvent::Failed(error) => {
                 let outcome = Outcome::from(error);
@@ -214,6 +215,16 @@ async fn ring(dialing: &mut Dialing, output: Output) -> Result<Call, Outcome> {
             other => tracing::debug!(?other, "an event that this program does not show"),
         }
     }
+}
+
+/// The call goes on to another place.
+pub(crate) fn redirected(status: StatusCode, target: &Uri, output: Output) {
+    let (code, reason) = (status.as_u16(), status.reason_phrase());
+    output.event(
+        "redirected",
+        serde_json::json!({ "status": code, "target": target.as_str() }),
+        &format!("{code} {reason}: trying {target}"),
+    );
 }
 
 pub(crate) fn progress(status: StatusCode, output: Output) {

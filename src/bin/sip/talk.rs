@@ -8,7 +8,7 @@ use sip_stack::agent::{
 use sip_stack::media::{Sink, Source};
 use sip_stack::message::Uri;
 
-use crate::call::{AudioArgs, progress};
+use crate::call::{AudioArgs, progress, redirected};
 use crate::outcome::Outcome;
 use crate::output::Output;
 
@@ -115,6 +115,7 @@ impl<'a> Talk<'a> {
                 () = until(due) => self.send(&mut call).await?,
                 event = next(&mut dialing) => match event {
                     DialEvent::Progress { status, .. } => progress(status, output),
+                    DialEvent::Redirected { status, target } => redirected(status, &target, output),
                     DialEvent::Answered(next) => {
                         self.leave(call, over).await?;
                         return Ok(End::Replaced(next));

@@ -76,6 +76,8 @@ struct End {
 impl End {
     fn new(address: SocketAddr, seed: u64) -> Self {
         let mut config = DialogConfig::default();
+        // The script of a flow has its caller begin anew after a 302.
+        config.redirections = 0;
         configure(&mut config);
         let seed_of = |what: &str| seed_of(seed, &format!("{what} {address}"));
         Self {
