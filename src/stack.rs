@@ -947,6 +947,14 @@ impl Stack {
     fn start_selecting(&mut self, selecting: Selecting, next_hop: &Uri, size: usize, now: Instant) {
         match Target::from_uri(next_hop.as_ref()) {
             Ok(target) => {
+                // Where the way is known, a dialog goes on at once. A role may ask from within an answer, and waits its turn.
+                if let Selecting::Dialogs(token) = selecting
+                    && let Some(flow) = self.transports.known_flow(&target, size, now)
+                    && let Some(dialogs) = &mut self.dialogs
+                {
+                    dialogs.flow_selected(token, Ok(vec![flow]), &mut self.transactions, now);
+                    return;
+                }
                 let id = self.transports.select(&target, size, now);
                 self.selecting.insert(id, selecting);
             }

@@ -25,6 +25,7 @@ pub(crate) fn cases() -> Vec<Case> {
         framed(),
         parsed(),
         known_target(),
+        known_flow(),
         deadlines(),
     ]
 }
@@ -140,6 +141,19 @@ fn known_target() -> Case {
         assert!(
             matches!(black_box(&selected), Some(Output::Event(Event::Selected { result: Ok(flows), .. })) if flows.len() == 1)
         );
+    })
+}
+
+/// The same for a caller that asks for a known flow first, as the stack does.
+fn known_flow() -> Case {
+    let mut transports = transports(TransportKind::Udp);
+    let now = Instant::now();
+    let target = sip_transport::Target::ip(address(2).ip(), Some(5060), None);
+    transports.select(&target, 800, now);
+    while transports.poll_output().is_some() {}
+    Case::new("transport/known-flow", move || {
+        let flow = black_box(&mut transports).known_flow(black_box(&target), 800, now);
+        assert!(black_box(flow).is_some());
     })
 }
 

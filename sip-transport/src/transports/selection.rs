@@ -135,9 +135,11 @@ impl Transports {
         }
     }
 
-    /// The UDP flow to an address that was selected before, if nothing has changed since that would make it another one.
+    /// The flow that [`select`](Self::select) would answer with, where that is known without looking for it: the UDP flow
+    /// to an address that was selected before, if nothing has changed since that would make it another one. For callers
+    /// that can go on at once; `None` means that they select.
     #[inline]
-    fn known_flow(&mut self, target: &Target, size: usize, now: Instant) -> Option<Flow> {
+    pub fn known_flow(&mut self, target: &Target, size: usize, now: Instant) -> Option<Flow> {
         let remote = plain_address(target)?;
         // Of places that fail, and of what is too large for a datagram, the long way knows more.
         if size > self.config.datagram_size || !self.failing.is_empty() {

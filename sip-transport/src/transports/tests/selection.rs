@@ -376,3 +376,39 @@ fn a_known_target_is_what_the_long_way_would_choose() {
     bench.drain();
     assert_eq!(bench.select("sip:192.0.2.9:40000", 500).unwrap(), second);
 }
+
+#[test]
+fn an_interface_that_goes_away_fails_its_flows_and_is_not_chosen_again() {
+    let mut bench = Bench::new();
+    let better = ListenerId::new(9);
+    bench.transports.remove_listener(UDP, bench.now);
+    bench.drain();
+    bench
+        .transports
+        .add_listener(better, TransportKind::Udp, addr("192.0.2.2:5060"));
+    bench
+        .transports
+        .add_listener(UDP, TransportKind::Udp, addr("192.0.2.1:5060"));
+    let flow = bench.select("sip:192.0.2.9", 500).unwrap()[0];
+    assert_eq!(flow.local, addr("192.0.2.2:5060"));
+    let target = Target::from_uri(sip_message::UriRef::parse("sip:192.0.2.9").unwrap()).unwrap();
+    let now = bench.now;
+    assert_eq!(bench.transports.known_flow(&target, 500, now), Some(flow));
+    // What was sent over it may be lost: whoever waits for an answer is told.
+    bench.transports.remove_listener(better, now);
+    assert_eq!(words(&bench.drain()), ["failed Closed"]);
+    assert!(bench.transports.send(flow.id, "x".into(), now).is_err());
+    assert_eq!(bench.transports.known_flow(&target, 500, now), None);
+    // What arrived before the driver noticed is nobody's.
+    let late = bench.input(Input::Datagram {
+        listener: better,
+        remote: addr(PEER),
+        local: None,
+        payload: request("SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1", "OPTIONS", "").into(),
+    });
+    assert!(late.is_empty(), "{late:?}");
+    assert_eq!(bench.transports.stats().bad_source, 1);
+    // The other interface takes over.
+    let flow = bench.select("sip:192.0.2.9", 500).unwrap()[0];
+    assert_eq!(flow.local, addr("192.0.2.1:5060"));
+}
