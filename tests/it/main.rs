@@ -6,6 +6,8 @@
     reason = "what a test does not expect makes it fail"
 )]
 
+mod chaos;
+mod disorder;
 mod extensions;
 mod faults;
 mod flows;

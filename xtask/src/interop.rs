@@ -32,6 +32,9 @@ pub(crate) struct Options {
     /// Only say which cases there are
     #[arg(long)]
     list: bool,
+    /// Write into docs/robustness.md what came of the suite `misbehaving`, now or before
+    #[arg(long)]
+    bless: bool,
     /// Keep the directories of the cases that pass, too
     #[arg(long)]
     keep: bool,
@@ -49,6 +52,7 @@ impl Options {
             only: Vec::new(),
             program: None,
             list: false,
+            bless: false,
             keep: false,
             repeat: 1,
             inside: false,
@@ -98,13 +102,23 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             suite::kept().display()
         );
     }
+    if options.bless {
+        crate::robustness::sins::write()?;
+    }
     Ok(())
 }
 
 /// The program as `cargo test` builds it: the development profile, because nothing here measures speed.
 fn build(with_redis: bool) -> Result<PathBuf> {
     let mut command: Command = shell::cargo();
-    command.args(["build", "--workspace", "--bin", "sip"]);
+    command.args([
+        "build",
+        "--workspace",
+        "--bin",
+        "sip",
+        "--bin",
+        "misbehaving",
+    ]);
     // Features only add: one program does for all suites.
     if with_redis {
         command.args(["--features", "sip-stack/redis"]);

@@ -13,6 +13,7 @@ mod ci;
 mod conformance;
 mod fuzz;
 mod interop;
+mod robustness;
 mod shell;
 mod soak;
 mod tidy;

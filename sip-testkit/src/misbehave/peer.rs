@@ -103,6 +103,7 @@ enum Act {
 struct Asked {
     draft: Draft,
     bytes: Vec<u8>,
+    way: Way,
     answered: bool,
 }
 
@@ -131,6 +132,8 @@ pub struct Peer {
     answer: Option<Draft>,
     call: Option<Call>,
     first: Option<u16>,
+    /// The final answer of ours that was acknowledged.
+    acknowledged: Option<u16>,
     spoilt: u32,
     branches: u32,
     cancelled: bool,
@@ -159,6 +162,7 @@ impl Peer {
             answer: None,
             call: None,
             first: None,
+            acknowledged: None,
             spoilt: 0,
             branches: 0,
             cancelled: false,
@@ -272,6 +276,13 @@ impl Peer {
     pub fn verdict(&self) -> String {
         self.first
             .map_or_else(|| "none".to_owned(), |status| format!("{status:03}"))
+    }
+
+    /// The status of the final answer of ours that its caller has acknowledged, or `none`: what the caller made of it.
+    #[must_use]
+    pub fn verdict_of_caller(&self) -> String {
+        self.acknowledged
+            .map_or_else(|| "none".to_owned(), |status| status.to_string())
     }
 
     /// Whether it was called, or its call was answered, and it is not over.
@@ -407,6 +418,7 @@ impl Peer {
         self.asked.push(Asked {
             draft,
             bytes: bytes.clone(),
+            way,
             answered: is_ack,
         });
         let resends = !matches!(
@@ -438,6 +450,10 @@ impl Peer {
     fn emit(&mut self, mut way: Way, bytes: Vec<u8>, now: Instant) {
         if self.plan.sin == Some(Sin::OtherPort) {
             way.from = self.plan.other;
+            if way.is_stream {
+                // To where it listens: whoever connected to us does not.
+                way.to = self.plan.subject;
+            }
         }
         let transport = if way.is_stream {
             TransportKind::Tcp
@@ -486,9 +502,9 @@ impl Peer {
                 if asked.answered || turn > 9 || self.gone {
                     return;
                 }
-                let bytes = asked.bytes.clone();
+                let (bytes, way) = (asked.bytes.clone(), asked.way);
                 let wait = (T1 * 2_u32.pow(turn.min(6))).min(Duration::from_secs(4));
-                self.emit(self.main(), bytes, now);
+                self.emit(way, bytes, now);
                 self.at(now + wait, Act::Again(index, turn + 1));
             }
             Act::AnswerAgain(turn) => {
@@ -847,6 +863,9 @@ impl Peer {
         if self.plan.sin == Some(Sin::AnswersAck) {
             let answer = response(draft, 200, "OK", "");
             self.respond(answer, way, now);
+        }
+        if self.acknowledged.is_none() {
+            self.acknowledged = self.answer.as_ref().and_then(Draft::status);
         }
         let Some(call) = &mut self.call else { return };
         let is_first = !call.confirmed;

@@ -2,6 +2,7 @@
 
 mod audio;
 mod black_box;
+mod misbehaving;
 mod odd;
 mod peers;
 mod program;
@@ -66,6 +67,7 @@ const SUITES: &[&[Case]] = &[
     redis::CASES,
     transport::CASES,
     black_box::CASES,
+    misbehaving::CASES,
 ];
 
 /// The cases that these words name: `suite`, `suite/case`, or nothing for all.

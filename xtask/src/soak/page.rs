@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::calls::Found;
 use crate::shell;
@@ -10,16 +10,12 @@ use crate::shell;
 pub(crate) fn write(found: &Found, day: &str) -> Result<()> {
     let docs = shell::root().join("docs");
     std::fs::write(docs.join("endurance.svg"), plot(&found.memory))?;
-    let path = docs.join("robustness.md");
-    std::fs::write(&path, page(found, day)).with_context(|| path.display().to_string())?;
-    println!("docs/robustness.md and docs/endurance.svg are written");
-    Ok(())
+    crate::robustness::write("endurance", &page(found, day))
 }
 
 fn page(found: &Found, day: &str) -> String {
     let mut out = String::from(
-        "# Robustness\n\n\
-         Made by `cargo xtask soak --bless`.\n\n\
+        "Made by `cargo xtask soak --bless`.\n\n\
          ## A day of a domain, in virtual time\n\n\
          Telephones of a few lines each register, call, hang up, are busy, give up and vanish around the composed server (registrar, proxy,\n\
          transactions, transport), over a network that loses one datagram in a hundred. Once an hour it is looked at what the process keeps; at the end\n\
