@@ -11,5 +11,5 @@ use std::time::Instant;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    chaos::run(data, Instant::now());
+    chaos::run(data, Instant::now(), &mut |_| {});
 });

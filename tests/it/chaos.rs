@@ -56,21 +56,22 @@ struct Came {
     text: String,
 }
 
-struct Chaos {
+struct Chaos<'a> {
     subject: Subject,
     is_agent: bool,
     now: Instant,
     came: Vec<Came>,
     left: Vec<Leaves>,
     figures: Figures,
+    show: &'a mut dyn FnMut(&Leaves),
 }
 
-/// Plays a list.
-pub(crate) fn run(bytes: &[u8], began: Instant) -> Figures {
+/// Plays a list, and shows all that leaves.
+pub(crate) fn run(bytes: &[u8], began: Instant, show: &mut dyn FnMut(&Leaves)) -> Figures {
     let Some((&first, mut rest)) = bytes.split_first() else {
         return Figures::default();
     };
-    let mut chaos = Chaos::new(first, began);
+    let mut chaos = Chaos::new(first, began, show);
     while let Some((&[step, value], after)) = rest.split_first_chunk::<2>() {
         rest = after;
         chaos.step(step, value, &mut rest);
@@ -85,8 +86,8 @@ fn addr(text: &str) -> SocketAddr {
     text.parse().expect("an address of this file")
 }
 
-impl Chaos {
-    fn new(first: u8, now: Instant) -> Self {
+impl<'a> Chaos<'a> {
+    fn new(first: u8, now: Instant, show: &'a mut dyn FnMut(&Leaves)) -> Self {
         let kind = match first % 4 {
             0 | 1 => Kind::Server,
             2 => Kind::Agent,
@@ -122,6 +123,7 @@ impl Chaos {
             came: Vec::new(),
             left: Vec::new(),
             figures: Figures::default(),
+            show,
         }
     }
 
@@ -235,6 +237,7 @@ impl Chaos {
     fn settle(&mut self) {
         while let Some(leaves) = self.subject.poll() {
             self.figures.left += 1;
+            (self.show)(&leaves);
             if leaves.payload.starts_with(b"SIP/2.0 2") {
                 self.figures.successes += 1;
             } else if !leaves.payload.starts_with(b"SIP/2.0 ") {

@@ -349,7 +349,7 @@ impl Subject {
                     .iter()
                     .any(|known| line.starts_with(known))
             };
-            !is_about && !(self.is_among_liars && faults.all(is_copied))
+            !(is_about || self.is_among_liars && faults.all(is_copied))
         };
         let report = report.filter(is_fault);
         self.faults.extend(report);

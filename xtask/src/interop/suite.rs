@@ -2,6 +2,7 @@
 
 mod audio;
 mod black_box;
+mod dissect;
 mod misbehaving;
 mod odd;
 mod peers;
@@ -68,6 +69,7 @@ const SUITES: &[&[Case]] = &[
     transport::CASES,
     black_box::CASES,
     misbehaving::CASES,
+    dissect::CASES,
 ];
 
 /// The cases that these words name: `suite`, `suite/case`, or nothing for all.
