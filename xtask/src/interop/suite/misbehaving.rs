@@ -1,4 +1,5 @@
-//! The misbehaving peer of `sip-testkit` against the program: every role, over UDP and TCP, all sins at once.
+//! The misbehaving peer of `sip-testkit` against the program: one role after the other, over UDP and TCP, all sins
+//! at once.
 
 use std::{
     fs,
@@ -59,8 +60,10 @@ fn sin(scene: &Scene, roles: &[&str], further: &[&str]) -> Result<()> {
         ]))?;
     }
     let subject = SocketAddr::new(HOST, PORT).to_string();
-    let mut peers: Vec<(&str, &str, Process)> = Vec::new();
+    let mut wrong = Vec::new();
+    // One role after the other: all peers have one address, and a server refuses a source that wants too much at once.
     for role in roles {
+        let mut peers: Vec<(&str, Process)> = Vec::new();
         for wire in ["udp", "tcp"] {
             let mut command = Command::new(&program);
             command
@@ -68,25 +71,20 @@ fn sin(scene: &Scene, roles: &[&str], further: &[&str]) -> Result<()> {
                 .args(["--domain", DOMAIN])
                 .args(further.iter().map(|word| word.replace("{wire}", wire)));
             let label = format!("{role}-{wire}");
-            peers.push((
-                role,
-                wire,
-                Process::spawn(&mut command, &label, &scene.dir)?,
-            ));
+            peers.push((wire, Process::spawn(&mut command, &label, &scene.dir)?));
         }
-    }
-    let mut wrong = Vec::new();
-    for (role, wire, mut peer) in peers {
-        let status = peer.wait(ALL)?;
-        let printed = peer.stdout();
-        sins::keep(role, wire, &printed)?;
-        if !status.success() {
-            let lines = printed.lines().filter(|line| !line.ends_with("\tok"));
-            let lines: Vec<&str> = lines.take(12).collect();
-            wrong.push(format!(
-                "{role} over {wire}: {}",
-                lines.join("\n          ")
-            ));
+        for (wire, mut peer) in peers {
+            let status = peer.wait(ALL)?;
+            let printed = peer.stdout();
+            sins::keep(role, wire, &printed)?;
+            if !status.success() {
+                let lines = printed.lines().filter(|line| !line.ends_with("\tok"));
+                let lines: Vec<&str> = lines.take(12).collect();
+                wrong.push(format!(
+                    "{role} over {wire}: {}",
+                    lines.join("\n          ")
+                ));
+            }
         }
     }
     if !wrong.is_empty() {
