@@ -5,6 +5,7 @@
 
 pub mod asserted;
 pub mod certificate;
+mod fetch;
 pub mod passport;
 mod peers;
 pub mod privacy;
@@ -12,6 +13,7 @@ pub mod stir;
 mod store;
 mod trust;
 
+pub use self::fetch::{CertificateFetcher, NoAuthority};
 pub use self::peers::Peers;
-pub use self::store::{CertificateDirectory, CertificateStore};
+pub use self::store::{CertificateDirectory, CertificateStore, CertificateStores};
 pub use self::trust::Trust;

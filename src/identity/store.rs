@@ -15,7 +15,8 @@ pub trait CertificateStore: Send + Sync + fmt::Debug {
     fn certificates(&self, url: &str) -> BoxFuture<Option<Arc<[u8]>>>;
 }
 
-/// A directory of certificates that somebody else keeps up to date: the program has no HTTPS client of its own. Those of
+/// A directory of certificates that somebody else keeps up to date; [`CertificateFetcher`](super::CertificateFetcher) fetches
+/// them instead. Those of
 /// `https://cert.example.org/passport.pem` are in the file `cert.example.org_passport.pem`: the address without its scheme,
 /// every character but letters, digits, dots and dashes an underscore.
 #[derive(Clone, Debug)]
@@ -93,6 +94,34 @@ impl CertificateStore for CertificateDirectory {
     }
 }
 
+/// Several places, asked one after the other until one has the certificates.
+#[derive(Clone, Debug)]
+pub struct CertificateStores {
+    stores: Vec<Arc<dyn CertificateStore>>,
+}
+
+impl CertificateStores {
+    /// These, in this order.
+    #[must_use]
+    pub const fn new(stores: Vec<Arc<dyn CertificateStore>>) -> Self {
+        Self { stores }
+    }
+}
+
+impl CertificateStore for CertificateStores {
+    fn certificates(&self, url: &str) -> BoxFuture<Option<Arc<[u8]>>> {
+        let (stores, url) = (self.stores.clone(), url.to_owned());
+        Box::pin(async move {
+            for store in stores {
+                if let Some(found) = store.certificates(&url).await {
+                    return Some(found);
+                }
+            }
+            None
+        })
+    }
+}
+
 fn read(file: &Path) -> Option<Arc<[u8]>> {
     let is_small =
         std::fs::metadata(file).is_ok_and(|about| about.is_file() && about.len() <= LARGEST);
@@ -141,5 +170,16 @@ mod tests {
         std::fs::write(directory.path().join("h_c.pem"), vec![0; 70_000]).unwrap();
         assert_eq!(store.certificates("https://h/c.pem").await, None);
         assert_eq!(store.certificates("gopher://h").await, None);
+        // Another directory has what this one has not.
+        let other = tempfile::tempdir().unwrap();
+        std::fs::write(other.path().join("h_d.pem"), b"four").unwrap();
+        let both = CertificateStores::new(vec![
+            Arc::new(store),
+            Arc::new(CertificateDirectory::new(other.path())),
+        ]);
+        assert_eq!(both.certificates(url).await.as_deref(), Some(&b"one"[..]));
+        let found = both.certificates("https://h/d.pem").await;
+        assert_eq!(found.as_deref(), Some(&b"four"[..]));
+        assert_eq!(both.certificates("https://h/e.pem").await, None);
     }
 }

@@ -18,9 +18,10 @@ use sip_message::header::{NameAddr, Via};
 use sip_message::uri::Scheme;
 use sip_message::{HeaderName, Method, Request, Response, StatusCode, Uri};
 use sip_transaction::{Branch, TransactionLayer};
-use sip_transport::{DeadlineId, DeadlineQueue, Flow, FlowId, TransportKind};
+use sip_transport::{DeadlineId, DeadlineQueue, Flow, FlowId, Seed, TransportKind};
 
-use super::{Answer, Need, Refusal, RoleOutput, Token, proxy::route, unknown_options};
+use super::proxy::route::{self, Mark, Side};
+use super::{Answer, Need, Refusal, RoleOutput, Token, unknown_options};
 use crate::domain::Domains;
 use crate::routing::{self, Action, Router};
 
@@ -38,6 +39,10 @@ pub struct StatelessConfig {
     pub need_timeout: Duration,
     /// What a request without Max-Breadth gets (RFC 5393 §5.3.3), and what none may exceed.
     pub max_breadth: u32,
+    /// Requests that make a dialog get a Record-Route, which is proved with a key from this seed: what follows in the dialog
+    /// passes here too, statelessly, wherever it goes. `None`: the ends speak with each other from then on. Not for user
+    /// agents that are reached by the connection alone that they opened: a stateless proxy knows none.
+    pub record_route: Option<Seed>,
 }
 
 impl StatelessConfig {
@@ -50,6 +55,7 @@ impl StatelessConfig {
             max_waiting: 10_000,
             need_timeout: Duration::from_secs(5),
             max_breadth: 60,
+            record_route: None,
         }
     }
 }
@@ -65,6 +71,7 @@ pub struct Stateless {
     /// Which of several servers behind one name was taken, so that a retransmission goes there too: the choice of RFC 3263
     /// §4.2 is by chance. Bounded, and a loss of it costs a second copy of one request at another server.
     chosen: VecDeque<(u64, FlowId)>,
+    mark: Option<Mark>,
     next: u64,
     last_now: Option<Instant>,
 }
@@ -72,7 +79,12 @@ pub struct Stateless {
 /// What waits for its flow.
 #[derive(Debug)]
 enum Waiting {
-    Request(Box<Request>, u64),
+    Request {
+        request: Box<Request>,
+        hash: u64,
+        /// Where it came from, and whether its Request-URI was a SIPS one, if it makes a dialog that we stay on the path of.
+        incoming: Option<(Flow, bool)>,
+    },
     Response(Box<Response>),
 }
 
@@ -83,8 +95,13 @@ impl Stateless {
     /// A proxy that has seen nothing, and never will have.
     #[must_use]
     pub fn new(config: StatelessConfig) -> Self {
+        let mark = config
+            .record_route
+            .as_ref()
+            .map(|seed| Mark::new(&seed.derive("stateless mark")));
         Self {
             config,
+            mark,
             waiting: HashMap::new(),
             deadlines: DeadlineQueue::new(),
             outputs: VecDeque::new(),
@@ -107,20 +124,31 @@ impl Stateless {
             return Some(request);
         }
         self.last_now = Some(now);
-        let Some(route) = self
-            .config
-            .router
-            .route(&request, &flow)
-            .filter(routing::Route::is_stateless)
-        else {
-            return Some(request);
+        // What follows in a dialog goes where its route set says, whatever the rules say.
+        let action = if self.is_marked(&request) {
+            None
+        } else {
+            let route = self.config.router.route(&request, &flow);
+            match route.filter(routing::Route::is_stateless) {
+                Some(route) => Some(route.into_action()),
+                None => return Some(request),
+            }
         };
+        let is_recorded = self.mark.is_some() && route::makes_route(&request, action.is_none());
+        let is_secure = request.uri().is_ok_and(|uri| uri.is_secure());
+        let incoming = is_recorded.then_some((flow, is_secure));
         let branch = Branch::stateless(&request);
         let hash = hash_of(&branch);
-        match self.prepare(&request, flow, route.into_action(), hash) {
+        match self.prepare(&request, flow, action, hash) {
             Ok((copy, next_hop)) => {
                 let size = copy.encoded_len();
-                self.need(Waiting::Request(Box::new(copy), hash), next_hop, size, now);
+                let request = Box::new(copy);
+                let waiting = Waiting::Request {
+                    request,
+                    hash,
+                    incoming,
+                };
+                self.need(waiting, next_hop, size, now);
             }
             // RFC 3261 §16.11: as a stateless user agent server (§8.2.7), which never answers an ACK.
             Err(_) if *request.method() == Method::Ack => {}
@@ -178,8 +206,22 @@ impl Stateless {
             return;
         };
         match waiting {
-            Waiting::Request(request, hash) => {
+            Waiting::Request {
+                mut request,
+                hash,
+                incoming,
+            } => {
                 if let Some(flow) = self.choose(&flows, hash) {
+                    if let (Some((from, was_secure)), Some(mark)) = (&incoming, &self.mark) {
+                        let is_secure = request.uri().is_ok_and(|uri| uri.is_secure());
+                        let from = Side::new(from, None, *was_secure);
+                        route::record(
+                            &mut request,
+                            &from,
+                            &Side::new(&flow, None, is_secure),
+                            mark,
+                        );
+                    }
                     t.forward_request(*request, flow, now);
                 }
             }
@@ -219,7 +261,7 @@ impl Stateless {
         &self,
         request: &Request,
         flow: Flow,
-        action: Action,
+        action: Option<Action>,
         hash: u64,
     ) -> Result<(Request, Uri), Refusal> {
         let bad = |error: &'static str| Refusal::because(StatusCode::BAD_REQUEST, error);
@@ -243,6 +285,13 @@ impl Stateless {
         if is_ours {
             copy.headers_mut().remove_first(HeaderName::Route);
         }
+        // The other of two that we put there (RFC 5658 §3).
+        if self.is_marked(&copy) {
+            copy.headers_mut().remove_first(HeaderName::Route);
+        }
+        let Some(action) = action else {
+            return self.sent_on(copy, flow);
+        };
         match action {
             Action::Rewrite(uri) => copy.set_uri(uri.as_str()).map_err(|_| bad("URI"))?,
             Action::Forward(hops) => {
@@ -265,6 +314,26 @@ impl Stateless {
             }
             Action::Reject { status, .. } => return Err(Refusal::new(status)),
         }
+        self.sent_on(copy, flow)
+    }
+
+    /// Is its topmost Route one that we put into this dialog?
+    fn is_marked(&self, request: &Request) -> bool {
+        let Some(mark) = &self.mark else {
+            return false;
+        };
+        let headers = request.headers();
+        let (Some(value), Some(call_id)) =
+            (headers.values(HeaderName::Route).next(), headers.call_id())
+        else {
+            return false;
+        };
+        NameAddr::parse(value).is_ok_and(|route| mark.is_on(route.uri(), call_id))
+    }
+
+    /// What every copy gets, and where it goes.
+    fn sent_on(&self, mut copy: Request, flow: Flow) -> Result<(Request, Uri), Refusal> {
+        let bad = |error: &'static str| Refusal::because(StatusCode::BAD_REQUEST, error);
         copy.headers_mut()
             .decrement_max_forwards()
             .ok_or(Refusal::new(StatusCode::TOO_MANY_HOPS))?;

@@ -115,6 +115,7 @@ pub struct ServerBuilder {
     tls: Option<Tls>,
     resolver: Option<Resolver>,
     certificates: Option<Arc<dyn CertificateStore>>,
+    records_statelessly: bool,
     origins: Option<Vec<String>>,
     recorders: Vec<Arc<Recorder>>,
     guard: GuardConfig,
@@ -157,6 +158,7 @@ impl ServerBuilder {
             tls: None,
             resolver: None,
             certificates: None,
+            records_statelessly: false,
             origins: None,
             recorders: Vec::new(),
             guard: GuardConfig::default(),
@@ -212,10 +214,23 @@ impl ServerBuilder {
         self
     }
 
+    /// What is forwarded statelessly stays so for all of its dialog, which passes here ([`StatelessConfig::record_route`]).
+    #[must_use]
+    pub const fn record_stateless_routes(mut self, records: bool) -> Self {
+        self.records_statelessly = records;
+        self
+    }
+
     /// Where the certificates of signed callers come from (RFC 8224).
     #[must_use]
-    pub fn certificates(mut self, store: impl CertificateStore + 'static) -> Self {
-        self.certificates = Some(Arc::new(store));
+    pub fn certificates(self, store: impl CertificateStore + 'static) -> Self {
+        self.shared_certificates(Arc::new(store))
+    }
+
+    /// The same for one that others use too.
+    #[must_use]
+    pub fn shared_certificates(mut self, store: Arc<dyn CertificateStore>) -> Self {
+        self.certificates = Some(store);
         self
     }
 
@@ -567,10 +582,14 @@ impl ServerBuilder {
                     let authenticator = authenticators.into_iter().next().flatten();
                     Events::new(config, authenticator, packages, &own)
                 }),
-                stateless: proxy_config
-                    .router
-                    .clone()
-                    .map(|router| Stateless::new(StatelessConfig::new(domains.clone(), router))),
+                stateless: proxy_config.router.clone().map(|router| {
+                    let mut config = StatelessConfig::new(domains.clone(), router);
+                    config.record_route = self.records_statelessly.then(|| {
+                        // All workers, and a server that was started again, know the routes of each other.
+                        mark.as_ref().unwrap_or(&seed).clone()
+                    });
+                    Stateless::new(config)
+                }),
                 proxy: Some(Proxy::new(proxy_config.clone(), of_proxy, &own)),
                 handled: handled.clone(),
             };

@@ -184,6 +184,8 @@ pub(crate) struct Proxy {
     max_requests: Option<usize>,
     max_breadth: Option<u32>,
     caller_preferences: Option<bool>,
+    /// Dialogs whose first request is forwarded statelessly pass here to their end.
+    pub(crate) stateless_record_route: bool,
     history: bool,
 }
 
@@ -706,6 +708,10 @@ mod tests {
             (
                 "[stir]\nanchors = \"a.pem\"",
                 "stir: anchors need the directory",
+            ),
+            (
+                "[stir]\nfetch-ca = \"a.pem\"",
+                "1:1: stir: fetch-ca is for fetch = true",
             ),
             (
                 "[stir]\nkey = \"k\"\ncertificate-url = \"http://h\"",

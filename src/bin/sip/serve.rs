@@ -177,10 +177,17 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
             return Ok(2);
         }
     };
-    let certificates = callers.certificates();
+    let certificates = match callers.certificates() {
+        Ok(certificates) => certificates,
+        Err(error) => {
+            eprintln!("sip: {error:#}");
+            return Ok(2);
+        }
+    };
     let mut builder = Server::builder()
         .algorithms(&args.digest)
         .router(Probed::new(routes.clone(), health.clone()))
+        .record_stateless_routes(config.proxy.stateless_record_route)
         .probes(health, config.probes.clone())
         .workers(args.workers.map_or(1, Crew::count))
         .guard(config.guard())
@@ -192,7 +199,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
         .proxy(move |config| callers.apply(config))
         .proxy(move |config| config.stir = stir);
     if let Some(certificates) = certificates {
-        builder = builder.certificates(certificates);
+        builder = builder.shared_certificates(certificates);
     }
     for user in &config.events.registration_watchers {
         builder = builder.registration_watcher(user.as_str());

@@ -27,7 +27,7 @@ pub(super) enum Destination {
 
 /// The mark in our Record-Route: a proof that we put it there, for this Call-ID. A request that brings it back belongs
 /// to a dialog that was let through, and needs no credentials.
-pub(super) struct Mark {
+pub(in crate::role) struct Mark {
     key: Hmac<Sha256>,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Mark {
 const MARK: &str = "m";
 
 impl Mark {
-    pub(super) fn new(seed: &Seed) -> Self {
+    pub(in crate::role) fn new(seed: &Seed) -> Self {
         let mut key = [0; 64];
         seed.rng().fill(&mut key);
         Self {
@@ -50,7 +50,7 @@ impl Mark {
         hex(bytes.get(..10).unwrap_or_default())
     }
 
-    fn is_on(&self, uri: UriRef<'_>, call_id: &str) -> bool {
+    pub(in crate::role) fn is_on(&self, uri: UriRef<'_>, call_id: &str) -> bool {
         uri.param(MARK).is_some_and(|mark| {
             bool::from(subtle::ConstantTimeEq::ct_eq(
                 mark.as_bytes(),
@@ -92,7 +92,7 @@ impl std::fmt::Debug for Mark {
 }
 
 /// One side of this proxy: a flow, and its token where the flow is the only way to there.
-pub(super) struct Side<'a> {
+pub(in crate::role) struct Side<'a> {
     flow: &'a Flow,
     token: Option<&'a str>,
     /// Is the Request-URI a SIPS one there?
@@ -100,7 +100,11 @@ pub(super) struct Side<'a> {
 }
 
 impl<'a> Side<'a> {
-    pub(super) const fn new(flow: &'a Flow, token: Option<&'a str>, is_secure: bool) -> Self {
+    pub(in crate::role) const fn new(
+        flow: &'a Flow,
+        token: Option<&'a str>,
+        is_secure: bool,
+    ) -> Self {
         Self {
             flow,
             token,
@@ -283,7 +287,7 @@ fn set_routes(request: &mut Request, routes: &[String]) {
 
 /// Is a route made of the Record-Route of a request? RFC 6665 §4.3: also of a NOTIFY, which makes the dialog of its
 /// subscriber, when we are on the route of the SUBSCRIBE, and then only.
-pub(super) fn makes_route(request: &Request, is_recorded: bool) -> bool {
+pub(in crate::role) fn makes_route(request: &Request, is_recorded: bool) -> bool {
     let is_first = request.headers().to_tag().is_none();
     // RFC 3261 §16.6, step 4: a method that is not known may have the semantics of a dialog.
     let may = request.method().creates_dialog() || matches!(request.method(), Method::Other(_));
@@ -292,7 +296,12 @@ pub(super) fn makes_route(request: &Request, is_recorded: bool) -> bool {
 
 /// RFC 3261 §16.6, step 4: a request that makes a dialog has us on its route; twice when it changes its transport, its
 /// scheme or our address, and so its family, on the way (RFC 5658 §3), so that each side finds one that it can reach.
-pub(super) fn record(request: &mut Request, incoming: &Side<'_>, outgoing: &Side<'_>, mark: &Mark) {
+pub(in crate::role) fn record(
+    request: &mut Request,
+    incoming: &Side<'_>,
+    outgoing: &Side<'_>,
+    mark: &Mark,
+) {
     let call_id = request.headers().call_id().unwrap_or_default().to_owned();
     let place = |side: &Side<'_>| (side.flow.kind, side.flow.local, side.is_secure);
     let is_same_place = place(incoming) == place(outgoing);

@@ -337,3 +337,67 @@ fn what_waits_is_bounded_and_forgotten() {
     world.arrive(request("INVITE", "sip:b@h", "z9hG4bK1", ""));
     assert!(world.layer.take().is_empty());
 }
+
+#[test]
+fn rfc3261_16_11_a_dialog_passes_statelessly_to_its_end_if_it_shall() {
+    let mut world = world(pair());
+    let seed = Seed::from_bytes([3; 32]);
+    world.proxy.config.record_route = Some(seed.clone());
+    world.proxy.mark = Some(Mark::new(&seed.derive("stateless mark")));
+    let recorded = |world: &mut World, name| -> Vec<String> {
+        let (request, _) = world.forwarded().pop().unwrap();
+        let values = request.headers().values(name);
+        values.map(str::to_owned).collect()
+    };
+    let invite = |branch| request("INVITE", "sip:bob@example.com", branch, "");
+    assert!(world.arrive(invite("z9hG4bK1")).is_none());
+    let one = recorded(&mut world, HeaderName::RecordRoute);
+    assert_eq!(one.len(), 1, "{one:?}");
+    assert!(
+        one[0].starts_with("<sip:192.0.2.10;lr;m=")
+            || one[0].starts_with("<sip:192.0.2.10:5060;lr;m=")
+    );
+    // Each copy of it has the same, and the transports differ: RFC 5658 §3.
+    assert!(world.arrive(invite("z9hG4bK1")).is_none());
+    assert_eq!(recorded(&mut world, HeaderName::RecordRoute), one);
+    let tcp = flow(TransportKind::Tcp, 7, "198.51.100.7:40000");
+    assert!(world.arrive_over(invite("z9hG4bK2"), tcp).is_none());
+    let two = recorded(&mut world, HeaderName::RecordRoute);
+    assert_eq!(two.len(), 2, "{two:?}");
+    assert!(two[1].contains(";transport=tcp"), "{two:?}");
+
+    // Within the dialog it goes where the dialog says, past the rules; both routes come off, and none is added.
+    let route = format!("Route: {}, {}\r\n", two[1], two[0]);
+    world.hops.clear();
+    let mut bye = request("BYE", "sip:bob@203.0.113.5:5090", "z9hG4bK3", &route);
+    let to = "<sip:bob@example.com>;tag=b";
+    bye.headers_mut().replace(HeaderName::To, to);
+    assert!(world.arrive(bye).is_none());
+    assert_eq!(world.hops, ["sip:bob@203.0.113.5:5090"]);
+    let (sent, _) = world.forwarded().pop().unwrap();
+    assert!(!sent.headers().contains(HeaderName::Route));
+    assert!(!sent.headers().contains(HeaderName::RecordRoute));
+
+    // Who makes up a route, or takes that of another dialog, is not relayed by it.
+    for (call_id, mark) in [("c", "00112233445566778899"), ("other", "")] {
+        let stolen = match mark {
+            "" => two[0].clone(),
+            mark => format!("<sip:192.0.2.10;lr;m={mark}>"),
+        };
+        let mut bye = request(
+            "BYE",
+            "sip:bob@203.0.113.5:5090",
+            "z9hG4bK4",
+            &format!("Route: {stolen}\r\n"),
+        );
+        bye.headers_mut().replace(HeaderName::CallId, call_id);
+        world.hops.clear();
+        assert!(world.arrive(bye).is_none());
+        assert!(
+            world.hops[0].contains("example.net"),
+            "by the rules: {:?}",
+            world.hops
+        );
+        world.forwarded();
+    }
+}

@@ -10,7 +10,9 @@ use serde::Deserialize;
 use sip_stack::identity::certificate::Anchors;
 use sip_stack::identity::passport::SigningKey;
 use sip_stack::identity::stir::{Signer, Stir, Verifier};
-use sip_stack::identity::{CertificateDirectory, Trust};
+use sip_stack::identity::{
+    CertificateDirectory, CertificateFetcher, CertificateStore, CertificateStores, Trust,
+};
 use sip_stack::message::Uri;
 use sip_stack::role::proxy::ProxyConfig;
 use sip_stack::routing::Emergency;
@@ -59,6 +61,9 @@ pub(super) struct StirTable {
     anchors: Option<PathBuf>,
     certificates: Option<PathBuf>,
     #[serde(default)]
+    fetch: bool,
+    fetch_ca: Option<PathBuf>,
+    #[serde(default)]
     demand: bool,
     #[serde(default)]
     refuse: bool,
@@ -91,6 +96,8 @@ struct StirFiles {
     sign: Option<(PathBuf, String, Option<char>)>,
     anchors: Option<PathBuf>,
     certificates: Option<PathBuf>,
+    /// Over HTTPS, from servers that the system trusts or those of this file.
+    fetch: Option<Option<PathBuf>>,
     demand: bool,
     refuse: bool,
     verstat: bool,
@@ -125,11 +132,35 @@ impl Callers {
     }
 
     /// Where the certificates of signed callers are, if signatures are looked at.
-    pub(crate) fn certificates(&self) -> Option<CertificateDirectory> {
-        let stir = self.stir.as_ref()?;
-        stir.certificates
-            .as_ref()
-            .map(|path| CertificateDirectory::new(path.clone()))
+    ///
+    /// # Errors
+    /// Nobody is trusted to have them.
+    pub(crate) fn certificates(&self) -> anyhow::Result<Option<Arc<dyn CertificateStore>>> {
+        let Some(stir) = &self.stir else {
+            return Ok(None);
+        };
+        let directory = stir.certificates.as_ref().map(|path| {
+            let directory = CertificateDirectory::new(path.clone());
+            Arc::new(directory) as Arc<dyn CertificateStore>
+        });
+        let fetcher = match &stir.fetch {
+            None => return Ok(directory),
+            Some(None) => CertificateFetcher::new()
+                .context("stir: this system trusts no authority to fetch certificates from")?,
+            Some(Some(path)) => {
+                let shown = path.display();
+                let pem =
+                    std::fs::read(path).with_context(|| format!("stir: {shown} cannot be read"))?;
+                CertificateFetcher::trusting(&pem)
+                    .with_context(|| format!("stir: {shown} has no certificates in PEM"))?
+            }
+        };
+        let fetcher: Arc<dyn CertificateStore> = Arc::new(fetcher);
+        // What somebody has put there by hand counts first.
+        Ok(Some(match directory {
+            Some(directory) => Arc::new(CertificateStores::new(vec![directory, fetcher])),
+            None => fetcher,
+        }))
     }
 
     /// Reads the files of `[stir]`.
@@ -247,14 +278,19 @@ fn stir_of(table: &Spanned<StirTable>) -> Result<StirFiles, Fault> {
             return Err(Fault::new(&span, what));
         }
     };
-    if table.anchors.is_some() != table.certificates.is_some() {
-        let what = "stir: anchors need the directory of the certificates, and the other way round";
+    if table.fetch_ca.is_some() && !table.fetch {
+        let what = "stir: fetch-ca is for fetch = true";
+        return Err(Fault::new(&span, what));
+    }
+    if table.anchors.is_some() != (table.certificates.is_some() || table.fetch) {
+        let what = "stir: anchors need the directory of the certificates or fetch = true, and the other way round";
         return Err(Fault::new(&span, what));
     }
     Ok(StirFiles {
         sign,
         anchors: table.anchors.clone(),
         certificates: table.certificates.clone(),
+        fetch: table.fetch.then(|| table.fetch_ca.clone()),
         demand: table.demand,
         refuse: table.refuse,
         verstat: table.verstat,
