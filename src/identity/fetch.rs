@@ -63,6 +63,7 @@ struct Kept {
 /// The file with the authorities is not one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no certificate of an authority in PEM")]
+#[non_exhaustive]
 pub struct NoAuthority;
 
 impl CertificateFetcher {
