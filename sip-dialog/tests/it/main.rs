@@ -27,6 +27,7 @@ mod referrals;
 mod reinvites;
 mod reliable;
 mod statements;
+mod statements_rfc3261;
 mod statements_rfc3262;
 mod statements_rfc3903;
 mod statements_rfc4028;
