@@ -195,7 +195,7 @@ mod tests {
             (
                 "store = \"memory\"\nnode = \"sip:h:5070\"",
                 "a node needs the secret",
-                Some(25),
+                Some(24),
             ),
         ] {
             let (found, place) = fault(text).unwrap();
