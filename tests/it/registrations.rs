@@ -358,7 +358,7 @@ async fn rfc5626_4_5_a_flow_that_is_lost_is_replaced_and_calls_arrive_again() {
 }
 
 #[tokio::test]
-async fn rfc5626_4_2_two_proxies_have_a_flow_each_and_one_that_fails_is_not_missed() {
+async fn rfc5626_4_2_1_two_proxies_have_a_flow_each_and_one_that_fails_is_not_missed() {
     let port = server(1).await;
     let (first, second) = (Relay::to(port).await, Relay::to(port).await);
     let alice = phone_by(&[&first, &second], port).await;

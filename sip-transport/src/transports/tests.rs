@@ -14,6 +14,7 @@ mod malformed;
 mod properties;
 mod race;
 mod reply;
+mod section18;
 mod secure;
 mod selection;
 mod statements;

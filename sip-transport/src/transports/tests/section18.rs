@@ -1,0 +1,121 @@
+//! Statements of RFC 3261 §18 that no other test shows, one by one (`conformance/rfc3261.toml`).
+
+use super::*;
+
+const VIA: &str = "SIP/2.0/UDP 192.0.2.9:5070;branch=z9hG4bK1";
+
+#[test]
+fn rfc3261_18_connections_outlive_their_transactions() {
+    // The longest transaction that answers by itself: 64 times T1 (Timers B, F, H and J).
+    let mut bench = Bench::new();
+    let (connection, _) = bench.accept(1, PEER);
+    let flow = flow_of(&bench.stream(connection, options()));
+    let outputs = bench.pass(Duration::from_secs(32));
+    assert!(words(&outputs).is_empty(), "{outputs:?}");
+    let answer = b"SIP/2.0 200 OK\r\n";
+    assert_eq!(
+        words(&bench.send(flow.id, answer)),
+        ["stream SIP/2.0 200 OK"]
+    );
+}
+
+#[test]
+fn rfc3261_18_1_1_where_tcp_is_refused_udp_is_next() {
+    let mut bench = Bench::new();
+    let flows = bench.select("sip:192.0.2.9", 1400).unwrap();
+    let Output::Connect { connection, .. } = bench.send(flows[0].id, b"x")[0] else {
+        panic!("no connection")
+    };
+    let outputs = bench.input(Input::Closed {
+        connection,
+        error: Some(ConnectionError::Refused),
+    });
+    assert!(words(&outputs)[0].starts_with("failed "), "{outputs:?}");
+    assert_eq!(flows[1].kind, TransportKind::Udp);
+    let udp = bench.send(flows[1].id, b"x");
+    assert_eq!(words(&udp), ["datagram 192.0.2.9:5060 x"]);
+}
+
+#[test]
+fn rfc3261_18_1_1_responses_are_received_on_the_connection_of_their_request() {
+    let mut bench = Bench::new();
+    let flow = bench.select("sip:192.0.2.9;transport=tcp", 500).unwrap()[0];
+    let Output::Connect { connection, .. } = bench.send(flow.id, b"x")[0] else {
+        panic!("no connection")
+    };
+    let local = addr("192.0.2.1:33000");
+    bench.input(Input::Connected { connection, local });
+    let outputs = bench.stream(
+        connection,
+        response("SIP/2.0/TCP 192.0.2.1:5060;branch=z9hG4bK1"),
+    );
+    assert_eq!(words(&outputs), ["200"]);
+    assert_eq!(flow_of(&outputs).id, flow.id);
+}
+
+#[test]
+fn rfc3261_18_1_1_responses_are_received_where_datagrams_are() {
+    let mut bench = Bench::new();
+    // From whatever port the server sends.
+    for from in ["192.0.2.9:5060", "192.0.2.9:33333", "198.51.100.4:5060"] {
+        let via = "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK1";
+        assert_eq!(words(&bench.datagram(from, response(via))), ["200"]);
+    }
+}
+
+#[test]
+fn rfc3261_18_1_1_datagrams_of_the_greatest_size_are_received() {
+    let mut bench = Bench::new();
+    let bare = request(VIA, "MESSAGE", "Content-Type: text/plain\r\n");
+    let body = 65_507 - bare.len() - "65000".len() + 1;
+    let text = bare.replace("Content-Length: 0", &format!("Content-Length: {body}"));
+    let text = text + &"x".repeat(body);
+    assert_eq!(text.len(), 65_507, "what IPv4 and UDP leave of 65,535");
+    assert_eq!(
+        words(&bench.datagram(PEER, text)),
+        ["MESSAGE reply 192.0.2.9:5070"]
+    );
+}
+
+#[test]
+fn rfc3261_18_2_2_a_response_goes_over_the_connection_of_its_request() {
+    let mut bench = Bench::new();
+    let (connection, _) = bench.accept(1, PEER);
+    let outputs = bench.stream(connection, options());
+    // Not to sent-by, which is another port.
+    assert_eq!(words(&outputs), [format!("OPTIONS reply {PEER}")]);
+    let flow = flow_of(&outputs);
+    let outputs = bench.send(flow.id, b"SIP/2.0 200 OK\r\n");
+    assert!(matches!(&outputs[0], Output::Stream { connection: over, .. } if *over == connection));
+}
+
+#[test]
+fn rfc3261_18_2_2_without_received_a_response_goes_to_sent_by() {
+    let mut bench = Bench::new();
+    let outputs = bench.datagram("192.0.2.9:5070", request(VIA, "OPTIONS", ""));
+    let Output::Event(Event::Message { message, .. }) = &outputs[0] else {
+        panic!("{outputs:?}")
+    };
+    assert_eq!(message.headers().top_via().unwrap().received(), None);
+    assert_eq!(words(&outputs), ["OPTIONS reply 192.0.2.9:5070"]);
+}
+
+#[test]
+fn rfc3261_18_4_a_failed_connection_is_told() {
+    let mut bench = Bench::new();
+    let flow = bench.select("sip:192.0.2.9;transport=tcp", 500).unwrap()[0];
+    let Output::Connect { connection, .. } = bench.send(flow.id, b"x")[0] else {
+        panic!("no connection")
+    };
+    let outputs = bench.input(Input::Closed {
+        connection,
+        error: Some(ConnectionError::Refused),
+    });
+    assert!(
+        outputs.iter().any(|output| matches!(
+            output,
+            Output::Event(Event::FlowFailed { flow: failed, .. }) if *failed == flow.id
+        )),
+        "{outputs:?}"
+    );
+}
