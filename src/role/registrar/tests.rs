@@ -10,6 +10,7 @@ use crate::location::{LocationStore as _, Memory};
 use crate::users;
 
 mod extensions;
+mod section10;
 
 /// A registrar with its stores, answered at once.
 struct World {
