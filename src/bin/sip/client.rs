@@ -31,8 +31,8 @@ pub(crate) struct ClientArgs {
     /// The user name for authentication, when it is not the one of the address.
     #[arg(long, value_name = "NAME")]
     pub(crate) user: Option<String>,
-    /// Say which device this is, as a URN that stays the same (urn:uuid:...): a registrar then gives it an address of its own (GRUU,
-    /// RFC 5627), by which it is called in the dialogs that it makes.
+    /// Say which device this is, as a URN that stays the same (urn:uuid:...): a registrar then keeps its connection as the way to
+    /// it, to be made anew when it is lost (RFC 5626), and gives it an address of its own (GRUU, RFC 5627).
     #[arg(long, value_name = "URN", value_parser = instance)]
     pub(crate) instance: Option<String>,
     /// Read the password from the first line of a file. Without it: the variable SIP_PASSWORD, or a question on the terminal.

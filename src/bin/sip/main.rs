@@ -134,3 +134,15 @@ fn main() -> ExitCode {
     runtime.shutdown_background();
     outcome.report(json)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    /// What clap asserts only when a command is run (in a debug build): no two options of one name, no default that does not
+    /// parse, no unknown name in a conflict.
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -16,10 +16,6 @@ pub(crate) struct Args {
     /// The registrar, when it is not the host of the address.
     #[arg(long, value_name = "URI")]
     registrar: Option<String>,
-    /// The name of this telephone, the same as long as it lives, such as `urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6`. With
-    /// it the registration keeps its connection alive and makes it anew when it is lost (RFC 5626), where the server can.
-    #[arg(long, value_name = "URN")]
-    instance: Option<String>,
     /// Remove every binding of the address (a lost telephone's too) and exit.
     #[arg(long, conflicts_with = "once")]
     remove: bool,
@@ -42,10 +38,7 @@ async fn try_run(args: Args) -> Result<Outcome, Outcome> {
     if let Some(registrar) = &args.registrar {
         options = options.registrar(client::address(registrar, None)?);
     }
-    let mut account = args.client.account(&args.aor)?;
-    if let Some(instance) = &args.instance {
-        account = account.instance(instance);
-    }
+    let account = args.client.account(&args.aor)?;
     let agent = args.client.agent(Some(account), &[]).await?;
     if args.remove {
         let left = agent.remove_bindings(options).await?;
