@@ -3,7 +3,7 @@
 //! The instrumentation is LLVM's own coverage pass, switched on by stable flags. `fuzz/` is laid out as cargo-fuzz
 //! expects it, so `cargo fuzz run TARGET` works as well where that tool is installed.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -31,6 +31,9 @@ pub(crate) struct Options {
     /// The longest input, in bytes
     #[arg(long, default_value_t = 4096)]
     max_len: u32,
+    /// Remove from the corpus of each target what adds no coverage to the rest of it, instead of a run
+    #[arg(long, conflicts_with_all = ["seconds", "runs", "seed"])]
+    minimise: bool,
     /// Only say which targets there are
     #[arg(long)]
     list: bool,
@@ -46,6 +49,7 @@ impl Options {
             runs: Some(runs),
             seed: Some(1),
             max_len: 4096,
+            minimise: false,
             list: false,
         }
     }
@@ -130,6 +134,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let chosen = choose(&options.targets, known)?;
     tools::install(tools::FUZZ)?;
     let built = build(&chosen)?;
+    if options.minimise {
+        for (name, binary) in chosen.iter().zip(&built) {
+            minimise(name, binary)?;
+        }
+        return Ok(());
+    }
     let mut broken = Vec::new();
     for (name, binary) in chosen.iter().zip(&built) {
         if let Err(error) = fuzz(name, binary, options) {
@@ -180,6 +190,51 @@ fn build(targets: &[String]) -> Result<Vec<PathBuf>> {
         .iter()
         .map(|name| dir.join(&host).join("release").join(name))
         .collect())
+}
+
+/// Keeps of a corpus the files that libFuzzer's merge takes, the smallest first, and their names.
+fn minimise(name: &str, binary: &PathBuf) -> Result<()> {
+    let fuzz = shell::root().join("fuzz");
+    let corpus = fuzz.join("corpus").join(name);
+    if !corpus.is_dir() {
+        return Ok(());
+    }
+    let merged = fuzz.join("target/merged").join(name);
+    if merged.is_dir() {
+        fs::remove_dir_all(&merged)?;
+    }
+    fs::create_dir_all(&merged)?;
+    let output = Command::new(binary)
+        .current_dir(&fuzz)
+        .args(["-merge=1", "-verbosity=0"])
+        .args([&merged, &corpus])
+        .output()
+        .with_context(|| format!("cannot start {}", binary.display()))?;
+    if !output.status.success() {
+        println!("{}", String::from_utf8_lossy(&output.stderr));
+        bail!(
+            "the corpus of '{name}' could not be merged: {}",
+            output.status
+        );
+    }
+    let mut taken = BTreeSet::new();
+    for entry in fs::read_dir(&merged)? {
+        taken.insert(fs::read(entry?.path())?);
+    }
+    let (mut kept, mut removed) = (0, 0);
+    let mut files = fs::read_dir(&corpus)?.collect::<std::io::Result<Vec<_>>>()?;
+    files.sort_by_key(fs::DirEntry::path);
+    for file in files {
+        // Taken out, so that of two files of one content one goes.
+        if taken.remove(&fs::read(file.path())?) {
+            kept += 1;
+        } else {
+            removed += 1;
+            fs::remove_file(file.path())?;
+        }
+    }
+    println!("{name}: {kept} files kept, {removed} removed");
+    Ok(())
 }
 
 fn fuzz(name: &str, binary: &PathBuf, options: &Options) -> Result<()> {
