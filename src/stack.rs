@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use sip_dialog::Dialogs;
-use sip_message::{HeaderName, Message, Method, Request, Response, StatusCode, Uri};
+use sip_message::{BoxedMessage, HeaderName, Message, Method, Request, Response, StatusCode, Uri};
 use sip_transaction::{Gone, ServerTransactionId, TransactionLayer as _, Transactions};
 use sip_transport::{
     Flow, FlowId, ListenerId, SelectError, SelectId, Target, TransportKind, Transports,
@@ -89,7 +89,7 @@ pub enum Output {
         /// Its transaction.
         id: ServerTransactionId,
         /// The request.
-        request: Request,
+        request: Box<Request>,
         /// How it arrived.
         flow: Flow,
     },
@@ -434,7 +434,7 @@ impl Stack {
         let result = self
             .latencies
             .watch(&mut self.transactions, LatencyRole::Server)
-            .respond(id, response, now);
+            .respond(id, &response, now);
         self.settle(wall, now);
         result
     }
@@ -594,10 +594,10 @@ impl Stack {
                         .learn(flow.id, identity, |id| self.transports.flow(id).is_some());
                 }
                 match &message {
-                    Message::Response(response) => {
+                    BoxedMessage::Response(response) => {
                         self.counts.received(flow.kind, response.status());
                     }
-                    Message::Request(request) => {
+                    BoxedMessage::Request(request) => {
                         if !self.takes(request, &flow, &reply, now) {
                             return;
                         }
@@ -802,20 +802,20 @@ impl Stack {
     /// What is forwarded without a transaction never gets one.
     fn statelessly(
         &mut self,
-        message: Message,
+        message: BoxedMessage,
         flow: Flow,
         reply: Flow,
         now: Instant,
-    ) -> Option<Message> {
+    ) -> Option<BoxedMessage> {
         match (message, &mut self.stateless) {
             // Answers may come to another worker, which cannot know the connection that this came over.
-            (Message::Request(request), Some(stateless))
+            (BoxedMessage::Request(request), Some(stateless))
                 if self.draining.is_none()
                     && !(self.neighbours.is_some() && reply.is_reliable()) =>
             {
                 stateless
                     .handle_request(request, flow, reply, &mut self.transactions, now)
-                    .map(Message::Request)
+                    .map(BoxedMessage::Request)
             }
             (message, _) => Some(message),
         }
@@ -832,7 +832,7 @@ impl Stack {
             Ok(response) => drop(
                 self.latencies
                     .watch(&mut self.transactions, LatencyRole::Server)
-                    .respond(id, response, now),
+                    .respond(id, &response, now),
             ),
             Err(error) => tracing::debug!(%error, "a response could not be built"),
         }

@@ -54,7 +54,7 @@ impl Agent {
             Message::parse(payload, &ParserConfig::default()).expect("what is sent is valid");
         self.layer.handle_input(
             Input::Message {
-                message,
+                message: message.into(),
                 flow: self.flow,
                 reply: self.flow,
             },
@@ -200,7 +200,7 @@ fn within() -> Case {
         let back = up.callee.dialogs.handle_input(
             sip_transaction::Event::Request {
                 id: ServerTransactionId::from_parts(number, 0),
-                request: request.clone(),
+                request: Box::new(request.clone()),
                 flow,
                 merged: false,
             },
@@ -234,18 +234,18 @@ fn answered_within() -> Case {
 struct Silent;
 
 impl TransactionLayer for Silent {
-    fn request(&mut self, _: Request, _: Flow, _: Instant) -> ClientTransactionId {
+    fn request(&mut self, _: &Request, _: Flow, _: Instant) -> ClientTransactionId {
         ClientTransactionId::from_parts(0, 0)
     }
 
-    fn forward(&mut self, _: Request, _: Flow, _: u64, _: Instant) -> ClientTransactionId {
+    fn forward(&mut self, _: &Request, _: Flow, _: u64, _: Instant) -> ClientTransactionId {
         ClientTransactionId::from_parts(0, 0)
     }
 
     fn respond(
         &mut self,
         _: ServerTransactionId,
-        response: Response,
+        response: &Response,
         _: Instant,
     ) -> Result<(), Gone> {
         black_box(response);
@@ -261,15 +261,15 @@ impl TransactionLayer for Silent {
         Ok(())
     }
 
-    fn send_ack(&mut self, _: Request, _: Flow, _: Instant) -> Bytes {
+    fn send_ack(&mut self, _: &Request, _: Flow, _: Instant) -> Bytes {
         Bytes::new()
     }
 
     fn retransmit(&mut self, _: Bytes, _: FlowId, _: Instant) {}
 
-    fn forward_response(&mut self, _: Response, _: FlowId, _: Instant) {}
+    fn forward_response(&mut self, _: &Response, _: FlowId, _: Instant) {}
 
-    fn forward_request(&mut self, _: Request, _: Flow, _: Instant) {}
+    fn forward_request(&mut self, _: &Request, _: Flow, _: Instant) {}
 }
 
 /// A network without loss or delay.

@@ -88,7 +88,7 @@ impl Agent {
         if let Ok(message) = Message::parse(payload, &ParserConfig::default()) {
             self.layer.handle_input(
                 Input::Message {
-                    message,
+                    message: message.into(),
                     flow,
                     reply: flow,
                 },
@@ -196,7 +196,7 @@ impl Agent {
                     .to_tag("none")
                     .build()
                 {
-                    let _ = self.layer.respond(id, response, now);
+                    let _ = self.layer.respond(id, &response, now);
                 }
             }
             TransactionEvent::Cancel {

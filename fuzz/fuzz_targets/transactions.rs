@@ -66,7 +66,7 @@ fuzz_target!(|data: &[u8]| {
                 let message = Message::Request(request(method, value / 6 % 4, value / 24));
                 layer.handle_input(
                     Input::Message {
-                        message,
+                        message: message.into(),
                         flow,
                         reply: flow,
                     },
@@ -78,12 +78,12 @@ fuzz_target!(|data: &[u8]| {
                 request
                     .headers_mut()
                     .remove_all(sip_message::HeaderName::Via);
-                let id = layer.request(request.clone(), flow, now);
+                let id = layer.request(&request, flow, now);
                 known.clients.push((id, request));
             }
             2 => {
                 if let Some((id, request)) = pick(&known.servers, value) {
-                    let _ = layer.respond(*id, answer(request, value), now);
+                    let _ = layer.respond(*id, &answer(request, value), now);
                 }
             }
             // A response to something that was sent.
@@ -95,7 +95,7 @@ fuzz_target!(|data: &[u8]| {
                     let message = Message::Response(answer(&request, step / 9));
                     layer.handle_input(
                         Input::Message {
-                            message,
+                            message: message.into(),
                             flow,
                             reply: flow,
                         },
@@ -123,7 +123,7 @@ fuzz_target!(|data: &[u8]| {
                 {
                     layer.handle_input(
                         Input::Message {
-                            message,
+                            message: message.into(),
                             flow,
                             reply: flow,
                         },
@@ -137,11 +137,11 @@ fuzz_target!(|data: &[u8]| {
     }
     // Silence: the servers' users answer, and everything has to end by its timers.
     for (id, request) in std::mem::take(&mut known.servers) {
-        let _ = layer.respond(id, answer(&request, 5), now);
+        let _ = layer.respond(id, &answer(&request, 5), now);
     }
     drain(&mut layer, &mut known);
     for (id, request) in std::mem::take(&mut known.servers) {
-        let _ = layer.respond(id, answer(&request, 5), now);
+        let _ = layer.respond(id, &answer(&request, 5), now);
     }
     // An INVITE that only got a provisional response waits for ever, until somebody gives it up (RFC 3261 9.1).
     for (id, _) in std::mem::take(&mut known.clients) {
@@ -192,8 +192,8 @@ fn drain(layer: &mut Transactions, known: &mut Known) {
                     known.sent.remove(0);
                 }
             }
-            Output::Event(Event::Request { id, request, .. }) => known.servers.push((id, request)),
-            Output::Event(Event::Cancel { id, request, .. }) => known.servers.push((id, request)),
+            Output::Event(Event::Request { id, request, .. }) => known.servers.push((id, *request)),
+            Output::Event(Event::Cancel { id, request, .. }) => known.servers.push((id, *request)),
             Output::Event(Event::Terminated { .. }) => known.ended += 1,
             Output::Event(_) => {}
         }

@@ -51,7 +51,7 @@ fn take(dialogs: &mut Dialogs, layer: &mut RecordingTransactions, number: u32, n
     let invite = request("INVITE", number, "");
     let arrives = Up::Request {
         id,
-        request: invite,
+        request: invite.into(),
         flow,
         merged: false,
     };
@@ -68,7 +68,7 @@ fn take(dialogs: &mut Dialogs, layer: &mut RecordingTransactions, number: u32, n
     let tag = response.headers().to_tag().expect("a 2xx has a tag");
     let ack = Up::Ack {
         invite: Some(id),
-        request: request("ACK", number, tag),
+        request: request("ACK", number, tag).into(),
         flow,
     };
     assert!(dialogs.handle_input(ack, layer, now).is_none());

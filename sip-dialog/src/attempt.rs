@@ -67,19 +67,15 @@ impl Owner {
 
 /// What happened to an attempt.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "moved once, at the end of a request"
-)]
 pub(crate) enum Progress {
     /// A provisional response to the INVITE of a session, and whether that had a body.
-    Provisional(crate::SessionId, bool, Response),
+    Provisional(crate::SessionId, bool, Box<Response>),
     /// The same of a re-INVITE.
-    Changing(crate::SessionId, bool, Response),
+    Changing(crate::SessionId, bool, Box<Response>),
     /// The INVITE of a session goes to another place, for this response.
     Redirected(crate::SessionId, StatusCode, Uri),
     /// A final response that is not a challenge that we answered.
-    Response(Owner, Request, Response),
+    Response(Owner, Box<Request>, Box<Response>),
     /// It ended without one.
     Failed(Owner, FailureCause),
 }
@@ -87,7 +83,7 @@ pub(crate) enum Progress {
 #[derive(Debug)]
 struct Attempt {
     owner: Owner,
-    request: Request,
+    request: Box<Request>,
     next_hop: Uri,
     account: AccountKey,
     /// Flows that were not tried yet, best last.
@@ -102,7 +98,7 @@ struct Attempt {
     /// Whether a challenge of the last response was answered.
     learned: bool,
     /// The response whose challenges wait for credentials, and those that are still to be asked for.
-    challenged: Option<(Response, Vec<Demand>)>,
+    challenged: Option<(Box<Response>, Vec<Demand>)>,
     cancelled: bool,
     /// Where redirections lead, once there was one.
     redirection: Option<Box<Redirection>>,
@@ -141,14 +137,14 @@ impl Attempts {
     pub(crate) fn start(
         &mut self,
         owner: Owner,
-        request: Request,
+        request: impl Into<Box<Request>>,
         next_hop: Uri,
         account: AccountKey,
         out: &mut impl Extend<Output>,
     ) -> AttemptId {
         let id = AttemptId(self.next);
         self.next += 1;
-        let mut request = request;
+        let mut request = request.into();
         self.authenticator
             .authorize(account, next_hop.as_str(), &mut request);
         let size = request.encoded_len();
@@ -291,7 +287,7 @@ impl Attempts {
         if let Some(old) = attempt.transaction.take() {
             self.by_transaction.remove(&old);
         }
-        let transaction = t.request(attempt.request.clone(), flow, now);
+        let transaction = t.request(&attempt.request, flow, now);
         attempt.transaction = Some(transaction);
         self.by_transaction.insert(transaction, id);
     }
@@ -304,7 +300,7 @@ impl Attempts {
     pub(crate) fn response(
         &mut self,
         transaction: ClientTransactionId,
-        response: Response,
+        response: Box<Response>,
         t: &mut dyn TransactionLayer,
         now: Instant,
         out: &mut impl Extend<Output>,

@@ -460,7 +460,7 @@ impl Dialogs {
         t: &mut dyn TransactionLayer,
         now: Instant,
     ) -> Option<()> {
-        t.respond(id, response.ok()?, now).ok()
+        t.respond(id, &response.ok()?, now).ok()
     }
 
     /// The same for a response that is to be sent again: a copy of it.
@@ -472,7 +472,7 @@ impl Dialogs {
         now: Instant,
     ) -> Option<Response> {
         let response = response.ok()?;
-        t.respond(id, response.clone(), now).ok()?;
+        t.respond(id, &response, now).ok()?;
         Some(response)
     }
 

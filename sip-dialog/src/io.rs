@@ -30,7 +30,6 @@ pub enum Token {
     clippy::exhaustive_enums,
     reason = "a driver that ignores a variant must not compile"
 )]
-#[expect(clippy::large_enum_variant, reason = "events are the usual case")]
 pub enum Output {
     /// Choose flows to `next_hop` for a message of about `size` bytes; answered by [`Dialogs::flow_selected`](crate::Dialogs::flow_selected).
     SelectFlow {
@@ -114,7 +113,7 @@ pub enum Event {
         /// Which request.
         id: RequestId,
         /// The response.
-        response: Response,
+        response: Box<Response>,
     },
     /// Such a request had no response.
     Failed {
@@ -128,7 +127,7 @@ pub enum Event {
         /// The new session.
         session: SessionId,
         /// The INVITE.
-        request: Request,
+        request: Box<Request>,
         /// How it arrived.
         flow: Flow,
     },
@@ -270,7 +269,7 @@ pub enum Event {
         /// Its transaction.
         id: ServerTransactionId,
         /// The request.
-        request: Request,
+        request: Box<Request>,
     },
     /// Someone subscribes; answered at once, without asking a person (RFC 6665 section 4.2.1.1), by
     /// [`Dialogs::grant`](crate::Dialogs::grant) or [`Dialogs::refuse`](crate::Dialogs::refuse).
@@ -278,7 +277,7 @@ pub enum Event {
         /// The new subscription.
         subscription: SubscriptionId,
         /// The SUBSCRIBE.
-        request: Request,
+        request: Box<Request>,
         /// How it arrived.
         flow: Flow,
     },
@@ -297,14 +296,14 @@ pub enum Event {
         /// The session in whose dialog it came, or that it names by Target-Dialog (RFC 4538).
         session: Option<SessionId>,
         /// The REFER.
-        request: Request,
+        request: Box<Request>,
     },
     /// Our REFER was accepted. [`Event::Notified`] tells how far it is, where its outcome is told at all.
     ReferAccepted {
         /// Which.
         subscription: SubscriptionId,
         /// The response.
-        response: Response,
+        response: Box<Response>,
     },
     /// Our state is published (RFC 3903).
     Published {
@@ -321,7 +320,7 @@ pub enum Event {
         /// The state; none with a removal.
         body: Option<Body>,
         /// The PUBLISH, whose Request-URI says whose state it is.
-        request: Request,
+        request: Box<Request>,
     },
     /// A publication of ours is over, or one to us has expired.
     PublicationEnded {
@@ -443,13 +442,9 @@ impl fmt::Display for FailureCause {
     clippy::exhaustive_enums,
     reason = "there is a final response or there is none"
 )]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "moved once, at the end of a call"
-)]
 pub enum RejectCause {
     /// A final response other than 2xx.
-    Response(Response),
+    Response(Box<Response>),
     /// No final response.
     Failed(FailureCause),
 }

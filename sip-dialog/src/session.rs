@@ -106,7 +106,7 @@ impl Calling {
 #[derive(Debug)]
 pub(crate) struct Ringing {
     pub(crate) transaction: ServerTransactionId,
-    pub(crate) request: Request,
+    pub(crate) request: Box<Request>,
     pub(crate) local_tag: String,
     /// When the INVITE expires.
     pub(crate) unanswered: Option<DeadlineId>,
@@ -377,10 +377,9 @@ pub(crate) struct Ack {
 
 /// An offer of the peer in a response, which the application has not answered.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "boxed, and rare")]
 pub(crate) enum Held {
     /// In a 2xx: the ACK to this INVITE waits.
-    Ack(Request),
+    Ack(Box<Request>),
     /// In a reliable provisional response: its PRACK waits.
     Prack { tag: String, rseq: u32, cseq: u32 },
     /// The same in a response to a re-INVITE.

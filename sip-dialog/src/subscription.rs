@@ -202,7 +202,11 @@ pub(crate) struct Notifier {
 
 impl Notifier {
     /// That has not answered a SUBSCRIBE, or a REFER.
-    pub(crate) fn asked(transaction: ServerTransactionId, request: Request, refers: bool) -> Self {
+    pub(crate) fn asked(
+        transaction: ServerTransactionId,
+        request: Box<Request>,
+        refers: bool,
+    ) -> Self {
         let accept: Vec<&str> = if refers {
             Vec::new()
         } else {
@@ -211,7 +215,7 @@ impl Notifier {
         let accept = (!accept.is_empty()).then(|| accept.join(",").into());
         Self {
             accept,
-            asked: Some((transaction, Box::new(request))),
+            asked: Some((transaction, request)),
             last: (SubscriptionStatus::Pending, None),
             notifying: false,
             queue: VecDeque::new(),

@@ -40,7 +40,7 @@ pub use crate::error::{BuildError, HeaderError, ParseError, ParseErrorKind};
 pub use crate::frame::FrameScanner;
 pub use crate::header::TypedHeader;
 pub use crate::headers::{Field, Fields, Headers, TypedAll, Values, ValuesRev};
-pub use crate::message::Message;
+pub use crate::message::{BoxedMessage, Message};
 pub use crate::message_summary::{MessageCount, MessageSummary};
 pub use crate::method::{InvalidMethod, Method};
 pub use crate::multipart::Part;

@@ -1,9 +1,12 @@
 //! [`Message`]: a request or a response.
 
+mod boxed;
+
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+pub use self::boxed::BoxedMessage;
 use crate::config::ParserConfig;
 use crate::error::{ParseError, ParseErrorKind as Kind};
 use crate::header::{self, TypedHeader};
@@ -164,6 +167,13 @@ impl Message {
         }
     }
 
+    pub(crate) const fn unfilled(&mut self) -> Unfilled<'_> {
+        match self {
+            Self::Request(request) => request.unfilled(),
+            Self::Response(response) => response.unfilled(),
+        }
+    }
+
     /// Appends the message to `out`: what was not edited byte for byte, in as few copies as there are runs of it.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
@@ -192,6 +202,13 @@ impl From<Response> for Message {
     fn from(response: Response) -> Self {
         Self::Response(response)
     }
+}
+
+/// A message that has its start line alone, where the parser puts the rest.
+pub(crate) struct Unfilled<'a> {
+    pub(crate) is_request: bool,
+    pub(crate) headers: &'a mut Headers,
+    pub(crate) body: &'a mut Body,
 }
 
 /// The body: a place in the message as it came, or bytes of its own.

@@ -1,12 +1,14 @@
 //! The parser: one pass that locates the start line, the fields and the body.
 
+use alloc::boxed::Box;
+
 use bytes::Bytes;
 
 use crate::chars;
 use crate::config::{Limits, ParserConfig};
 use crate::error::{ParseError, ParseErrorKind as Kind};
 use crate::headers::{ABSENT, Headers, Hints, Place, Source, Span, Spans, hint_of, offset};
-use crate::message::{Body, Message};
+use crate::message::{Body, BoxedMessage, Message, Unfilled};
 use crate::method::Method;
 use crate::name::{Key, NameId, place};
 use crate::request::Request;
@@ -19,7 +21,25 @@ use crate::status::StatusCode;
 const MAX_SIZE: usize = (u32::MAX / 2) as usize;
 
 pub(crate) fn message(datagram: Bytes, config: &ParserConfig) -> Result<Message, ParseError> {
-    let buf: &[u8] = &datagram;
+    let (line, fields_at, non_ascii) = datagram_line(&datagram, config)?;
+    let mut message = without_fields(line);
+    fill(datagram, fields_at, non_ascii, config, message.unfilled())?;
+    Ok(message)
+}
+
+/// The same, in the place where the message stays.
+pub(crate) fn boxed(datagram: Bytes, config: &ParserConfig) -> Result<BoxedMessage, ParseError> {
+    let (line, fields_at, non_ascii) = datagram_line(&datagram, config)?;
+    let mut message = boxed_without_fields(line);
+    fill(datagram, fields_at, non_ascii, config, message.unfilled())?;
+    Ok(message)
+}
+
+#[inline(always)]
+fn datagram_line(
+    buf: &[u8],
+    config: &ParserConfig,
+) -> Result<(StartLine, usize, bool), ParseError> {
     let limit = config.limits.message_size.min(MAX_SIZE);
     if buf.len() > limit {
         return Err(ParseError::new(
@@ -28,34 +48,68 @@ pub(crate) fn message(datagram: Bytes, config: &ParserConfig) -> Result<Message,
             looks_like_request(buf),
         ));
     }
-    let (line, fields_at, non_ascii) = first_line(buf, config)?;
-    let mut message = without_fields(line);
-    let found = rest_of_head(buf, fields_at, non_ascii, config, &mut message)?;
+    first_line(buf, config)
+}
+
+/// What follows the start line of a datagram.
+#[inline(always)]
+fn fill(
+    datagram: Bytes,
+    fields_at: usize,
+    non_ascii: bool,
+    config: &ParserConfig,
+    mut message: Unfilled<'_>,
+) -> Result<(), ParseError> {
+    let found = rest_of_head(&datagram, fields_at, non_ascii, config, &mut message)?;
     let body_at = found.body_at;
     let body_end = match found.content_length {
         // RFC 3261 §18.3: without Content-Length the body is the rest of the datagram, and what follows a shorter
         // body is discarded.
-        None => buf.len(),
-        Some((length, _)) if length <= buf.len() - body_at => body_at + length,
+        None => datagram.len(),
+        Some((length, _)) if length <= datagram.len() - body_at => body_at + length,
         // RFC 3261 §18.3: a datagram that ends before its body does is an error.
         Some((_, at)) => {
-            let request = message.as_request().is_some();
-            return Err(ParseError::new(Kind::BodyTruncated, at, request));
+            return Err(ParseError::new(Kind::BodyTruncated, at, message.is_request));
         }
     };
-    found.finish(datagram, body_end, &mut message)?;
-    Ok(message)
+    found.finish(datagram, body_end, &mut message)
 }
 
 /// The message at the front of a stream, which is taken out of it. `None`, and the stream as it was, when it is not there
 /// to its end, is broken, or begins with line ends: [`FrameScanner`](crate::FrameScanner) tells which.
 pub(crate) fn front(stream: &mut Bytes, config: &ParserConfig) -> Option<Message> {
+    let (line, fields_at, non_ascii) = front_line(stream, config)?;
+    let mut message = without_fields(line);
+    fill_from_front(stream, fields_at, non_ascii, config, message.unfilled())?;
+    Some(message)
+}
+
+/// The same, in the place where the message stays.
+pub(crate) fn boxed_front(stream: &mut Bytes, config: &ParserConfig) -> Option<BoxedMessage> {
+    let (line, fields_at, non_ascii) = front_line(stream, config)?;
+    let mut message = boxed_without_fields(line);
+    fill_from_front(stream, fields_at, non_ascii, config, message.unfilled())?;
+    Some(message)
+}
+
+#[inline(always)]
+fn front_line(stream: &[u8], config: &ParserConfig) -> Option<(StartLine, usize, bool)> {
     // Framing knows no leniency.
     if config.accept_control_characters || stream.starts_with(b"\r") {
         return None;
     }
-    let (line, fields_at, non_ascii) = first_line(stream, config).ok()?;
-    let mut message = without_fields(line);
+    first_line(stream, config).ok()
+}
+
+/// What follows the start line of a message at the front of a stream.
+#[inline(always)]
+fn fill_from_front(
+    stream: &mut Bytes,
+    fields_at: usize,
+    non_ascii: bool,
+    config: &ParserConfig,
+    mut message: Unfilled<'_>,
+) -> Option<()> {
     let found = rest_of_head(stream, fields_at, non_ascii, config, &mut message).ok()?;
     let body_at = found.body_at;
     // RFC 3261 §18.3: MUST be used with stream-oriented transports.
@@ -69,8 +123,7 @@ pub(crate) fn front(stream: &mut Bytes, config: &ParserConfig) -> Option<Message
     }
     found
         .finish(stream.split_to(total), total, &mut message)
-        .ok()?;
-    Some(message)
+        .ok()
 }
 
 /// What tells where the fields and the body end.
@@ -116,6 +169,24 @@ fn without_fields(line: StartLine) -> Message {
     }
 }
 
+#[inline(always)]
+fn boxed_without_fields(line: StartLine) -> BoxedMessage {
+    let headers = Headers::empty(Bytes::new());
+    let nothing = Body::Base { start: 0, end: 0 };
+    match line {
+        StartLine::Request { method, line, uri } => BoxedMessage::Request(Box::new(
+            Request::from_parts(method, line, uri, headers, nothing),
+        )),
+        StartLine::Response {
+            status,
+            line,
+            reason,
+        } => BoxedMessage::Response(Box::new(Response::from_parts(
+            status, line, reason, headers, nothing,
+        ))),
+    }
+}
+
 /// Indexes the fields of a message that has its start line.
 #[inline(always)]
 fn rest_of_head(
@@ -123,10 +194,10 @@ fn rest_of_head(
     fields_at: usize,
     non_ascii: bool,
     config: &ParserConfig,
-    message: &mut Message,
+    message: &mut Unfilled<'_>,
 ) -> Result<Found, ParseError> {
-    let request = message.as_request().is_some();
-    let (index, hints) = message.headers_mut().index_mut();
+    let request = message.is_request;
+    let (index, hints) = message.headers.index_mut();
     let mut head = Head::new(index, hints);
     let end = fields(buf, fields_at, config, request, &mut head)?;
     let non_ascii = non_ascii | head.non_ascii;
@@ -156,28 +227,24 @@ impl Found {
         &self,
         base: Bytes,
         body_end: usize,
-        message: &mut Message,
+        message: &mut Unfilled<'_>,
     ) -> Result<(), ParseError> {
-        let headers = message.headers_mut();
         let rest = base.get(self.body_at..).unwrap_or_default();
         let is_text = rest.len() <= TEXT_BODY
             && (!self.non_ascii && scan::is_ascii(rest) || core::str::from_utf8(&base).is_ok());
         if is_text {
-            headers
+            message
+                .headers
                 .attach_text(base)
                 .map_err(|error| ParseError::new(Kind::NotUtf8, error.valid_up_to(), false))?;
         } else {
-            headers.attach(base);
+            message.headers.attach(base);
         }
         // No offset is above `MAX_SIZE`.
-        let body = Body::Base {
+        *message.body = Body::Base {
             start: self.body_at as u32,
             end: body_end as u32,
         };
-        match message {
-            Message::Request(request) => request.put_body(body),
-            Message::Response(response) => response.put_body(body),
-        }
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use crate::build::RequestBuilder;
 use crate::error::{BuildError, ParseError, ParseErrorKind as Kind};
 use crate::header;
 use crate::headers::{Headers, Place};
-use crate::message::{self, Body};
+use crate::message::{self, Body, Unfilled};
 use crate::method::Method;
 use crate::uri::{Scheme, UriError, UriRef};
 use crate::validate;
@@ -47,9 +47,13 @@ impl Request {
         RequestBuilder::new(method, uri.as_ref())
     }
 
-    /// Says where the parser found the body.
-    pub(crate) fn put_body(&mut self, body: Body) {
-        self.body = body;
+    /// Where the parser puts what follows the start line.
+    pub(crate) const fn unfilled(&mut self) -> Unfilled<'_> {
+        Unfilled {
+            is_request: true,
+            headers: &mut self.headers,
+            body: &mut self.body,
+        }
     }
 
     pub(crate) const fn from_parts(

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::build::ResponseBuilder;
 use crate::error::ParseError;
 use crate::headers::{Headers, Place};
-use crate::message::{self, Body};
+use crate::message::{self, Body, Unfilled};
 use crate::request::Request;
 use crate::status::StatusCode;
 use crate::validate;
@@ -40,9 +40,13 @@ impl Response {
         ResponseBuilder::new(request, status)
     }
 
-    /// Says where the parser found the body.
-    pub(crate) fn put_body(&mut self, body: Body) {
-        self.body = body;
+    /// Where the parser puts what follows the start line.
+    pub(crate) const fn unfilled(&mut self) -> Unfilled<'_> {
+        Unfilled {
+            is_request: false,
+            headers: &mut self.headers,
+            body: &mut self.body,
+        }
     }
 
     pub(crate) const fn from_parts(

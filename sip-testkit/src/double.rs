@@ -93,10 +93,10 @@ pub enum Call {
 /// let mut layer = RecordingTransactions::default();
 /// let id = ServerTransactionId::from_parts(7, 0);
 /// let response = Response::to(&request, StatusCode::OK).to_tag("b").build().unwrap();
-/// layer.respond(id, response.clone(), now).unwrap();
+/// layer.respond(id, &response, now).unwrap();
 /// assert!(matches!(layer.take().as_slice(), [Call::Respond { response, .. }] if response.status() == StatusCode::OK));
 /// layer.end(id);
-/// assert_eq!(layer.respond(id, response, now), Err(Gone));
+/// assert_eq!(layer.respond(id, &response, now), Err(Gone));
 /// ```
 #[derive(Debug, Default)]
 pub struct RecordingTransactions {
@@ -184,25 +184,26 @@ impl RecordingTransactions {
 
 impl TransactionLayer for RecordingTransactions {
     #[track_caller]
-    fn request(&mut self, request: Request, flow: Flow, _now: Instant) -> ClientTransactionId {
-        self.check_request(&request);
+    fn request(&mut self, request: &Request, flow: Flow, _now: Instant) -> ClientTransactionId {
+        self.check_request(request);
         let id = self.next_client();
+        let request = request.clone();
         self.calls.push(Call::Request { id, request, flow });
         id
     }
 
     fn forward(
         &mut self,
-        request: Request,
+        request: &Request,
         flow: Flow,
         loop_hash: u64,
         _now: Instant,
     ) -> ClientTransactionId {
-        self.check_request(&request);
+        self.check_request(request);
         let id = self.next_client();
         self.calls.push(Call::Forward {
             id,
-            request,
+            request: request.clone(),
             flow,
             loop_hash,
         });
@@ -212,11 +213,12 @@ impl TransactionLayer for RecordingTransactions {
     fn respond(
         &mut self,
         id: ServerTransactionId,
-        response: Response,
+        response: &Response,
         _now: Instant,
     ) -> Result<(), Gone> {
         self.live(id)?;
         self.check(&response.to_bytes());
+        let response = response.clone();
         self.calls.push(Call::Respond { id, response });
         Ok(())
     }
@@ -236,9 +238,10 @@ impl TransactionLayer for RecordingTransactions {
         Ok(())
     }
 
-    fn send_ack(&mut self, ack: Request, flow: Flow, _now: Instant) -> Bytes {
-        self.check_request(&ack);
+    fn send_ack(&mut self, ack: &Request, flow: Flow, _now: Instant) -> Bytes {
+        self.check_request(ack);
         let payload = ack.to_bytes();
+        let ack = ack.clone();
         self.calls.push(Call::Ack { ack, flow });
         payload
     }
@@ -247,13 +250,15 @@ impl TransactionLayer for RecordingTransactions {
         self.calls.push(Call::Retransmit { payload, flow });
     }
 
-    fn forward_response(&mut self, response: Response, flow: FlowId, _now: Instant) {
+    fn forward_response(&mut self, response: &Response, flow: FlowId, _now: Instant) {
         self.check(&response.to_bytes());
+        let response = response.clone();
         self.calls.push(Call::ForwardResponse { response, flow });
     }
 
-    fn forward_request(&mut self, request: Request, flow: Flow, _now: Instant) {
-        self.check_request(&request);
+    fn forward_request(&mut self, request: &Request, flow: Flow, _now: Instant) {
+        self.check_request(request);
+        let request = request.clone();
         self.calls.push(Call::ForwardRequest { request, flow });
     }
 }

@@ -227,7 +227,7 @@ impl<U: User> Node for Endpoint<U> {
                 .set_top_via_params(Some(packet.from.ip()), rport);
         }
         let input = Input::Message {
-            message,
+            message: message.into(),
             flow,
             reply: flow,
         };

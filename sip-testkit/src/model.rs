@@ -449,7 +449,7 @@ impl<'a> Subject<'a> {
                 .build_partial()
                 .expect("a good request")
         });
-        self.client = Some(self.layer.request(request.clone(), self.flow, now));
+        self.client = Some(self.layer.request(request, self.flow, now));
     }
 
     fn receive_request(&mut self, method: &str) {
@@ -466,7 +466,7 @@ impl<'a> Subject<'a> {
 
     fn receive(&mut self, message: Message) {
         let input = Input::Message {
-            message,
+            message: message.into(),
             flow: self.flow,
             reply: self.flow,
         };
@@ -494,7 +494,7 @@ impl<'a> Subject<'a> {
             .or_insert_with(|| response(request, status));
         // Gone is what the model's Terminated state means; it is not reached here.
         self.layer
-            .respond(*id, response.clone(), self.clock.now())
+            .respond(*id, response, self.clock.now())
             .expect("a live transaction");
     }
 
@@ -534,7 +534,7 @@ impl<'a> Subject<'a> {
                     self.sent.get_or_insert(payload);
                 }
                 Output::Event(Event::Request { id, request, .. }) => {
-                    self.server = Some((id, request));
+                    self.server = Some((id, *request));
                     lines.push("Request".to_owned());
                 }
                 Output::Event(Event::Terminated { .. }) => {}

@@ -162,7 +162,7 @@ impl Party {
         let Some(flow) = self.flow else { return };
         let number = self.called;
         self.called += 1;
-        let id = layer.request(request(Method::Invite, number), flow, now);
+        let id = layer.request(&request(Method::Invite, number), flow, now);
         self.ringing.insert(id.into(), number);
         self.patience.insert(now + PATIENCE, id.into());
     }
@@ -186,7 +186,7 @@ impl Party {
             .build()
             .expect("a response");
         layer
-            .respond(id, response.clone(), now)
+            .respond(id, &response, now)
             .expect("a new transaction");
         if accept {
             self.repeats.insert(now + T1, call.clone());
@@ -220,7 +220,7 @@ impl User for Party {
                 if response.status().is_success() {
                     self.accepted += u64::from(call.is_some());
                     if let Some(flow) = self.flow {
-                        layer.send_ack(request(Method::Ack, number), flow, now);
+                        layer.send_ack(&request(Method::Ack, number), flow, now);
                     }
                 } else {
                     self.rejected += u64::from(call.is_some());
@@ -252,10 +252,7 @@ impl User for Party {
             let Some(answered) = self.answered.get_mut(&call) else {
                 continue;
             };
-            if layer
-                .respond(answered.id, answered.response.clone(), now)
-                .is_ok()
-            {
+            if layer.respond(answered.id, &answered.response, now).is_ok() {
                 answered.interval = (answered.interval * 2).min(T2);
                 self.repeats.insert(at + answered.interval, call);
             } else {

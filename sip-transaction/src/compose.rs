@@ -183,7 +183,7 @@ fn is_copied(name: &HeaderName) -> bool {
     )
 }
 
-fn write(out: &mut Vec<u8>, arguments: std::fmt::Arguments<'_>) {
+pub(crate) fn write(out: &mut Vec<u8>, arguments: std::fmt::Arguments<'_>) {
     // Writing to a Vec cannot fail.
     let _ = out.write_fmt(arguments);
 }

@@ -1,7 +1,7 @@
 //! What enters and leaves the layer.
 
 use bytes::Bytes;
-use sip_message::{Message, Request, Response};
+use sip_message::{BoxedMessage, Request, Response};
 use sip_transport::{Flow, FlowId};
 
 use crate::{ClientTransactionId, ServerTransactionId, TransactionId};
@@ -12,15 +12,11 @@ use crate::{ClientTransactionId, ServerTransactionId, TransactionId};
     clippy::exhaustive_enums,
     reason = "a transport that forgets a variant must not compile"
 )]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "messages are the common case and are passed by value once"
-)]
 pub enum Input {
     /// A message arrived.
     Message {
         /// The message; on a request, the top Via carries `received` and `rport` already (RFC 3261 §18.2.1, RFC 3581).
-        message: Message,
+        message: BoxedMessage,
         /// The flow that it came over.
         flow: Flow,
         /// The flow that responses go to (RFC 3261 §18.2.2).
@@ -38,10 +34,6 @@ pub enum Input {
 #[expect(
     clippy::exhaustive_enums,
     reason = "a driver that ignores a variant must not compile"
-)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "outputs are moved out of the queue once"
 )]
 pub enum Output {
     /// Hand these bytes to the transport.
@@ -64,7 +56,7 @@ pub enum Event {
         /// The transaction to [`respond`](crate::TransactionLayer::respond) to.
         id: ServerTransactionId,
         /// The request.
-        request: Request,
+        request: Box<Request>,
         /// The flow that it came over.
         flow: Flow,
         /// Whether another live transaction has the same From tag, Call-ID and CSeq and the request has no To tag: the
@@ -79,7 +71,7 @@ pub enum Event {
         /// The INVITE transaction that it cancels, if there is one.
         invite: Option<ServerTransactionId>,
         /// The CANCEL.
-        request: Request,
+        request: Box<Request>,
         /// The flow that it came over.
         flow: Flow,
     },
@@ -88,7 +80,7 @@ pub enum Event {
         /// The accepted INVITE transaction, for a client that gave the ACK the branch of the INVITE.
         invite: Option<ServerTransactionId>,
         /// The ACK.
-        request: Request,
+        request: Box<Request>,
         /// The flow that it came over.
         flow: Flow,
     },
@@ -97,7 +89,7 @@ pub enum Event {
         /// The transaction that it answers.
         id: ClientTransactionId,
         /// The response; its top Via is ours.
-        response: Response,
+        response: Box<Response>,
         /// The flow that it came over.
         flow: Flow,
     },
@@ -105,7 +97,7 @@ pub enum Event {
     /// proxy forwards it.
     Stray {
         /// The response.
-        response: Response,
+        response: Box<Response>,
         /// The flow that it came over.
         flow: Flow,
     },

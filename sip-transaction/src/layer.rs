@@ -11,20 +11,21 @@ use crate::{ClientTransactionId, Gone, ServerTransactionId};
 /// The calls that a transaction user makes; what comes back are [`Event`](crate::Event)s.
 ///
 /// [`Transactions`](crate::Transactions) implements it, and so does the recording double of `sip-testkit`. The trait is
-/// object-safe: a dialog layer or a proxy takes `&mut dyn TransactionLayer` as an argument and stores none.
+/// object-safe: a dialog layer or a proxy takes `&mut dyn TransactionLayer` as an argument and stores none. Messages are
+/// passed by reference: the layer encodes them once, and keeps the bytes alone.
 pub trait TransactionLayer {
     /// Sends a request and starts its client transaction (RFC 3261 §17.1).
     ///
     /// The layer pushes the top Via: the sent-by of the flow, a fresh branch, and `rport` over UDP (RFC 3581). Not for
     /// ACK, which has no transaction: see [`send_ack`](Self::send_ack). If the limit on transactions is reached, an
     /// [`Event::Refused`](crate::Event::Refused) follows.
-    fn request(&mut self, request: Request, flow: Flow, now: Instant) -> ClientTransactionId;
+    fn request(&mut self, request: &Request, flow: Flow, now: Instant) -> ClientTransactionId;
 
     /// Like [`request`](Self::request) for a proxy: the branch ends in `loop_hash`, by which the proxy recognises a
     /// request that comes back to it (RFC 3261 §16.6 step 8; see [`Branch::loop_hash_of`](crate::Branch::loop_hash_of)).
     fn forward(
         &mut self,
-        request: Request,
+        request: &Request,
         flow: Flow,
         loop_hash: u64,
         now: Instant,
@@ -41,7 +42,7 @@ pub trait TransactionLayer {
     fn respond(
         &mut self,
         id: ServerTransactionId,
-        response: Response,
+        response: &Response,
         now: Instant,
     ) -> Result<(), Gone>;
 
@@ -73,18 +74,18 @@ pub trait TransactionLayer {
     ///
     /// Returns what was sent, for [`retransmit`](Self::retransmit): each retransmission of the 2xx is answered with the
     /// same ACK.
-    fn send_ack(&mut self, ack: Request, flow: Flow, now: Instant) -> Bytes;
+    fn send_ack(&mut self, ack: &Request, flow: Flow, now: Instant) -> Bytes;
 
     /// Sends once more what was sent before outside of a transaction.
     fn retransmit(&mut self, payload: Bytes, flow: FlowId, now: Instant);
 
     /// Sends a response outside of any transaction, as it is: a stateless answer, or a response that a stateless
     /// proxy forwards after removing its own Via.
-    fn forward_response(&mut self, response: Response, flow: FlowId, now: Instant);
+    fn forward_response(&mut self, response: &Response, flow: FlowId, now: Instant);
 
     /// Sends a request outside of any transaction: pushes a Via whose branch is computed from the request, so that a
     /// retransmission gets the same one (RFC 3261 §16.11).
-    fn forward_request(&mut self, request: Request, flow: Flow, now: Instant);
+    fn forward_request(&mut self, request: &Request, flow: Flow, now: Instant);
 
     /// Answers a CANCEL: 200 if it matched an INVITE, else 481 (RFC 3261 §9.2).
     ///
@@ -105,6 +106,6 @@ pub trait TransactionLayer {
         } else {
             StatusCode::CALL_DOES_NOT_EXIST
         };
-        self.respond(id, crate::compose::response(cancel, status, tag), now)
+        self.respond(id, &crate::compose::response(cancel, status, tag), now)
     }
 }

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
-use sip_message::{HeaderName, Message, Request, Response};
+use sip_message::{BoxedMessage, HeaderName, Request, Response};
 use sip_transport::{Flow, FlowId, Rng, Seed, TransportKind};
 
 use self::answered::Answered;
@@ -55,7 +55,7 @@ use crate::{
 ///     .cseq(1)
 ///     .build_partial()
 ///     .unwrap();
-/// let id = transactions.request(request, flow, now);
+/// let id = transactions.request(&request, flow, now);
 /// let Some(Output::Transmit { payload, .. }) = transactions.poll_output() else { panic!() };
 /// assert!(payload.starts_with(b"OPTIONS sip:bob@192.0.2.2 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK"));
 /// assert!(transactions.poll_timeout().is_some(), "Timers E and F of {id:?} run");
@@ -143,25 +143,24 @@ impl Transactions {
     /// Something arrived from the transport.
     pub fn handle_input(&mut self, input: Input, now: Instant) {
         let now = self.clock.tick(now);
-        // Messages are large: they are looked at where they are, and moved once, into the event.
-        let (told, rest) = match &input {
+        let (message, flow, reply) = match input {
             Input::Message {
-                message: Message::Request(request),
+                message,
                 flow,
                 reply,
-            } => (self.on_request(request, flow, reply, now), None),
-            Input::Message {
-                message: Message::Response(response),
-                ..
-            } => self.on_response(response, now),
+            } => (message, flow, reply),
             Input::FlowFailed { flow } => {
-                self.on_client_flow_failed(*flow, now);
-                self.on_server_flow_failed(*flow, now);
+                self.on_client_flow_failed(flow, now);
+                self.on_server_flow_failed(flow, now);
                 return;
             }
         };
+        let (told, rest) = match &message {
+            BoxedMessage::Request(request) => (self.on_request(request, &flow, &reply, now), None),
+            BoxedMessage::Response(response) => self.on_response(response, now),
+        };
         if let Some(told) = told {
-            self.outputs.message(told, input);
+            self.outputs.message(told, message, flow);
         }
         if let Some(rest) = rest {
             self.settle_client(rest, now);
@@ -295,13 +294,8 @@ impl Transactions {
     }
 
     /// Encodes the request with our Via on top (RFC 3261 §18.1.1), and with the Content-Length that streams need
-    /// (§20.14) if it is missing: in three parts, of which the second is the line of the Via.
-    fn encode_with_via(
-        &mut self,
-        request: &mut Request,
-        flow: &Flow,
-        branch: &Branch,
-    ) -> [&[u8]; 3] {
+    /// (§20.14) if it is missing: in three parts, of which the second is what is added.
+    fn encode_with_via(&mut self, request: &Request, flow: &Flow, branch: &Branch) -> [&[u8]; 3] {
         if self.via_of != Some((flow.kind, flow.local)) {
             self.via_of = Some((flow.kind, flow.local));
             self.via = format!(
@@ -317,10 +311,8 @@ impl Transactions {
         if flow.is_reliable() {
             self.via.extend_from_slice(b"\r\n");
             if !request.headers().contains(HeaderName::ContentLength) {
-                let length = request.body().len().to_string();
-                request
-                    .headers_mut()
-                    .push_back(HeaderName::ContentLength, length);
+                let length = request.body().len();
+                compose::write(&mut self.via, format_args!("Content-Length: {length}\r\n"));
             }
         } else {
             // RFC 3581 §3: ask for the response at the source port.
@@ -333,7 +325,7 @@ impl Transactions {
     }
 
     /// The same as a message of its own.
-    fn encode_apart(&mut self, request: &mut Request, flow: &Flow, branch: &Branch) -> Bytes {
+    fn encode_apart(&mut self, request: &Request, flow: &Flow, branch: &Branch) -> Bytes {
         Bytes::from(self.encode_with_via(request, flow, branch).concat())
     }
 
@@ -346,30 +338,30 @@ impl Transactions {
 }
 
 impl TransactionLayer for Transactions {
-    fn request(&mut self, mut request: Request, flow: Flow, now: Instant) -> ClientTransactionId {
+    fn request(&mut self, request: &Request, flow: Flow, now: Instant) -> ClientTransactionId {
         let now = self.clock.tick(now);
-        self.start_client(&mut request, &flow, None, now)
+        self.start_client(request, &flow, None, now)
     }
 
     fn forward(
         &mut self,
-        mut request: Request,
+        request: &Request,
         flow: Flow,
         loop_hash: u64,
         now: Instant,
     ) -> ClientTransactionId {
         let now = self.clock.tick(now);
-        self.start_client(&mut request, &flow, Some(loop_hash), now)
+        self.start_client(request, &flow, Some(loop_hash), now)
     }
 
     fn respond(
         &mut self,
         id: ServerTransactionId,
-        response: Response,
+        response: &Response,
         now: Instant,
     ) -> Result<(), Gone> {
         let now = self.clock.tick(now);
-        self.respond_to(id, &response, now)
+        self.respond_to(id, response, now)
     }
 
     fn cancel(
@@ -388,10 +380,10 @@ impl TransactionLayer for Transactions {
         self.give_up_client(id, now + Span::from(left), now);
     }
 
-    fn send_ack(&mut self, mut ack: Request, flow: Flow, now: Instant) -> Bytes {
+    fn send_ack(&mut self, ack: &Request, flow: Flow, now: Instant) -> Bytes {
         self.clock.tick(now);
         let branch = Branch::mint(&mut self.rng, self.config.worker, None);
-        let payload = self.encode_apart(&mut ack, &flow, &branch);
+        let payload = self.encode_apart(ack, &flow, &branch);
         self.outputs.transmit(flow.id, payload.clone());
         payload
     }
@@ -401,15 +393,15 @@ impl TransactionLayer for Transactions {
         self.outputs.transmit(flow, payload);
     }
 
-    fn forward_response(&mut self, response: Response, flow: FlowId, now: Instant) {
+    fn forward_response(&mut self, response: &Response, flow: FlowId, now: Instant) {
         self.clock.tick(now);
         self.outputs.transmit(flow, response.to_bytes());
     }
 
-    fn forward_request(&mut self, mut request: Request, flow: Flow, now: Instant) {
+    fn forward_request(&mut self, request: &Request, flow: Flow, now: Instant) {
         self.clock.tick(now);
-        let branch = Branch::stateless(&request);
-        let payload = self.encode_apart(&mut request, &flow, &branch);
+        let branch = Branch::stateless(request);
+        let payload = self.encode_apart(request, &flow, &branch);
         self.outputs.transmit(flow.id, payload);
     }
 }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sip_message::{Message, ParseError, StatusCode};
+use sip_message::{BoxedMessage, ParseError, StatusCode};
 
 use crate::flow::Flow;
 use crate::id::{ConnectionId, FlowId, ListenerId, ResolveId, SelectId};
@@ -104,10 +104,6 @@ pub enum Input {
 #[expect(
     clippy::exhaustive_enums,
     reason = "the boundary to drivers: a variant that one of them ignores must not compile"
-)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a message is moved once; a box for it would be an allocation for every message"
 )]
 pub enum Output {
     /// Send a datagram. If the socket takes no more it may be dropped, and counted.
@@ -393,16 +389,12 @@ impl fmt::Display for CertificateFault {
 /// What happened, for the layer above.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "most events are messages; a box would be an allocation for each"
-)]
 pub enum Event {
     /// A message arrived. The topmost Via of a request has `received` and `rport` (RFC 3261 §18.2.1, RFC 3581 §4);
     /// a response names us in its topmost Via (§18.1.2).
     Message {
         /// The message.
-        message: Message,
+        message: BoxedMessage,
         /// The flow it came on.
         flow: Flow,
         /// The flow on which responses to it go (RFC 3261 §18.2.2); of a response the same as `flow`.

@@ -118,7 +118,7 @@ struct Subscriber {
 #[derive(Debug)]
 struct Job {
     id: ServerTransactionId,
-    request: Request,
+    request: Box<Request>,
     flow: Flow,
     key: Key,
     /// Has the user of the resource proven to have sent it?

@@ -218,7 +218,7 @@ impl Probes {
         match request {
             Some((request, flow)) => {
                 probe.begun = now;
-                probe.stage = Stage::Asked(t.request(request, flow, now));
+                probe.stage = Stage::Asked(t.request(&request, flow, now));
             }
             None => probe.found(false, &self.health, now),
         }

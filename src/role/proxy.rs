@@ -338,7 +338,7 @@ impl Proxy {
             }
             (Waiting::Ack(ack), Answer::Flows(flows)) => {
                 if let Some(flow) = flows.ok().and_then(|flows| flows.into_iter().next()) {
-                    t.send_ack(*ack, flow, now);
+                    t.send_ack(&ack, flow, now);
                 }
             }
             (
@@ -440,7 +440,7 @@ impl Proxy {
     fn on_request(
         &mut self,
         id: ServerTransactionId,
-        request: Request,
+        request: Box<Request>,
         flow: Flow,
         merged: bool,
         t: &mut dyn TransactionLayer,

@@ -111,7 +111,7 @@ struct Waiting {
 #[derive(Debug)]
 struct Job {
     id: ServerTransactionId,
-    request: Request,
+    request: Box<Request>,
     flow: Flow,
 }
 
@@ -537,7 +537,7 @@ impl Registrar {
             }
             // A transaction that has ended meanwhile needs no answer.
             Ok(Next::Respond(response)) => {
-                let _ = t.respond(job.id, response, now);
+                let _ = t.respond(job.id, &response, now);
             }
             Err(refusal) => {
                 if refusal.status == StatusCode::FORBIDDEN {
@@ -549,7 +549,7 @@ impl Registrar {
                 }
                 let tag = self.rng.token(16);
                 if let Ok(response) = refusal.builder(&job.request, &tag).build() {
-                    let _ = t.respond(job.id, response, now);
+                    let _ = t.respond(job.id, &response, now);
                 }
             }
         }

@@ -114,12 +114,12 @@ impl Stateless {
     /// A request arrived over `flow`; answers to it go over `reply`. What is not to be forwarded statelessly comes back.
     pub fn handle_request(
         &mut self,
-        request: Request,
+        request: Box<Request>,
         flow: Flow,
         reply: Flow,
         t: &mut dyn TransactionLayer,
         now: Instant,
-    ) -> Option<Request> {
+    ) -> Option<Box<Request>> {
         if !self.config.router.has_stateless() {
             return Some(request);
         }
@@ -155,7 +155,7 @@ impl Stateless {
             Err(refusal) => {
                 // The same tag for each copy of the request.
                 if let Ok(response) = refusal.builder(&request, &format!("{hash:016x}")).build() {
-                    t.forward_response(response, reply.id, now);
+                    t.forward_response(&response, reply.id, now);
                 }
             }
         }
@@ -163,7 +163,11 @@ impl Stateless {
     }
 
     /// A response arrived that belongs to no transaction. It comes back when its topmost Via is not from here.
-    pub fn handle_response(&mut self, response: Response, now: Instant) -> Option<Response> {
+    pub fn handle_response(
+        &mut self,
+        response: Box<Response>,
+        now: Instant,
+    ) -> Option<Box<Response>> {
         let is_ours = response
             .headers()
             .top_via()
@@ -183,7 +187,7 @@ impl Stateless {
             .and_then(|via| place_of(&via));
         if let Some(next_hop) = next_hop {
             // A response takes the transport of its Via, however large it is.
-            self.need(Waiting::Response(Box::new(response)), next_hop, 0, now);
+            self.need(Waiting::Response(response), next_hop, 0, now);
         }
         None
     }
@@ -222,12 +226,12 @@ impl Stateless {
                             mark,
                         );
                     }
-                    t.forward_request(*request, flow, now);
+                    t.forward_request(&request, flow, now);
                 }
             }
             Waiting::Response(response) => {
                 if let Some(flow) = flows.first() {
-                    t.forward_response(*response, flow.id, now);
+                    t.forward_response(&response, flow.id, now);
                 }
             }
         }

@@ -30,7 +30,7 @@ pub struct Incoming {
     /// Its session.
     pub session: SessionId,
     /// The INVITE.
-    pub request: Request,
+    pub request: Box<Request>,
     /// How it arrived.
     pub flow: Flow,
     /// What happens to the session from now on.
@@ -44,7 +44,7 @@ pub struct IncomingRequest {
     /// Its transaction.
     pub id: ServerTransactionId,
     /// The request.
-    pub request: Request,
+    pub request: Box<Request>,
     /// How it arrived.
     pub flow: Flow,
 }
@@ -276,7 +276,7 @@ impl Hub {
         match event {
             Event::Responded { id, response } => {
                 if let Some(sender) = self.requests.remove(&id) {
-                    let _ = sender.send(Ok(response));
+                    let _ = sender.send(Ok(*response));
                 }
             }
             Event::Failed { id, cause } => {

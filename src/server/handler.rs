@@ -15,7 +15,7 @@ use crate::store::BoxFuture;
 #[derive(Debug)]
 pub struct IncomingRequest {
     id: ServerTransactionId,
-    request: Request,
+    request: Box<Request>,
     source: SocketAddr,
     tag: String,
     handle: Handle,

@@ -22,7 +22,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use sip_message::{HeaderName, Message, Method, Request, Response};
+use sip_message::{BoxedMessage, HeaderName, Method, Request, Response};
 use sip_transaction::Branch;
 use sip_transport::{Flow, FlowId, ListenerId, TransportKind};
 
@@ -58,14 +58,10 @@ pub struct Place {
 pub struct Handed(Box<Work>);
 
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is in a box, and is mostly a message"
-)]
 enum Work {
     /// A message that arrived elsewhere, with its flows in the wide form.
     Message {
-        message: Message,
+        message: BoxedMessage,
         flow: Flow,
         reply: Flow,
         /// How large the datagram was.
@@ -167,13 +163,18 @@ impl Stack {
     }
 
     /// A message that was received here, unless it is another worker's.
-    pub(super) fn keep(&mut self, message: Message, flow: Flow, reply: Flow) -> Option<Message> {
+    pub(super) fn keep(
+        &mut self,
+        message: BoxedMessage,
+        flow: Flow,
+        reply: Flow,
+    ) -> Option<BoxedMessage> {
         let Some(all) = &self.neighbours else {
             return Some(message);
         };
         let owner = match &message {
-            Message::Response(response) => all.place.owner_of_response(response),
-            Message::Request(request) => match request.method() {
+            BoxedMessage::Response(response) => all.place.owner_of_response(response),
+            BoxedMessage::Request(request) => match request.method() {
                 Method::Subscribe | Method::Publish => all.place.owner_of_subscription(request),
                 Method::Cancel if !self.transactions.is_known(request) => Some(all.place.next()),
                 _ => None,
@@ -188,7 +189,7 @@ impl Stack {
         }
     }
 
-    fn pass_on(&mut self, to: u16, message: Message, flow: Flow, reply: Flow, passed: u16) {
+    fn pass_on(&mut self, to: u16, message: BoxedMessage, flow: Flow, reply: Flow, passed: u16) {
         let Some(worker) = self.place().map(|place| place.worker) else {
             return;
         };
@@ -227,7 +228,7 @@ impl Stack {
                 passed,
             } => {
                 self.asked = asked.map(|size| (reply.remote, size));
-                if let (Message::Request(request), Some(all)) = (&message, &self.neighbours)
+                if let (BoxedMessage::Request(request), Some(all)) = (&message, &self.neighbours)
                     && *request.method() == Method::Cancel
                     && passed + 2 < all.place.workers
                     && !self.transactions.is_known(request)

@@ -202,13 +202,13 @@ pub(super) struct Watched<'a> {
 }
 
 impl TransactionLayer for Watched<'_> {
-    fn request(&mut self, request: Request, flow: Flow, now: Instant) -> ClientTransactionId {
+    fn request(&mut self, request: &Request, flow: Flow, now: Instant) -> ClientTransactionId {
         self.transactions.request(request, flow, now)
     }
 
     fn forward(
         &mut self,
-        request: Request,
+        request: &Request,
         flow: Flow,
         loop_hash: u64,
         now: Instant,
@@ -219,7 +219,7 @@ impl TransactionLayer for Watched<'_> {
     fn respond(
         &mut self,
         id: ServerTransactionId,
-        response: Response,
+        response: &Response,
         now: Instant,
     ) -> Result<(), Gone> {
         if response.status().is_final() {
@@ -241,7 +241,7 @@ impl TransactionLayer for Watched<'_> {
         self.transactions.give_up_at(id, at, now);
     }
 
-    fn send_ack(&mut self, ack: Request, flow: Flow, now: Instant) -> Bytes {
+    fn send_ack(&mut self, ack: &Request, flow: Flow, now: Instant) -> Bytes {
         self.transactions.send_ack(ack, flow, now)
     }
 
@@ -249,11 +249,11 @@ impl TransactionLayer for Watched<'_> {
         self.transactions.retransmit(payload, flow, now);
     }
 
-    fn forward_response(&mut self, response: Response, flow: FlowId, now: Instant) {
+    fn forward_response(&mut self, response: &Response, flow: FlowId, now: Instant) {
         self.transactions.forward_response(response, flow, now);
     }
 
-    fn forward_request(&mut self, request: Request, flow: Flow, now: Instant) {
+    fn forward_request(&mut self, request: &Request, flow: Flow, now: Instant) {
         self.transactions.forward_request(request, flow, now);
     }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use sip_message::header::{From, To};
-use sip_message::{Headers, Message, ParserConfig};
+use sip_message::{BoxedMessage, Headers, ParserConfig};
 use sip_transport::Flow;
 
 use super::{Direction, Output, Stack};
@@ -62,7 +62,7 @@ struct Tap {
 }
 
 impl Tap {
-    fn is_for(&mut self, message: &Message) -> bool {
+    fn is_for(&mut self, message: &BoxedMessage) -> bool {
         let headers = message.headers();
         let call_id = headers.call_id().unwrap_or_default();
         match &self.filter {
@@ -136,17 +136,23 @@ impl Stack {
         self.taps.list.retain(|tap| tap.id != id);
     }
 
-    pub(super) fn tap_received(&mut self, message: &Message, flow: &Flow, wall: SystemTime) {
+    pub(super) fn tap_received(&mut self, message: &BoxedMessage, flow: &Flow, wall: SystemTime) {
         self.tapped(message, Direction::Received, flow, wall);
     }
 
     pub(super) fn tap_sent(&mut self, payload: &bytes::Bytes, flow: &Flow, wall: SystemTime) {
-        if let Ok(message) = Message::parse(payload.clone(), &ParserConfig::default()) {
+        if let Ok(message) = BoxedMessage::parse(payload.clone(), &ParserConfig::default()) {
             self.tapped(&message, Direction::Sent, flow, wall);
         }
     }
 
-    fn tapped(&mut self, message: &Message, direction: Direction, flow: &Flow, wall: SystemTime) {
+    fn tapped(
+        &mut self,
+        message: &BoxedMessage,
+        direction: Direction,
+        flow: &Flow,
+        wall: SystemTime,
+    ) {
         let ids: Vec<TapId> = self
             .taps
             .list

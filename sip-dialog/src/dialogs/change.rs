@@ -160,8 +160,8 @@ impl Dialogs {
         &mut self,
         id: SessionId,
         kind: Kind,
-        request: Request,
-        response: Response,
+        request: Box<Request>,
+        response: Box<Response>,
         now: Instant,
     ) {
         let status = response.status();

@@ -69,10 +69,10 @@ impl Dialogs {
     pub(super) fn on_publish(
         &mut self,
         transaction: ServerTransactionId,
-        request: Request,
+        request: Box<Request>,
         t: &mut dyn TransactionLayer,
         now: Instant,
-    ) -> Option<Request> {
+    ) -> Option<Box<Request>> {
         if self.config.publish_packages.is_empty() {
             return Some(request);
         }
@@ -80,7 +80,7 @@ impl Dialogs {
         match self.publishing(&request) {
             Ok((id, Some(change))) => {
                 if let Some(published) = self.published.get_mut(&id) {
-                    published.asked = Some((transaction, Box::new(request.clone()), change));
+                    published.asked = Some((transaction, request.clone(), change));
                 }
                 let body = Body::of(request.headers(), request.body_bytes());
                 if self.serve_publication(id, change, body.as_ref(), t, now) {

@@ -86,10 +86,10 @@ impl Dialogs {
         &mut self,
         id: SessionId,
         transaction: ServerTransactionId,
-        request: Request,
+        request: Box<Request>,
         t: &mut dyn TransactionLayer,
         now: Instant,
-    ) -> Option<Request> {
+    ) -> Option<Box<Request>> {
         let headers = request.headers();
         let Some(package) = headers.get(HeaderName::InfoPackage) else {
             return Some(request);

@@ -121,11 +121,11 @@ impl Dialogs {
     pub(super) fn on_subscribe(
         &mut self,
         transaction: ServerTransactionId,
-        request: Request,
+        request: Box<Request>,
         flow: Flow,
         t: &mut dyn TransactionLayer,
         now: Instant,
-    ) -> Option<(Request, Flow)> {
+    ) -> Option<(Box<Request>, Flow)> {
         let (request, flow) = if self.referral_tokens.is_empty() {
             (request, flow)
         } else {
@@ -210,10 +210,10 @@ impl Dialogs {
     pub(super) fn on_resubscribe(
         &mut self,
         transaction: ServerTransactionId,
-        request: Request,
+        request: Box<Request>,
         t: &mut dyn TransactionLayer,
         now: Instant,
-    ) -> Option<Request> {
+    ) -> Option<Box<Request>> {
         let headers = request.headers();
         let (Some(call_id), Some(tag)) = (headers.call_id(), headers.to_tag()) else {
             return Some(request);

@@ -203,7 +203,7 @@ impl Dialogs {
         &mut self,
         id: PublicationId,
         request: &Request,
-        response: Response,
+        response: Box<Response>,
         now: Instant,
     ) {
         self.published_or_not(id, request, response, now);
@@ -214,7 +214,7 @@ impl Dialogs {
         &mut self,
         id: PublicationId,
         request: &Request,
-        response: Response,
+        response: Box<Response>,
         now: Instant,
     ) {
         let Some(publisher) = self.publishers.get_mut(&id) else {
@@ -276,7 +276,7 @@ impl Dialogs {
             publisher.changed |= step == Step::State;
             self.next_publish(id, step == Step::Refresh);
         } else {
-            self.publication_over(id, PublicationEnd::Refused(Box::new(response)));
+            self.publication_over(id, PublicationEnd::Refused(response));
         }
     }
 

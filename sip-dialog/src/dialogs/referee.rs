@@ -227,7 +227,7 @@ impl Dialogs {
         &mut self,
         session: Option<SessionId>,
         transaction: ServerTransactionId,
-        request: Request,
+        request: Box<Request>,
         flow: Option<&Flow>,
         t: &mut dyn TransactionLayer,
         now: Instant,
@@ -346,11 +346,11 @@ impl Dialogs {
     pub(super) fn on_subscribe_to_referral(
         &mut self,
         transaction: ServerTransactionId,
-        request: Request,
+        request: Box<Request>,
         flow: Flow,
         t: &mut dyn TransactionLayer,
         now: Instant,
-    ) -> Option<(Request, Flow)> {
+    ) -> Option<(Box<Request>, Flow)> {
         let event = request.headers().get(HeaderName::Event).unwrap_or_default();
         let named = request
             .uri()

@@ -190,7 +190,7 @@ impl Dialogs {
         &mut self,
         id: SubscriptionId,
         request: &Request,
-        response: Response,
+        response: Box<Response>,
     ) {
         let status = response.status();
         let number = request.headers().cseq().map(|(number, _)| number);
@@ -213,7 +213,7 @@ impl Dialogs {
             }
         }
         if !status.is_success() {
-            self.subscription_over(id, SubscriptionEnd::Refused(Box::new(response)));
+            self.subscription_over(id, SubscriptionEnd::Refused(response));
             if let Some(session) = within {
                 self.after_failure(session, &Method::Refer, status);
             }

@@ -313,7 +313,7 @@ impl Dialogs {
             self.unacknowledged_provisional(id, t, now);
             return;
         }
-        let _ = t.respond(transaction, waiting.response.clone(), now);
+        let _ = t.respond(transaction, &waiting.response, now);
         waiting.interval *= 2;
         let next = (due + waiting.interval).min(waiting.gives_up);
         waiting.deadline = self.deadlines.insert(next, Deadline::Provisional(id));
@@ -368,7 +368,7 @@ impl Dialogs {
         &mut self,
         id: SessionId,
         transaction: ServerTransactionId,
-        request: Request,
+        request: Box<Request>,
         t: &mut dyn TransactionLayer,
         now: Instant,
     ) {

@@ -180,8 +180,8 @@ impl Dialogs {
     pub(super) fn on_subscribe_response(
         &mut self,
         id: SubscriptionId,
-        request: Request,
-        response: Response,
+        request: Box<Request>,
+        response: Box<Response>,
         now: Instant,
     ) {
         let Some(subscription) = self.subscriptions.get_mut(&id) else {
@@ -244,7 +244,7 @@ impl Dialogs {
             let cause = if subscriber.leaving && has_dialog {
                 SubscriptionEnd::Local
             } else {
-                SubscriptionEnd::Refused(Box::new(response))
+                SubscriptionEnd::Refused(response)
             };
             let within = subscription.within;
             self.subscription_over(id, cause);
@@ -257,7 +257,7 @@ impl Dialogs {
         }
     }
 
-    fn subscribe_longer(&mut self, id: SubscriptionId, mut request: Request, least: u32) {
+    fn subscribe_longer(&mut self, id: SubscriptionId, mut request: Box<Request>, least: u32) {
         let (Some((number, _)), Some(next_hop)) =
             (request.headers().cseq(), super::uac::next_hop(&request))
         else {
@@ -323,10 +323,10 @@ impl Dialogs {
     pub(super) fn on_notify(
         &mut self,
         transaction: ServerTransactionId,
-        request: Request,
+        request: Box<Request>,
         t: &mut dyn TransactionLayer,
         now: Instant,
-    ) -> Option<Request> {
+    ) -> Option<Box<Request>> {
         let headers = request.headers();
         let (Some(call_id), Some(tag)) = (headers.call_id(), headers.to_tag()) else {
             return Some(request);
@@ -343,10 +343,10 @@ impl Dialogs {
         &mut self,
         id: SubscriptionId,
         transaction: ServerTransactionId,
-        request: Request,
+        request: Box<Request>,
         t: &mut dyn TransactionLayer,
         now: Instant,
-    ) -> Option<Request> {
+    ) -> Option<Box<Request>> {
         let headers = request.headers();
         let Some(subscription) = self.subscriptions.get_mut(&id) else {
             return Some(request);

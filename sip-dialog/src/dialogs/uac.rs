@@ -111,8 +111,8 @@ impl Dialogs {
     pub(super) fn on_invite_response(
         &mut self,
         id: SessionId,
-        request: Request,
-        response: Response,
+        request: Box<Request>,
+        response: Box<Response>,
         t: &mut dyn TransactionLayer,
         now: Instant,
     ) {
@@ -129,7 +129,12 @@ impl Dialogs {
     }
 
     /// RFC 4028 section 7.3: a 422 names the shortest interval that will do, and the INVITE is sent again with it.
-    fn retry_longer(&mut self, id: SessionId, mut request: Request, response: &Response) -> bool {
+    fn retry_longer(
+        &mut self,
+        id: SessionId,
+        mut request: Box<Request>,
+        response: &Response,
+    ) -> bool {
         if response.status() != StatusCode::SESSION_INTERVAL_TOO_SMALL
             || self.config.session_interval.is_none()
         {
@@ -236,7 +241,7 @@ impl Dialogs {
             Some(_) => Meaning::Answer,
         };
         if meaning == Meaning::Offer && !cancelled {
-            session.held = Some(Box::new(Held::Ack(request.clone())));
+            session.held = Some(Box::new(Held::Ack(Box::new(request.clone()))));
         } else {
             self.prepare_ack(id, request, None);
         }
@@ -355,7 +360,7 @@ impl Dialogs {
                 let Some(request) = ack.request.take() else {
                     return;
                 };
-                let payload = t.send_ack(request, flow, now);
+                let payload = t.send_ack(&request, flow, now);
                 ack.sent = Some((payload, flow.id));
                 // Section 13.2.2.4: no 2xx is repeated after 64 times T1, and none needs this ACK.
                 self.deadlines.insert(
@@ -466,7 +471,7 @@ impl Dialogs {
         };
         let ack = dialog.request(Method::Ack, Some(dialog.local_cseq), contact);
         if let Ok(request) = ack.build_partial() {
-            t.send_ack(request, flow, now);
+            t.send_ack(&request, flow, now);
         }
         if ended {
             return;

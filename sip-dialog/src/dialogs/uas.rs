@@ -220,11 +220,7 @@ impl Dialogs {
             return;
         }
         // A transaction that has ended (its Timer L) keeps the 2xx from being sent; the give-up time still stands.
-        let _ = t.respond(
-            unacknowledged.transaction,
-            unacknowledged.response.clone(),
-            now,
-        );
+        let _ = t.respond(unacknowledged.transaction, &unacknowledged.response, now);
         unacknowledged.interval = (unacknowledged.interval * 2).min(self.config.t2);
         let next = (due + unacknowledged.interval).min(unacknowledged.gives_up);
         unacknowledged.deadline = self.deadlines.insert(next, Deadline::Success(id));
@@ -233,7 +229,7 @@ impl Dialogs {
     pub(super) fn on_ack(
         &mut self,
         invite: Option<ServerTransactionId>,
-        request: Request,
+        request: Box<Request>,
         flow: Flow,
         t: &mut dyn TransactionLayer,
         now: Instant,
@@ -343,7 +339,7 @@ impl Dialogs {
     pub(super) fn on_request(
         &mut self,
         id: ServerTransactionId,
-        request: Request,
+        request: Box<Request>,
         flow: Flow,
         merged: bool,
         t: &mut dyn TransactionLayer,
@@ -421,7 +417,7 @@ impl Dialogs {
     fn on_invite(
         &mut self,
         id: ServerTransactionId,
-        request: Request,
+        request: Box<Request>,
         flow: Flow,
         merged: bool,
         t: &mut dyn TransactionLayer,

@@ -147,10 +147,10 @@ impl Dialogs {
         &mut self,
         id: SessionId,
         transaction: ServerTransactionId,
-        request: Request,
+        request: Box<Request>,
         t: &mut dyn TransactionLayer,
         now: Instant,
-    ) -> Option<Request> {
+    ) -> Option<Box<Request>> {
         let headers = request.headers();
         let tag = headers.from_tag().unwrap_or_default();
         let session = self
@@ -302,7 +302,7 @@ impl Dialogs {
         &mut self,
         id: SessionId,
         transaction: ServerTransactionId,
-        request: Request,
+        request: Box<Request>,
         t: &mut dyn TransactionLayer,
         now: Instant,
     ) {
@@ -351,7 +351,7 @@ impl Dialogs {
             self.respond(transaction, response, t, now);
             return;
         }
-        session.reinvite = Some((transaction, Box::new(request)));
+        session.reinvite = Some((transaction, request));
         // RFC 3262 section 3: its provisional responses have numbers of their own.
         self.forget_reliable(id);
         self.by_server_transaction.insert(transaction, id);
@@ -363,7 +363,7 @@ impl Dialogs {
         &mut self,
         id: SessionId,
         transaction: ServerTransactionId,
-        request: Request,
+        request: Box<Request>,
         t: &mut dyn TransactionLayer,
         now: Instant,
     ) {
@@ -404,7 +404,7 @@ impl Dialogs {
             }
             Some(body) if self.config.methods.contains(&Method::Update) => {
                 if let Some(session) = self.sessions.get_mut(&id) {
-                    session.update = Some((transaction, Box::new(request)));
+                    session.update = Some((transaction, request));
                 }
                 self.tell(Event::Update { session: id, body });
             }

@@ -153,7 +153,7 @@ impl Agent {
         let id = ServerTransactionId::from_parts(self.next, 0);
         let back = self.input(TransactionEvent::Request {
             id,
-            request,
+            request: request.into(),
             flow: flow(),
             merged: false,
         });
@@ -181,7 +181,7 @@ impl Agent {
         let request = request("ACK", number, tag, "");
         let back = self.input(TransactionEvent::Ack {
             invite: None,
-            request,
+            request: request.into(),
             flow: flow(),
         });
         assert!(back.is_none());
@@ -233,7 +233,7 @@ impl Agent {
         let response = reply(&sent.request, status, tag, fields, body);
         self.input(TransactionEvent::Response {
             id: sent.id,
-            response,
+            response: response.into(),
             flow: flow(),
         });
         self.run()

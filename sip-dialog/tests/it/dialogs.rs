@@ -144,7 +144,7 @@ fn rfc3261_8_2_2_2_a_merged_request_is_482() {
     let id = ServerTransactionId::from_parts(1, 0);
     let event = TransactionEvent::Request {
         id,
-        request: request("INVITE", 5, "", ""),
+        request: request("INVITE", 5, "", "").into(),
         flow: flow(),
         merged: true,
     };
@@ -214,7 +214,7 @@ fn rfc3261_15_a_callee_sends_no_bye_before_the_ack() {
     let ack = request("ACK", 5, &tag, "");
     agent.input(TransactionEvent::Ack {
         invite: None,
-        request: ack,
+        request: ack.into(),
         flow: flow(),
     });
     let calls = agent.run();

@@ -432,7 +432,7 @@ impl Pair {
                 let flow = agent.flow();
                 agent.layer.handle_input(
                     Input::Message {
-                        message,
+                        message: message.into(),
                         flow,
                         reply: flow,
                     },

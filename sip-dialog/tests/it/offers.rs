@@ -528,7 +528,7 @@ fn rfc6337_2_2_an_ack_answers_only_what_was_offered() {
         ack.set_body("application/sdp", "x");
         agent.input(sip_transaction::Event::Ack {
             invite: None,
-            request: ack,
+            request: ack.into(),
             flow: crate::agent::flow(),
         });
         agent.run();

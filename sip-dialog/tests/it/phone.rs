@@ -135,7 +135,7 @@ impl Phone {
                             sip_transaction::TransactionLayer::respond(
                                 &mut self.transactions,
                                 id,
-                                response,
+                                &response,
                                 now,
                             )
                             .unwrap();
@@ -281,7 +281,7 @@ impl Node for Phone {
         let flow = self.flow(packet.from);
         self.transactions.handle_input(
             Input::Message {
-                message,
+                message: message.into(),
                 flow,
                 reply: flow,
             },

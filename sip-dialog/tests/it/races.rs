@@ -39,7 +39,7 @@ fn rfc5407_3_1_3_bye_of_the_early_dialog_while_the_2xx_waits_for_its_ack() {
     let flow = crate::agent::flow();
     agent.input(sip_transaction::Event::Ack {
         invite: None,
-        request: ack,
+        request: ack.into(),
         flow,
     });
     assert!(agent.wait(std::time::Duration::from_secs(60)).1.is_empty());
@@ -205,7 +205,7 @@ fn rfc5407_3_1_2_a_cancel_that_crosses_the_2xx_has_no_effect() {
     agent.input(sip_transaction::Event::Cancel {
         id: cancel,
         invite: Some(invite),
-        request: request("CANCEL", 5, "", ""),
+        request: request("CANCEL", 5, "", "").into(),
         flow: crate::agent::flow(),
     });
     // The CANCEL is answered, with the same tag; the INVITE has its answer.
@@ -244,7 +244,7 @@ fn rfc5407_3_2_4_an_ack_after_the_bye_is_ignored() {
     let told = agent.events.len();
     let back = agent.input(sip_transaction::Event::Ack {
         invite: None,
-        request: request("ACK", 5, &tag, ""),
+        request: request("ACK", 5, &tag, "").into(),
         flow: crate::agent::flow(),
     });
     // It is nobody's, and is not answered.

@@ -260,7 +260,7 @@ fn rfc6141_3_3_what_is_in_use_is_not_refused() {
             agent.input(TransactionEvent::Cancel {
                 id: ServerTransactionId::from_parts(900, 0),
                 invite: Some(invite),
-                request: cancel,
+                request: cancel.into(),
                 flow: flow(),
             });
             statuses(&agent.run())

@@ -258,7 +258,7 @@ fn rfc3261_12_1_1_a_request_without_a_from_tag_is_of_a_null_tag() {
         .replace(HeaderName::From, "<sip:bob@example.com>");
     agent.input(sip_transaction::Event::Ack {
         invite: None,
-        request: ack,
+        request: ack.into(),
         flow: crate::agent::flow(),
     });
     agent.run();
@@ -276,7 +276,7 @@ fn rfc3261_12_1_1_what_is_asked_for_by_sips_is_answered_by_sips() {
     secure.kind = sip_transport::TransportKind::Tls;
     agent.input(sip_transaction::Event::Request {
         id: sip_transaction::ServerTransactionId::from_parts(1, 0),
-        request: invite,
+        request: invite.into(),
         flow: secure,
         merged: false,
     });
@@ -321,7 +321,7 @@ fn rfc3261_12_1_2_a_response_without_a_to_tag_is_of_a_null_tag() {
         .replace(HeaderName::To, "<sip:bob@example.com>");
     agent.input(sip_transaction::Event::Response {
         id: invite.id,
-        response: answer,
+        response: answer.into(),
         flow: crate::agent::flow(),
     });
     assert_eq!(methods(&agent.run()), ["ACK"]);

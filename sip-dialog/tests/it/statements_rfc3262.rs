@@ -318,7 +318,7 @@ fn rfc3262_5_each_exchange_that_is_possible() {
         }
         agent.input(sip_transaction::Event::Ack {
             invite: None,
-            request: ack,
+            request: ack.into(),
             flow: crate::agent::flow(),
         });
         negotiate(&mut agent, &mut notes);

@@ -104,7 +104,7 @@ impl Machine {
 impl Transactions {
     pub(super) fn start_client(
         &mut self,
-        request: &mut Request,
+        request: &Request,
         flow: &Flow,
         loop_hash: Option<u64>,
         now: Tick,

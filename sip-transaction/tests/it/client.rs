@@ -135,7 +135,7 @@ fn rfc3261_17_1_1_3_the_ack_has_the_single_via_of_a_forwarded_invite() {
         HeaderName::Via,
         "SIP/2.0/UDP caller.example.com;branch=z9hG4bKupstream",
     );
-    rig.layer.request(invite, rig.flow, rig.clock.now());
+    rig.layer.request(&invite, rig.flow, rig.clock.now());
     rig.outputs();
     assert_eq!(
         parse(rig.sent[0].clone()).headers().count(HeaderName::Via),
@@ -219,7 +219,7 @@ fn rfc3261_17_1_4_a_failed_flow_is_told_at_once_and_the_next_target_gets_a_new_b
     rig.send(Method::Options);
     let other = flow(TransportKind::Udp, 1);
     rig.layer
-        .request(outgoing(Method::Options), other, rig.clock.now());
+        .request(&outgoing(Method::Options), other, rig.clock.now());
     rig.outputs();
     let now = rig.clock.now();
     rig.layer.handle_input(
@@ -238,7 +238,7 @@ fn rfc3261_17_1_4_a_failed_flow_is_told_at_once_and_the_next_target_gets_a_new_b
         ]
     );
     assert_eq!(rig.layer.client_count(), 1, "that on the other flow lives");
-    rig.layer.request(outgoing(Method::Invite), other, now);
+    rig.layer.request(&outgoing(Method::Invite), other, now);
     rig.outputs();
     let branch = |number: usize| {
         let message = parse(rig.sent[number].clone());
@@ -283,7 +283,7 @@ fn rfc3261_13_2_2_4_the_ack_to_a_2xx_belongs_to_the_tu() {
     );
     let payload = rig
         .layer
-        .send_ack(outgoing(Method::Ack), rig.flow, rig.clock.now());
+        .send_ack(&outgoing(Method::Ack), rig.flow, rig.clock.now());
     assert_eq!(rig.outputs(), ["-> ACK"]);
     rig.receive_response(0, 200);
     rig.layer.retransmit(payload, rig.flow.id, rig.clock.now());
@@ -309,7 +309,7 @@ fn rfc3261_13_2_2_4_the_ack_to_a_2xx_belongs_to_the_tu() {
 fn rfc3261_16_6_8_a_forwarded_request_carries_the_loop_hash_in_its_branch() {
     let mut rig = Rig::udp();
     rig.layer.forward(
-        outgoing(Method::Options),
+        &outgoing(Method::Options),
         rig.flow,
         0x0123_4567_89ab_cdef,
         rig.clock.now(),
@@ -336,7 +336,7 @@ fn rfc3261_20_14_a_request_that_is_forwarded_to_a_stream_gets_a_content_length()
     let sip_message::Message::Request(request) = parse(text) else {
         panic!()
     };
-    rig.layer.request(request, rig.flow, rig.clock.now());
+    rig.layer.request(&request, rig.flow, rig.clock.now());
     rig.outputs();
     assert!(rig.sent_text(0).contains("Content-Length: 5\r\n"));
 }

@@ -30,12 +30,12 @@ impl User for Phone {
             Event::Request { id, request, .. } => {
                 self.told.push(request.method().to_string());
                 if *request.method() == Method::Invite {
-                    self.invite = Some((id, request.clone()));
+                    self.invite = Some((id, (*request).clone()));
                 }
                 let mut at = now;
                 for (after, status) in &self.answers {
                     at += *after;
-                    self.pending.push((at, id, request.clone(), *status));
+                    self.pending.push((at, id, (*request).clone(), *status));
                 }
                 self.handle_timeout(layer, now);
             }
@@ -49,7 +49,7 @@ impl User for Phone {
                 layer.answer_cancel(id, &request, invite, "b", now).unwrap();
                 if let (Some(invite), Some((_, request))) = (invite, self.invite.as_ref()) {
                     self.pending.retain(|(_, id, ..)| *id != invite);
-                    let _ = layer.respond(invite, answer(request, 487), now);
+                    let _ = layer.respond(invite, &answer(request, 487), now);
                 }
             }
             Event::Response { response, .. } => {
@@ -60,7 +60,7 @@ impl User for Phone {
                     .is_some_and(|(_, method)| method == Method::Invite);
                 let accepted = response.status().is_success() && invite;
                 if let Some((ack, flow)) = self.ack.clone().filter(|_| accepted) {
-                    layer.send_ack(ack, flow, now);
+                    layer.send_ack(&ack, flow, now);
                 }
             }
             Event::Ack { .. } => self.told.push("ACK".to_owned()),
@@ -80,7 +80,7 @@ impl User for Phone {
         let due: Vec<(Instant, ServerTransactionId, Request, u16)> = due;
         for (_, id, request, status) in due {
             // The transaction may have ended by now: a cancelled INVITE, for example.
-            let _ = layer.respond(id, answer(&request, status), now);
+            let _ = layer.respond(id, &answer(&request, status), now);
         }
     }
 
@@ -168,7 +168,7 @@ impl Pair {
             let to = "<sip:bob@biloxi.example.com>;tag=b";
             ack.headers_mut().replace(HeaderName::To, to);
             alice.user.ack = Some((ack, flow));
-            alice.call(now, |layer, _| layer.request(request(method), flow, now))
+            alice.call(now, |layer, _| layer.request(&request(method), flow, now))
         });
         self.sent = Some(id);
         id

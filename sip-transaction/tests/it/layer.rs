@@ -14,7 +14,7 @@ fn the_same_seed_and_inputs_give_the_same_bytes() {
             Transactions::new(TransactionConfig::default(), Seed::from_bytes([seed; 32]));
         let flow = flow(sip_transaction::TransportKind::Udp, 0);
         layer.request(
-            outgoing(Method::Options),
+            &outgoing(Method::Options),
             flow,
             sip_testkit::Clock::new().now(),
         );
@@ -32,7 +32,7 @@ fn poll_timeout_is_now_while_outputs_are_queued() {
     let mut rig = Rig::udp();
     assert_eq!(rig.layer.poll_timeout(), None);
     let now = rig.clock.now();
-    rig.layer.request(outgoing(Method::Options), rig.flow, now);
+    rig.layer.request(&outgoing(Method::Options), rig.flow, now);
     assert_eq!(rig.layer.poll_timeout(), Some(now));
     rig.outputs();
     assert_eq!(
@@ -128,7 +128,7 @@ fn rfc3261_16_11_a_stateless_proxy_keeps_nothing() {
     let request = as_request(request_text("INVITE", "z9hG4bK1"));
     for _ in 0..2 {
         rig.layer
-            .forward_request(request.clone(), rig.flow, rig.clock.now());
+            .forward_request(&request, rig.flow, rig.clock.now());
     }
     assert_eq!(rig.outputs(), ["-> INVITE", "-> INVITE"]);
     assert_eq!(rig.sent[0], rig.sent[1]);
@@ -143,7 +143,7 @@ fn rfc3261_16_11_a_stateless_proxy_keeps_nothing() {
     };
     response.headers_mut().remove_first(HeaderName::Via);
     rig.layer
-        .forward_response(response, rig.flow.id, rig.clock.now());
+        .forward_response(&response, rig.flow.id, rig.clock.now());
     assert_eq!(rig.outputs(), ["-> 180 (INVITE)"]);
     assert!(rig.sent_text(2).contains("branch=z9hG4bK1\r\n"));
 }

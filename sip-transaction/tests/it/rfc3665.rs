@@ -130,7 +130,7 @@ impl Replay {
                         .events
                         .push(text.split([' ', '{']).next().unwrap().to_owned());
                     match event {
-                        Event::Request { id, request, .. } => party.servers.push((id, request)),
+                        Event::Request { id, request, .. } => party.servers.push((id, *request)),
                         Event::Cancel {
                             id,
                             request,
@@ -138,7 +138,7 @@ impl Replay {
                             ..
                         } => {
                             assert!(invite.is_some(), "{name}: each CANCEL finds its INVITE");
-                            party.servers.push((id, request));
+                            party.servers.push((id, *request));
                         }
                         _ => {}
                     }
@@ -166,7 +166,7 @@ impl Replay {
                 request.headers_mut().remove_first(HeaderName::Via);
                 let party = self.party(step.from);
                 if method == Method::Ack {
-                    party.layer.send_ack(request, flow, now);
+                    party.layer.send_ack(&request, flow, now);
                 } else if method == Method::Cancel {
                     let invite = |client: &&(_, Method, &str)| {
                         client.1 == Method::Invite && client.2 == step.to
@@ -174,7 +174,7 @@ impl Replay {
                     let id = party.clients.iter().rfind(invite).unwrap().0;
                     party.layer.cancel(id, &[], now).unwrap();
                 } else {
-                    let id = party.layer.request(request, flow, now);
+                    let id = party.layer.request(&request, flow, now);
                     party.clients.push((id, method, step.to));
                 }
             }
@@ -188,7 +188,7 @@ impl Replay {
                     .to_tag(tag)
                     .build()
                     .unwrap();
-                party.layer.respond(*id, answer, now).unwrap();
+                party.layer.respond(*id, &answer, now).unwrap();
             }
         }
         self.drain(step.from);
@@ -229,7 +229,7 @@ impl Replay {
         receiver.events.clear();
         receiver.layer.handle_input(
             Input::Message {
-                message,
+                message: message.into(),
                 flow,
                 reply: flow,
             },

@@ -117,7 +117,7 @@ impl Rig {
                     request.method(),
                     if merged { " merged" } else { "" }
                 );
-                self.servers.push((id, request));
+                self.servers.push((id, *request));
                 line
             }
             Event::Cancel {
@@ -128,7 +128,7 @@ impl Rig {
             } => {
                 let found =
                     invite.is_some_and(|invite| self.servers.iter().any(|(id, _)| *id == invite));
-                self.servers.push((id, request));
+                self.servers.push((id, *request));
                 format!(
                     "Cancel {}",
                     if found { "of an INVITE" } else { "of nothing" }
@@ -173,7 +173,7 @@ impl Rig {
 
     pub(crate) fn receive_over(&mut self, flow: Flow, text: impl Into<Bytes>) -> Vec<String> {
         let input = Input::Message {
-            message: parse(text),
+            message: parse(text).into(),
             flow,
             reply: flow,
         };
@@ -184,7 +184,7 @@ impl Rig {
     pub(crate) fn send(&mut self, method: Method) -> (ClientTransactionId, Vec<String>) {
         let id = self
             .layer
-            .request(outgoing(method), self.flow, self.clock.now());
+            .request(&outgoing(method), self.flow, self.clock.now());
         (id, self.outputs())
     }
 
@@ -195,7 +195,9 @@ impl Rig {
             .to_tag("b")
             .build()
             .unwrap();
-        self.layer.respond(*id, response, self.clock.now()).unwrap();
+        self.layer
+            .respond(*id, &response, self.clock.now())
+            .unwrap();
         self.outputs()
     }
 

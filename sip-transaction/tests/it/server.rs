@@ -120,7 +120,7 @@ fn rfc6026_7_1_an_accepted_invite_absorbs_copies_and_passes_2xx_and_acks() {
         .to_tag("b")
         .build()
         .unwrap();
-    assert_eq!(rig.layer.respond(*id, late, rig.clock.now()), Err(Gone));
+    assert_eq!(rig.layer.respond(*id, &late, rig.clock.now()), Err(Gone));
 }
 
 #[test]

@@ -81,7 +81,7 @@ fn rfc5393_4_2_1_a_copy_has_a_via_of_ours_on_top_with_a_branch_in_two_parts() {
         let sip_message::Message::Request(request) = parse(text) else {
             panic!("a request")
         };
-        rig.layer.forward(request, rig.flow, hash, rig.clock.now());
+        rig.layer.forward(&request, rig.flow, hash, rig.clock.now());
         rig.outputs();
     };
     forward(&mut rig, Method::Invite, 0x0123_4567_89ab_cdef);
@@ -110,7 +110,7 @@ fn rfc5393_4_2_1_cancel_and_ack_have_the_branch_of_their_invite() {
     let mut rig = Rig::udp();
     let id = rig
         .layer
-        .forward(outgoing(Method::Invite), rig.flow, 5, rig.clock.now());
+        .forward(&outgoing(Method::Invite), rig.flow, 5, rig.clock.now());
     rig.outputs();
     rig.receive_response(0, 180);
     rig.layer.cancel(id, &[], rig.clock.now()).unwrap();
@@ -191,7 +191,7 @@ fn rfc6026_7_1_timer_l_ends_it() {
     let (id, request) = &rig.servers[0];
     let late = Response::to(request, StatusCode::OK).to_tag("b").build();
     assert_eq!(
-        rig.layer.respond(*id, late.unwrap(), rig.clock.now()),
+        rig.layer.respond(*id, &late.unwrap(), rig.clock.now()),
         Err(Gone)
     );
 }

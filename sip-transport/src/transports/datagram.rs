@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sip_message::{Message, ParseError};
+use sip_message::{BoxedMessage, ParseError};
 
 use super::owed::Owed;
 use super::{Entry, Link, Transports};
@@ -58,7 +58,7 @@ impl Transports {
         if self.capturing {
             self.captured(false, listener.kind, listener.local, remote, &payload);
         }
-        let received = Message::parse(payload.clone(), &self.config.parser)
+        let received = BoxedMessage::parse(payload.clone(), &self.config.parser)
             .and_then(|message| self.on_datagram_message(listener, remote, message, now));
         if let Err(error) = received {
             let answer =
@@ -75,12 +75,11 @@ impl Transports {
         &mut self,
         listener: Listener,
         remote: SocketAddr,
-        mut message: Message,
+        mut message: BoxedMessage,
         now: Instant,
     ) -> Result<(), ParseError> {
-        // By reference: a message is large to move.
         let (flow, reply) = match &mut message {
-            Message::Request(request) => {
+            BoxedMessage::Request(request) => {
                 let honour_maddr = self.config.honour_maddr;
                 let mut named = None;
                 let known = self.datagram_flows.get(&(listener.id, remote)).copied();
@@ -117,7 +116,7 @@ impl Transports {
                     _ => (flow, flow),
                 }
             }
-            Message::Response(response) => {
+            BoxedMessage::Response(response) => {
                 // RFC 3261 §18.1.2: a response whose topmost Via is not ours is discarded.
                 if !self.check_response(response, None)? {
                     self.on_misdirected(listener.kind, listener.local, remote);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
-use sip_message::{Host, Message};
+use sip_message::{BoxedMessage, Host};
 
 use super::selection::Purpose;
 use super::stream::{Contact, State, Stream};
@@ -41,7 +41,7 @@ enum Stage {
 /// A request that waits until it is known where its response goes.
 #[derive(Debug)]
 pub(super) struct Held {
-    message: Message,
+    message: BoxedMessage,
     flow: Flow,
     listener: Listener,
 }
@@ -199,12 +199,12 @@ impl Transports {
     /// Holds a request whose `maddr` is a name until its address is known (RFC 3261 §18.2.2), or gives it back.
     pub(super) fn hold(
         &mut self,
-        message: Message,
+        message: BoxedMessage,
         flow: Flow,
         listener: Listener,
         (name, port): (&str, u16),
         now: Instant,
-    ) -> Option<Message> {
+    ) -> Option<BoxedMessage> {
         if self.held >= HELD || self.selections.len() >= self.config.limits.selections {
             return Some(message);
         }

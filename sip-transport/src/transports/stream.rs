@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use sip_message::{FrameScanner, Message, Method, ParseError};
+use sip_message::{BoxedMessage, FrameScanner, Method, ParseError};
 
 use super::half_closed::HalfClosed;
 use super::reply::Reply;
@@ -277,7 +277,7 @@ impl Transports {
         // Nearly always what came is whole messages, each of which is framed and parsed in one pass.
         while let Some(bytes) = rest.as_mut()
             && self.is_between_messages(id)
-            && let Some(message) = Message::take_front(bytes, &self.config.parser)
+            && let Some(message) = BoxedMessage::take_front(bytes, &self.config.parser)
         {
             self.on_parsed(id, message, now);
         }
@@ -405,7 +405,7 @@ impl Transports {
     }
 
     fn on_frame(&mut self, id: FlowId, frame: Bytes, now: Instant) {
-        match Message::parse(frame.clone(), &self.config.parser) {
+        match BoxedMessage::parse(frame.clone(), &self.config.parser) {
             Ok(message) => self.on_parsed(id, message, now),
             Err(error) => {
                 self.capture_frame(id, || frame.clone());
@@ -437,7 +437,7 @@ impl Transports {
         }
     }
 
-    fn on_parsed(&mut self, id: FlowId, mut message: Message, now: Instant) {
+    fn on_parsed(&mut self, id: FlowId, mut message: BoxedMessage, now: Instant) {
         self.capture_frame(id, || message.to_bytes());
         let Some(entry) = self.flows.get_mut(id) else {
             return;
@@ -447,9 +447,8 @@ impl Transports {
             return;
         };
         stream.proven = true;
-        // By reference: a message is large to move.
         match &mut message {
-            Message::Request(request) => {
+            BoxedMessage::Request(request) => {
                 let named = |name: &str, port| stream.note_sent_by(name, port);
                 let route = match via::receive(request, flow.remote, false, named) {
                     Ok(route) => route,
@@ -472,7 +471,7 @@ impl Transports {
                 }
                 self.stats.requests += 1;
             }
-            Message::Response(response) => match self.check_response(response, Some(&flow)) {
+            BoxedMessage::Response(response) => match self.check_response(response, Some(&flow)) {
                 Err(error) => {
                     self.on_broken(id, &response.to_bytes(), error, now);
                     return;

@@ -26,7 +26,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sip_message::Message;
+use sip_message::BoxedMessage;
 use sip_transport::tokio::{Bound, Driver, Listen};
 use sip_transport::{
     Event, Flow, FlowId, Input, Output, Seed, SelectError, Target, TransportConfig, TransportKind,
@@ -120,7 +120,7 @@ impl Worker {
     }
 
     /// The next message, while another worker runs too.
-    async fn message_beside(&mut self, other: &mut Self) -> (Message, Flow, Flow) {
+    async fn message_beside(&mut self, other: &mut Self) -> (BoxedMessage, Flow, Flow) {
         tokio::select! {
             message = self.message() => message,
             () = other.run() => unreachable!("a worker runs for ever"),
@@ -128,7 +128,7 @@ impl Worker {
     }
 
     /// The next message: its bytes, its flow, and where responses go.
-    async fn message(&mut self) -> (Message, Flow, Flow) {
+    async fn message(&mut self) -> (BoxedMessage, Flow, Flow) {
         match self.event().await {
             Event::Message {
                 message,
@@ -192,7 +192,7 @@ fn request(flow: Flow, method: &str, body: &str) -> String {
 }
 
 /// A 200 to a request, as the layers above would make it.
-fn ok_to(message: &Message) -> Bytes {
+fn ok_to(message: &BoxedMessage) -> Bytes {
     let request = message.as_request().unwrap();
     let response = sip_message::Response::to(request, sip_message::StatusCode::OK)
         .to_tag("2")

@@ -19,13 +19,13 @@ impl Events {
     pub(super) fn on_request(
         &mut self,
         id: ServerTransactionId,
-        request: Request,
+        request: Box<Request>,
         flow: Flow,
         merged: bool,
         t: &mut dyn TransactionLayer,
         now: Instant,
     ) -> Option<Event> {
-        let back = |request, flow| {
+        let back = |request: Box<Request>, flow| {
             Some(Event::Request {
                 id,
                 request,
@@ -145,7 +145,7 @@ impl Events {
         let source = job.flow.remote.ip();
         let builder = authenticator.challenge(builder, Asker::Server, source, stale, now);
         if let Ok(response) = builder.build() {
-            let _ = t.respond(job.id, response, now);
+            let _ = t.respond(job.id, &response, now);
         }
     }
 
@@ -305,7 +305,7 @@ impl Events {
         let tag = self.rng.token(16);
         if let Ok(response) = refusal.builder(&job.request, &tag).build() {
             // A transaction that has ended meanwhile needs no answer.
-            let _ = t.respond(job.id, response, now);
+            let _ = t.respond(job.id, &response, now);
         }
     }
 

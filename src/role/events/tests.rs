@@ -123,7 +123,7 @@ impl World {
         let remote = "192.0.2.7:5060".parse().unwrap();
         self.input(Event::Request {
             id: ServerTransactionId::from_parts(self.next, 0),
-            request: parse(fields),
+            request: parse(fields).into(),
             flow: Flow::new(FlowId::from_parts(0, 0), kind, local, remote),
             merged: false,
         })
@@ -200,7 +200,14 @@ impl World {
         let remote = "192.0.2.7:5060".parse().unwrap();
         let flow = Flow::new(FlowId::from_parts(1, 0), TransportKind::Udp, local, remote);
         let id = told.id;
-        assert!(self.input(Event::Response { id, response, flow }).is_none());
+        assert!(
+            self.input(Event::Response {
+                id,
+                response: response.into(),
+                flow
+            })
+            .is_none()
+        );
     }
 
     fn told(&mut self) -> Vec<String> {

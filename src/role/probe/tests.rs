@@ -81,7 +81,11 @@ impl World {
             address,
             address,
         );
-        let event = Event::Response { id, response, flow };
+        let event = Event::Response {
+            id,
+            response: response.into(),
+            flow,
+        };
         assert!(self.probes.handle_input(event, self.clock.now()).is_none());
     }
 

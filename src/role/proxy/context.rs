@@ -17,7 +17,7 @@ use crate::routing::{Action, Disposition, Entry, History, NumberLookup, Retarget
 #[derive(Debug)]
 pub(super) struct Context {
     /// The request as it will be forwarded, but for what differs from branch to branch.
-    pub(super) request: Request,
+    pub(super) request: Box<Request>,
     /// How it came.
     pub(super) flow: Flow,
     pub(super) destination: Destination,
@@ -124,7 +124,7 @@ pub(super) struct Branch {
 
 impl Context {
     pub(super) fn new(
-        request: Request,
+        request: Box<Request>,
         flow: Flow,
         destination: Destination,
         tag: String,

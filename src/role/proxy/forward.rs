@@ -199,7 +199,7 @@ impl Proxy {
             route::record(&mut request, &incoming, &outgoing, &self.mark);
         }
         let is_invite = *request.method() == Method::Invite;
-        let client = t.forward(request, flow, context.loop_hash, now);
+        let client = t.forward(&request, flow, context.loop_hash, now);
         branch.client = Some(client);
         branch.has_heard = false;
         if let (true, Some(until)) = (is_hurried, until) {
@@ -238,7 +238,7 @@ impl Proxy {
     }
 
     /// An ACK to a 2xx goes where its route leads, if the route is ours; it is never answered.
-    pub(super) fn on_ack(&mut self, request: Request, now: Instant) {
+    pub(super) fn on_ack(&mut self, request: Box<Request>, now: Instant) {
         if admit::check(&request, &self.loops, self.options()).is_err()
             || self.waiting.len() >= self.config.max_contexts
         {
@@ -261,7 +261,7 @@ impl Proxy {
         {
             // RFC 5627 §6.1: in a dialog too, a GRUU is looked up.
             let need = Need::Lookup { aor: aor.clone() };
-            let waiting = Waiting::AckBindings(Box::new(request), token, aor, wanted);
+            let waiting = Waiting::AckBindings(request, token, aor, wanted);
             self.need(waiting, need, now);
             return;
         }
@@ -291,7 +291,7 @@ impl Proxy {
             .flatten()
             .next();
         let Some(target) = target else { return };
-        let mut request = *ack;
+        let mut request = ack;
         if request
             .set_uri(&*target.uri.as_ref().request_uri())
             .is_err()
@@ -305,12 +305,12 @@ impl Proxy {
         self.route_ack(request, token, now);
     }
 
-    fn route_ack(&mut self, request: Request, token: Option<Box<str>>, now: Instant) {
+    fn route_ack(&mut self, request: Box<Request>, token: Option<Box<str>>, now: Instant) {
         let mut request = request;
         if let Some(next_hop) = route::next_hop(&mut request) {
             let size = request.to_bytes().len();
             self.need(
-                Waiting::Ack(Box::new(request)),
+                Waiting::Ack(request),
                 Need::SelectFlow {
                     next_hop,
                     size,

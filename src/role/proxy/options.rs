@@ -23,7 +23,7 @@ impl Proxy {
                 .to_tag(&self.rng.token(16))
                 .header(HeaderName::Unsupported, unsupported);
             if let Ok(response) = response.build() {
-                let _ = t.respond(id, response, now);
+                let _ = t.respond(id, &response, now);
             }
             return;
         }
@@ -48,7 +48,7 @@ impl Proxy {
             builder = builder.header(HeaderName::Supported, "path");
         }
         if let Ok(response) = builder.build() {
-            let _ = t.respond(id, response, now);
+            let _ = t.respond(id, &response, now);
         }
     }
 }

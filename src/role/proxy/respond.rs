@@ -19,7 +19,7 @@ impl Proxy {
         &mut self,
         id: ServerTransactionId,
         place: usize,
-        response: Response,
+        response: Box<Response>,
         flow: Flow,
         t: &mut dyn TransactionLayer,
         now: Instant,
@@ -38,7 +38,7 @@ impl Proxy {
             let Some(own) = own_answer(context, response.status()) else {
                 return;
             };
-            response = own;
+            *response = own;
         }
         let Some(branch) = context.branches.get_mut(place) else {
             return;
@@ -58,7 +58,7 @@ impl Proxy {
                 context.note(place, &response);
                 if !context.is_answered {
                     context.tell(&mut response);
-                    let _ = t.respond(id, response, now);
+                    let _ = t.respond(id, &response, now);
                 }
             }
             return;
@@ -69,7 +69,7 @@ impl Proxy {
         if status.is_success() {
             branch.request = None;
             let is_first = branch.response.is_none();
-            branch.response = Some(Box::new(response.clone()));
+            branch.response = Some(response.clone());
             context.note(place, &response);
             // Step 5: every 2xx to an INVITE goes on at once, repeated ones too.
             if is_first || *context.request.method() == Method::Invite {
@@ -110,7 +110,7 @@ impl Proxy {
             return;
         };
         branch.is_followed = is_followed;
-        branch.response = Some(Box::new(response));
+        branch.response = Some(response);
         if status.class() == 6 {
             // Step 5: the others are cancelled, and no more are tried. RFC 3326 §2: they are told why.
             context.is_over = true;
@@ -123,7 +123,7 @@ impl Proxy {
     fn forward_success(
         &mut self,
         id: ServerTransactionId,
-        response: Response,
+        response: Box<Response>,
         t: &mut dyn TransactionLayer,
         now: Instant,
     ) {
@@ -134,7 +134,7 @@ impl Proxy {
         let status = response.status();
         let mut response = response;
         context.tell(&mut response);
-        let _ = t.respond(id, response, now);
+        let _ = t.respond(id, &response, now);
         if !is_first {
             return;
         }
@@ -337,7 +337,7 @@ impl Proxy {
         let mut response = response;
         context.tell(&mut response);
         // A transaction that has ended meanwhile needs no answer.
-        let _ = t.respond(id, response, now);
+        let _ = t.respond(id, &response, now);
         self.release(id);
     }
 
@@ -361,7 +361,7 @@ impl Proxy {
         }
         let tag = self.rng.token(16);
         if let Ok(response) = refusal.builder(request, &tag).build() {
-            let _ = t.respond(id, response, now);
+            let _ = t.respond(id, &response, now);
         }
     }
 

@@ -165,7 +165,7 @@ impl World {
         let id = ServerTransactionId::from_parts(self.servers, 0);
         let back = self.input(Event::Request {
             id,
-            request: parse(text),
+            request: parse(text).into(),
             flow,
             merged: false,
         });
@@ -242,7 +242,7 @@ impl World {
         let response = builder.build().unwrap();
         let back = self.input(Event::Response {
             id: sent.id,
-            response,
+            response: response.into(),
             flow: flow(TransportKind::Udp, 1, "192.0.2.99:5060"),
         });
         assert!(back.is_none());

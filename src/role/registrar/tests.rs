@@ -65,7 +65,7 @@ impl World {
         let request = parse("REGISTER sip:example.com SIP/2.0", fields);
         let event = Event::Request {
             id: ServerTransactionId::from_parts(self.next, 0),
-            request,
+            request: request.into(),
             flow: flow(),
             merged: false,
         };
@@ -399,7 +399,7 @@ fn rfc3261_10_3_step_1_other_domains_and_methods_are_handed_back() {
     ] {
         let event = Event::Request {
             id: ServerTransactionId::from_parts(1, 0),
-            request: parse(line, ""),
+            request: parse(line, "").into(),
             flow: flow(),
             merged: false,
         };
@@ -413,7 +413,7 @@ fn rfc3261_10_3_step_1_other_domains_and_methods_are_handed_back() {
     let options = parse("OPTIONS sip:example.com SIP/2.0", "CSeq: 1 OPTIONS\r\n");
     let event = Event::Request {
         id: ServerTransactionId::from_parts(1, 0),
-        request: options,
+        request: options.into(),
         flow: flow(),
         merged: false,
     };
@@ -462,7 +462,7 @@ fn rfc3261_8_2_2_2_a_merged_request_is_a_loop() {
     let mut world = World::open();
     let event = Event::Request {
         id: ServerTransactionId::from_parts(1, 0),
-        request: parse("REGISTER sip:example.com SIP/2.0", ""),
+        request: Box::new(parse("REGISTER sip:example.com SIP/2.0", "")),
         flow: flow(),
         merged: true,
     };

@@ -77,9 +77,9 @@ impl World {
     fn arrive_over(&mut self, request: Request, flow: Flow) -> Option<Request> {
         let back = self
             .proxy
-            .handle_request(request, flow, flow, &mut self.layer, self.now);
+            .handle_request(request.into(), flow, flow, &mut self.layer, self.now);
         self.answer();
-        back
+        back.map(|request| *request)
     }
 
     fn answer(&mut self) {
@@ -165,7 +165,7 @@ fn rfc3261_16_11_a_response_goes_where_the_next_via_says() {
         else {
             panic!("a response")
         };
-        let back = world.proxy.handle_response(response, world.now);
+        let back = world.proxy.handle_response(response.into(), world.now);
         world.answer();
         back.is_none()
     };
@@ -322,7 +322,7 @@ fn what_waits_is_bounded_and_forgotten() {
         let flow = flow(TransportKind::Udp, 0, "198.51.100.7:5070");
         world
             .proxy
-            .handle_request(arrived, flow, flow, &mut world.layer, world.now);
+            .handle_request(arrived.into(), flow, flow, &mut world.layer, world.now);
     }
     let mut needs = 0;
     while world.proxy.poll_output().is_some() {

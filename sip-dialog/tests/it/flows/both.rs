@@ -129,7 +129,7 @@ impl End {
                             };
                             let response = Response::to(&request, status).to_tag("x");
                             let response = response.build().unwrap();
-                            self.layer.respond(id, response, now).unwrap();
+                            self.layer.respond(id, &response, now).unwrap();
                         }
                     }
                 }
@@ -246,7 +246,7 @@ impl Node for Party {
                 let message = end.note(&packet.payload, false);
                 let flow = end.connection();
                 let input = Input::Message {
-                    message,
+                    message: message.into(),
                     flow,
                     reply: flow,
                 };

@@ -112,7 +112,7 @@ impl End {
             let event = match method.as_str() {
                 "ACK" => TransactionEvent::Ack {
                     invite: None,
-                    request,
+                    request: request.into(),
                     flow: flow(),
                 },
                 "CANCEL" => {
@@ -124,13 +124,13 @@ impl End {
                     TransactionEvent::Cancel {
                         id,
                         invite,
-                        request,
+                        request: request.into(),
                         flow: flow(),
                     }
                 }
                 _ => TransactionEvent::Request {
                     id,
-                    request,
+                    request: request.into(),
                     flow: flow(),
                     merged: false,
                 },
@@ -183,7 +183,7 @@ impl End {
         let response = crate::agent::reply(&request, status, &tag, &fields, content);
         self.agent.input(TransactionEvent::Response {
             id,
-            response,
+            response: response.into(),
             flow: flow(),
         });
         self.settle();

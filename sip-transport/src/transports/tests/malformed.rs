@@ -43,8 +43,8 @@ fn rfc3261_21_4_1_a_broken_request_is_answered_with_a_reason() {
         let Output::Datagram { payload, .. } = &outputs[1] else {
             panic!()
         };
-        let Ok(Message::Response(reply)) =
-            Message::parse(payload.clone(), &sip_message::ParserConfig::default())
+        let Ok(sip_message::Message::Response(reply)) =
+            sip_message::Message::parse(payload.clone(), &sip_message::ParserConfig::default())
         else {
             panic!("the answer is not SIP")
         };

@@ -245,7 +245,7 @@ fn rfc3261_16_10_cancel_goes_to_all_branches_with_its_reason() {
     let event = Event::Cancel {
         id: ServerTransactionId::from_parts(99, 0),
         invite: Some(id),
-        request: cancel,
+        request: cancel.into(),
         flow: flow(TransportKind::Udp, 0, "198.51.100.7:5060"),
     };
     assert!(world.input(event).is_none());
@@ -271,7 +271,7 @@ fn rfc3261_16_10_cancel_before_anything_was_sent() {
     world.input(Event::Cancel {
         id: ServerTransactionId::from_parts(99, 0),
         invite: Some(id),
-        request: cancel.clone(),
+        request: cancel.clone().into(),
         flow,
     });
     assert_eq!(world.statuses(), [200, 487]);
@@ -280,7 +280,7 @@ fn rfc3261_16_10_cancel_before_anything_was_sent() {
     let event = Event::Cancel {
         id: ServerTransactionId::from_parts(98, 0),
         invite: Some(id),
-        request: cancel,
+        request: cancel.into(),
         flow,
     };
     assert!(world.input(event).is_some());
@@ -304,14 +304,18 @@ fn an_ack_to_a_2xx_follows_the_route_and_only_that() {
         request,
         flow: flow(TransportKind::Udp, 0, "198.51.100.7:5060"),
     };
-    assert!(world.input(event(ack(&recorded))).is_none());
+    assert!(world.input(event(ack(&recorded).into())).is_none());
     let calls = world.layer.take();
     let [Call::Ack { ack: sent, .. }] = &calls[..] else {
         panic!("{calls:?}")
     };
     assert_eq!(sent.headers().max_forwards(), Some(69));
     assert!(!sent.headers().contains(HeaderName::Route));
-    assert!(world.input(event(ack("<sip:192.0.2.10;lr>"))).is_none());
+    assert!(
+        world
+            .input(event(Box::new(ack("<sip:192.0.2.10;lr>"))))
+            .is_none()
+    );
     assert!(
         world.layer.take().is_empty(),
         "a route without our mark leads nowhere, and an ACK is never answered"
@@ -421,7 +425,7 @@ fn rfc3261_16_7_step_3_a_response_for_us_alone_ends_its_branch() {
                 .push_front(HeaderName::Via, "SIP/2.0/UDP 192.0.2.10;branch=z9hG4bKours");
             world.input(Event::Response {
                 id: sent[0].id,
-                response,
+                response: response.into(),
                 flow: flow(TransportKind::Udp, 1, "192.0.2.99:5060"),
             });
         }

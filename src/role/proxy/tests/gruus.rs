@@ -142,7 +142,7 @@ fn rfc5627_6_1_within_a_dialog_it_is_looked_up_and_its_path_left_out() {
     ));
     let back = world.input(Event::Ack {
         invite: None,
-        request,
+        request: request.into(),
         flow: flow(TransportKind::Udp, 0, "198.51.100.7:5060"),
     });
     assert!(back.is_none());

@@ -113,7 +113,7 @@ fn rfc3261_16_3_merged_requests_are_no_error() {
         let id = ServerTransactionId::from_parts(u32::try_from(n).unwrap() + 50, 0);
         let back = world.input(Event::Request {
             id,
-            request: parse(&text),
+            request: parse(&text).into(),
             flow: flow(TransportKind::Udp, 0, "198.51.100.7:5060"),
             merged: n > 0,
         });
@@ -456,7 +456,7 @@ fn rfc3261_16_7_a_response_without_another_via_is_not_forwarded() {
         .push_front(HeaderName::Via, "SIP/2.0/UDP 192.0.2.10;branch=z9hG4bKours");
     world.input(Event::Response {
         id: sent[0].id,
-        response,
+        response: response.into(),
         flow: flow(TransportKind::Udp, 1, "192.0.2.99:5060"),
     });
     assert!(world.statuses().is_empty());
@@ -557,7 +557,7 @@ fn rfc3261_16_7_the_body_is_not_touched() {
         .unwrap();
     world.input(Event::Response {
         id: sent[0].id,
-        response,
+        response: response.into(),
         flow: flow(TransportKind::Udp, 1, "192.0.2.99:5060"),
     });
     assert_eq!(world.responses()[0].body(), &body[..]);

@@ -26,7 +26,7 @@ fn arrives(world: &mut World, request: Request, wall: SystemTime) {
     world.servers += 1;
     let event = Event::Request {
         id: ServerTransactionId::from_parts(world.servers, 0),
-        request,
+        request: request.into(),
         flow: flow(TransportKind::Udp, 0, "198.51.100.7:5060"),
         merged: false,
     };

@@ -189,7 +189,14 @@ fn stray_is_not_forwarded() {
         let status = StatusCode::from_u16(status).unwrap();
         let response = Response::to(&received, status).to_tag("t").build().unwrap();
         let flow = flow(TransportKind::Udp, 1, "192.0.2.99:5060");
-        assert!(world.input(Event::Stray { response, flow }).is_some());
+        assert!(
+            world
+                .input(Event::Stray {
+                    response: response.into(),
+                    flow
+                })
+                .is_some()
+        );
         assert!(world.layer.take().is_empty());
     }
     // One that has a transaction is.
