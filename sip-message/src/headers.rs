@@ -196,6 +196,15 @@ impl Headers {
             .unwrap_or_default()
     }
 
+    /// The bytes from the beginning of a place to the end of its buffer, and how many are of the place.
+    #[inline]
+    pub(crate) fn beyond(&self, place: Place) -> (&[u8], usize) {
+        let bytes = self.buffer(place.source).get(place.start as usize..);
+        let bytes = bytes.unwrap_or_default();
+        let len = place.end.saturating_sub(place.start) as usize;
+        (bytes, len.min(bytes.len()))
+    }
+
     /// The bytes of a place, as text if they are UTF-8.
     #[inline]
     pub(crate) fn text(&self, place: Place) -> Option<&str> {

@@ -84,6 +84,13 @@ impl Request {
         self.headers.text(self.uri).unwrap_or_default()
     }
 
+    /// The Request-URI for who looks at many bytes at a time: the bytes of the buffer from its beginning on, and how many of
+    /// them are of it. The rest may be anything. See [`Headers::get_and_beyond`].
+    #[must_use]
+    pub fn uri_and_beyond(&self) -> (&[u8], usize) {
+        self.headers.beyond(self.uri)
+    }
+
     /// The Request-URI, located.
     ///
     /// # Errors

@@ -6,9 +6,13 @@
 //! of the class that its place wants. What is found usual here is valid; what is not has to be validated. The properties
 //! below hold the two together.
 
+mod scan;
+
 use std::net::Ipv4Addr;
 
 use sip_message::{HeaderName, Headers, Method, Request, Response};
+
+use self::scan::Scan;
 
 /// Bytes of `;rport`.
 pub(crate) const RPORT: usize = 6;
@@ -30,12 +34,12 @@ pub(crate) struct UsualVia {
 
 /// `None`: the request has to be validated, and its Via decoded.
 pub(crate) fn request(request: &Request) -> Option<UsualVia> {
-    let uri = request.uri_str().as_bytes();
-    let max_forwards = request.headers().get_bytes(HeaderName::MaxForwards);
-    let is_usual = self::uri(uri)? == uri.len()
-        && match max_forwards {
-            None => true,
-            Some(digits) => matches!(digits.len(), 1 | 2) && run(digits, DIGIT) == digits.len(),
+    let (beyond, len) = request.uri_and_beyond();
+    let mut scan = Scan::new(beyond, len)?;
+    let is_usual = uri(&mut scan, 0)? == len
+        && match request.headers().get_bytes(HeaderName::MaxForwards) {
+            None | Some([b'0'..=b'9'] | [b'0'..=b'9', b'0'..=b'9']) => true,
+            Some(_) => false,
         };
     if is_usual {
         fields(request.headers(), Some(request.method()))
@@ -49,157 +53,183 @@ pub(crate) fn response(response: &Response) -> Option<UsualVia> {
     fields(response.headers(), None)
 }
 
+#[inline(always)]
 fn fields(headers: &Headers, method: Option<&Method>) -> Option<UsualVia> {
-    let via = via(headers.get_bytes(HeaderName::Via)?)?;
-    let is_usual = party(headers.get_bytes(HeaderName::From)?)
-        && party(headers.get_bytes(HeaderName::To)?)
-        && call_id(headers.get_bytes(HeaderName::CallId)?)
+    let is_usual = party(scan(headers, HeaderName::From)?)?
+        && party(scan(headers, HeaderName::To)?)?
+        && call_id(scan(headers, HeaderName::CallId)?)
         && cseq(headers.get_bytes(HeaderName::CSeq)?, method);
-    is_usual.then_some(via)
+    if is_usual {
+        via(scan(headers, HeaderName::Via)?)
+    } else {
+        None
+    }
+}
+
+/// In every place anew, where the name is known and is not looked up.
+#[inline(always)]
+fn scan(headers: &Headers, name: HeaderName) -> Option<Scan<'_>> {
+    let (beyond, len) = headers.get_and_beyond(name)?;
+    Scan::new(beyond, len)
 }
 
 /// `SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK1;rport`.
-fn via(value: &[u8]) -> Option<UsualVia> {
-    let rest = value.strip_prefix(b"SIP/2.0/")?;
-    let ([b'U', b'D', b'P', b' ', rest @ ..]
-    | [b'T', b'C', b'P', b' ', rest @ ..]
-    | [b'T', b'L', b'S', b' ', rest @ ..]
-    | [b'W', b'S', b' ', rest @ ..]
-    | [b'W', b'S', b'S', b' ', rest @ ..]) = rest
-    else {
-        return None;
+#[inline(always)]
+fn via(mut scan: Scan<'_>) -> Option<UsualVia> {
+    let rest = scan.text().strip_prefix(b"SIP/2.0/")?;
+    let host_at = match rest {
+        [b'U', b'D', b'P', b' ', ..]
+        | [b'T', b'C', b'P', b' ', ..]
+        | [b'T', b'L', b'S', b' ', ..]
+        | [b'W', b'S', b'S', b' ', ..] => 12,
+        [b'W', b'S', b' ', ..] => 11,
+        _ => return None,
     };
-    let host_at = value.len() - rest.len();
-    let (name, mut rest) = rest.split_at_checked(run(rest, HOST))?;
-    let host = host(name)?;
-    let mut port = None;
-    if let [b':', digits @ ..] = rest {
-        let (number, len) = self::port(digits)?;
-        port = Some(number);
-        rest = digits.get(len..)?;
-    }
+    let mut at = scan.stop(host_at);
+    let name = scan.text().get(host_at..at)?;
     let mut via = UsualVia {
-        host,
+        host: host(name)?,
         host_at,
         host_len: name.len(),
-        port,
+        port: None,
         rport: None,
         alias: false,
     };
-    while let [b';', after @ ..] = rest {
-        let (name, has_value, len) = parameter(after)?;
+    if scan.byte(at) == Some(b':') {
+        let end = scan.stop(at + 1);
+        via.port = Some(port(scan.text().get(at + 1..end)?)?);
+        at = end;
+    }
+    while scan.byte(at) == Some(b';') {
+        let (name, end) = parameter(&mut scan, at + 1)?;
         // Names differ by their lengths first.
         match name.len() {
             5 if name.eq_ignore_ascii_case(b"rport") => {
                 // One that says a port already is a lie, or a copy.
-                if via.rport.is_some() || has_value {
+                if via.rport.is_some() || end != at + RPORT {
                     return None;
                 }
-                via.rport = Some(value.len() - rest.len());
+                via.rport = Some(at);
             }
             5 if name.eq_ignore_ascii_case(b"alias") => via.alias = true,
             5 if name.eq_ignore_ascii_case(b"maddr") => return None,
             8 if name.eq_ignore_ascii_case(b"received") => return None,
             _ => {}
         }
-        rest = after.get(len..)?;
+        at = end;
     }
     // More values in the same line are looked at closely.
-    rest.is_empty().then_some(via)
+    (at == scan.text().len()).then_some(via)
 }
 
 /// `"Alice" <sip:alice@example.com>;tag=1`, with or without the name and the quotes.
-fn party(value: &[u8]) -> bool {
-    let mut rest = value;
-    if let [b'"', quoted @ ..] = rest {
-        let len = run(quoted, QUOTED);
-        let Some([b'"', after @ ..]) = quoted.get(len..) else {
-            return false;
-        };
-        rest = after.strip_prefix(b" ").unwrap_or(after);
-    } else if rest.first() != Some(&b'<') {
-        let len = run(rest, TOKEN);
-        let Some([b' ', after @ ..]) = rest.get(len..).filter(|_| len > 0) else {
-            return false;
-        };
-        rest = after;
-    }
-    let [b'<', after @ ..] = rest else {
-        return false;
-    };
-    let Some(len) = uri(after) else { return false };
-    let Some([b'>', after @ ..]) = after.get(len..) else {
-        return false;
-    };
-    rest = after;
-    while let [b';', after @ ..] = rest {
-        let Some((name, has_value, len)) = parameter(after) else {
-            return false;
-        };
-        if !has_value && name.eq_ignore_ascii_case(b"tag") {
-            return false;
+#[inline(never)] // From and To.
+fn party(mut scan: Scan<'_>) -> Option<bool> {
+    let mut at = 0;
+    match scan.byte(0)? {
+        b'<' => {}
+        b'"' => {
+            let mut end = scan.stop(1);
+            loop {
+                match scan.byte(end)? {
+                    b'"' => break,
+                    // Whatever is printed, but backslashes.
+                    b'\\' => return None,
+                    b' '..=b'~' => end = scan.stop(end + 1),
+                    _ => return None,
+                }
+            }
+            at = end + 1;
+            if scan.byte(at) == Some(b' ') {
+                at += 1;
+            }
         }
-        let Some(after) = after.get(len..) else {
-            return false;
-        };
-        rest = after;
+        _ => {
+            at = token(&mut scan, 0);
+            if at == 0 || scan.byte(at) != Some(b' ') {
+                return None;
+            }
+            at += 1;
+        }
     }
-    rest.is_empty()
+    if scan.byte(at) != Some(b'<') {
+        return None;
+    }
+    at = uri(&mut scan, at + 1)?;
+    if scan.byte(at) != Some(b'>') {
+        return None;
+    }
+    at += 1;
+    while scan.byte(at) == Some(b';') {
+        let (name, end) = parameter(&mut scan, at + 1)?;
+        // Without a value.
+        if name.len() == 3 && end == at + 4 && name.eq_ignore_ascii_case(b"tag") {
+            return None;
+        }
+        at = end;
+    }
+    Some(at == scan.text().len())
 }
 
 /// `word [ "@" word ]`, both of characters of a token.
-fn call_id(value: &[u8]) -> bool {
-    let len = run(value, TOKEN);
-    match value.get(len..) {
-        Some([]) => len > 0,
-        Some([b'@', rest @ ..]) => len > 0 && !rest.is_empty() && run(rest, TOKEN) == rest.len(),
-        _ => false,
+fn call_id(mut scan: Scan<'_>) -> bool {
+    let (len, at) = (scan.text().len(), token(&mut scan, 0));
+    if at == len {
+        return len > 0;
     }
+    at > 0 && scan.byte(at) == Some(b'@') && at + 1 < len && token(&mut scan, at + 1) == len
 }
 
 /// `1*DIGIT SP Method`.
 fn cseq(value: &[u8], method: Option<&Method>) -> bool {
-    let len = run(value, DIGIT);
-    let Some([b' ', name @ ..]) = value.get(len..).filter(|_| matches!(len, 1..=9)) else {
+    let digits = value.iter().take_while(|b| b.is_ascii_digit()).count();
+    let Some([b' ', name @ ..]) = value.get(digits..).filter(|_| matches!(digits, 1..=9)) else {
         return false;
     };
     match method {
         // RFC 3261 §8.1.1.5: the same as that of the request; methods are compared with case.
         Some(method) => name == method.as_str().as_bytes(),
-        None => !name.is_empty() && run(name, UPPER) == name.len(),
+        None => !name.is_empty() && name.iter().all(u8::is_ascii_uppercase),
     }
 }
 
-/// The length of a sip or sips URI without password, escapes, header fields and IPv6 reference.
-fn uri(text: &[u8]) -> Option<usize> {
-    let start = match text {
-        [b's', b'i', b'p', b':', ..] => 4,
-        [b's', b'i', b'p', b's', b':', ..] => 5,
+/// The end of a sip or sips URI without password, escapes, header fields and IPv6 reference.
+#[inline(always)]
+fn uri(scan: &mut Scan<'_>, at: usize) -> Option<usize> {
+    let start = match scan.text().get(at..)? {
+        [b's', b'i', b'p', b':', ..] => at + 4,
+        [b's', b'i', b'p', b's', b':', ..] => at + 5,
         _ => return None,
     };
-    // A host has no character that a user does not have, so that what follows tells which it is.
-    let mut at = start + run(text.get(start..)?, HOST);
-    if matches!(text.get(at), None | Some(b'>' | b':' | b';')) {
-        host(text.get(start..at)?)?;
-    } else {
-        at += run(text.get(at..)?, USER);
-        if at == start || text.get(at) != Some(&b'@') {
+    let mut from = start;
+    let mut at = scan.stop(start);
+    let plain = at;
+    // Unreserved characters that no host has, and the "+" of telephone numbers.
+    while let Some(b'+' | b'!' | b'~' | b'*') = scan.byte(at) {
+        at = scan.stop(at + 1);
+    }
+    if scan.byte(at) == Some(b'@') {
+        if at == start {
             return None;
         }
-        let from = at + 1;
-        at = from + run(text.get(from..)?, HOST);
-        host(text.get(from..at)?)?;
+        from = at + 1;
+        at = scan.stop(from);
+    } else if at != plain {
+        return None;
     }
-    if text.get(at) == Some(&b':') {
-        at += 1 + port(text.get(at + 1..)?)?.1;
+    host(scan.text().get(from..at)?)?;
+    if scan.byte(at) == Some(b':') {
+        let end = scan.stop(at + 1);
+        port(scan.text().get(at + 1..end)?)?;
+        at = end;
     }
-    while text.get(at) == Some(&b';') {
-        at += 1 + uri_parameter(text.get(at + 1..)?)?;
+    while scan.byte(at) == Some(b';') {
+        at = uri_parameter(scan, at + 1)?;
     }
     Some(at)
 }
 
-/// The address if it is one, `None` in it for a name.
+/// The address if it is one, `None` in it for a name. Of plain characters.
 fn host(text: &[u8]) -> Option<Option<Ipv4Addr>> {
     let (first, last) = (text.first()?, text.last()?);
     if first.is_ascii_digit() {
@@ -210,136 +240,78 @@ fn host(text: &[u8]) -> Option<Option<Ipv4Addr>> {
 
 /// Four decimal numbers without leading zeros.
 fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
-    let (mut octets, mut number, mut digits) = (0_u32, 0_u32, 0);
-    let mut dots = 0;
-    for &byte in text {
-        if byte == b'.' {
-            if digits == 0 {
-                return None;
-            }
-            octets = octets << 8 | number;
-            (number, digits) = (0, 0);
-            dots += 1;
-        } else {
-            let digit = u32::from(byte.wrapping_sub(b'0'));
-            if digit > 9 || (digits > 0 && number == 0) {
-                return None;
-            }
-            number = number * 10 + digit;
-            digits += 1;
-            if number > 255 {
-                return None;
-            }
-        }
-    }
-    (dots == 3 && digits > 0).then(|| Ipv4Addr::from_bits(octets << 8 | number))
+    let (first, rest) = octet(text)?;
+    let (second, rest) = octet(rest.strip_prefix(b".")?)?;
+    let (third, rest) = octet(rest.strip_prefix(b".")?)?;
+    let (fourth, rest) = octet(rest.strip_prefix(b".")?)?;
+    rest.is_empty()
+        .then(|| Ipv4Addr::new(first, second, third, fourth))
 }
 
-/// A port that can be sent to, and its length.
-fn port(text: &[u8]) -> Option<(u16, usize)> {
-    let len = run(text, DIGIT);
-    let digits = text.get(..len).filter(|_| matches!(len, 1..=5))?;
-    let value = |number: u32, digit: &u8| number * 10 + u32::from(digit - b'0');
-    let number = digits.iter().fold(0, value);
-    let number = u16::try_from(number).ok().filter(|&number| number != 0)?;
-    Some((number, len))
-}
-
-/// `name [ "=" token ]`: the name, whether there is a value, the length of both.
 #[inline(always)]
-fn parameter(text: &[u8]) -> Option<(&[u8], bool, usize)> {
-    let len = run(text, TOKEN);
-    let name = text.get(..len).filter(|name| !name.is_empty())?;
-    let Some([b'=', value @ ..]) = text.get(len..) else {
-        return Some((name, false, len));
+fn octet(text: &[u8]) -> Option<(u8, &[u8])> {
+    let value = |digit: &u8| u32::from(digit - b'0');
+    let (number, rest) = match text {
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] => {
+            (value(a) * 100 + value(b) * 10 + value(c), rest)
+        }
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', rest @ ..] => (value(a) * 10 + value(b), rest),
+        [a @ b'0'..=b'9', rest @ ..] => (value(a), rest),
+        _ => return None,
     };
-    let value_len = run(value, TOKEN);
-    (value_len > 0).then_some((name, true, len + 1 + value_len))
+    Some((u8::try_from(number).ok()?, rest))
 }
 
-/// The length of `pname [ "=" pvalue ]` of plain characters.
-fn uri_parameter(text: &[u8]) -> Option<usize> {
-    let len = run(text, HOST);
-    if len == 0 {
+/// A port that can be sent to.
+fn port(digits: &[u8]) -> Option<u16> {
+    if !matches!(digits.len(), 1..=5) {
         return None;
     }
-    if text.get(len) != Some(&b'=') {
-        return Some(len);
+    let mut number = 0_u32;
+    for &byte in digits {
+        let digit = u32::from(byte.wrapping_sub(b'0'));
+        if digit > 9 {
+            return None;
+        }
+        number = number * 10 + digit;
     }
-    let value = run(text.get(len + 1..)?, HOST);
-    (value > 0).then_some(len + 1 + value)
+    u16::try_from(number).ok().filter(|&number| number != 0)
 }
 
-/// RFC 3261 §25.1: `token`.
-const TOKEN: u8 = 1;
-const DIGIT: u8 = 2;
-/// Of a host name, and the underscore that peers put there.
-const HOST: u8 = 4;
-/// Of a user: unreserved, and the "+" of telephone numbers.
-const USER: u8 = 8;
-/// Of a quoted string: whatever is printed, but quotes and backslashes.
-const QUOTED: u8 = 16;
-/// Of the methods that there are.
-const UPPER: u8 = 32;
-
-static CLASSES: [u8; 256] = classes();
-
-const fn classes() -> [u8; 256] {
-    let mut table = [0; 256];
-    let mut byte = 0_u8;
-    loop {
-        let mut class = 0;
-        if byte.is_ascii_alphanumeric() {
-            class |= TOKEN | HOST | USER;
-        }
-        if matches!(
-            byte,
-            b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~'
-        ) {
-            class |= TOKEN;
-        }
-        if matches!(byte, b'-' | b'.' | b'_') {
-            class |= HOST;
-        }
-        if matches!(byte, b'-' | b'.' | b'_' | b'!' | b'~' | b'*' | b'+') {
-            class |= USER;
-        }
-        if byte.is_ascii_digit() {
-            class |= DIGIT;
-        }
-        if byte.is_ascii_uppercase() {
-            class |= UPPER;
-        }
-        if matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\') {
-            class |= QUOTED;
-        }
-        table[byte as usize] = class;
-        if byte == u8::MAX {
-            return table;
-        }
-        byte += 1;
-    }
-}
-
-/// How many bytes at the front are of a class.
+/// `name [ "=" token ]`: the name, and where both end.
 #[inline(always)]
-fn run(text: &[u8], class: u8) -> usize {
-    let mut rest = text;
-    // Four at a time: a branch for each costs more than to look at some of them twice.
-    while let Some((four, after)) = rest.split_first_chunk::<4>()
-        && four
-            .iter()
-            .fold(class, |all, &byte| all & CLASSES[usize::from(byte)])
-            != 0
-    {
-        rest = after;
+fn parameter<'a>(scan: &mut Scan<'a>, at: usize) -> Option<(&'a [u8], usize)> {
+    let end = token(scan, at);
+    let name = scan.text().get(at..end).filter(|name| !name.is_empty())?;
+    if scan.byte(end) != Some(b'=') {
+        return Some((name, end));
     }
-    while let Some((&byte, after)) = rest.split_first()
-        && CLASSES[usize::from(byte)] & class != 0
-    {
-        rest = after;
+    let value_end = token(scan, end + 1);
+    (value_end > end + 1).then_some((name, value_end))
+}
+
+/// The end of `pname [ "=" pvalue ]` of plain characters.
+#[inline(always)]
+fn uri_parameter(scan: &mut Scan<'_>, at: usize) -> Option<usize> {
+    let end = scan.stop(at);
+    if end == at {
+        return None;
     }
-    text.len() - rest.len()
+    if scan.byte(end) != Some(b'=') {
+        return Some(end);
+    }
+    let value_end = scan.stop(end + 1);
+    (value_end > end + 1).then_some(value_end)
+}
+
+/// RFC 3261 §25.1: where what begins there is no `token` any more.
+#[inline(always)]
+fn token(scan: &mut Scan<'_>, at: usize) -> usize {
+    let mut at = scan.stop(at);
+    while let Some(b'!' | b'%' | b'*' | b'+' | b'`' | b'\'' | b'~') = scan.byte(at) {
+        at = scan.stop(at + 1);
+    }
+    at
 }
 
 #[cfg(test)]

@@ -48,6 +48,15 @@ impl Headers {
         self.fields.get(at).map(|span| self.value(span))
     }
 
+    /// The same for who looks at many bytes at a time: the bytes of the buffer from the beginning of the value on, and how
+    /// many of them are of the value. The rest may be anything.
+    #[inline(always)]
+    #[must_use]
+    pub fn get_and_beyond(&self, name: HeaderName) -> Option<(&[u8], usize)> {
+        let span = self.fields.get(self.find(&name, 0)?)?;
+        Some(self.beyond(span.value_place()))
+    }
+
     /// Is there a field of this name?
     #[must_use]
     pub fn contains(&self, name: HeaderName) -> bool {
