@@ -2,7 +2,11 @@
 //! instruction counts under valgrind where that is installed: of our own cases, and of ours beside other crates
 //! ([`peers`]).
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -10,6 +14,7 @@ use crate::{shell, tools};
 
 mod baseline;
 mod footprints;
+mod idle;
 mod peers;
 mod server;
 
@@ -106,6 +111,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         ]);
     }
     shell::run(&mut command)?;
+    if chosen.iter().any(|layer| layer == "transport") {
+        idle::run(options.quick)?;
+    }
     if options.no_instructions {
         return Ok(());
     }
@@ -125,6 +133,15 @@ fn fast_build(command: &mut Command) {
         .env("CARGO_PROFILE_BENCH_LTO", "off")
         .env("CARGO_PROFILE_BENCH_CODEGEN_UNITS", "16");
     command.env("CARGO_TARGET_DIR", shell::target_dir().join("bench-quick"));
+}
+
+/// Where what is measured is built.
+fn target(quick: bool) -> PathBuf {
+    if quick {
+        shell::target_dir().join("bench-quick")
+    } else {
+        shell::target_dir()
+    }
 }
 
 /// The bench targets of `sip-bench`, in the order of its manifest.
@@ -160,12 +177,7 @@ fn counts(layers: &[String], quick: bool) -> Result<Costs> {
         fast_build(&mut build);
     }
     shell::run(&mut build)?;
-    let target = if quick {
-        shell::target_dir().join("bench-quick")
-    } else {
-        shell::target_dir()
-    };
-    let binary = target.join("release/instructions");
+    let binary = target(quick).join("release/instructions");
     let cases = shell::capture(Command::new(&binary).arg("--list"))?;
     println!(
         "\n{:<44} {:>14} {:>14}",
