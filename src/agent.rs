@@ -16,6 +16,7 @@ mod registering;
 mod subscription;
 mod transfer;
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -352,6 +353,24 @@ impl UserAgent {
         let proxies = &self.inner.outbound_proxies;
         let in_use = self.inner.proxy_in_use.load(Ordering::Relaxed);
         proxies.get(in_use).or_else(|| proxies.first())
+    }
+
+    /// All proxies: the one in use, and those after it in their order.
+    fn proxies(&self) -> VecDeque<Uri> {
+        let mut all: VecDeque<Uri> = self.inner.outbound_proxies.iter().cloned().collect();
+        let in_use = self.inner.proxy_in_use.load(Ordering::Relaxed);
+        if in_use < all.len() {
+            all.rotate_left(in_use);
+        }
+        all
+    }
+
+    /// Goes by this proxy from now on, as long as no registration says otherwise.
+    fn use_proxy(&self, proxy: &Uri) {
+        let all = &self.inner.outbound_proxies;
+        if let Some(at) = all.iter().position(|one| one == proxy) {
+            self.inner.proxy_in_use.store(at, Ordering::Relaxed);
+        }
     }
 
     fn hop_by(&self, proxy: Option<&Uri>, uri: Uri) -> Uri {

@@ -76,7 +76,7 @@ impl UserAgentBuilder {
 
     /// Sends everything through this proxy first (RFC 3261 section 8.1.2). Called again, it names another one: an account
     /// with an [instance](Account::instance) registers over a flow to each of them (RFC 5626 section 4.2), four at most, and
-    /// uses the first that works.
+    /// uses the first that works. A call that one of them does not serve (no answer, nothing there, 503) goes by the next.
     #[must_use]
     pub fn outbound_proxy(mut self, proxy: Uri) -> Self {
         self.outbound_proxies.push(proxy);

@@ -1,8 +1,9 @@
 //! [`Dialing`]: a call that we make, until it is answered.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use sip_dialog::{Event, InviteRequest, ReferrerToken, SubscriptionId};
+use sip_dialog::{Event, FailureCause, InviteRequest, ReferrerToken, RejectCause, SubscriptionId};
 use sip_message::{HeaderName, StatusCode, Uri};
 
 use super::call::bind;
@@ -73,6 +74,11 @@ pub struct Dialing {
     seed: [u8; 32],
     target: String,
     deadline: tokio::time::Instant,
+    called: Uri,
+    /// The proxies that were not tried yet.
+    others: VecDeque<Uri>,
+    /// Has anybody answered anything?
+    heard: bool,
 }
 
 pub(super) async fn dial(
@@ -101,7 +107,43 @@ pub(super) async fn dial_for(
     options: CallOptions,
     referral: Option<Referral>,
 ) -> Result<Dialing, AgentError> {
-    let next_hop = agent.next_hop(target.clone());
+    let mut others = agent.proxies();
+    let mut proxy = others.pop_front();
+    // RFC 5626 section 4.2: the proxies of the set are as good as each other.
+    let (leg, pending) = loop {
+        match start(agent, &target, proxy.as_ref(), referral.as_ref()).await {
+            Err(AgentError::Unreachable(_)) if !others.is_empty() => proxy = others.pop_front(),
+            started => break started?,
+        }
+    };
+    if let Some(proxy) = &proxy {
+        agent.use_proxy(proxy);
+    }
+    if referral.is_some() {
+        // Whoever asked was told what became of it.
+        others.clear();
+    }
+    Ok(Dialing {
+        leg,
+        agent: agent.clone(),
+        pending: Some(pending),
+        seed: agent.seed().await?,
+        target: target.to_string(),
+        deadline: tokio::time::Instant::now() + options.ring_timeout,
+        called: target,
+        others,
+        heard: false,
+    })
+}
+
+/// Sends the INVITE, by this proxy if there are any.
+async fn start(
+    agent: &UserAgent,
+    target: &Uri,
+    proxy: Option<&Uri>,
+    referral: Option<&Referral>,
+) -> Result<(Leg, (MediaPort, Negotiation)), AgentError> {
+    let next_hop = agent.hop_by(proxy, target.clone());
     let flow = agent.select(&next_hop).await?;
     let port = bind(flow.local.ip()).await?;
     let negotiation = Negotiation::new(port.local(), &agent.inner.codecs);
@@ -110,7 +152,7 @@ pub(super) async fn dial_for(
         target.clone(),
         from,
         target.clone(),
-        agent.contact_for(&target, &flow),
+        agent.contact_for(target, &flow),
     );
     invite.account = Account::key();
     invite.next_hop = Some(next_hop);
@@ -118,7 +160,7 @@ pub(super) async fn dial_for(
         Some(account) => account.display_name.clone(),
         None => Some("Anonymous".to_owned()),
     };
-    if let Some(proxy) = agent.proxy() {
+    if let Some(proxy) = proxy {
         invite.route.push(loose(proxy));
     }
     invite
@@ -126,8 +168,8 @@ pub(super) async fn dial_for(
         .push((HeaderName::UserAgent, super::USER_AGENT.to_owned()));
     let mut told = None;
     if let Some(referral) = referral {
-        invite.headers.extend(referral.headers);
-        invite.token = referral.token;
+        invite.headers.extend(referral.headers.iter().cloned());
+        invite.token.clone_from(&referral.token);
         told = Some(referral.id);
     }
     let mut body = negotiation.clone();
@@ -149,19 +191,13 @@ pub(super) async fn dial_for(
         .await?
         .ok_or(Stopped)?
         .ok_or_else(|| negotiation.failure())?;
-    Ok(Dialing {
-        leg: Leg {
-            handle: agent.inner.handle.clone(),
-            session,
-            events,
-            over: false,
-        },
-        agent: agent.clone(),
-        pending: Some((port, negotiation)),
-        seed: agent.seed().await?,
-        target: target.to_string(),
-        deadline: tokio::time::Instant::now() + options.ring_timeout,
-    })
+    let leg = Leg {
+        handle: agent.inner.handle.clone(),
+        session,
+        events,
+        over: false,
+    };
+    Ok((leg, (port, negotiation)))
 }
 
 impl Dialing {
@@ -177,19 +213,23 @@ impl Dialing {
             };
             match event {
                 Some(event @ Event::Progress { status, .. }) => {
+                    self.heard = true;
                     self.negotiate(event).await;
                     if status != StatusCode::TRYING {
                         return DialEvent::Progress { status };
                     }
                 }
                 Some(Event::Redirected { status, target, .. }) => {
+                    self.heard = true;
                     self.target = target.to_string();
                     return DialEvent::Redirected { status, target };
                 }
                 Some(event @ Event::Accepted { .. }) => return self.answered(event).await,
                 Some(Event::Rejected { cause, .. }) => {
                     self.leg.over = true;
-                    return DialEvent::Failed(rejection(cause, &self.target));
+                    if self.heard || !is_of_proxy(&cause) || !self.goes_on().await {
+                        return DialEvent::Failed(rejection(cause, &self.target));
+                    }
                 }
                 Some(Event::Ended { .. }) => {
                     self.leg.over = true;
@@ -214,6 +254,20 @@ impl Dialing {
                 .await;
             self.leg.part().await;
         }
+    }
+
+    /// Calls by the next proxy that can be reached. Is there one?
+    async fn goes_on(&mut self) -> bool {
+        while let Some(proxy) = self.others.pop_front() {
+            let started = start(&self.agent, &self.called, Some(&proxy), None).await;
+            if let Ok((leg, pending)) = started {
+                self.agent.use_proxy(&proxy);
+                self.leg = leg;
+                self.pending = Some(pending);
+                return true;
+            }
+        }
+        false
     }
 
     async fn negotiate(&self, event: Event) {
@@ -252,12 +306,23 @@ impl Dialing {
     }
 }
 
-fn rejection(cause: sip_dialog::RejectCause, target: &str) -> AgentError {
+/// Has the proxy failed, and not the call? RFC 3263 section 4.3: no answer, a transport that fails, or a 503.
+fn is_of_proxy(cause: &RejectCause) -> bool {
     match cause {
-        sip_dialog::RejectCause::Response(response) => AgentError::Refused {
+        RejectCause::Response(response) => response.status() == StatusCode::SERVICE_UNAVAILABLE,
+        RejectCause::Failed(cause) => matches!(
+            cause,
+            FailureCause::TimedOut | FailureCause::Unreachable | FailureCause::NoFlow(_)
+        ),
+    }
+}
+
+fn rejection(cause: RejectCause, target: &str) -> AgentError {
+    match cause {
+        RejectCause::Response(response) => AgentError::Refused {
             status: response.status(),
             reason: response.reason().to_owned(),
         },
-        sip_dialog::RejectCause::Failed(cause) => super::failure(cause, target),
+        RejectCause::Failed(cause) => super::failure(cause, target),
     }
 }

@@ -387,3 +387,161 @@ async fn rfc5626_4_2_1_two_proxies_have_a_flow_each_and_one_that_fails_is_not_mi
     // Only the binding whose flow works can be removed; the other one is the server's to forget.
     alice.unregister().await.unwrap();
 }
+
+/// A relay of datagrams between one telephone and the server, which tells what STUN it saw: whether it was an answer.
+struct DatagramRelay {
+    port: u16,
+    seen: tokio::sync::mpsc::UnboundedReceiver<bool>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl DatagramRelay {
+    async fn to(server: u16) -> Self {
+        let near = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let far = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        far.connect(("127.0.0.1", server)).await.unwrap();
+        let port = near.local_addr().unwrap().port();
+        let (tell, seen) = tokio::sync::mpsc::unbounded_channel();
+        let task = tokio::spawn(async move {
+            let mut phone = None;
+            let (mut out, mut back) = ([0; 4096], [0; 4096]);
+            loop {
+                let (bytes, is_answer) = tokio::select! {
+                    received = near.recv_from(&mut out) => {
+                        let (len, from) = received.unwrap();
+                        phone = Some(from);
+                        far.send(&out[..len]).await.unwrap();
+                        (&out[..len], false)
+                    }
+                    received = far.recv(&mut back) => {
+                        let len = received.unwrap();
+                        near.send_to(&back[..len], phone.unwrap()).await.unwrap();
+                        (&back[..len], true)
+                    }
+                };
+                // RFC 8489 section 5: a Binding request, or the answer that it succeeded.
+                let is_stun = match is_answer {
+                    false => bytes.starts_with(&[0, 1]),
+                    true => bytes.starts_with(&[1, 1]),
+                };
+                if is_stun && tell.send(is_answer).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { port, seen, task }
+    }
+}
+
+/// The pings come every second or a little more often, as the server's Flow-Timer has it.
+#[tokio::test]
+async fn rfc5626_4_4_2_a_phone_pings_by_stun_and_notices_that_its_server_is_gone() {
+    let server = Server::builder()
+        .domain("example.test")
+        .listen("udp:127.0.0.1:0")
+        .unwrap()
+        .credentials(Memory::new("example.test").with("alice", "a-secret"))
+        .registrar(|config| config.flow_timer = 1)
+        .build()
+        .await
+        .unwrap();
+    let port = server.addresses()[0].1.port();
+    tokio::spawn(server.run_until(std::future::pending()));
+    let mut relay = DatagramRelay::to(port).await;
+    let proxy = sip_message::Uri::parse(&format!("sip:127.0.0.1:{}", relay.port)).unwrap();
+    let alice = UserAgent::builder()
+        .account(
+            Account::new(&format!("sip:alice@127.0.0.1:{port}"))
+                .unwrap()
+                .password("a-secret")
+                .instance("urn:uuid:1"),
+        )
+        .listen("udp:127.0.0.1:0")
+        .unwrap()
+        .outbound_proxy(proxy)
+        .build()
+        .await
+        .unwrap();
+    let mut changes = alice.registration_changes();
+    alice.register().await.unwrap();
+    // Each is answered by the server, and the next one comes.
+    for is_answer in [false, true, false, true] {
+        assert_eq!(relay.seen.recv().await, Some(is_answer));
+    }
+    // Nobody is there any more: the system says so to the next ping.
+    relay.task.abort();
+    let lost = changes.next().await.unwrap();
+    assert!(matches!(lost, Err(error) if matches!(*error, AgentError::Unreachable(_))));
+}
+
+/// A proxy that serves nobody; it ends with the test's runtime.
+async fn overloaded() -> u16 {
+    use sip_message::{Message, ParserConfig, Response, StatusCode};
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let port = socket.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let mut buf = [0; 4096];
+        loop {
+            let (len, from) = socket.recv_from(&mut buf).await.unwrap();
+            let bytes = bytes::Bytes::copy_from_slice(&buf[..len]);
+            let Ok(Message::Request(request)) = Message::parse(bytes, &ParserConfig::default())
+            else {
+                continue;
+            };
+            if request.method().as_str() == "ACK" {
+                continue;
+            }
+            let answer = Response::to(&request, StatusCode::SERVICE_UNAVAILABLE)
+                .to_tag("busy")
+                .build()
+                .unwrap();
+            socket.send_to(&answer.to_bytes(), from).await.unwrap();
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn rfc5626_4_2_a_call_goes_by_the_next_proxy_when_one_does_not_serve_it() {
+    let port = server(1).await;
+    let dead = {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.local_addr().unwrap().port()
+    };
+    let bob = phone("bob", "b-secret", port, None).await;
+    bob.register().await.unwrap();
+    let mut builder = UserAgent::builder()
+        .account(
+            Account::new(&format!("sip:alice@127.0.0.1:{port}"))
+                .unwrap()
+                .password("a-secret"),
+        )
+        .listen("udp:127.0.0.1:0")
+        .unwrap();
+    for proxy in [dead, overloaded().await, port] {
+        let proxy = sip_message::Uri::parse(&format!("sip:127.0.0.1:{proxy}")).unwrap();
+        builder = builder.outbound_proxy(proxy);
+    }
+    let alice = builder.build().await.unwrap();
+    let answering = tokio::spawn(async move {
+        for _ in 0..2 {
+            let mut call = bob.incoming().await.unwrap().accept().await.unwrap();
+            while !matches!(call.event().await, CallEvent::Ended { .. }) {}
+        }
+    });
+    // The second one knows the way.
+    for _ in 0..2 {
+        let call = alice
+            .call(&format!("sip:bob@127.0.0.1:{port}"))
+            .await
+            .unwrap();
+        call.hang_up().await.unwrap();
+    }
+    answering.await.unwrap();
+    // A refusal is the callee's, and nobody else is asked.
+    let refused = alice.call(&format!("sip:nobody@127.0.0.1:{port}")).await;
+    assert!(
+        matches!(&refused, Err(AgentError::Refused { status, .. }) if status.as_u16() == 404),
+        "{refused:?}"
+    );
+}
