@@ -308,6 +308,10 @@ impl Transactions {
         }
         self.via.truncate(self.via_prefix);
         self.via.extend_from_slice(branch.as_bytes());
+        if flow.alias {
+            // RFC 5923 §8.1.
+            self.via.extend_from_slice(b";alias");
+        }
         if flow.is_reliable() {
             self.via.extend_from_slice(b"\r\n");
             if !request.headers().contains(HeaderName::ContentLength) {

@@ -49,6 +49,11 @@ pub struct TransportConfig {
     pub resolve_time: Duration,
     /// How long a place that failed comes after others in selections (RFC 3263 §4.3). Default 60 seconds.
     pub failing_time: Duration,
+    /// Say `alias` in the Via of requests over TLS connections that we open, so that the peer sends its own requests over them
+    /// (RFC 5923 §8.1)? For servers that have a certificate and show it: a peer that sees none must not believe it (§9.2).
+    /// Where [`danger_alias_without_certificate`](Self::danger_alias_without_certificate) is set it is said over TCP too.
+    /// Default no.
+    pub alias: bool,
     /// Believe `alias` (RFC 5923) on connections without a certificate of the peer too? Then whoever can connect from a
     /// host can take over the requests to any port of it. For closed networks of servers. Default no: an alias needs a
     /// certificate.
@@ -83,6 +88,7 @@ impl Default for TransportConfig {
             attempt_delay: Duration::from_millis(250),
             resolve_time: Duration::from_secs(10),
             failing_time: Duration::from_secs(60),
+            alias: false,
             danger_alias_without_certificate: false,
             flow_token_key: None,
             half_closed_time: Duration::from_secs(180),

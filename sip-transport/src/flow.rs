@@ -31,6 +31,9 @@ pub struct Flow {
     pub local: SocketAddr,
     /// The address of the peer.
     pub remote: SocketAddr,
+    /// Does a Via that we push say `alias`: that we take requests over this connection (RFC 5923 §8.1)? See
+    /// [`TransportConfig::alias`](crate::TransportConfig::alias).
+    pub alias: bool,
 }
 
 impl Flow {
@@ -47,6 +50,7 @@ impl Flow {
             kind,
             local,
             remote,
+            alias: false,
         }
     }
 

@@ -508,6 +508,8 @@ impl ServerBuilder {
         let mut transport = TransportConfig::default();
         if self.tls.is_some() {
             transport.client_transports.push(TransportKind::Tls);
+            // Whoever asks for our certificate sees it (RFC 5923 section 9.2).
+            transport.alias = true;
         }
         transport.service_records = self.resolver.is_some();
         let flows = match &mark {

@@ -398,3 +398,16 @@ fn rfc3263_4_3_giving_up_never_lengthens_the_timers() {
         );
     }
 }
+
+#[test]
+fn rfc5923_8_1_the_via_of_a_flow_that_asks_for_it_says_alias() {
+    for alias in [false, true] {
+        let mut rig = Rig::new(TransportKind::Tls);
+        rig.flow.alias = alias;
+        rig.send(Method::Options);
+        let message = parse(rig.sent[0].clone());
+        let via = message.headers().top_via().unwrap();
+        assert_eq!(via.params().contains("alias"), alias);
+        assert!(via.branch().unwrap().starts_with("z9hG4bK"));
+    }
+}

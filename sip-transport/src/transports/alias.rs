@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::Transports;
 use crate::flow::Flow;
 use crate::id::FlowId;
+use crate::kind::TransportKind;
 
 impl Transports {
     /// A request on a connection that the peer opened said `alias` in its topmost Via: it takes requests for its
@@ -40,6 +41,18 @@ impl Transports {
         });
         if !leads_there {
             self.stream_flows.insert(key, id);
+        }
+    }
+
+    /// Do our requests over a connection that we open say `alias`? RFC 5923 §9.3: "a normal TCP or SCTP connection cannot be
+    /// used to send requests in the backwards direction without a significant risk"; a browser has nowhere to connect to.
+    pub(super) const fn says_alias(&self, kind: TransportKind) -> bool {
+        match kind {
+            TransportKind::Tls | TransportKind::TlsSctp => self.config.alias,
+            TransportKind::Tcp | TransportKind::Sctp => {
+                self.config.alias && self.config.danger_alias_without_certificate
+            }
+            TransportKind::Udp | TransportKind::Ws | TransportKind::Wss => false,
         }
     }
 

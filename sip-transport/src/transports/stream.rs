@@ -687,6 +687,10 @@ impl Transports {
         }
         let stream = Stream::new(State::Idle { since: now }, server_name.map(Box::from), now);
         let id = self.insert_stream(kind, local, remote, stream, now);
+        let alias = self.says_alias(kind);
+        if let Some(entry) = self.flows.get_mut(id) {
+            entry.flow.alias = alias;
+        }
         self.arm(id);
         self.flow(id)
     }

@@ -1,4 +1,4 @@
-use sip_transport::FlowFailure;
+use sip_transport::{FlowFailure, KeepAlive};
 use tokio::net::UdpSocket;
 
 use super::*;
@@ -253,5 +253,54 @@ fn only_a_group_can_be_joined() {
                 .join_group(tcp, "224.0.1.75".parse().unwrap())
                 .is_err()
         );
+    });
+}
+
+/// The sockets are real, the clock of the one that pings is not: each deadline comes when it is waited for.
+#[test]
+fn rfc5626_4_4_2_a_peer_that_stops_answering_stun_is_given_up() {
+    within(async {
+        let (mut a, mut b) = (Worker::start("127.0.0.1"), Worker::start("127.0.0.1"));
+        let flow = a.flow_to(b.addr(), TransportKind::Udp).await;
+        let begun = now();
+        let keep_alive = KeepAlive::stun(Duration::from_secs(30));
+        a.transports
+            .keep_alive(flow.id, Some(keep_alive), begun)
+            .unwrap();
+        let mut at = begun;
+        for pings in 1..=2 {
+            while a.driver.stats().sent < pings {
+                at = a.transports.poll_timeout().unwrap();
+                a.transports.handle_timeout(at);
+                a.settle();
+            }
+            while a.events.is_empty() {
+                tokio::select! {
+                    () = a.driver.recv(&mut a.inputs) => {}
+                    () = b.run() => unreachable!("a worker runs for ever"),
+                }
+                for input in a.inputs.drain(..) {
+                    a.transports.handle_input(input, at);
+                }
+                a.settle();
+            }
+            assert!(matches!(a.events.remove(0), Event::Pong { flow: of } if of == flow.id));
+        }
+        // It is there and says nothing: the system has nothing to report either.
+        let (answered, sent) = (at, a.driver.stats().sent);
+        while a.events.is_empty() {
+            at = a.transports.poll_timeout().unwrap();
+            a.transports.handle_timeout(at);
+            a.settle();
+        }
+        assert!(matches!(
+            a.events[0],
+            Event::FlowFailed { flow: of, cause: FlowFailure::NoPong, .. } if of == flow.id
+        ));
+        assert_eq!(a.driver.stats().sent, sent + 7);
+        assert_eq!(b.transports.stats().keep_alives, 2);
+        // The next ping after 24 to 30 seconds, and 39.5 for its seven requests.
+        let took = at - answered;
+        assert!(took <= Duration::from_millis(69_500), "{took:?}");
     });
 }

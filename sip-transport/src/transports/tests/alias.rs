@@ -137,3 +137,25 @@ fn an_alias_over_tcp_is_a_decision() {
         assert_ne!(selected.id, flow.id);
     }
 }
+
+#[test]
+fn rfc5923_8_1_alias_is_said_over_connections_that_we_open() {
+    for (alias, danger, tls, tcp) in [
+        (false, false, false, false),
+        (false, true, false, false),
+        (true, false, true, false),
+        (true, true, true, true),
+    ] {
+        let mut bench = bench(|config| {
+            config.alias = alias;
+            config.danger_alias_without_certificate = danger;
+        });
+        assert_eq!(select(&mut bench, "sips:example.com").alias, tls);
+        let over_tcp = "sip:192.0.2.9:5070;transport=tcp";
+        assert_eq!(select(&mut bench, over_tcp).alias, tcp);
+        assert!(!select(&mut bench, "sip:192.0.2.9:5070").alias, "UDP");
+        // Over a connection that the peer opened it is for the peer to say.
+        let (_, flow) = connected(&mut bench, 1, example(), ALIAS);
+        assert!(!flow.alias);
+    }
+}
