@@ -101,9 +101,10 @@ fn serve(kind: TransportKind, wanted: usize) -> ExitCode {
     if count < wanted {
         println!("the limit of open files (ulimit -n) leaves {count} connections");
     }
-    let (name, bar) = match kind {
-        TransportKind::Tls => ("TLS", TLS),
-        _ => ("TCP", TCP),
+    let (name, bar) = if kind == TransportKind::Tls {
+        ("TLS", TLS)
+    } else {
+        ("TCP", TCP)
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
