@@ -76,6 +76,8 @@ struct Inner {
     request_timeout: Duration,
     incoming: Mutex<mpsc::Receiver<Incoming>>,
     registration: Mutex<Vec<Registered>>,
+    /// Per flow the Call-ID of its registrations, which is one until we stop, and their last CSeq (RFC 3261 section 10.2).
+    sequences: std::sync::Mutex<Vec<(String, u32)>>,
     changes: watch::Sender<Option<Change>>,
     /// The public GRUU that the registrar gave us (RFC 5627), as long as we are registered.
     gruu: std::sync::Mutex<Option<Uri>>,
@@ -156,12 +158,14 @@ impl UserAgent {
     ) -> Result<Registration, AgentError> {
         let registrar = self.registrar(&options)?;
         let aor = self.account()?.aor.clone();
+        let sequence = Some(self.next_in_sequence(0).await?);
         let request = self
-            .request(Method::Register, &registrar, &aor, None)
+            .request(Method::Register, &registrar, &aor, sequence)
             .await?
             .header(HeaderName::Contact, "*")
             .header(HeaderName::Expires, "0");
         let response = self.answer_of(request, &registrar).await?;
+        self.note_sequence(0, &response);
         success(&response)?;
         Ok(Registration::of(&response, &aor, None))
     }
@@ -289,7 +293,7 @@ impl UserAgent {
         };
         let tag = self.token(12).await?;
         let from = self.identity();
-        let builder = Request::builder(method, uri.as_str())
+        let builder = Request::builder(method, &*uri.as_ref().request_uri())
             .max_forwards(70)
             .from(&self.name(&from).with_tag(&tag))
             .to(&NameAddr::new(to.as_ref()))
@@ -374,7 +378,14 @@ impl UserAgent {
     }
 
     fn hop_by(&self, proxy: Option<&Uri>, uri: Uri) -> Uri {
-        let hop = proxy.cloned().unwrap_or(uri);
+        // RFC 3261 §8.1.2: what is for a SIPS URI goes to the proxy over TLS too.
+        let hop = match proxy {
+            Some(proxy) if uri.as_ref().is_secure() => {
+                proxy.as_ref().to_sips().unwrap_or_else(|| proxy.clone())
+            }
+            Some(proxy) => proxy.clone(),
+            None => uri,
+        };
         match self.inner.transport {
             Some(transport) if hop.as_ref().param("transport").is_none() => {
                 hop.with_param("transport", Some(transport.uri_param()))
@@ -427,7 +438,9 @@ impl UserAgent {
     /// The Contact of a call to `target`: the GRUU of the registration where the call goes by the domain that gave it (RFC
     /// 5627 section 4.4); in a call to elsewhere, whose other side may not resolve that domain, our address.
     fn contact_for(&self, target: &Uri, flow: &Flow) -> Uri {
-        let secure = target.as_ref().is_secure();
+        // RFC 3261 §8.1.1.8: so it is when the target or the topmost Route is a SIPS URI.
+        let secure = target.as_ref().is_secure()
+            || self.proxy().is_some_and(|proxy| proxy.as_ref().is_secure());
         let aor = self.inner.account.as_ref().map(|account| &account.aor);
         let is_in_domain = aor.is_some_and(|aor| aor.as_ref().host() == target.as_ref().host());
         match self.gruu() {

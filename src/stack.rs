@@ -7,6 +7,8 @@ mod counts;
 mod failover;
 mod guarding;
 mod handover;
+#[cfg(feature = "__judge")]
+mod judge;
 mod latency;
 mod live;
 mod tap;
@@ -260,6 +262,8 @@ pub struct Stack {
     last_now: Option<Instant>,
     /// Flows whose failure is told.
     kept: Vec<FlowId>,
+    #[cfg(feature = "__judge")]
+    judge: judge::Judge,
 }
 
 impl Stack {
@@ -290,6 +294,8 @@ impl Stack {
             neighbours: None,
             last_now: None,
             kept: Vec::new(),
+            #[cfg(feature = "__judge")]
+            judge: judge::Judge::default(),
         }
     }
 
@@ -559,7 +565,11 @@ impl Stack {
                 quiet = false;
                 match output {
                     sip_transport::Output::Event(event) => self.on_transport(event, wall, now),
-                    io => self.outputs.push_back(Output::Io(io)),
+                    io => {
+                        #[cfg(feature = "__judge")]
+                        self.judge.leaves(&io);
+                        self.outputs.push_back(Output::Io(io));
+                    }
                 }
             }
             while let Some(output) = self.transactions.poll_output() {
@@ -586,6 +596,8 @@ impl Stack {
                 flow,
                 reply,
             } => {
+                #[cfg(feature = "__judge")]
+                self.judge.arrived(&message);
                 if flow.kind.is_secure()
                     && self.peers.is_wanted()
                     && let Some(identity) = self.transports.peer_identity(flow.id)

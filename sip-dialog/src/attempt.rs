@@ -145,6 +145,7 @@ impl Attempts {
         let id = AttemptId(self.next);
         self.next += 1;
         let mut request = request.into();
+        let next_hop = secured(next_hop, &request);
         self.authenticator
             .authorize(account, next_hop.as_str(), &mut request);
         let size = request.encoded_len();
@@ -438,6 +439,14 @@ impl Attempts {
         let id = *self.by_transaction.get(&transaction)?;
         self.next_flow(id, cause, t, now, out)
     }
+}
+
+/// RFC 3261 §8.1.2: what is for a SIPS URI goes over TLS, also by a Route that says `sip`.
+pub(crate) fn secured(next_hop: Uri, request: &Request) -> Uri {
+    if next_hop.as_ref().is_secure() || !request.uri().is_ok_and(|uri| uri.is_secure()) {
+        return next_hop;
+    }
+    next_hop.as_ref().to_sips().unwrap_or(next_hop)
 }
 
 fn set_cseq(request: &mut Request, number: u32, method: Method) {

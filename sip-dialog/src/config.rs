@@ -48,6 +48,9 @@ pub struct DialogConfig {
     /// an INVITE may take the place of a session (RFC 3891), with `join` come to one (RFC 3911), with `tdialog` a REFER may name the
     /// session that it is about (RFC 4538), and `norefersub`, `explicitsub` and `nosub` grant what a REFER asks (RFC 4488, RFC 7614).
     pub supported: Vec<String>,
+    /// The types of bodies that an INVITE may have, `application/sdp` by default; another one is answered 415, unless it is
+    /// optional (RFC 3261 section 8.2.3). One that consists of parts is always taken. When this is empty, so are all.
+    pub bodies: Vec<String>,
     /// The methods that the application wants to see within dialogs, as [`Event::Within`](crate::Event::Within), each of which it
     /// answers; `UPDATE` stands for [`Event::Update`](crate::Event::Update). What is not here is answered 405.
     pub methods: Vec<Method>,
@@ -97,6 +100,7 @@ impl Default for DialogConfig {
             sessions: 10_000,
             agent: None,
             supported: Vec::new(),
+            bodies: vec!["application/sdp".to_owned()],
             methods: Vec::new(),
             session_interval: None,
             min_session_interval: Duration::from_secs(90),

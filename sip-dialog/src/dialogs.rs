@@ -4,6 +4,7 @@ mod change;
 mod compositor;
 mod conditional;
 mod contact;
+mod content;
 mod ending;
 mod forked;
 mod info;
@@ -224,6 +225,17 @@ impl Dialogs {
         now: Instant,
     ) -> Option<TransactionEvent> {
         match event {
+            // RFC 3261 §8.1.3.3: more than our Via means that it went astray. It is not looked at; a final one was the last
+            // that its transaction lets pass.
+            TransactionEvent::Response { id, response, .. }
+                if self.attempts.owns(id)
+                    && response.headers().values(HeaderName::Via).nth(1).is_some() =>
+            {
+                if response.status().is_provisional() {
+                    return None;
+                }
+                self.fail(id, FailureCause::TimedOut, t, now)
+            }
             TransactionEvent::Response { id, response, .. } if self.attempts.owns(id) => {
                 let progress = self
                     .attempts

@@ -241,6 +241,24 @@ impl<'a> UriRef<'a> {
         self.user().is_some_and(|user| user.starts_with('+'))
     }
 
+    /// The same with the scheme `sips`; `None` for one that is neither `sip` nor `sips`. By it the way of a request is
+    /// looked for that is for a SIPS URI, whatever its Route says (RFC 3261 §8.1.2, §16.6, step 7).
+    ///
+    /// ```
+    /// # use sip_message::UriRef;
+    /// let proxy = UriRef::parse("sip:proxy.example.com;lr").unwrap();
+    /// assert_eq!(proxy.to_sips().unwrap().as_str(), "sips:proxy.example.com;lr");
+    /// assert_eq!(UriRef::parse("tel:+15551234").unwrap().to_sips(), None);
+    /// ```
+    #[must_use]
+    pub fn to_sips(&self) -> Option<Uri> {
+        if self.is_secure() {
+            return Some(self.to_uri());
+        }
+        let (_, rest) = self.text.split_once(':').filter(|_| self.is_sip())?;
+        Uri::parse(&alloc::format!("sips:{rest}")).ok()
+    }
+
     /// The same URI in its own allocation, free of the message.
     #[must_use]
     pub fn to_uri(&self) -> Uri {

@@ -13,7 +13,6 @@ mod path;
 mod seeds;
 mod simulation;
 pub mod storm;
-pub mod validate;
 
 pub use crate::clock::Clock;
 pub use crate::double::{Call, RecordingTransactions};
@@ -24,4 +23,4 @@ pub use crate::network::{Fate, Network, Packet};
 pub use crate::path::{Loss, Path};
 pub use crate::seeds::{for_each_seed, seed_of};
 pub use crate::simulation::{Node, NodeId, Simulation};
-pub use sip_transport::TransportKind;
+pub use sip_transport::{TransportKind, judge as validate};

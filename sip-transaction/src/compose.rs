@@ -11,17 +11,17 @@ use sip_message::{HeaderName, Method, Request, Response, StatusCode};
 use crate::scan;
 
 /// A 100 response (RFC 3261 §8.2.6.1) from the header lines of the request: no To tag, and the Timestamp if there was
-/// one.
+/// one, with the delay in milliseconds after which it is sent.
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "a 100 has nothing of the other fields"
 )]
-pub(crate) fn trying(headers: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn trying(headers: &[u8], delay: u128, out: &mut Vec<u8>) {
     out.extend_from_slice(b"SIP/2.0 100 Trying\r\n");
     for (name, line) in lines(headers) {
         match name {
+            HeaderName::Timestamp => timestamp(line, delay, out),
             HeaderName::Via
-            | HeaderName::Timestamp
             | HeaderName::From
             | HeaderName::To
             | HeaderName::CallId
@@ -30,6 +30,25 @@ pub(crate) fn trying(headers: &[u8], out: &mut Vec<u8>) {
         }
     }
     out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
+}
+
+/// A Timestamp line with the delay, in seconds, between the request and its response (RFC 3261 §20.38).
+fn timestamp(line: &[u8], delay: u128, out: &mut Vec<u8>) {
+    let colon = memchr(b':', line).map_or(0, |colon| colon + 1);
+    let value = line.get(colon..).unwrap_or_default().trim_ascii();
+    let is_number = !value.is_empty()
+        && value
+            .iter()
+            .all(|byte| byte.is_ascii_digit() || *byte == b'.');
+    if !is_number {
+        out.extend_from_slice(line);
+        return;
+    }
+    out.extend_from_slice(line.trim_ascii_end());
+    let (seconds, milliseconds) = (delay / 1000, format!("{:03}", delay % 1000));
+    let fraction = milliseconds.trim_end_matches('0');
+    let dot = if fraction.is_empty() { "" } else { "." };
+    write(out, format_args!(" {seconds}{dot}{fraction}\r\n"));
 }
 
 /// A final response to a request that gets no transaction (RFC 3261 §8.2.6.2, §21.5.4).

@@ -141,6 +141,11 @@ impl Times {
         }
     }
 
+    /// When a request that is no INVITE is answered 100.
+    pub(crate) fn trying_non_invite_after(&self) -> Duration {
+        Duration::from(self.trying_non_invite)
+    }
+
     /// What deadlines are mostly ahead of the present.
     pub(crate) const fn spans(&self) -> [Span; LANES] {
         [

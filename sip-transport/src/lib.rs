@@ -9,6 +9,8 @@ mod flow;
 mod id;
 mod identity;
 mod io;
+#[cfg(feature = "__judge")]
+pub mod judge;
 mod keep_alive;
 mod kind;
 mod procedure;

@@ -100,6 +100,15 @@ mod tests {
     }
 
     #[test]
+    fn rfc3261_10_2_7_nothing_is_tried_again_at_once() {
+        let mut rng = Seed::from_bytes([4; 32]).rng();
+        for others_work in [false, true] {
+            let wait = Recovery::new().failed(others_work, &mut rng);
+            assert!(wait >= Duration::from_secs(30), "{wait:?}");
+        }
+    }
+
+    #[test]
     fn rfc5626_4_5_clients_do_not_come_back_together() {
         let mut rng = Seed::from_bytes([3; 32]).rng();
         let mut waits: Vec<Duration> = (0..100)

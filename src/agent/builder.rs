@@ -240,6 +240,7 @@ impl UserAgentBuilder {
             request_timeout: self.request_timeout,
             incoming: Mutex::new(incoming),
             registration: Mutex::new(Vec::new()),
+            sequences: std::sync::Mutex::new(Vec::new()),
             changes: watch::Sender::new(None),
             gruu: std::sync::Mutex::new(None),
         };

@@ -29,8 +29,8 @@ const FLOWS: usize = 4;
 pub(super) struct Registered {
     options: RegisterOptions,
     contact: Option<Uri>,
-    call_id: String,
-    cseq: u32,
+    /// Which flow of ours, from 0.
+    nth: usize,
     /// RFC 5626 section 4.2: which of our flows; 0 when the account has no instance, or the first hop refuses it.
     reg_id: u32,
     /// The one of the outbound-proxy-set that it goes through.
@@ -83,13 +83,12 @@ impl UserAgent {
             old.stop();
         }
         let (mut granted, mut refused) = (None, None);
-        for (number, proxy) in (1..).zip(proxies) {
+        for (nth, (number, proxy)) in (1..).zip(proxies).enumerate() {
             let mut registered = Registered {
                 recovery: options.recovery,
                 options: options.clone(),
                 contact: None,
-                call_id: self.token(24).await?,
-                cseq: 0,
+                nth,
                 reg_id: if has_instance { number } else { 0 },
                 proxy,
                 is_up: false,
@@ -183,7 +182,7 @@ impl UserAgent {
             }
             let contact = Contact::new(contact);
             let expires = registered.options.expires.to_string();
-            let sequence = Some((registered.call_id.clone(), registered.cseq + 1));
+            let sequence = Some(self.next_in_sequence(registered.nth).await?);
             let request = self
                 .request_without_route(Method::Register, &registrar, &aor, sequence)
                 .await?
@@ -203,11 +202,7 @@ impl UserAgent {
             let response = self
                 .answer_by(request, &registrar, next_hop.clone())
                 .await?;
-            // Section 10.2: the CSeq goes on counting; an answered challenge has used one more.
-            registered.cseq = response
-                .headers()
-                .cseq()
-                .map_or(registered.cseq + 1, |(number, _)| number);
+            self.note_sequence(registered.nth, &response);
             if response.status() == StatusCode::FIRST_HOP_LACKS_OUTBOUND_SUPPORT
                 && registered.reg_id > 0
             {
@@ -234,6 +229,42 @@ impl UserAgent {
             status: StatusCode::INTERVAL_TOO_BRIEF,
             reason: "the registrar asks for ever longer intervals".to_owned(),
         })
+    }
+
+    /// The Call-ID and the CSeq of the next REGISTER over a flow: RFC 3261 section 10.2 has one Call-ID for all of them, and a
+    /// number for each, answered or not.
+    pub(super) async fn next_in_sequence(&self, nth: usize) -> Result<(String, u32), AgentError> {
+        let fresh = self.token(24).await?;
+        let mut all = self.sequences();
+        while all.len() <= nth {
+            // Those of further flows are drawn when these are asked for.
+            let call_id = if all.len() == nth {
+                fresh.clone()
+            } else {
+                String::new()
+            };
+            all.push((call_id, 0));
+        }
+        let (call_id, number) = all.get_mut(nth).ok_or(crate::runtime::Stopped)?;
+        if call_id.is_empty() {
+            *call_id = fresh;
+        }
+        *number += 1;
+        Ok((call_id.clone(), *number))
+    }
+
+    /// An answered challenge has used a number more.
+    pub(super) fn note_sequence(&self, nth: usize, response: &Response) {
+        if let (Some((_, last)), Some((number, _))) =
+            (self.sequences().get_mut(nth), response.headers().cseq())
+        {
+            *last = number.max(*last);
+        }
+    }
+
+    fn sequences(&self) -> std::sync::MutexGuard<'_, Vec<(String, u32)>> {
+        let sequences = self.inner.sequences.lock();
+        sequences.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What follows from a 2xx.

@@ -150,8 +150,9 @@ impl Stateless {
                 };
                 self.need(waiting, next_hop, size, now);
             }
-            // RFC 3261 §16.11: as a stateless user agent server (§8.2.7), which never answers an ACK.
-            Err(_) if *request.method() == Method::Ack => {}
+            // RFC 3261 §16.11: as a stateless user agent server (§8.2.7), which never answers an ACK
+            // or a CANCEL.
+            Err(_) if matches!(request.method(), Method::Ack | Method::Cancel) => {}
             Err(refusal) => {
                 // The same tag for each copy of the request.
                 if let Ok(response) = refusal.builder(&request, &format!("{hash:016x}")).build() {
@@ -311,7 +312,16 @@ impl Stateless {
                 }
             }
             Action::Redirect(contacts) => {
-                return Err(contacts.iter().fold(
+                // RFC 3261 §8.3: not to the Request-URI itself.
+                let asked = request.uri().map_err(|error| bad(error.reason()))?;
+                let mut others = contacts
+                    .iter()
+                    .filter(|contact| Uri::as_ref(contact) != asked)
+                    .peekable();
+                if others.peek().is_none() {
+                    return Err(Refusal::new(StatusCode::NOT_FOUND));
+                }
+                return Err(others.fold(
                     Refusal::new(StatusCode::MOVED_TEMPORARILY),
                     |refusal, contact| refusal.with(HeaderName::Contact, format!("<{contact}>")),
                 ));

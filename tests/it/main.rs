@@ -6,6 +6,7 @@
     reason = "what a test does not expect makes it fail"
 )]
 
+mod agents;
 mod chaos;
 mod disorder;
 mod extensions;

@@ -139,3 +139,13 @@ async fn a_place_for_tls_needs_a_certificate() {
     let said = built.unwrap_err().to_string();
     assert!(said.contains("needs a certificate"), "{said}");
 }
+
+#[tokio::test]
+async fn rfc3261_10_2_1_the_contact_of_a_sips_address_is_a_sips_uri() {
+    let (ports, certificate) = server().await;
+    let aor = format!("sips:bob@127.0.0.1:{}", port(&ports, TransportKind::Tls));
+    let bob = phone(&aor, TransportKind::Tls, &certificate).await;
+    let registration = bob.register().await.unwrap();
+    let contact = registration.bindings[0].contact.to_string();
+    assert!(contact.starts_with("sips:bob@"), "{contact}");
+}

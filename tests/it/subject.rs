@@ -128,6 +128,8 @@ impl Subject {
                 .then(|| Stateless::new(StatelessConfig::new(domains.clone(), table))),
             handled: Vec::new(),
         });
+        // What leaves is judged here, with what is known of the peers.
+        stack.danger_dismiss_judge();
         stack.add_listener(UDP, TransportKind::Udp, here);
         stack.add_listener(TCP, TransportKind::Tcp, here);
         Self {

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use sip_message::header::Contact;
 use sip_message::{HeaderName, Response, StatusCode, Uri};
 
-use super::{AttemptId, Attempts, Owner, Progress, set_cseq};
+use super::{AttemptId, Attempts, Owner, Progress, secured, set_cseq};
 use crate::io::{Output, Token};
 
 /// The places that redirections named.
@@ -91,6 +91,7 @@ impl Attempts {
         }
         let uri = target.as_ref().request_uri();
         attempt.request.set_uri(&*uri).ok()?;
+        attempt.next_hop = secured(attempt.next_hop.clone(), &attempt.request);
         // The same To, From, Call-ID, fields and body; the credentials are those for the place.
         let (number, method) = attempt.request.headers().cseq()?;
         set_cseq(&mut attempt.request, number.saturating_add(1), method);

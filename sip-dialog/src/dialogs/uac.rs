@@ -1,14 +1,16 @@
 //! The calling side (RFC 3261 section 13.2).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use sip_message::header::{MinSe, NameAddr, SessionExpires};
-use sip_message::{HeaderName, Headers, Method, Request, Response, StatusCode, Uri};
+use sip_message::header::{Expires, MinSe, NameAddr, SessionExpires};
+use sip_message::{
+    HeaderName, Headers, Method, Request, RequestBuilder, Response, StatusCode, Uri,
+};
 use sip_transaction::TransactionLayer;
 use sip_transport::{Flow, SelectError};
 
 use super::{Deadline, Dialogs, agent, with_body};
-use crate::attempt::Owner;
+use crate::attempt::{Owner, secured};
 use crate::authentication::AccountKey;
 use crate::config::{Gone, InviteRequest, SessionId};
 use crate::dialog::{ContactValue, Dialog};
@@ -42,10 +44,7 @@ impl Dialogs {
             Some(name) => from.with_display_name(name),
             None => from,
         };
-        let mut builder = Request::builder(Method::Invite, invite.target.as_str());
-        for route in &invite.route {
-            builder = builder.header(HeaderName::Route, format!("<{route}>"));
-        }
+        let mut builder = with_routes(&invite.target, &invite.route);
         builder = builder
             .max_forwards(70)
             .from(&from.with_tag(&local_tag))
@@ -86,6 +85,8 @@ impl Dialogs {
         let next_hop = invite.next_hop.as_ref().unwrap_or(first).clone();
         match agent(&self.config, builder).build_partial() {
             Ok(request) => {
+                let expires = request.headers().typed::<Expires>().ok().flatten();
+                let expires = expires.map(|Expires(seconds)| seconds);
                 let attempt = self.attempts.start(
                     Owner::Invite(id),
                     request,
@@ -93,6 +94,11 @@ impl Dialogs {
                     invite.account,
                     &mut self.outputs,
                 );
+                if let Some(seconds) = expires {
+                    // RFC 3261 §13.2.1: without a final answer by then it is cancelled.
+                    let at = now + Duration::from_secs(seconds.into());
+                    self.deadlines.insert(at, Deadline::Unanswered(id));
+                }
                 let state = State::Calling(Box::new(Calling::new(attempt)));
                 let key = CallKey::new(&self.call_hash, &call_id, &local_tag);
                 let mut session = Session::new(state, invite.account, contact, key, None);
@@ -324,6 +330,7 @@ impl Dialogs {
         let Ok(request) = with_body(agent(&self.config, builder), body).build_partial() else {
             return;
         };
+        let next_hop = secured(next_hop, &request);
         let size = request.encoded_len();
         session.ack = Some(Box::new(Ack {
             number,
@@ -499,6 +506,29 @@ pub(super) fn next_hop(request: &Request) -> Option<Uri> {
     match request.headers().values(HeaderName::Route).next() {
         Some(route) => Some(NameAddr::parse(route).ok()?.uri().to_uri()),
         None => Some(request.uri().ok()?.to_uri()),
+    }
+}
+
+/// An INVITE with its Request-URI and Route. RFC 3261 §8.1.1.1: routes that were given beforehand are used as those of a
+/// dialog (§12.2.1.1), with the desired target as the remote one.
+fn with_routes(target: &Uri, routes: &[Uri]) -> RequestBuilder {
+    let strict = routes
+        .first()
+        .filter(|first| !Uri::as_ref(first).is_loose_router());
+    // §19.1.5: the method of a URI and its header fields have no place in a Request-URI.
+    let mut builder = match strict {
+        Some(strict) => Request::builder(Method::Invite, strict.as_ref().without_params()),
+        None => Request::builder(Method::Invite, &*target.as_ref().request_uri()),
+    };
+    for route in routes.iter().skip(usize::from(strict.is_some())) {
+        builder = builder.header(HeaderName::Route, format!("<{route}>"));
+    }
+    match strict {
+        Some(_) => builder.header(
+            HeaderName::Route,
+            format!("<{}>", target.as_ref().request_uri()),
+        ),
+        None => builder,
     }
 }
 

@@ -379,6 +379,11 @@ impl Dialogs {
             Method::Invite => self.on_invite(id, request, flow, merged, t, now),
             Method::Options => {
                 let tag = self.rng.token(12);
+                // Section 11.2: as an INVITE would be.
+                if let Some(refusal) = self.unsupported(&request, &tag) {
+                    self.respond(id, refusal.build(), t, now);
+                    return None;
+                }
                 self.on_options(id, &request, &tag, t, now);
             }
             Method::Refer if self.config.refer => {
@@ -434,6 +439,8 @@ impl Dialogs {
                     .header(HeaderName::RetryAfter, "10"),
             )
         } else if let Some(refusal) = self.unsupported(&request, &tag) {
+            Some(refusal)
+        } else if let Some(refusal) = self.not_understood(&request, &tag) {
             Some(refusal)
         } else if let Some(least) = self.refused_interval(&request) {
             Some(
@@ -520,6 +527,10 @@ impl Dialogs {
     ) {
         if self.terminate(id, t, now) {
             self.ended(id, EndCause::Cancelled);
+        } else if let Some(State::Calling(_)) = self.sessions.get(&id).map(|session| &session.state)
+        {
+            // Section 13.2.1: our own.
+            self.end(id, t, now);
         }
     }
 

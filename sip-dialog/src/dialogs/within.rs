@@ -330,6 +330,10 @@ impl Dialogs {
             self.respond(transaction, response, t, now);
             return;
         }
+        if let Some(refusal) = self.not_understood(&request, "") {
+            self.respond(transaction, refusal.build(), t, now);
+            return;
+        }
         if let Some(least) = self.refused_interval(&request) {
             self.too_small(transaction, &request, &least, t, now);
             return;

@@ -509,3 +509,8 @@ fn rfc3891_3_an_invite_takes_the_place_of_a_session() {
     ));
     assert_eq!(agent.dialogs.session_count(), 1);
 }
+
+#[test]
+fn rfc3261_22_3_credentials_of_two_realms_are_sent_side_by_side() {
+    rfc3261_22_2_two_realms_are_answered_one_after_the_other();
+}

@@ -33,6 +33,8 @@ mod statements_rfc3903;
 mod statements_rfc4028;
 mod statements_rfc6665;
 mod statements_transfer;
+mod statements_uac;
+mod statements_uas;
 mod subscriptions;
 mod timers;
 mod transfers;

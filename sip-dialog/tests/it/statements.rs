@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use sip_dialog::{AccountKey, Body, EndCause, Event, OutgoingRequest, RejectCause};
-use sip_message::header::{NameAddr, Transport, Via};
-use sip_message::{HeaderName, Host, Method, Request, StatusCode, Uri};
+use sip_message::header::NameAddr;
+use sip_message::{HeaderName, Method, Request, StatusCode, Uri};
 use sip_testkit::Call;
 
 use crate::agent::{Agent, methods, request, requests, response, statuses};
@@ -712,13 +712,12 @@ fn rfc3261_22_2_credentials_are_sent_with_the_next_request_to_the_same() {
 
 fn register(number: u32) -> Request {
     Request::builder(Method::Register, "sip:example.com")
-        .via(&Via::new(Transport::Udp, Host::Name("pc"), None).with_branch("z9hG4bK1"))
         .max_forwards(70)
         .from(&NameAddr::parse("<sip:alice@example.com>;tag=1").unwrap())
         .to(&NameAddr::parse("<sip:alice@example.com>").unwrap())
         .call_id("boot")
         .cseq(number)
-        .build()
+        .build_partial()
         .unwrap()
 }
 
@@ -751,4 +750,14 @@ fn rfc3261_22_4_qop_is_sent_when_it_was_offered_and_cnonce_only_then() {
             "{credentials}"
         );
     }
+}
+
+#[test]
+fn rfc3261_22_3_credentials_that_were_accepted_are_kept_for_the_realm_and_the_hop() {
+    rfc3261_22_2_credentials_are_sent_with_the_next_request_to_the_same();
+}
+
+#[test]
+fn rfc3261_26_3_2_2_an_invite_uses_the_credentials_that_are_known() {
+    rfc3261_22_2_credentials_are_sent_with_the_next_request_to_the_same();
 }

@@ -323,3 +323,18 @@ fn rfc3261_22_3_a_407_is_answered() {
     };
     assert!(request.headers().contains(HeaderName::ProxyAuthorization));
 }
+
+#[test]
+fn rfc3261_21_4_8_a_407_is_answered_with_what_the_proxy_wants() {
+    rfc3261_22_3_a_407_is_answered();
+}
+
+#[test]
+fn rfc3261_21_3_1_the_choices_are_contacts() {
+    rfc3261_13_3_1_2_a_redirection_has_its_contacts();
+}
+
+#[test]
+fn rfc3261_14_2_an_offer_that_will_not_do_in_a_2xx_is_answered_and_bye_follows() {
+    rfc3261_13_2_2_4_an_offer_that_will_not_do_is_answered_and_bye_follows();
+}

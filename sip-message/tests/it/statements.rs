@@ -6,8 +6,8 @@ use sip_message::header::{
     Transport, Via,
 };
 use sip_message::{
-    FrameScanner, Host, Message, Method, Params, ParseErrorKind, ParserConfig, Request, Response,
-    StatusCode, Uri, UriRef,
+    FrameScanner, HeaderName, Host, Message, Method, Params, ParseErrorKind, ParserConfig, Request,
+    Response, StatusCode, Uri, UriRef,
 };
 
 fn request() -> Request {
@@ -343,4 +343,82 @@ fn rfc3261_26_3_1_who_has_tls_has_sips() {
     let uri = Uri::sips(Some("alice"), Host::Name("example.com"), None);
     assert_eq!(uri.as_str(), "sips:alice@example.com");
     assert!(uri.as_ref().is_secure());
+}
+
+#[test]
+fn rfc3261_7_4_2_a_transfer_encoding_frames_nothing() {
+    let text = format!(
+        "MESSAGE sip:b@h SIP/2.0\r\n{}Transfer-Encoding: chunked\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\n2\r\nhi",
+        HEAD.replace("OPTIONS", "MESSAGE")
+    );
+    assert_eq!(parse(&text).body(), b"2\r\nhi");
+    let built = Request::builder(Method::Message, "sip:b@h")
+        .header(HeaderName::From, "<sip:a@h>;tag=1")
+        .header(HeaderName::To, "<sip:b@h>")
+        .call_id("c")
+        .cseq(1)
+        .max_forwards(70)
+        .body("text/plain", "hi")
+        .build_partial()
+        .unwrap();
+    let text = String::from_utf8(built.to_bytes().to_vec()).unwrap();
+    assert!(text.contains("Content-Length: 2\r\n") && !text.contains("chunked"));
+}
+
+#[test]
+fn rfc3261_19_1_1_what_does_not_belong_into_a_request_uri_is_ignored() {
+    let uri = UriRef::parse("sip:bob@h;method=REGISTER;x=y?Subject=z").unwrap();
+    assert_eq!(uri.request_uri(), "sip:bob@h;x=y");
+}
+
+#[test]
+fn rfc3261_20_a_message_has_its_mandatory_fields_and_its_length() {
+    let whole = format!("OPTIONS sip:b@h SIP/2.0\r\n{HEAD}\r\n");
+    assert_eq!(parse(&whole).validate(), Ok(()));
+    for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
+        let without: String = whole
+            .split_inclusive("\r\n")
+            .filter(|line| !line.starts_with(&format!("{name}:")))
+            .collect();
+        assert_ne!(without, whole, "{name} is there");
+        let response = without.replace("OPTIONS sip:b@h SIP/2.0", "SIP/2.0 200 OK");
+        for text in [without, response] {
+            let read = Message::parse(text.into(), &ParserConfig::default());
+            let is_whole = read.is_ok_and(|message| message.validate().is_ok());
+            assert!(!is_whole, "{name}");
+        }
+    }
+    // What is built says how long it is, without a body too.
+    let Message::Request(request) = parse(&whole) else {
+        panic!("a request")
+    };
+    let response = Response::to(&request, StatusCode::OK).to_tag("b").build();
+    assert_eq!(
+        response.unwrap().headers().get(HeaderName::ContentLength),
+        Some("0")
+    );
+}
+
+#[test]
+fn rfc3261_20_parameters_that_are_not_known_are_ignored() {
+    let text = format!(
+        "OPTIONS sip:b@h SIP/2.0\r\n{HEAD}Contact: <sip:c@h>;unheard=of;expires=60;x\r\nContent-Disposition: icon;y=z\r\n\r\n"
+    );
+    let message = parse(&text);
+    assert_eq!(message.validate(), Ok(()));
+    let contact = message
+        .headers()
+        .typed::<sip_message::header::Contact<'_>>()
+        .unwrap()
+        .unwrap();
+    assert_eq!(contact.address().unwrap().uri().as_str(), "sip:c@h");
+}
+
+#[test]
+fn rfc3261_21_codes_of_http_have_no_name_here() {
+    for code in [201, 203, 205, 206, 303, 304, 307, 411, 417, 426] {
+        let status = StatusCode::from_u16(code).unwrap();
+        let class = StatusCode::from_u16(code / 100 * 100).unwrap();
+        assert_eq!(status.reason_phrase(), class.reason_phrase(), "{code}");
+    }
 }

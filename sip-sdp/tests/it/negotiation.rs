@@ -968,3 +968,8 @@ fn a_capability_is_accepted_but_not_offered() {
     assert_eq!(answer.session.active().count(), 2);
     assert_eq!(one.offer(&local).expect("an offer").media_len(), 2);
 }
+
+#[test]
+fn rfc3261_14_1_the_version_tells_that_a_description_has_changed() {
+    rfc3264_8_the_version_grows_by_one_with_each_change();
+}

@@ -302,12 +302,14 @@ impl Transactions {
         match &mut server.machine {
             Machine::Invite(invite) if invite.machine.waits_for_trying() => {
                 self.scratch.clear();
-                compose::trying(&self.fresh_headers, &mut self.scratch);
+                let delay = self.config.trying_after.as_millis();
+                compose::trying(&self.fresh_headers, delay, &mut self.scratch);
                 invite.machine.keep_trying(&self.scratch);
             }
             Machine::NonInvite(machine) if machine.waits_for_trying() => {
                 self.scratch.clear();
-                compose::trying(&self.fresh_headers, &mut self.scratch);
+                let delay = self.times.trying_non_invite_after().as_millis();
+                compose::trying(&self.fresh_headers, delay, &mut self.scratch);
                 machine.keep_trying(&self.scratch);
             }
             Machine::Invite(_) | Machine::NonInvite(_) => {}

@@ -18,4 +18,5 @@ mod rig;
 mod section17;
 mod server;
 mod statements;
+mod statements_rfc3261;
 mod storm;

@@ -40,7 +40,7 @@ fn rfc3261_8_2_6_1_a_100_copies_the_timestamp_and_adds_no_tag() {
     assert_eq!(
         rig.sent_text(0),
         "SIP/2.0 100 Trying\r\nVia: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK1\r\nFrom: <sip:alice@h>;tag=a\r\n\
-         To: <sip:bob@h>\r\nCall-ID: c-z9hG4bK1\r\nTimestamp: 54.2\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
+         To: <sip:bob@h>\r\nCall-ID: c-z9hG4bK1\r\nTimestamp: 54.2 0.2\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
     );
 }
 

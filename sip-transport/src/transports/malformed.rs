@@ -87,6 +87,13 @@ impl Transports {
             .build()
             .ok()?;
         let answer = response.to_bytes();
+        // In tests what is made here is judged as all that leaves a role is.
+        #[cfg(all(debug_assertions, feature = "__judge"))]
+        assert_eq!(
+            crate::judge::faults_of_our_own(&answer, TransportKind::Udp),
+            [""; 0],
+            "{response:?}"
+        );
         // Headers are copied once, so only a flood of compact forms could grow; the answer never gets far ahead.
         (answer.len() <= payload.len() + 512).then(|| (answer, route.datagram(remote)))
     }

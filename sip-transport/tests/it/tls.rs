@@ -650,3 +650,32 @@ fn the_end_is_announced_in_both_directions() {
         }
     });
 }
+
+#[test]
+fn rfc3261_26_2_2_who_cannot_prove_its_name_gets_no_request() {
+    for names in [&["c.example"][..], &[]] {
+        let identity = |authority: &Authority| authority.identity(names);
+        refused(identity, CertificateFault::OtherName);
+    }
+    let unknown = |_: &Authority| Authority::new().identity(&["b.example"]);
+    refused(unknown, CertificateFault::UnknownAuthority);
+}
+
+#[test]
+fn rfc3261_26_3_1_tls_is_there_one_way_and_mutual_and_certificates_are_verified() {
+    rfc3261_26_2_a_request_and_its_response_pass_over_each_version();
+    rfc5922_7_4_a_client_is_known_by_its_certificate();
+    rfc5922_7_4_a_client_certificate_of_another_authority_is_refused();
+    a_certificate_that_no_authority_signed_is_refused();
+}
+
+#[test]
+fn rfc3261_26_3_2_1_nothing_is_sent_to_a_site_that_is_not_the_one_that_was_asked_for() {
+    rfc5922_7_2_a_certificate_that_names_another_domain_is_refused();
+    a_certificate_that_expired_is_refused();
+}
+
+#[test]
+fn rfc5626_4_3_the_certificate_of_the_next_hop_proves_its_host() {
+    rfc5922_7_2_a_certificate_that_names_another_domain_is_refused();
+}

@@ -249,8 +249,17 @@ pub(super) fn remove_credentials(request: &mut Request, realm: &str) {
 }
 
 /// RFC 3261 §16.6, step 6: for a strict router the Request-URI goes to the end of Route and the first route into the
-/// Request-URI. Then step 7: the URI of the next hop.
+/// Request-URI. Then step 7: the URI of the next hop, which is reached by TLS when the Request-URI is a SIPS URI.
 pub(in crate::role) fn next_hop(request: &mut Request) -> Option<Uri> {
+    let is_secure = request.uri().is_ok_and(|uri| uri.is_secure());
+    let next_hop = first_hop(request)?;
+    if is_secure && !next_hop.as_ref().is_secure() {
+        return next_hop.as_ref().to_sips();
+    }
+    Some(next_hop)
+}
+
+fn first_hop(request: &mut Request) -> Option<Uri> {
     let first = request
         .headers()
         .values(HeaderName::Route)

@@ -17,6 +17,7 @@ mod gruus;
 mod numbers;
 mod preferences;
 mod requests;
+mod rfc3261;
 mod routing;
 mod section16;
 mod signatures;

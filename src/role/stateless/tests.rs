@@ -401,3 +401,105 @@ fn rfc3261_16_11_a_dialog_passes_statelessly_to_its_end_if_it_shall() {
         world.forwarded();
     }
 }
+
+#[test]
+fn rfc3261_16_11_a_request_is_validated_and_treated_as_by_a_proxy_with_state() {
+    let mut world = world(pair());
+    for (fields, status) in [
+        ("Max-Forwards: 0\r\n", 483),
+        ("Proxy-Require: magic\r\n", 420),
+    ] {
+        world.arrive(request(
+            "MESSAGE",
+            "sip:bob@example.com",
+            "z9hG4bK1",
+            fields,
+        ));
+        assert_eq!(world.answered()[0].status().as_u16(), status);
+    }
+    let route = "Route: <sip:192.0.2.10;lr>\r\n";
+    world.arrive(request("MESSAGE", "sip:bob@example.com", "z9hG4bK2", route));
+    let (copy, _) = world.forwarded().remove(0);
+    assert!(!copy.headers().contains(HeaderName::Route), "§16.4");
+    assert!(copy.uri_str().contains("example.net"), "§16.5");
+    assert_eq!(copy.headers().max_forwards(), Some(69), "§16.6");
+}
+
+#[test]
+fn rfc3261_16_11_the_body_and_the_other_fields_stay_as_they_are() {
+    let mut world = world(pair());
+    let fields = "Subject: lunch\r\nX-Ray: on\r\nContact: <sip:carol@198.51.100.7>\r\n";
+    let mut arrived = request("INVITE", "sip:bob@example.com", "z9hG4bK1", fields);
+    arrived.set_body("text/plain", "hello");
+    world.arrive(arrived.clone());
+    let (copy, _) = world.forwarded().remove(0);
+    assert_eq!(copy.body(), b"hello");
+    for name in [
+        HeaderName::Subject,
+        HeaderName::Contact,
+        HeaderName::From,
+        HeaderName::To,
+        HeaderName::CallId,
+        HeaderName::CSeq,
+        HeaderName::Via,
+        HeaderName::ContentType,
+    ] {
+        assert_eq!(
+            copy.headers().get(name.clone()),
+            arrived.headers().get(name)
+        );
+    }
+    assert!(String::from_utf8_lossy(&copy.to_bytes()).contains("X-Ray: on\r\n"));
+}
+
+#[test]
+fn rfc3261_8_3_a_rule_without_state_does_not_redirect_to_where_it_was_asked() {
+    let contacts = [uri("sip:bob@example.com"), uri("sip:bob@new.example.net")];
+    let rule = Rule::new(Route::redirect(contacts.clone()).stateless());
+    let mut both = world(Table::new().rule(rule));
+    both.arrive(request("INVITE", "sip:bob@example.com", "z9hG4bK1", ""));
+    let response = both.answered().remove(0);
+    assert_eq!(response.status().as_u16(), 302);
+    assert_eq!(
+        response
+            .headers()
+            .values(HeaderName::Contact)
+            .collect::<Vec<_>>(),
+        ["<sip:bob@new.example.net>"]
+    );
+    let [own, _] = contacts;
+    let rule = Rule::new(Route::redirect([own]).stateless());
+    let mut none = world(Table::new().rule(rule));
+    none.arrive(request("INVITE", "sip:bob@example.com", "z9hG4bK1", ""));
+    assert_eq!(none.answered()[0].status().as_u16(), 404);
+}
+
+#[test]
+fn rfc3261_8_2_7_without_state_there_is_one_final_answer_and_none_to_ack_or_cancel() {
+    let mut world = world(pair());
+    let spent = "Max-Forwards: 0\r\n";
+    world.arrive(request("INVITE", "sip:bob@example.com", "z9hG4bK1", spent));
+    let answered = world.answered();
+    assert_eq!(answered.len(), 1);
+    assert!(answered[0].status().is_final());
+    // It is not sent again by itself.
+    assert!(world.proxy.poll_timeout().is_none());
+    for method in ["ACK", "CANCEL"] {
+        world.arrive(request(method, "sip:bob@example.com", "z9hG4bK1", spent));
+        assert!(world.layer.take().is_empty(), "{method}");
+    }
+}
+
+#[test]
+fn rfc3263_4_4_the_order_of_the_servers_is_the_same_each_time() {
+    rfc3263_4_2_of_several_servers_a_retransmission_goes_to_the_same();
+    rfc3261_16_11_each_copy_goes_the_same_way_and_so_do_its_cancel_and_ack();
+}
+
+#[test]
+fn rfc5393_5_3_4_the_breadth_is_60_by_default() {
+    let mut world = world(pair());
+    world.arrive(request("INVITE", "sip:bob@example.com", "z9hG4bK1", ""));
+    let (copy, _) = world.forwarded().remove(0);
+    assert_eq!(copy.headers().get(HeaderName::MaxBreadth), Some("60"));
+}

@@ -331,3 +331,26 @@ fn rfc3263_4_3_a_resolver_that_answers_nothing_has_a_time_of_its_own() {
     assert!(matches!(result, Err(FailureCause::NoFlow(_))), "{result:?}");
     assert_eq!(world.tried, []);
 }
+
+#[test]
+fn rfc3261_8_1_2_each_address_is_tried_until_one_answers() {
+    let mut world = World::new(&[Refuses, Refuses, Answers(200)], None);
+    assert_eq!(world.run(Method::Options), (0, Ok(200)));
+    assert_eq!(world.tried, [(0, 0), (0, 1), (0, 2)]);
+}
+
+#[test]
+fn rfc3263_4_2_the_records_are_tried_in_order_as_each_fails() {
+    let mut world = World::new(&[Answers(503), Refuses, Answers(200), Answers(200)], None);
+    assert_eq!(world.run(Method::Options), (0, Ok(200)));
+    assert_eq!(world.tried, [(0, 0), (0, 1), (0, 2)]);
+}
+
+#[test]
+fn rfc3261_21_5_4_who_said_503_is_passed_over_for_another() {
+    let mut world = World::new(&[Answers(503), Answers(200)], None);
+    assert_eq!(world.run(Method::Options), (0, Ok(200)));
+    world.tried.clear();
+    assert_eq!(world.run(Method::Options), (0, Ok(200)));
+    assert_eq!(world.tried, [(0, 1)]);
+}

@@ -39,8 +39,8 @@ fn rfc5359_each_end_of_each_flow() {
         (
             "2.13",
             "Alice",
-            "F7 of",
-            "the third INVITE has lost the Route of the first two",
+            "F4 of",
+            "the Route of the first two INVITEs is printed without lr, and the third has lost it",
         ),
         (
             "2.13",

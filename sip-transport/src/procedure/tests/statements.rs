@@ -52,3 +52,24 @@ fn rfc3263_4_1_without_srv_it_is_udp_or_tcp() {
         ["TLS 192.0.2.6:5061"]
     );
 }
+
+#[test]
+fn rfc3261_8_1_2_every_place_of_a_sips_uri_is_reached_by_tls() {
+    for uri in [
+        "sips:example.com",
+        "sips:server1.example.com",
+        "sips:server1.example.com:5090",
+        "sips:192.0.2.1",
+    ] {
+        let all = places(uri, ALL, ZONE);
+        assert!(all.iter().all(|place| place.starts_with("TLS ")), "{all:?}");
+    }
+    let (_, none) = resolve("sips:example.com", PLAIN, ZONE, 1);
+    assert!(none.is_err(), "{none:?}");
+}
+
+#[test]
+fn rfc3261_19_1_1_a_sips_uri_is_not_sent_to_over_udp() {
+    let (_, none) = resolve("sips:example.com;transport=udp", ALL, ZONE, 1);
+    assert!(none.is_err(), "{none:?}");
+}

@@ -250,3 +250,8 @@ fn rfc3263_5_without_rport_the_response_that_failed_is_known_too() {
     let outputs = answer(&mut bench, &outputs[1..], addresses(&["192.0.2.79"]));
     assert_eq!(words(&outputs), ["datagram 192.0.2.79:5070 SIP/2.0 200 OK"]);
 }
+
+#[test]
+fn rfc3261_18_2_2_a_response_that_finds_nobody_goes_where_rfc3263_says() {
+    rfc3263_5_a_response_by_datagram_that_finds_nobody_goes_by_the_sent_by();
+}

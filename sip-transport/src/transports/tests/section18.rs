@@ -119,3 +119,63 @@ fn rfc3261_18_4_a_failed_connection_is_told() {
         "{outputs:?}"
     );
 }
+
+#[test]
+fn rfc3261_16_11_a_response_that_does_not_name_us_is_dropped() {
+    let mut bench = Bench::new();
+    for via in [
+        "SIP/2.0/UDP 203.0.113.9:5060;branch=z9hG4bK1",
+        "SIP/2.0/UDP proxy.example.net;branch=z9hG4bK1",
+    ] {
+        let outputs = bench.datagram("192.0.2.9:5060", response(via));
+        let passed = |output: &Output| matches!(output, Output::Event(Event::Message { .. }));
+        assert!(!outputs.iter().any(passed), "{outputs:?}");
+        assert!(
+            !words(&outputs)
+                .iter()
+                .any(|word| word.starts_with("datagram"))
+        );
+    }
+}
+
+#[test]
+fn rfc3261_18_both_udp_and_tcp_are_there_and_what_is_large_goes_over_tcp() {
+    let mut bench = Bench::new();
+    let udp = bench.select("sip:192.0.2.9", 500).unwrap();
+    assert_eq!(udp[0].kind, TransportKind::Udp);
+    let large = bench.select("sip:192.0.2.9", 1400).unwrap();
+    assert_eq!(large[0].kind, TransportKind::Tcp);
+}
+
+#[test]
+fn rfc3261_18_2_2_a_response_takes_the_first_way_that_is_there() {
+    // The connection of the request, then maddr, then received and rport, then the sent-by.
+    rfc3261_18_2_2_a_response_goes_over_the_connection_of_its_request();
+    rfc3261_18_2_2_without_received_a_response_goes_to_sent_by();
+    let mut bench = Bench::new();
+    for (via, expected) in [
+        ("h:5070;maddr=192.0.2.44", "192.0.2.44:5070"),
+        ("h:5070;rport", PEER),
+        ("h:5070", "192.0.2.9:5070"),
+    ] {
+        let text = request(&format!("SIP/2.0/UDP {via};branch=z9hG4bK1"), "OPTIONS", "");
+        let outputs = bench.datagram(PEER, text);
+        assert_eq!(words(&outputs), [format!("OPTIONS reply {expected}")]);
+    }
+}
+
+#[test]
+fn rfc3581_3_responses_are_taken_where_the_request_left_and_at_the_sent_by() {
+    let mut bench = Bench::new();
+    let flow = bench.select("sip:192.0.2.9", 500).unwrap()[0];
+    assert_eq!(flow.local, addr("192.0.2.1:5060"), "one socket for both");
+    for via in [
+        "SIP/2.0/UDP 192.0.2.1:5060;rport=5060;received=192.0.2.1;branch=z9hG4bK1",
+        "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK2",
+    ] {
+        assert_eq!(
+            words(&bench.datagram("192.0.2.9:5060", response(via))),
+            ["200"]
+        );
+    }
+}

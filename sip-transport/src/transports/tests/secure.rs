@@ -293,3 +293,44 @@ fn rfc7118_5_transport_ws_finds_the_connection_over_tls() {
         .unwrap()[0];
     assert_eq!(flow.kind, TransportKind::Ws);
 }
+
+#[test]
+fn rfc3261_26_3_2_2_the_next_request_goes_over_the_connection_that_is_there() {
+    let mut bench = bench();
+    let first = connected(&mut bench, "sips:example.com", example());
+    bench.pass(Duration::from_secs(30));
+    let next = select(&mut bench, "sips:example.com");
+    assert_eq!(first.id, next.id);
+    let outputs = bench.send(next.id, b"INVITE");
+    assert_eq!(words(&outputs), ["stream INVITE"]);
+}
+
+#[test]
+fn rfc3261_26_3_2_1_the_connection_of_a_registration_stays_open() {
+    let mut bench = bench();
+    let flow = connected(&mut bench, "sips:example.com", example());
+    let outputs = bench.pass(Duration::from_secs(60));
+    assert!(
+        !words(&outputs).iter().any(|word| word == "close"),
+        "{outputs:?}"
+    );
+    assert_eq!(words(&bench.send(flow.id, b"y")), ["stream y"]);
+}
+
+#[test]
+fn rfc3263_5_a_response_to_what_came_over_tls_goes_over_tls() {
+    let mut bench = bench();
+    let connection = accept(&mut bench, 1);
+    bench.input(Input::Secured {
+        connection,
+        peer: None,
+    });
+    let text = request("SIP/2.0/TLS 192.0.2.9:5071;branch=z9hG4bK1", "OPTIONS", "");
+    let flow = flow_of(&bench.stream(connection, text));
+    bench.input(Input::Closed {
+        connection,
+        error: Some(ConnectionError::Reset),
+    });
+    let outputs = bench.send(flow.id, b"SIP/2.0 200 OK\r\n");
+    assert_eq!(words(&outputs), ["connect TLS 192.0.2.9:5071"]);
+}

@@ -120,3 +120,8 @@ fn rfc3261_22_basic_is_neither_offered_nor_taken() {
         .any(|value| value.to_ascii_lowercase().starts_with("basic"));
     assert!(!basic);
 }
+
+#[test]
+fn rfc3261_26_3_2_1_a_registrar_asks_by_401_for_its_domain() {
+    rfc3261_22_2_a_401_has_its_challenge();
+}

@@ -2,10 +2,9 @@
 
 use std::net::IpAddr;
 
-use sip_transport::TransportKind;
-
 use super::Faults;
 use super::read::{Address, Start, Text, is_token, split};
+use crate::kind::TransportKind;
 
 /// Methods that exist within a dialog only: both tags are there. An ACK has the To of the response, which is without a tag
 /// if the peer is of RFC 2543.
