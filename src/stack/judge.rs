@@ -1,4 +1,5 @@
-//! The judge of all that leaves, in tests: debug builds with the feature `__judge`, which no build but that of the tests has.
+//! The judge of all that leaves, in tests: debug builds with the feature `__judge`, which no build but that of the tests has,
+//! when the variable `SIP_JUDGE` is set.
 //!
 //! A message that must not leave ends the process, with what is wrong with it and the name of the thread, which for most
 //! tests is that of the test: a panic would end a task of the runtime and no test.
@@ -7,19 +8,29 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::Write as _;
 
-use sip_message::{Message, ParserConfig, Response};
+use sip_message::{BoxedMessage, Message, ParserConfig, Response};
 use sip_transport::{Output, TransportKind, judge};
 
 /// How many responses of others are remembered.
 const PASSED: usize = 4096;
 
 /// See the [module](self).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Judge {
     hash: RandomState,
     /// Responses that came: what is about their content is not ours when they go on.
     passed: HashSet<u64>,
     is_off: bool,
+}
+
+impl Default for Judge {
+    fn default() -> Self {
+        Self {
+            hash: RandomState::new(),
+            passed: HashSet::new(),
+            is_off: std::env::var_os("SIP_JUDGE").is_none(),
+        }
+    }
 }
 
 impl Judge {
@@ -29,8 +40,8 @@ impl Judge {
     }
 
     /// A message came, which may go on to others.
-    pub(super) fn arrived(&mut self, message: &Message) {
-        if let Message::Response(response) = message {
+    pub(super) fn arrived(&mut self, message: &BoxedMessage) {
+        if let BoxedMessage::Response(response) = message {
             if self.passed.len() == PASSED {
                 self.passed.clear();
             }

@@ -242,19 +242,9 @@ fn rfc3261_20_28_two_proxy_authorizations_stay_two() {
 #[test]
 fn rfc3261_20_14_a_message_without_a_body_says_so() {
     let request = request();
-    assert_eq!(
-        request
-            .headers()
-            .get(sip_message::HeaderName::ContentLength),
-        Some("0")
-    );
+    assert_eq!(request.headers().get(HeaderName::ContentLength), Some("0"));
     let response = Response::to(&request, StatusCode::OK).build().unwrap();
-    assert_eq!(
-        response
-            .headers()
-            .get(sip_message::HeaderName::ContentLength),
-        Some("0")
-    );
+    assert_eq!(response.headers().get(HeaderName::ContentLength), Some("0"));
 }
 
 #[test]
@@ -262,14 +252,8 @@ fn rfc3261_20_15_a_body_has_its_type_and_length() {
     let mut request = request();
     request.set_body("text/plain", Bytes::from_static(b"hello"));
     let headers = request.headers();
-    assert_eq!(
-        headers.get(sip_message::HeaderName::ContentType),
-        Some("text/plain")
-    );
-    assert_eq!(
-        headers.get(sip_message::HeaderName::ContentLength),
-        Some("5")
-    );
+    assert_eq!(headers.get(HeaderName::ContentType), Some("text/plain"));
+    assert_eq!(headers.get(HeaderName::ContentLength), Some("5"));
 }
 
 #[test]
@@ -406,11 +390,7 @@ fn rfc3261_20_parameters_that_are_not_known_are_ignored() {
     );
     let message = parse(&text);
     assert_eq!(message.validate(), Ok(()));
-    let contact = message
-        .headers()
-        .typed::<sip_message::header::Contact<'_>>()
-        .unwrap()
-        .unwrap();
+    let contact = message.headers().typed::<Contact<'_>>().unwrap().unwrap();
     assert_eq!(contact.address().unwrap().uri().as_str(), "sip:c@h");
 }
 

@@ -298,7 +298,7 @@ fn rfc7118_5_transport_ws_finds_the_connection_over_tls() {
 fn rfc3261_26_3_2_2_the_next_request_goes_over_the_connection_that_is_there() {
     let mut bench = bench();
     let first = connected(&mut bench, "sips:example.com", example());
-    bench.pass(Duration::from_secs(30));
+    bench.pass(Duration::from_secs(5));
     let next = select(&mut bench, "sips:example.com");
     assert_eq!(first.id, next.id);
     let outputs = bench.send(next.id, b"INVITE");
