@@ -797,9 +797,11 @@ impl Stack {
                 ..
             } => {
                 // RFC 3261 section 9.2; an INVITE that is the application's is left to it, the CANCEL is answered.
+                // Section 8.2.6.2: also the answer to one that belongs to nothing has a tag.
+                let tag = self.transactions.mint_tag();
                 let _ = self
                     .transactions
-                    .answer_cancel(id, &request, invite, "", now);
+                    .answer_cancel(id, &request, invite, &tag, now);
             }
             sip_transaction::Event::Stray { response, .. } => {
                 // RFC 6026 §7.3 leaves these to the stateless proxy.
