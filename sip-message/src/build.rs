@@ -175,6 +175,9 @@ fn check_size(headers: &Headers, body: &[u8]) -> Result<(), BuildError> {
     }
 }
 
+/// Bytes that an answer has more than the fields of its request, nearly always: status line, tag, and what the answer says.
+const ANSWER: usize = 256;
+
 /// Builds a [`Response`]; see [`Response::to`]. Fields are written after the copied ones, in the order of the calls.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is made before `build`"]
@@ -187,7 +190,7 @@ pub struct ResponseBuilder {
 impl ResponseBuilder {
     pub(crate) fn new(request: &Request, status: StatusCode) -> Self {
         let source = request.headers();
-        let mut headers = Headers::with_capacity(source.encoded_len() + 128);
+        let mut headers = Headers::with_capacity(source.encoded_len() + ANSWER);
         let nowhere = Place {
             source: Source::Overlay,
             start: 0,
@@ -215,7 +218,8 @@ impl ResponseBuilder {
 
     /// The tag that To gets, unless the request had one (RFC 3261 §8.2.6.2). A tag that is no token is ignored.
     pub fn to_tag(mut self, tag: &str) -> Self {
-        self.response.headers_mut().set_to_tag(tag);
+        let line = self.response.line();
+        self.response.headers_mut().tag_copied_to(tag, line);
         self
     }
 
@@ -230,6 +234,11 @@ impl ResponseBuilder {
     pub fn header(mut self, name: HeaderName, value: impl AsRef<str>) -> Self {
         self.response.headers_mut().push_back(name, value);
         self
+    }
+
+    /// The fields so far: for who adds several, or writes a value where it belongs.
+    pub const fn headers_mut(&mut self) -> &mut Headers {
+        self.response.headers_mut()
     }
 
     /// Adds a typed field.

@@ -46,9 +46,14 @@ pub struct Headers {
     fields: Spans,
     /// Where the parser saw the first field of each [`place`](crate::name::place).
     hints: Hints,
-    /// Was a field changed since parsing?
-    edited: bool,
+    /// [`EDITED`] and [`VALID`], in one byte: there is room for no more.
+    state: u8,
 }
+
+/// A field was changed since parsing.
+const EDITED: u8 = 1;
+/// It is known that [`Request::validate`](crate::Request::validate) finds nothing. No longer after an edit.
+const VALID: u8 = 2;
 
 /// The buffer that was parsed.
 #[derive(Clone)]
@@ -135,7 +140,7 @@ impl Headers {
             overlay: Vec::new(),
             fields: Spans::new(),
             hints: [UNKNOWN; place::COUNT],
-            edited: false,
+            state: 0,
         }
     }
 
@@ -147,7 +152,7 @@ impl Headers {
             overlay: Vec::new(),
             fields: Spans::new(),
             hints: [ABSENT; place::COUNT],
-            edited: false,
+            state: 0,
         }
     }
 
@@ -187,7 +192,24 @@ impl Headers {
     }
 
     pub(crate) const fn is_edited(&self) -> bool {
-        self.edited
+        self.state & EDITED != 0
+    }
+
+    pub(crate) const fn is_valid(&self) -> bool {
+        self.state & VALID != 0
+    }
+
+    pub(crate) const fn set_valid(&mut self, valid: bool) {
+        if valid {
+            self.state |= VALID;
+        } else {
+            self.state &= !VALID;
+        }
+    }
+
+    /// A field is changed.
+    const fn touch(&mut self) {
+        self.state = EDITED;
     }
 
     pub(crate) fn bytes(&self, place: Place) -> &[u8] {
@@ -296,6 +318,12 @@ impl Headers {
         run
     }
 
+    /// No field.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_base(Bytes::new())
+    }
+
     /// Appends the lines of all fields, without the empty line that ends them.
     ///
     /// ```
@@ -331,6 +359,12 @@ impl Headers {
 /// Offsets are bounded by `Limits` when parsing; building beyond 4 GiB saturates and then fails in `build`.
 pub(crate) fn offset(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+impl Default for Headers {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl fmt::Debug for Headers {

@@ -113,6 +113,7 @@ impl Request {
     }
 
     fn write_line(&mut self, uri: &[u8]) {
+        self.headers.set_valid(false);
         let mut from = 0;
         let mut to = 0;
         let method = self.method.as_str();
@@ -199,11 +200,20 @@ impl Request {
         message::to_bytes(self.line, &self.headers, &self.body)
     }
 
+    /// For who has called [`validate`](Self::validate), or has looked at all that it looks at: until the next edit it is not
+    /// looked at again. Of a request that is not well-formed this must not be said.
+    pub const fn set_validated(&mut self) {
+        self.headers.set_valid(true);
+    }
+
     /// See [`Message::validate`](crate::Message::validate).
     ///
     /// # Errors
     /// The first field that is missing or malformed.
     pub fn validate(&self) -> Result<(), ParseError> {
+        if self.headers.is_valid() {
+            return Ok(());
+        }
         let at = self.uri.start as usize;
         match self.uri() {
             Err(error) => return Err(ParseError::new(Kind::Uri, at + error.offset(), true)),

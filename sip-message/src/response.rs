@@ -128,6 +128,11 @@ impl Response {
         self.body = body;
     }
 
+    /// Where the status line is.
+    pub(crate) const fn line(&self) -> Place {
+        self.line
+    }
+
     pub(crate) const fn set_line(&mut self, line: Place, reason: Place) {
         self.line = line;
         self.reason = reason;

@@ -71,7 +71,10 @@ pub(crate) fn receive(
         if let Some((Host::Name(name), port)) = sent_by(request.headers()) {
             named(name, port);
         }
-        return Ok(stamp(request, source, honour_maddr));
+        let route = stamp(request, source, honour_maddr);
+        // The parameters that were written are well-formed.
+        request.set_validated();
+        return Ok(route);
     };
     if via.host.is_none()
         && let Some(value) = request.headers().get_bytes(HeaderName::Via)
@@ -87,6 +90,7 @@ pub(crate) fn receive(
         let port = via.rport.map(|_| source.port());
         request.headers_mut().stamp_plain_via(without, ip, port);
     }
+    request.set_validated();
     Ok(ReplyRoute {
         maddr: None,
         maddr_name: None,

@@ -27,6 +27,25 @@ impl Headers {
         self.insert(self.fields.len(), span);
     }
 
+    /// [`push_back`](Self::push_back) of a value that is put together from parts.
+    ///
+    /// ```
+    /// use sip_message::{HeaderName, Method, Request};
+    /// let mut request = Request::builder(Method::Options, "sip:h").build_partial().unwrap();
+    /// request.headers_mut().push_back_parts(HeaderName::Contact, &["<", "sip:a@h", ">;expires=", "60"]);
+    /// assert_eq!(request.headers().get(HeaderName::Contact), Some("<sip:a@h>;expires=60"));
+    /// ```
+    pub fn push_back_parts(&mut self, name: HeaderName, parts: &[&str]) {
+        let span = self.append_line(&name, |out| {
+            push_guarded(out, |out| {
+                for part in parts {
+                    out.extend_from_slice(part.as_bytes());
+                }
+            });
+        });
+        self.insert(self.fields.len(), span);
+    }
+
     /// [`push_front`](Self::push_front) of a typed header.
     pub fn push_front_typed<'a, H: TypedHeader<'a>>(&mut self, header: &H) {
         let at = self.find(&H::NAME, 0).unwrap_or_else(|| self.after_vias());
@@ -154,6 +173,46 @@ impl Headers {
         true
     }
 
+    /// [`set_to_tag`](Self::set_to_tag) of a response whose fields were just copied behind its status line: the tag goes where
+    /// it belongs, so that what is written stays one run of bytes.
+    pub(crate) fn tag_copied_to(&mut self, tag: &str, line: Place) -> bool {
+        const NAME: &[u8] = b";tag=";
+        let Some(at) = self.find(&HeaderName::To, 0) else {
+            return false;
+        };
+        let Some(old) = self.fields.get(at).copied() else {
+            return false;
+        };
+        if old.source != Source::Overlay || line.start >= old.start {
+            return self.set_to_tag(tag);
+        }
+        if self.to_tag().is_some() || !crate::chars::all_token(tag.as_bytes()) {
+            return false;
+        }
+        let from = old.value_place().end as usize;
+        let (end, more) = (self.overlay.len(), NAME.len() + tag.len());
+        self.overlay.resize(end + more, 0);
+        self.overlay.copy_within(from..end, from + more);
+        let (name, value) = (from + NAME.len(), from + more);
+        if let Some(place) = self.overlay.get_mut(from..name) {
+            place.copy_from_slice(NAME);
+        }
+        if let Some(place) = self.overlay.get_mut(name..value) {
+            place.copy_from_slice(tag.as_bytes());
+        }
+        let more = offset(more);
+        for span in self.fields.iter_mut() {
+            if span.source == Source::Overlay && span.start > old.start {
+                span.start += more;
+            }
+        }
+        if let Some(span) = self.fields.get_mut(at) {
+            span.len += more;
+            span.value_len += more;
+        }
+        true
+    }
+
     /// Takes one from Max-Forwards, and adds the field with 70 if it is missing (RFC 3261 §16.6, step 3).
     /// `None`, and no change, if it is 0 or malformed; else the new value.
     pub fn decrement_max_forwards(&mut self) -> Option<u8> {
@@ -178,6 +237,35 @@ impl Headers {
                 ..*span
             },
         );
+    }
+
+    /// Appends all fields of another, which is best made for this: what is the same in every message is written once, and then
+    /// copied as a whole.
+    ///
+    /// ```
+    /// use sip_message::{HeaderName, Headers, Method, Request};
+    /// let mut ours = Headers::new();
+    /// ours.push_back(HeaderName::UserAgent, "phone");
+    /// ours.push_back(HeaderName::Supported, "timer");
+    /// let mut request = Request::builder(Method::Options, "sip:h").build_partial().unwrap();
+    /// request.headers_mut().push_back_all(&ours);
+    /// assert!(request.to_bytes().ends_with(b"User-Agent: phone\r\nSupported: timer\r\n\r\n"));
+    /// assert_eq!(request.headers().get(HeaderName::Supported), Some("timer"));
+    /// ```
+    pub fn push_back_all(&mut self, other: &Self) {
+        let mut start = self.overlay.len();
+        let mut out = core::mem::take(&mut self.overlay);
+        other.encode_lines(&mut out);
+        self.overlay = out;
+        for span in other.fields.iter() {
+            let copy = Span {
+                start: offset(start),
+                source: Source::Overlay,
+                ..*span
+            };
+            self.insert(self.fields.len(), copy);
+            start += span.len as usize;
+        }
     }
 
     /// Copies all fields of this name from another message.
@@ -263,7 +351,7 @@ impl Headers {
                 if let Some(field) = self.fields.get_mut(at) {
                     *field = span;
                 }
-                self.edited = true;
+                self.touch();
                 while let Some(other) = self.find(name, at + 1) {
                     self.remove_at(other);
                 }
@@ -281,7 +369,7 @@ impl Headers {
     }
 
     fn insert(&mut self, at: usize, span: Span) {
-        self.edited = true;
+        self.touch();
         if at < self.fields.len() {
             self.hints = [UNKNOWN; place::COUNT];
         } else if let Some(hint) = self.hints.get_mut(span.name.place())
@@ -294,7 +382,7 @@ impl Headers {
 
     fn remove_at(&mut self, at: usize) {
         if at < self.fields.len() {
-            self.edited = true;
+            self.touch();
             self.hints = [UNKNOWN; place::COUNT];
             self.fields.remove(at);
         }
@@ -323,7 +411,7 @@ impl Headers {
         if let Some(field) = self.fields.get_mut(at) {
             *field = Span { name, ..span };
         }
-        self.edited = true;
+        self.touch();
     }
 
     /// The first field of this name that is not empty.
@@ -442,8 +530,13 @@ fn push_value(out: &mut Vec<u8>, value: &[u8]) {
 
 /// Encodes a typed header, with the same guard against line ends.
 fn push_typed<'a, H: TypedHeader<'a>>(out: &mut Vec<u8>, header: &H) {
+    push_guarded(out, |out| header.encode(out));
+}
+
+/// Writes a value, and then looks whether it would end the line.
+fn push_guarded(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
-    header.encode(out);
+    write(out);
     let value = out.get(start..).unwrap_or_default();
     if memchr::memchr2(b'\r', b'\n', value).is_some() {
         let value = value.to_vec();

@@ -14,6 +14,10 @@ fn parse(text: &'static str) -> Message {
     .unwrap()
 }
 
+fn parsed(text: String) -> Message {
+    Message::parse(text.into(), &ParserConfig::default()).unwrap()
+}
+
 #[test]
 fn rfc3261_7_3_1_values_are_split_outside_quotes_and_brackets() {
     let message = parse(TEXT);
@@ -162,6 +166,73 @@ fn fields_that_were_absent_are_found_when_added() {
         assert_eq!(headers.get(name.clone()), None);
         assert_eq!(headers.max_forwards(), None);
         assert_eq!(headers.call_id(), Some("z"));
+    }
+}
+
+#[test]
+fn what_was_validated_is_looked_at_again_after_an_edit() {
+    let text = "OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:h>\r\n\
+        Call-ID: z\r\nCSeq: 1 OPTIONS\r\n\r\n";
+    let edits: [fn(&mut crate::Request); 5] = [
+        |request| request.headers_mut().replace(HeaderName::CSeq, "1 BYE"),
+        |request| assert_eq!(request.headers_mut().remove_all(HeaderName::From), 1),
+        |request| request.headers_mut().push_front(HeaderName::Via, "?"),
+        |request| {
+            request
+                .headers_mut()
+                .push_back(HeaderName::MaxForwards, "x")
+        },
+        |request| request.set_uri("sip:@").unwrap(),
+    ];
+    for (place, edit) in edits.into_iter().enumerate() {
+        let Message::Request(mut request) = parse(text) else {
+            panic!("a request");
+        };
+        request.set_validated();
+        assert_eq!(request.validate(), Ok(()));
+        edit(&mut request);
+        assert!(request.validate().is_err(), "edit {place}");
+    }
+}
+
+#[test]
+fn rfc3261_8_2_6_2_a_tag_goes_behind_the_to_that_was_copied() {
+    for (to, place) in [
+        ("<sip:h>", 1),
+        ("<sip:h> ", 1),
+        ("\"B\" <sip:h>;x", 0),
+        ("<sip:h>;x=1", 2),
+    ] {
+        let mut lines = vec![
+            "Via: SIP/2.0/UDP a;branch=z9hG4bK1\r\n".to_owned(),
+            "Call-ID: z\r\n".to_owned(),
+        ];
+        lines.insert(place, format!("To: {to}\r\n"));
+        let rest = "From: <sip:a@h>;tag=1\r\nCSeq: 1 OPTIONS\r\n\r\n";
+        let Message::Request(request) =
+            parsed(format!("OPTIONS sip:h SIP/2.0\r\n{}{rest}", lines.concat()))
+        else {
+            panic!("a request");
+        };
+        // As when the reason phrase was written anew before, which takes the other way.
+        let tagged = crate::Response::to(&request, crate::StatusCode::OK).to_tag("t");
+        let other = crate::Response::to(&request, crate::StatusCode::OK)
+            .reason("OK")
+            .to_tag("t");
+        let (tagged, other) = (tagged.build().unwrap(), other.build().unwrap());
+        assert_eq!(tagged.headers().to_tag(), Some("t"));
+        assert_eq!(tagged.headers().call_id(), Some("z"));
+        let values = |response: &crate::Response| -> Vec<String> {
+            let fields = response.headers().fields();
+            fields.map(|field| format!("{field:?}")).collect()
+        };
+        assert_eq!(values(&tagged), values(&other));
+        let bytes = tagged.to_bytes();
+        assert!(
+            parsed(String::from_utf8(bytes.to_vec()).unwrap())
+                .validate()
+                .is_ok()
+        );
     }
 }
 
