@@ -1,8 +1,7 @@
 //! Finding things by what names them.
 
-use std::hash::{BuildHasherDefault, Hash, Hasher};
-
 use sip_transaction::Universal;
+pub(crate) use sip_transport::MintedHash as NumberHash;
 
 /// Names a dialog on our side: a keyed hash of its Call-ID and our tag. The peer chooses the Call-ID, yet cannot aim at the hash; that two
 /// of a million dialogs share one by chance happens once in ten million such agents.
@@ -17,50 +16,9 @@ impl CallKey {
     }
 }
 
-/// For numbers that we mint, and for what is a hash already: no peer chooses them, so that speed is all that counts.
-pub(crate) type NumberHash = BuildHasherDefault<NumberHasher>;
-
-#[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct NumberHasher(u64);
-
-impl Hasher for NumberHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u32(&mut self, number: u32) {
-        self.write_u64(u64::from(number));
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        // The golden ratio spreads what is near together; the table takes bits from both ends.
-        self.0 = (self.0.rotate_left(5) ^ number)
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            .rotate_left(29);
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
-    use std::hash::BuildHasher as _;
-
     use super::*;
-
-    #[test]
-    fn numbers_that_follow_each_other_are_spread() {
-        let hash = NumberHash::default();
-        let low: HashSet<u64> = (0_u64..4096).map(|n| hash.hash_one(n) & 4095).collect();
-        let high: HashSet<u64> = (0_u64..4096).map(|n| hash.hash_one(n) >> 57).collect();
-        assert!(low.len() > 2300, "{}", low.len());
-        assert_eq!(high.len(), 128);
-    }
 
     #[test]
     fn call_ids_and_tags_do_not_run_together() {

@@ -13,6 +13,7 @@ mod io;
 pub mod judge;
 mod keep_alive;
 mod kind;
+mod minted;
 mod procedure;
 mod recovery;
 mod route;
@@ -42,6 +43,7 @@ pub use crate::io::{
 };
 pub use crate::keep_alive::KeepAlive;
 pub use crate::kind::TransportKind;
+pub use crate::minted::{MintedHash, MintedHasher};
 pub use crate::recovery::Recovery;
 pub use crate::seed::{KeyedHash, Rng, Seed};
 pub use crate::stats::Stats;

@@ -26,11 +26,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use sip_message::header::{Contact, From};
-use sip_message::{HeaderName, Method, Request, Response, StatusCode};
+use sip_message::{HeaderName, Headers, Method, Request, Response, StatusCode};
 use sip_transaction::{
     ClientTransactionId, Event, ServerTransactionId, TransactionId, TransactionLayer,
 };
-use sip_transport::{DeadlineId, DeadlineQueue, Failover, Flow, KeyedHash, Rng, Seed};
+use sip_transport::{DeadlineId, DeadlineQueue, Failover, Flow, KeyedHash, MintedHash, Rng, Seed};
 
 use self::context::Context;
 pub use self::list::ListedRequest;
@@ -139,9 +139,9 @@ pub struct Proxy {
     loops: KeyedHash,
     /// Requests on their way, by the transaction in which they came. Ids are minted below, so they need no keyed hash,
     /// and so for the two maps that follow; none is ever iterated.
-    contexts: HashMap<ServerTransactionId, Context>,
-    branches: HashMap<ClientTransactionId, (ServerTransactionId, usize)>,
-    waiting: HashMap<Token, (Waiting, DeadlineId)>,
+    contexts: HashMap<ServerTransactionId, Box<Context>, MintedHash>,
+    branches: HashMap<ClientTransactionId, (ServerTransactionId, usize), MintedHash>,
+    waiting: HashMap<Token, (Waiting, DeadlineId), MintedHash>,
     deadlines: DeadlineQueue<Due>,
     outputs: VecDeque<RoleOutput>,
     rng: Rng,
@@ -151,6 +151,8 @@ pub struct Proxy {
     wall: SystemTime,
     /// The name of this server for who traces calls (RFC 8588 §5).
     origin: String,
+    /// What is in every answer to an OPTIONS.
+    abilities: Headers,
 }
 
 /// What an answer is awaited for.
@@ -193,14 +195,15 @@ impl Proxy {
         let mark = Mark::new(&shared.derive("mark"));
         let loops = shared.derive("loops").hasher();
         Self {
+            abilities: options::abilities(&config),
             config,
             authenticator,
             peers: Peers::default(),
             mark,
             loops,
-            contexts: HashMap::new(),
-            branches: HashMap::new(),
-            waiting: HashMap::new(),
+            contexts: HashMap::default(),
+            branches: HashMap::default(),
+            waiting: HashMap::default(),
             deadlines: DeadlineQueue::new(),
             outputs: VecDeque::new(),
             rng: seed.rng(),
@@ -468,6 +471,10 @@ impl Proxy {
             }
             return None;
         }
+        if self.is_plain_options(&request) {
+            self.answer_options(id, &request, t, now);
+            return None;
+        }
         let mut forwarded = request.clone();
         let is_from_inside = self.come_in(&mut forwarded, &flow);
         let trusted = match route::preprocess(
@@ -577,7 +584,7 @@ impl Proxy {
         if let Some(request) = history {
             context.remember(&request);
         }
-        self.contexts.insert(id, context);
+        self.contexts.insert(id, Box::new(context));
         if is_by_flow {
             self.need(Waiting::Token(id), Need::FlowToken { flow }, now);
         } else {

@@ -18,7 +18,7 @@ use sip_message::header::{NameAddr, Via};
 use sip_message::uri::Scheme;
 use sip_message::{HeaderName, Method, Request, Response, StatusCode, Uri};
 use sip_transaction::{Branch, TransactionLayer};
-use sip_transport::{DeadlineId, DeadlineQueue, Flow, FlowId, Seed, TransportKind};
+use sip_transport::{DeadlineId, DeadlineQueue, Flow, FlowId, MintedHash, Seed, TransportKind};
 
 use super::proxy::route::{self, Mark, Side};
 use super::{Answer, Need, Refusal, RoleOutput, Token, unknown_options};
@@ -65,7 +65,7 @@ impl StatelessConfig {
 pub struct Stateless {
     config: StatelessConfig,
     /// Keyed by tokens that are minted here; never iterated.
-    waiting: HashMap<Token, (Waiting, DeadlineId)>,
+    waiting: HashMap<Token, (Waiting, DeadlineId), MintedHash>,
     deadlines: DeadlineQueue<Token>,
     outputs: VecDeque<RoleOutput>,
     /// Which of several servers behind one name was taken, so that a retransmission goes there too: the choice of RFC 3263
@@ -102,7 +102,7 @@ impl Stateless {
         Self {
             config,
             mark,
-            waiting: HashMap::new(),
+            waiting: HashMap::default(),
             deadlines: DeadlineQueue::new(),
             outputs: VecDeque::new(),
             chosen: VecDeque::new(),

@@ -3,6 +3,7 @@
 use std::hash::BuildHasher as _;
 
 use sip_message::header::Via;
+use sip_message::uri::Scheme;
 use sip_message::{HeaderName, Request, StatusCode};
 use sip_transaction::Branch;
 use sip_transport::KeyedHash;
@@ -11,22 +12,10 @@ use crate::role::{Refusal, unknown_options};
 
 /// The steps of §16.3 but the last, which is [`Proxy`](super::Proxy)'s.
 pub(super) fn check(request: &Request, loops: &KeyedHash, options: &[&str]) -> Result<(), Refusal> {
-    // Step 1: what a proxy reads must be readable; the rest is not its business.
-    let uri = request
-        .uri()
-        .map_err(|error| Refusal::because(StatusCode::BAD_REQUEST, error.reason()))?;
-    // Step 2: other schemes than these have no meaning here; those of numbers and services may get one by a rule.
-    let scheme = uri.scheme_str();
-    let is_known = uri.is_sip()
-        || ["tel", "urn"]
-            .iter()
-            .any(|known| scheme.eq_ignore_ascii_case(known));
-    if !is_known {
-        return Err(Refusal::new(StatusCode::UNSUPPORTED_URI_SCHEME));
+    // Steps 1 and 2: what a proxy reads must be readable; the rest is not its business.
+    if let Err(error) = request.validate() {
+        return Err(unreadable(request, error.reason()));
     }
-    request
-        .validate()
-        .map_err(|error| Refusal::because(StatusCode::BAD_REQUEST, error.reason()))?;
     // Step 3.
     if request.headers().max_forwards() == Some(0) {
         return Err(Refusal::new(StatusCode::TOO_MANY_HOPS));
@@ -35,6 +24,7 @@ pub(super) fn check(request: &Request, loops: &KeyedHash, options: &[&str]) -> R
     let mut hashes = request
         .headers()
         .typed_all::<Via<'_>>()
+        .take(if may_be_ours(request) { usize::MAX } else { 0 })
         .filter_map(Result::ok)
         .filter_map(|via| via.branch().and_then(Branch::loop_hash_of));
     // Most requests have no such Via, and then need no hash.
@@ -57,6 +47,33 @@ pub(super) fn check(request: &Request, loops: &KeyedHash, options: &[&str]) -> R
         }
         None => Ok(()),
     }
+}
+
+/// Is there anything like a branch of ours in a Via? Nearly always not, and then no Via has to be decoded.
+fn may_be_ours(request: &Request) -> bool {
+    request
+        .headers()
+        .fields()
+        .filter(|field| field.is(&HeaderName::Via))
+        .any(|field| {
+            let value = field.value_bytes();
+            memchr::memchr_iter(b'z', value)
+                .filter_map(|at| value.get(at..))
+                .any(|rest| rest.starts_with(b"z9hG4bKw"))
+        })
+}
+
+/// Why a request is refused that [`Request::validate`] refuses.
+fn unreadable(request: &Request, reason: &'static str) -> Refusal {
+    let uri = match request.uri() {
+        Ok(uri) => uri,
+        Err(error) => return Refusal::because(StatusCode::BAD_REQUEST, error.reason()),
+    };
+    // Step 2: other schemes than these have no meaning here; those of numbers and services may get one by a rule.
+    if matches!(uri.scheme(), Scheme::Other) {
+        return Refusal::new(StatusCode::UNSUPPORTED_URI_SCHEME);
+    }
+    Refusal::because(StatusCode::BAD_REQUEST, reason)
 }
 
 /// What decides where a request goes, hashed (RFC 3261 §16.6, step 8; RFC 5393 §4.2.1). A request that comes back with

@@ -54,7 +54,7 @@ impl Proxy {
                     if let (Some(history), Some(entry)) = (&context.history, &entry) {
                         history.write_request(&mut request, entry);
                     }
-                    let size = request.to_bytes().len() + GROWTH;
+                    let size = request.encoded_len() + GROWTH;
                     let way = target.flow.or_else(|| {
                         let token = context.to.clone()?;
                         Some(Way {
@@ -174,11 +174,16 @@ impl Proxy {
             self.next_flow_of_agent(id, place, failure, t, now);
             return;
         }
-        let (Some(flow), Some(copy)) = (flow, &branch.request) else {
+        // The copy stays only where there is another flow to send it over.
+        let copy = if branch.flows.is_empty() {
+            branch.request.take()
+        } else {
+            branch.request.clone()
+        };
+        let (Some(flow), Some(mut request)) = (flow, copy) else {
             self.fail(id, place, &Refusal::new(failure), t, now);
             return;
         };
-        let mut request = Request::clone(copy);
         if let Some(trust) = &self.config.trust
             && let Err(refusal) = caller::go_out(
                 &mut request,
@@ -308,7 +313,7 @@ impl Proxy {
     fn route_ack(&mut self, request: Box<Request>, token: Option<Box<str>>, now: Instant) {
         let mut request = request;
         if let Some(next_hop) = route::next_hop(&mut request) {
-            let size = request.to_bytes().len();
+            let size = request.encoded_len();
             self.need(
                 Waiting::Ack(request),
                 Need::SelectFlow {
@@ -355,7 +360,7 @@ impl Proxy {
             history.write_request(&mut request, entry);
         }
         branch.entry = entry;
-        let size = request.to_bytes().len() + GROWTH;
+        let size = request.encoded_len() + GROWTH;
         branch.request = Some(Box::new(request));
         branch.way.clone_from(&target.flow);
         let need = Need::SelectFlow {

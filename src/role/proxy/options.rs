@@ -2,13 +2,33 @@
 
 use std::time::Instant;
 
-use sip_message::{HeaderName, Method, Request, Response, StatusCode};
+use sip_message::{HeaderName, Headers, Method, Request, Response, StatusCode};
 use sip_transaction::{ServerTransactionId, TransactionLayer};
 
-use super::Proxy;
+use super::{Proxy, ProxyConfig};
 use crate::role::unknown_options;
 
 impl Proxy {
+    /// Is this an OPTIONS that nothing but the server itself can be meant by, as nearly all are that are sent to it? The others
+    /// take the way of every request, to the same answer.
+    pub(super) fn is_plain_options(&self, request: &Request) -> bool {
+        *request.method() == Method::Options
+            && self.config.trust.is_none()
+            && self.config.emergency.is_none()
+            && self.config.router.is_none()
+            && !request.headers().contains(HeaderName::Route)
+            && request.uri().is_ok_and(|uri| {
+                uri.is_sip()
+                    && uri.user().is_none()
+                    && uri.params().next().is_none()
+                    && if request.headers().to_tag().is_some() {
+                        self.config.domains.is_ours(uri)
+                    } else {
+                        self.config.domains.serves(uri)
+                    }
+            })
+    }
+
     /// 200, with what the server itself can do: no body, as it has no session.
     pub(super) fn answer_options(
         &mut self,
@@ -27,28 +47,34 @@ impl Proxy {
             }
             return;
         }
-        let mut methods = vec![Method::Options.as_str()];
-        if self.config.registers {
-            methods.push(Method::Register.as_str());
-        }
-        methods.extend(
-            self.config
-                .handled
-                .iter()
-                .map(Method::as_str)
-                .filter(|name| !matches!(*name, "OPTIONS" | "REGISTER")),
-        );
-        let mut builder = Response::to(request, StatusCode::OK)
-            .to_tag(&self.rng.token(16))
-            .header(HeaderName::Allow, methods.join(", "))
-            .header(HeaderName::Accept, "*/*")
-            .header(HeaderName::AcceptEncoding, "identity")
-            .header(HeaderName::AcceptLanguage, "en");
-        if self.config.registers {
-            builder = builder.header(HeaderName::Supported, "path");
-        }
+        let mut builder = Response::to(request, StatusCode::OK).to_tag(&self.rng.token(16));
+        builder.headers_mut().push_back_all(&self.abilities);
         if let Ok(response) = builder.build() {
             let _ = t.respond(id, &response, now);
         }
     }
+}
+
+/// What the server itself can do (§11.2), in every answer.
+pub(super) fn abilities(config: &ProxyConfig) -> Headers {
+    let mut methods = vec![Method::Options.as_str()];
+    if config.registers {
+        methods.push(Method::Register.as_str());
+    }
+    methods.extend(
+        config
+            .handled
+            .iter()
+            .map(Method::as_str)
+            .filter(|name| !matches!(*name, "OPTIONS" | "REGISTER")),
+    );
+    let mut headers = Headers::new();
+    headers.push_back(HeaderName::Allow, methods.join(", "));
+    headers.push_back(HeaderName::Accept, "*/*");
+    headers.push_back(HeaderName::AcceptEncoding, "identity");
+    headers.push_back(HeaderName::AcceptLanguage, "en");
+    if config.registers {
+        headers.push_back(HeaderName::Supported, "path");
+    }
+    headers
 }

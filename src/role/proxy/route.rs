@@ -130,6 +130,12 @@ pub(super) fn preprocess(
     node: Option<&Node>,
 ) -> Result<Option<Trusted>, Refusal> {
     let bad = |_| Refusal::because(StatusCode::BAD_REQUEST, "Malformed Route");
+    // What most requests look like that begin something: nothing in them could have led here.
+    let is_plain = !request.headers().contains(HeaderName::Route)
+        && request.uri().is_ok_and(|uri| uri.params().next().is_none());
+    if is_plain {
+        return Ok(None);
+    }
     let call_id = request.headers().call_id().unwrap_or_default().to_owned();
     let mut trusted: Option<Trusted> = None;
     // A strict router put our Record-Route into the Request-URI, and the Request-URI at the end of Route.

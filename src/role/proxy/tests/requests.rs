@@ -338,6 +338,7 @@ fn this_is_no_open_relay() {
 fn rfc3261_11_2_options_to_the_server_itself() {
     let mut world = World::new();
     world.proxy.config.handled = vec![Method::Message];
+    world.proxy.abilities = options::abilities(&world.proxy.config);
     for uri in ["sip:example.com", "sip:192.0.2.10:5060", "sip:localhost"] {
         world.request(&message("OPTIONS", uri, ""));
         let response = world.responses().pop().unwrap();
