@@ -312,7 +312,7 @@ impl Authenticator {
             Validity::Stale | Validity::Unknown => return Check::Challenge { stale: true },
         };
         let (middle, count) = match given.qop.as_deref() {
-            None => (nonce.to_string(), 0),
+            None => (nonce.into_owned(), 0),
             Some(qop) if qop.eq_ignore_ascii_case("auth") => {
                 let (Some(cnonce), Some(nc)) = (given.cnonce, given.nc) else {
                     return Check::Malformed("Incomplete Credentials");
@@ -323,7 +323,7 @@ impl Authenticator {
                 let Some(count) = count else {
                     return Check::Malformed("Malformed Nonce Count");
                 };
-                (format!("{nonce}:{nc}:{cnonce}:{qop}"), count)
+                (join(&[&nonce, &nc, &cnonce, qop]), count)
             }
             Some(_) => return Check::Challenge { stale: false },
         };
@@ -332,7 +332,7 @@ impl Authenticator {
             return Check::Challenge { stale: true };
         }
         Check::LookUp(Attempt {
-            username: username.into(),
+            username: username.into_owned().into(),
             source,
             algorithm,
             ha2: algorithm.ha2(request.method().as_str(), &uri).into(),
@@ -389,22 +389,31 @@ impl Authenticator {
         now: Instant,
     ) -> ResponseBuilder {
         let nonce = self.nonces.mint(source, now);
+        let realm = quote(&self.config.realm);
+        let mut value = String::with_capacity(CHALLENGE + realm.len() + nonce.len());
         for algorithm in &self.config.algorithms {
-            let mut value = format!(
-                "Digest realm=\"{}\", nonce=\"{nonce}\", algorithm={}, qop=\"auth\"",
-                quote(&self.config.realm),
-                algorithm.as_str()
-            );
+            value.clear();
+            for part in [
+                "Digest realm=\"",
+                &realm,
+                "\", nonce=\"",
+                &nonce,
+                "\", algorithm=",
+                algorithm.as_str(),
+                ", qop=\"auth\"",
+            ] {
+                value.push_str(part);
+            }
             if stale {
                 value.push_str(", stale=true");
             }
-            response = response.header(asker.challenge(), value);
+            response = response.header(asker.challenge(), &value);
         }
         response
     }
 
     /// The credentials for our realm; RFC 3261 §22.3: there may be others, for other proxies.
-    fn credentials(&self, request: &Request, asker: Asker) -> Option<Given> {
+    fn credentials<'a>(&self, request: &'a Request, asker: Asker) -> Option<Given<'a>> {
         request
             .headers()
             .values(asker.credentials())
@@ -431,23 +440,39 @@ fn quote(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The parameters of one Authorization or Proxy-Authorization.
-#[derive(Debug, Default)]
-struct Given {
-    username: Option<String>,
-    realm: Option<String>,
-    nonce: Option<String>,
-    uri: Option<String>,
-    response: Option<String>,
-    /// Absent in the message means MD5 (RFC 7616 §3.4.2); `None` is one that we do not know.
-    algorithm: Option<Algorithm>,
-    qop: Option<String>,
-    nc: Option<String>,
-    cnonce: Option<String>,
+/// More than what is in a challenge beside its realm and its nonce.
+const CHALLENGE: usize = 96;
+
+/// The parts with colons between them.
+fn join(parts: &[&str]) -> String {
+    let len = parts.iter().map(|part| part.len() + 1).sum();
+    let mut joined = String::with_capacity(len);
+    for (place, part) in parts.iter().enumerate() {
+        if place > 0 {
+            joined.push(':');
+        }
+        joined.push_str(part);
+    }
+    joined
 }
 
-impl Given {
-    fn parse(value: &str) -> Option<Self> {
+/// The parameters of one Authorization or Proxy-Authorization.
+#[derive(Debug, Default)]
+struct Given<'a> {
+    username: Option<Cow<'a, str>>,
+    realm: Option<Cow<'a, str>>,
+    nonce: Option<Cow<'a, str>>,
+    uri: Option<Cow<'a, str>>,
+    response: Option<Cow<'a, str>>,
+    /// Absent in the message means MD5 (RFC 7616 §3.4.2); `None` is one that we do not know.
+    algorithm: Option<Algorithm>,
+    qop: Option<Cow<'a, str>>,
+    nc: Option<Cow<'a, str>>,
+    cnonce: Option<Cow<'a, str>>,
+}
+
+impl<'a> Given<'a> {
+    fn parse(value: &'a str) -> Option<Self> {
         let (scheme, mut rest) = value.trim_start().split_once([' ', '\t'])?;
         if !scheme.eq_ignore_ascii_case("Digest") {
             return None;
@@ -458,42 +483,60 @@ impl Given {
         };
         while let Some((name, value, after)) = parameter(rest) {
             rest = after;
-            let slot = match name.to_ascii_lowercase().as_str() {
-                "username" => &mut given.username,
-                "realm" => &mut given.realm,
-                "nonce" => &mut given.nonce,
-                "uri" => &mut given.uri,
-                "response" => &mut given.response,
-                "qop" => &mut given.qop,
-                "nc" => &mut given.nc,
-                "cnonce" => &mut given.cnonce,
-                "algorithm" => {
-                    given.algorithm = Algorithm::parse(&value);
-                    continue;
-                }
-                _ => continue,
-            };
-            *slot = Some(value);
+            if let Some(slot) = given.slot(name) {
+                *slot = Some(value);
+            } else if name.eq_ignore_ascii_case("algorithm") {
+                given.algorithm = Algorithm::parse(&value);
+            }
         }
         Some(given)
+    }
+
+    /// Where the value of a parameter goes.
+    fn slot(&mut self, name: &str) -> Option<&mut Option<Cow<'a, str>>> {
+        // The length tells which name it can be.
+        let (known, slot) = match name.len() {
+            8 if name.as_bytes().first().is_some_and(|b| b | 0x20 == b'u') => {
+                ("username", &mut self.username)
+            }
+            8 => ("response", &mut self.response),
+            6 => ("cnonce", &mut self.cnonce),
+            5 if name.as_bytes().first().is_some_and(|b| b | 0x20 == b'r') => {
+                ("realm", &mut self.realm)
+            }
+            5 => ("nonce", &mut self.nonce),
+            3 if name.as_bytes().first().is_some_and(|b| b | 0x20 == b'u') => {
+                ("uri", &mut self.uri)
+            }
+            3 => ("qop", &mut self.qop),
+            2 => ("nc", &mut self.nc),
+            _ => return None,
+        };
+        name.eq_ignore_ascii_case(known).then_some(slot)
     }
 }
 
 /// The next `name=value` or `name="value"`, and what follows it.
-fn parameter(text: &str) -> Option<(&str, String, &str)> {
+fn parameter(text: &str) -> Option<(&str, Cow<'_, str>, &str)> {
     let text = text.trim_start_matches([' ', '\t', '\r', '\n', ',']);
     let (name, rest) = text.split_once('=')?;
     let rest = rest.trim_start();
     let Some(quoted) = rest.strip_prefix('"') else {
         let end = rest.find(',').unwrap_or(rest.len());
         let (value, after) = rest.split_at_checked(end)?;
-        return Some((name.trim(), value.trim().to_owned(), after));
+        return Some((name.trim(), value.trim().into(), after));
     };
+    let end = quoted.find(['"', '\\'])?;
+    if let Some((value, after)) = quoted.split_at_checked(end)
+        && let Some(after) = after.strip_prefix('"')
+    {
+        return Some((name.trim(), value.into(), after));
+    }
     let mut value = String::new();
     let mut characters = quoted.char_indices();
     while let Some((at, character)) = characters.next() {
         match character {
-            '"' => return Some((name.trim(), value, quoted.get(at + 1..)?)),
+            '"' => return Some((name.trim(), value.into(), quoted.get(at + 1..)?)),
             '\\' => value.extend(characters.next().map(|(_, escaped)| escaped)),
             other => value.push(other),
         }

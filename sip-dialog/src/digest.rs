@@ -72,10 +72,16 @@ impl Algorithm {
     /// The lower-case hexadecimal hash of `parts` joined by colons.
     #[must_use]
     pub fn hash(self, parts: &[&[u8]]) -> String {
+        hex(&self.hash_bytes(parts))
+    }
+
+    /// The bytes that [`hash`](Self::hash) is the hexadecimal form of.
+    #[must_use]
+    pub fn hash_bytes(self, parts: &[&[u8]]) -> Vec<u8> {
         match self {
-            Self::Md5 | Self::Md5Sess => hex(&joined::<Md5>(parts)),
-            Self::Sha256 | Self::Sha256Sess => hex(&joined::<Sha256>(parts)),
-            Self::Sha512_256 | Self::Sha512_256Sess => hex(&joined::<Sha512_256>(parts)),
+            Self::Md5 | Self::Md5Sess => joined::<Md5>(parts),
+            Self::Sha256 | Self::Sha256Sess => joined::<Sha256>(parts),
+            Self::Sha512_256 | Self::Sha512_256Sess => joined::<Sha512_256>(parts),
         }
     }
 
@@ -99,10 +105,12 @@ fn joined<D: sha2::Digest>(parts: &[&[u8]]) -> Vec<u8> {
 
 fn hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
+    }
+    text
 }
 
 /// Quality of protection (RFC 7616 section 3.3).

@@ -64,8 +64,7 @@ impl Algorithm {
     fn hash(self, parts: &[&str]) -> Hash {
         let parts: smallvec::SmallVec<[&[u8]; 4]> =
             parts.iter().map(|part| part.as_bytes()).collect();
-        // Its digits are always whole bytes.
-        Hash(unhex(&self.digest().hash(&parts)).unwrap_or_default())
+        Hash(self.digest().hash_bytes(&parts))
     }
 
     /// RFC 7616 §3.4.2: `user:realm:password`, hashed.
@@ -93,10 +92,12 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
             .copied()
             .map_or('0', char::from)
     };
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
+    }
+    text
 }
 
 /// Bytes from pairs of digits of any case.

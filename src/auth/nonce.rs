@@ -83,20 +83,23 @@ impl Nonces {
     pub(super) fn mint(&mut self, source: IpAddr, now: Instant) -> String {
         let millis = self.millis(now);
         self.next += 1;
-        let mut bytes = Vec::with_capacity(16 + MAC);
-        bytes.extend_from_slice(&self.next.to_be_bytes());
-        bytes.extend_from_slice(&millis.to_be_bytes());
         let mac = self.mac(self.next, millis, source);
-        bytes.extend_from_slice(&mac);
+        let mut bytes = [0; 16 + MAC];
+        let parts = self.next.to_be_bytes().into_iter();
+        let parts = parts.chain(millis.to_be_bytes()).chain(mac);
+        for (byte, part) in bytes.iter_mut().zip(parts) {
+            *byte = part;
+        }
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
     pub(super) fn check(&mut self, nonce: &str, source: IpAddr, now: Instant) -> Validity {
         // A nonce of ours has 43 characters; a longer one is not even decoded.
-        let Some(bytes) = (nonce.len() == 43)
-            .then(|| URL_SAFE_NO_PAD.decode(nonce).ok())
-            .flatten()
-        else {
+        let mut bytes = [0; 36];
+        let len = (nonce.len() == 43)
+            .then(|| URL_SAFE_NO_PAD.decode_slice(nonce, &mut bytes).ok())
+            .flatten();
+        let Some(bytes) = len.and_then(|len| bytes.get(..len)) else {
             return Validity::Unknown;
         };
         let Some((id, rest)) = bytes.split_first_chunk::<8>() else {
@@ -125,7 +128,7 @@ impl Nonces {
         u64::try_from(now.saturating_duration_since(epoch).as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn mac(&self, id: u64, millis: u64, source: IpAddr) -> Vec<u8> {
+    fn mac(&self, id: u64, millis: u64, source: IpAddr) -> [u8; MAC] {
         let mut mac = self.key.clone();
         mac.update(&id.to_be_bytes());
         mac.update(&millis.to_be_bytes());
@@ -133,12 +136,8 @@ impl Nonces {
             IpAddr::V4(v4) => mac.update(&v4.octets()),
             IpAddr::V6(v6) => mac.update(&v6.octets()),
         }
-        mac.finalize()
-            .into_bytes()
-            .iter()
-            .copied()
-            .take(MAC)
-            .collect()
+        let bytes = mac.finalize().into_bytes();
+        bytes.first_chunk().copied().unwrap_or_default()
     }
 }
 
