@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use sip_message::{Host, UriRef};
+use smallvec::SmallVec;
 
 /// An address of record in the canonical form that indexes bindings (RFC 3261 §10.3, step 5): scheme `sip`, the user
 /// with its escapes resolved, and the name of the domain, without port and parameters.
@@ -18,16 +20,21 @@ use sip_message::{Host, UriRef};
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Aor {
-    text: Box<str>,
+    /// Shared: it goes from a role to a store and back, and into events.
+    text: Arc<str>,
 }
 
 impl Aor {
     /// `sip:user@domain`; the domain in lower case.
     #[must_use]
     pub fn new(user: &str, domain: &str) -> Self {
-        Self {
-            text: format!("sip:{user}@{}", domain.to_ascii_lowercase()).into(),
+        let mut text = SmallVec::<[u8; 128]>::new();
+        for part in ["sip:", user, "@"] {
+            text.extend_from_slice(part.as_bytes());
         }
+        text.extend(domain.bytes().map(|byte| byte.to_ascii_lowercase()));
+        let text = String::from_utf8_lossy(&text);
+        Self { text: text.into() }
     }
 
     /// The form that a store wrote. `None` if it is none.

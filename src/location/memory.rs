@@ -46,8 +46,10 @@ impl Memory {
         if let UpdateOutcome::Stored(bindings) = &outcome {
             if bindings.is_empty() {
                 map.remove(aor);
+            } else if let Some(known) = map.get_mut(aor) {
+                known.clone_from(bindings);
             } else {
-                if map.len() >= self.limit && !map.contains_key(aor) {
+                if map.len() >= self.limit {
                     // Make room once; expired bindings are otherwise only dropped when they are touched.
                     map.retain(|_, bindings| bindings.iter().any(|binding| binding.is_live(now)));
                     if map.len() >= self.limit {

@@ -1,5 +1,6 @@
 //! [`apply`]: RFC 3261 §10.3, steps 6 and 7, as a function.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use sip_message::UriRef;
@@ -21,58 +22,51 @@ use super::{Binding, BindingUpdate, Change, ContactUpdate, UpdateOutcome};
 /// ```
 #[must_use]
 pub fn apply(stored: &[Binding], update: &BindingUpdate, now: SystemTime) -> UpdateOutcome {
-    let mut bindings: Vec<Binding> = stored
-        .iter()
-        .filter(|binding| binding.is_live(now))
-        .cloned()
-        .collect();
+    let live = || stored.iter().filter(|binding| binding.is_live(now));
     // An update with the Call-ID of a binding must have a higher CSeq; all or nothing.
     let is_old =
         |binding: &Binding| binding.call_id == update.call_id && update.cseq <= binding.cseq;
-    match &update.change {
-        Change::RemoveAll => {
-            if bindings.iter().any(is_old) {
-                return UpdateOutcome::OutOfOrder;
-            }
-            bindings.clear();
+    let contacts = match &update.change {
+        Change::RemoveAll if live().any(is_old) => return UpdateOutcome::OutOfOrder,
+        Change::RemoveAll => return UpdateOutcome::Stored(Vec::new()),
+        Change::Contacts(contacts) => contacts,
+    };
+    // The bindings as they were: two contacts of one request do not make each other old.
+    let is_out_of_order = contacts
+        .iter()
+        .any(|contact| live().any(|binding| is_same(binding, contact) && is_old(binding)));
+    if is_out_of_order {
+        return UpdateOutcome::OutOfOrder;
+    }
+    // What is replaced is not copied first.
+    let mut bindings = Vec::with_capacity(stored.len() + contacts.len());
+    bindings.extend(live().map(Cow::Borrowed));
+    for (contact, place) in contacts.iter().zip(0_u64..) {
+        let at = bindings
+            .iter()
+            .position(|binding| is_same(binding, contact));
+        if contact.expires == 0 {
+            at.map(|at| bindings.remove(at));
+            continue;
         }
-        Change::Contacts(contacts) => {
-            // The bindings as they were: two contacts of one request do not make each other old.
-            let before = bindings.clone();
-            for (contact, place) in contacts.iter().zip(0_u64..) {
-                if before
-                    .iter()
-                    .any(|binding| is_same(binding, contact) && is_old(binding))
-                {
-                    return UpdateOutcome::OutOfOrder;
-                }
-                let at = bindings
-                    .iter()
-                    .position(|binding| is_same(binding, contact));
-                if contact.expires == 0 {
-                    at.map(|at| bindings.remove(at));
-                    continue;
-                }
-                let epoch = epoch(&mut bindings, contact, update, place);
-                let binding = bind(contact, update, epoch, now);
-                match at.and_then(|at| bindings.get_mut(at)) {
-                    Some(slot) => *slot = binding,
-                    None => bindings.push(binding),
-                }
-            }
-            if bindings.len() > update.limit {
-                return UpdateOutcome::TooMany(update.limit);
-            }
+        let epoch = epoch(&mut bindings, contact, update, place);
+        let binding = Cow::Owned(bind(contact, update, epoch, now));
+        match at.and_then(|at| bindings.get_mut(at)) {
+            Some(slot) => *slot = binding,
+            None => bindings.push(binding),
         }
     }
-    UpdateOutcome::Stored(bindings)
+    if bindings.len() > update.limit {
+        return UpdateOutcome::TooMany(update.limit);
+    }
+    UpdateOutcome::Stored(bindings.into_iter().map(Cow::into_owned).collect())
 }
 
 /// RFC 5627 §5.1: the epoch of the instance that a contact belongs to. If the most recent registration of the same
 /// instance, or of the same flow of it, had another Call-ID, all temporary GRUUs of the instance end: a new epoch begins. Its
 /// lower half is the CSeq of the request that begins it, which watchers are told (RFC 5628 §5).
 fn epoch(
-    bindings: &mut [Binding],
+    bindings: &mut [Cow<'_, Binding>],
     contact: &ContactUpdate,
     update: &BindingUpdate,
     place: u64,
@@ -83,7 +77,7 @@ fn epoch(
     let Some(instance) = contact.instance() else {
         return 0;
     };
-    let mut of_instance: Vec<&mut Binding> = bindings
+    let mut of_instance: Vec<&mut Cow<'_, Binding>> = bindings
         .iter_mut()
         .filter(|binding| binding.instance().as_deref() == Some(&*instance))
         .collect();
@@ -100,7 +94,7 @@ fn epoch(
     let chance = update.epoch.wrapping_add(place) << 32;
     let new = (chance | u64::from(update.cseq)).max(1);
     for binding in &mut of_instance {
-        binding.epoch = new;
+        binding.to_mut().epoch = new;
     }
     new
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use sip_message::header::{Date, From, To};
 use sip_message::{HeaderName, Method, Request, Response, StatusCode, Uri};
 use sip_transaction::{Event, ServerTransactionId, TransactionLayer};
-use sip_transport::{DeadlineId, DeadlineQueue, Flow, Rng, Seed};
+use sip_transport::{DeadlineId, DeadlineQueue, Flow, MintedHash, Rng, Seed};
 
 use self::contacts::Wish;
 use super::node::Node;
@@ -92,7 +92,7 @@ pub struct Registrar {
     authenticator: Option<Authenticator>,
     peers: Peers,
     /// The requests that wait for an answer. Tokens are our own numbers; the map is never iterated.
-    waiting: HashMap<Token, Waiting>,
+    waiting: HashMap<Token, Waiting, MintedHash>,
     deadlines: DeadlineQueue<Token>,
     outputs: VecDeque<RoleOutput>,
     rng: Rng,
@@ -138,7 +138,7 @@ impl Registrar {
             config,
             authenticator,
             peers: Peers::default(),
-            waiting: HashMap::new(),
+            waiting: HashMap::default(),
             deadlines: DeadlineQueue::new(),
             outputs: VecDeque::new(),
             rng: seed.derive("registrar").rng(),
@@ -462,8 +462,8 @@ impl Registrar {
             .filter(|_| contacts::has_option(&job.request, "gruu"));
         for binding in &bindings {
             let gruus = gruus.map(|gruus| gruus.parameters(&aor, binding, &mut self.rng));
-            let contact = contacts::write(binding, gruus.as_deref().unwrap_or_default(), wall);
-            builder = builder.header(HeaderName::Contact, contact);
+            let gruus = gruus.as_deref().unwrap_or_default();
+            contacts::write(builder.headers_mut(), binding, gruus, wall);
         }
         // RFC 8599 §5.4: one field for each service.
         for service in push::services(&job.request, &self.config.push_providers)? {
@@ -486,7 +486,8 @@ impl Registrar {
                 .header(HeaderName::FlowTimer, self.config.flow_timer.to_string());
         }
         let since = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
-        builder = builder.typed(&Date::from_unix_seconds(since.as_secs()));
+        let date = Date::from_unix_seconds(since.as_secs());
+        builder.headers_mut().push_back_typed(&date);
         let response = builder
             .build()
             .map_err(|_| Refusal::new(StatusCode::SERVER_INTERNAL_ERROR))?;

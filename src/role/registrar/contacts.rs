@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use sip_message::header::{Contact, NameAddr};
-use sip_message::{HeaderName, Request, StatusCode, UriRef};
+use sip_message::{HeaderName, Headers, Request, StatusCode, UriRef};
 use sip_transport::Flow;
 
 use super::RegistrarConfig;
@@ -85,12 +85,14 @@ pub(super) fn read(
             .get("q")
             .and_then(thousandths)
             .map(Q::from_thousandths);
-        let mut others = address.params().clone();
-        // RFC 5627 §5.1: nobody suggests a GRUU to the registrar.
-        for name in ["q", "expires", "pub-gruu", "temp-gruu"] {
-            while others.remove(name) {}
+        if !address.params().as_str().is_empty() {
+            let mut others = address.params().clone();
+            // RFC 5627 §5.1: nobody suggests a GRUU to the registrar.
+            for name in ["q", "expires", "pub-gruu", "temp-gruu"] {
+                while others.remove(name) {}
+            }
+            update.parameters = others.as_str().into();
         }
-        update.parameters = others.as_str().into();
         update.path.clone_from(&path);
         update.user_agent.clone_from(&user_agent);
         let mut is_by_flow = nat::needs_flow(request, flow, address.uri());
@@ -237,24 +239,24 @@ fn thousandths(text: &str) -> Option<u16> {
 
 /// At most so many bytes, of whole characters.
 fn clip(text: &str, limit: usize) -> &str {
-    let end = text
-        .char_indices()
-        .map(|(at, c)| at + c.len_utf8())
-        .take_while(|&end| end <= limit)
-        .last()
-        .unwrap_or(0);
-    text.get(..end).unwrap_or_default()
+    text.get(..text.floor_char_boundary(limit))
+        .unwrap_or_default()
 }
 
-/// Step 8: a binding as a Contact value, with its GRUUs for who knows of them.
-pub(super) fn write(binding: &Binding, gruus: &str, now: SystemTime) -> String {
+/// Step 8: a binding as a Contact, with its GRUUs for who knows of them.
+pub(super) fn write(headers: &mut Headers, binding: &Binding, gruus: &str, now: SystemTime) {
     let q = binding.q.map(|q| format!(";q={q}")).unwrap_or_default();
-    format!(
-        "<{}>{}{gruus};expires={}{q}",
-        binding.contact,
-        binding.parameters,
-        binding.remaining(now)
-    )
+    let parts = [
+        "<",
+        &*binding.contact,
+        ">",
+        &*binding.parameters,
+        gruus,
+        ";expires=",
+        &*binding.remaining(now).to_string(),
+        &*q,
+    ];
+    headers.push_back_parts(HeaderName::Contact, &parts);
 }
 
 #[cfg(test)]
