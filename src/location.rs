@@ -6,6 +6,7 @@
 mod embedded;
 mod feed;
 mod memory;
+mod queued;
 #[cfg(feature = "redis")]
 pub mod redis;
 mod update;
@@ -20,6 +21,7 @@ use sip_message::Params;
 pub use self::embedded::Embedded;
 pub use self::feed::{Cause, Feed, Notice, Watcher};
 pub use self::memory::Memory;
+pub use self::queued::{QueuedStore, UpdateReply};
 #[cfg(feature = "redis")]
 pub use self::redis::{Redis, RedisConfig};
 pub use self::update::apply;
@@ -326,6 +328,11 @@ pub trait LocationStore: Send + Sync + fmt::Debug {
         None
     }
 
+    /// The store as one that answers updates later without a task that waits for each, if it is one.
+    fn queued(&self) -> Option<&dyn QueuedStore> {
+        None
+    }
+
     /// How many addresses of record have a binding that was not swept yet, if the store can tell.
     fn len(&self) -> Option<usize> {
         None
@@ -353,6 +360,10 @@ impl<T: LocationStore + ?Sized> LocationStore for std::sync::Arc<T> {
 
     fn feed(&self) -> Option<&Feed> {
         (**self).feed()
+    }
+
+    fn queued(&self) -> Option<&dyn QueuedStore> {
+        (**self).queued()
     }
 
     fn len(&self) -> Option<usize> {

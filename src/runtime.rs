@@ -24,7 +24,7 @@ pub use workers::{Handovers, Workers};
 use self::asked::Asked;
 use crate::auth::CredentialStore;
 use crate::identity::CertificateStore;
-use crate::location::{LocationStore, Notice, Watcher};
+use crate::location::{LocationStore, Notice, StoreError, UpdateReply, Watcher};
 use crate::role::{Answer, Need};
 use crate::stack::{Asker, Handed, Histogram, Input, Output, Parts, Stack};
 
@@ -497,6 +497,23 @@ impl Worker {
 
     fn look_up(&mut self, asker: Asker, need: Need) {
         let begun = Instant::now();
+        let store = self.services.location.as_ref();
+        let need = match (need, store.and_then(|store| store.queued())) {
+            (Need::Update { aor, update }, Some(store)) => {
+                let Ok(permit) = self.answer.clone().try_reserve_owned() else {
+                    tracing::warn!("{LOOKUPS} look-ups are waiting for the store");
+                    let answer = Answer::Updated(Err(StoreError::Busy));
+                    self.take_up((asker, answer, begun.elapsed()));
+                    return;
+                };
+                let reply = UpdateReply::new(move |outcome| {
+                    permit.send((asker, Answer::Updated(outcome), begun.elapsed()));
+                });
+                store.submit(aor, update, SystemTime::now(), reply);
+                return;
+            }
+            (need, _) => need,
+        };
         let mut asked = Asked::put(&self.services, need, SystemTime::now());
         if let Some(answer) = asked.now() {
             self.take_up((asker, answer, begun.elapsed()));

@@ -22,9 +22,9 @@ use sip_transport::Seed;
 use tokio::sync::oneshot;
 
 pub use self::directory::{FILE_NAME, data_directory, default_realm};
-use self::writer::{Job, Writer};
+use self::writer::{Job, Writer, answer_error};
 use crate::domain::Aor;
-use crate::location::{Binding, BindingUpdate, Feed, UpdateOutcome};
+use crate::location::{Binding, BindingUpdate, Feed, UpdateOutcome, UpdateReply};
 use crate::users::Ha1s;
 
 /// A future that a store returns: it may be moved to a task of its own.
@@ -221,12 +221,33 @@ impl DataFile {
         update: BindingUpdate,
         now: SystemTime,
     ) -> BoxFuture<Result<UpdateOutcome, StoreError>> {
-        self.ask(|reply| Job::Update {
+        let (reply, answer) = oneshot::channel();
+        // Who asked may have gone.
+        let reply = UpdateReply::new(move |outcome| drop(reply.send(outcome)));
+        self.submit(aor, update, now, reply);
+        Box::pin(async { answer.await.unwrap_or(Err(StoreError::Closed)) })
+    }
+
+    /// As [`update`](Self::update), with the answer to `reply`.
+    pub(crate) fn submit(
+        &self,
+        aor: Aor,
+        update: BindingUpdate,
+        now: SystemTime,
+        reply: UpdateReply,
+    ) {
+        let Some(jobs) = &self.inner.jobs else { return };
+        let job = Job::Update {
             aor,
             update,
             now,
             reply,
-        })
+        };
+        match jobs.try_send(job) {
+            Err(TrySendError::Full(job)) => answer_error(job, &StoreError::Busy),
+            // What is dropped says that the store is closed.
+            Ok(()) | Err(TrySendError::Disconnected(_)) => {}
+        }
     }
 
     /// Sets the hashes of a user, or removes the user with the bindings. Was the user there?
@@ -247,15 +268,13 @@ impl DataFile {
         job: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Job,
     ) -> BoxFuture<Result<T, StoreError>> {
         let (reply, answer) = oneshot::channel();
-        let sent = self
-            .inner
-            .jobs
-            .as_ref()
-            .map(|jobs| jobs.try_send(job(reply)));
-        match sent {
-            Some(Ok(())) => Box::pin(async { answer.await.unwrap_or(Err(StoreError::Closed)) }),
-            Some(Err(TrySendError::Full(_))) => Box::pin(std::future::ready(Err(StoreError::Busy))),
-            Some(Err(TrySendError::Disconnected(_))) | None => {
+        let Some(jobs) = &self.inner.jobs else {
+            return Box::pin(std::future::ready(Err(StoreError::Closed)));
+        };
+        match jobs.try_send(job(reply)) {
+            Ok(()) => Box::pin(async { answer.await.unwrap_or(Err(StoreError::Closed)) }),
+            Err(TrySendError::Full(_)) => Box::pin(std::future::ready(Err(StoreError::Busy))),
+            Err(TrySendError::Disconnected(_)) => {
                 Box::pin(std::future::ready(Err(StoreError::Closed)))
             }
         }

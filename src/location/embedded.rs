@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::PoisonError;
 use std::time::SystemTime;
 
-use super::{Binding, BindingUpdate, Feed, LocationStore, UpdateOutcome};
+use super::{Binding, BindingUpdate, Feed, LocationStore, QueuedStore, UpdateOutcome, UpdateReply};
 use crate::domain::Aor;
 use crate::store::{BoxFuture, DataFile, OpenError, StoreError, default_realm};
 
@@ -68,6 +68,10 @@ impl LocationStore for Embedded {
         Some(&self.file.index().feed)
     }
 
+    fn queued(&self) -> Option<&dyn QueuedStore> {
+        Some(self)
+    }
+
     fn len(&self) -> Option<usize> {
         Some(
             self.file
@@ -77,5 +81,11 @@ impl LocationStore for Embedded {
                 .unwrap_or_else(PoisonError::into_inner)
                 .len(),
         )
+    }
+}
+
+impl QueuedStore for Embedded {
+    fn submit(&self, aor: Aor, update: BindingUpdate, now: SystemTime, reply: UpdateReply) {
+        self.file.submit(aor, update, now, reply);
     }
 }

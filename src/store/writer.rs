@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::{Index, StoreError, file};
 use crate::domain::Aor;
-use crate::location::{Binding, BindingUpdate, Cause, UpdateOutcome, apply};
+use crate::location::{Binding, BindingUpdate, Cause, UpdateOutcome, UpdateReply, apply};
 use crate::users::Ha1s;
 
 /// How much one commit carries at most.
@@ -27,7 +27,7 @@ pub(super) enum Job {
         aor: Aor,
         update: BindingUpdate,
         now: SystemTime,
-        reply: Reply<UpdateOutcome>,
+        reply: UpdateReply,
     },
     User {
         name: Box<str>,
@@ -54,7 +54,7 @@ struct Changes {
 
 /// What to answer once the batch is on the disk.
 enum Pending {
-    Update(Reply<UpdateOutcome>, UpdateOutcome),
+    Update(UpdateReply, UpdateOutcome),
     User(Reply<bool>, bool),
 }
 
@@ -104,9 +104,9 @@ impl Writer {
         for pending in pending {
             // Who asked may have gone.
             match (pending, &result) {
-                (Pending::Update(reply, outcome), Ok(())) => drop(reply.send(Ok(outcome))),
+                (Pending::Update(reply, outcome), Ok(())) => reply.send(Ok(outcome)),
                 (Pending::User(reply, was_there), Ok(())) => drop(reply.send(Ok(was_there))),
-                (Pending::Update(reply, _), Err(error)) => drop(reply.send(Err(error.clone()))),
+                (Pending::Update(reply, _), Err(error)) => reply.send(Err(error.clone())),
                 (Pending::User(reply, _), Err(error)) => drop(reply.send(Err(error.clone()))),
             }
         }
@@ -323,9 +323,9 @@ fn row<T: serde::Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, redb::Error> 
     serde_json::to_vec(value).map_err(|error| redb::Error::Io(error.into()))
 }
 
-fn answer_error(job: Job, error: &StoreError) {
+pub(super) fn answer_error(job: Job, error: &StoreError) {
     match job {
-        Job::Update { reply, .. } => drop(reply.send(Err(error.clone()))),
+        Job::Update { reply, .. } => reply.send(Err(error.clone())),
         Job::User { reply, .. } => drop(reply.send(Err(error.clone()))),
     }
 }
@@ -378,6 +378,7 @@ mod tests {
 
     fn update(writer: &mut Writer, user: &str, cseq: u32) -> Result<UpdateOutcome, StoreError> {
         let (reply, mut answer) = oneshot::channel();
+        let reply = UpdateReply::new(move |outcome| drop(reply.send(outcome)));
         let change = Change::Contacts(vec![ContactUpdate::new("sip:a@192.0.2.1", 60)]);
         let update = BindingUpdate::new("c", cseq, change);
         let aor = Aor::new(user, "h");
