@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use sip_transport::tokio::{Bound, Driver, Listen};
+use sip_transport::tokio::{Bound, Driver, Inherited, Listen};
 use tokio::sync::{mpsc, oneshot};
 
 pub use hub::{Answered, Hub, Incoming, IncomingRequest, Tracer};
@@ -253,7 +253,21 @@ impl Worker {
         hub: Hub,
         services: Services,
     ) -> io::Result<(Self, Handle)> {
-        let (driver, bound) = Driver::bind(listen)?;
+        Self::bind_inherited(listen, Vec::new(), parts, hub, services)
+    }
+
+    /// The same; the places for which there is a socket in the list get that one.
+    ///
+    /// # Errors
+    /// As above, and when one in the list is for no place.
+    pub fn bind_inherited(
+        listen: &[Listen],
+        inherited: Vec<Inherited>,
+        parts: Parts,
+        hub: Hub,
+        services: Services,
+    ) -> io::Result<(Self, Handle)> {
+        let (driver, bound) = Driver::bind_inherited(listen, inherited)?;
         let mut stack = Stack::new(parts);
         for socket in &bound {
             stack.add_listener(socket.listener, socket.kind, socket.local);

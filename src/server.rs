@@ -21,6 +21,7 @@
 
 mod builder;
 mod handler;
+mod inherited;
 mod listen;
 
 use std::future::Future;

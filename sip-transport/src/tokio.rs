@@ -33,6 +33,7 @@ mod addresses;
 mod connection;
 #[cfg(feature = "dns")]
 mod dns;
+mod inherited;
 mod listen;
 mod outbox;
 mod recorder;
@@ -63,6 +64,7 @@ pub use self::addresses::local_addresses;
 use self::connection::{Connection, Settings};
 #[cfg(feature = "dns")]
 pub use self::dns::{Resolver, ResolverConfig};
+pub use self::inherited::Inherited;
 pub use self::listen::{Bound, Listen};
 use self::outbox::Outbox;
 pub use self::recorder::{Recorder, RecorderStats};
@@ -160,6 +162,17 @@ impl Driver {
     /// # Errors
     /// When an address cannot be bound; the error names it and says why.
     pub fn bind(listen: &[Listen]) -> io::Result<(Self, Vec<Bound>)> {
+        Self::bind_inherited(listen, Vec::new())
+    }
+
+    /// The same, but the places for which there is a socket in the list get that one.
+    ///
+    /// # Errors
+    /// As above, and when one in the list is for no place.
+    pub fn bind_inherited(
+        listen: &[Listen],
+        inherited: Vec<Inherited>,
+    ) -> io::Result<(Self, Vec<Bound>)> {
         let (to_inbox, inbox) = mpsc::channel(INBOX);
         let (alive, all_ended) = mpsc::channel(1);
         let mut driver = Self {
@@ -186,7 +199,7 @@ impl Driver {
             admitting: Vec::new(),
             stats: DriverStats::default(),
         };
-        let bound = listen::bind(&mut driver, listen)?;
+        let bound = listen::bind(&mut driver, listen, inherited)?;
         driver.bound.clone_from(&bound);
         Ok((driver, bound))
     }

@@ -12,11 +12,12 @@ use sip_transaction::{TransactionConfig, Transactions};
 use sip_transport::tokio::Recorder;
 use sip_transport::tokio::Resolver;
 use sip_transport::tokio::tls::Tls;
-use sip_transport::tokio::{Listen, local_addresses};
+use sip_transport::tokio::{Inherited, Listen, local_addresses};
 use sip_transport::{Seed, TransportConfig, TransportKind, Transports};
 use tokio::sync::mpsc;
 
 use super::handler::{self, Handler, IncomingRequest};
+use super::inherited;
 use super::listen::{self, ListenError, Place};
 use super::{Bound, Server};
 use crate::auth::{Algorithm, AuthConfig, Authenticator, Policy};
@@ -67,6 +68,9 @@ pub enum BuildError {
     /// The sockets cannot be bound after all.
     #[error("cannot listen: {0}")]
     Sockets(io::Error),
+    /// A socket was handed over that cannot be used.
+    #[error("the socket that was handed over cannot be used: {0}")]
+    Inherited(String),
     /// The system gives no random numbers.
     #[error("the system gives no random numbers: {0}")]
     Random(io::Error),
@@ -95,6 +99,7 @@ type Configure<T> = Box<dyn FnOnce(&mut T) + Send>;
 pub struct ServerBuilder {
     domains: Vec<String>,
     places: Vec<Place>,
+    inherited: Vec<Inherited>,
     or_free_port: bool,
     location: Option<Arc<dyn LocationStore>>,
     credentials: Option<Arc<dyn CredentialStore>>,
@@ -138,6 +143,7 @@ impl ServerBuilder {
         Self {
             domains: Vec::new(),
             places: Vec::new(),
+            inherited: Vec::new(),
             or_free_port: false,
             location: None,
             credentials: None,
@@ -197,6 +203,15 @@ impl ServerBuilder {
     pub fn listen(mut self, place: &str) -> Result<Self, ListenError> {
         self.places.push(Place::parse(place)?);
         Ok(self)
+    }
+
+    /// Sockets that somebody else has bound, such as the service manager. Each takes the place of the one that would be bound
+    /// at its address; without any place to [listen](Self::listen) at, they say where the server does. Each of several
+    /// [workers](Self::workers) needs its own (`SO_REUSEPORT`).
+    #[must_use]
+    pub fn inherited(mut self, sockets: Vec<Inherited>) -> Self {
+        self.inherited = sockets;
+        self
     }
 
     /// The certificates for TLS and for WebSockets over TLS, and whom the server trusts when it connects to others. The
@@ -417,7 +432,7 @@ impl ServerBuilder {
             Some(seed) => seed,
             None => Seed::from_system().map_err(BuildError::Random)?,
         };
-        let (places, moved) = find_places(&self.places, self.or_free_port)?;
+        let (places, moved) = find_places(&self.places, &self.inherited, self.or_free_port)?;
         if let Some(place) = places.iter().find(|place| place.kind.is_secure())
             && self.tls.is_none()
         {
@@ -542,6 +557,7 @@ impl ServerBuilder {
             certificates: self.certificates,
         };
         let mut listen = listen::to_listen(&places);
+        let inherited = inherited::deal(self.inherited, &listen, workers)?;
         let mut first_alone = Vec::new();
         if workers > 1 {
             // An association of ours would be answered to any of the sockets that share its UDP port. What is not shared comes
@@ -566,9 +582,10 @@ impl ServerBuilder {
         let (neighbours, queues) = queues(workers);
         let each = (0..workers)
             .zip(queues)
+            .zip(inherited)
             .zip(authenticators("registrar"))
             .zip(authenticators("proxy"));
-        for (((worker, queue), of_registrar), of_proxy) in each {
+        for ((((worker, queue), inherited), of_registrar), of_proxy) in each {
             let own = match worker {
                 0 => seed.clone(),
                 _ => seed.derive(&format!("worker {worker}")),
@@ -619,7 +636,8 @@ impl ServerBuilder {
             let (tls, resolver) = (self.tls.clone(), self.resolver.clone());
             let origins = self.origins.clone();
             let bind = move || {
-                let (mut worker, handle) = Worker::bind(&listen, parts, hub, services)?;
+                let (mut worker, handle) =
+                    Worker::bind_inherited(&listen, inherited, parts, hub, services)?;
                 let stack = worker.stack_mut();
                 stack.set_guard(guard);
                 if let Some(probes) = probes {
@@ -687,6 +705,7 @@ type PortChange = Option<(u16, u16)>;
 /// The concrete addresses, free at this moment, and which port had to give way to which.
 fn find_places(
     asked: &[Place],
+    inherited: &[Inherited],
     or_free_port: bool,
 ) -> Result<(Vec<Place>, PortChange), BuildError> {
     const DEFAULT: [&str; 4] = [
@@ -696,7 +715,9 @@ fn find_places(
         "tcp:[::]:5060",
     ];
     let machine = local_addresses();
-    let places = if asked.is_empty() {
+    let places = if asked.is_empty() && !inherited.is_empty() {
+        inherited::places(inherited)
+    } else if asked.is_empty() {
         listen::expand(
             &DEFAULT
                 .iter()
@@ -720,7 +741,7 @@ fn find_places(
     let mut change = None;
     // Each group of transports may have to give way once.
     for _ in GROUPS {
-        let Some((place, error)) = listen::occupied(&places) else {
+        let Some((place, error)) = listen::occupied(&places, inherited) else {
             break;
         };
         let (kind, taken) = (place.kind, place.addr.port());
@@ -733,7 +754,7 @@ fn find_places(
         places = listen::moved(&places, kind, taken, port);
         change = change.or(Some((taken, port)));
     }
-    match listen::occupied(&places) {
+    match listen::occupied(&places, inherited) {
         None => Ok((places, change)),
         Some((place, error)) => Err(BuildError::Bind {
             kind: place.kind,

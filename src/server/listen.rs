@@ -5,7 +5,9 @@ use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 
 use sip_message::Uri;
 use sip_transport::TransportKind;
-use sip_transport::tokio::Listen;
+use sip_transport::tokio::{Inherited, Listen};
+
+use super::inherited::is_bound;
 
 /// Why a text does not say where to listen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,6 +73,14 @@ impl Place {
         })
         .map_err(|_| form())
     }
+
+    /// What the driver is to bind.
+    pub(super) const fn to_listen(self) -> Listen {
+        match self.kind {
+            TransportKind::Sctp => Listen::sctp(self.addr, self.udp_port),
+            kind => Listen::new(kind, self.addr),
+        }
+    }
 }
 
 /// The addresses to bind: those of this machine in the place of a wildcard, since a response has to name the one that
@@ -121,11 +131,14 @@ pub(super) fn moved(places: &[Place], of: TransportKind, from: u16, to: u16) -> 
     moved
 }
 
-/// The first place that cannot be bound now, and why.
-pub(super) fn occupied(places: &[Place]) -> Option<(Place, io::Error)> {
+/// The first place that cannot be bound now, and why; what is bound already can.
+pub(super) fn occupied(places: &[Place], inherited: &[Inherited]) -> Option<(Place, io::Error)> {
     // All at once, as they will be; they are closed again on return.
     let mut held: Vec<(Option<UdpSocket>, Option<TcpListener>)> = Vec::new();
     for place in places {
+        if is_bound(place, inherited) {
+            continue;
+        }
         let bound = match place.kind {
             TransportKind::Udp => UdpSocket::bind(place.addr).map(|socket| (Some(socket), None)),
             TransportKind::Sctp => UdpSocket::bind((place.addr.ip(), place.udp_port))
@@ -152,7 +165,7 @@ pub(super) fn free_port(places: &[Place], of: TransportKind, from: u16) -> Optio
         let mut any = first.addr;
         any.set_port(0);
         let port = UdpSocket::bind(any).ok()?.local_addr().ok()?.port();
-        occupied(&moved(&wanted, of, from, port))
+        occupied(&moved(&wanted, of, from, port), &[])
             .is_none()
             .then_some(port)
     })
@@ -160,13 +173,7 @@ pub(super) fn free_port(places: &[Place], of: TransportKind, from: u16) -> Optio
 
 /// What the driver is to bind.
 pub(super) fn to_listen(places: &[Place]) -> Vec<Listen> {
-    places
-        .iter()
-        .map(|place| match place.kind {
-            TransportKind::Sctp => Listen::sctp(place.addr, place.udp_port),
-            kind => Listen::new(kind, place.addr),
-        })
-        .collect()
+    places.iter().copied().map(Place::to_listen).collect()
 }
 
 /// How others reach the first of these places that needs no certificate.
@@ -279,11 +286,11 @@ mod tests {
             },
         ];
         assert_eq!(
-            occupied(&places).map(|(place, error)| (place, error.kind())),
+            occupied(&places, &[]).map(|(place, error)| (place, error.kind())),
             Some((places[1], io::ErrorKind::AddrInUse))
         );
         let free = free_port(&places, TransportKind::Udp, port).unwrap();
         assert_ne!(free, port);
-        assert!(occupied(&moved(&places, TransportKind::Tcp, port, free)).is_none());
+        assert!(occupied(&moved(&places, TransportKind::Tcp, port, free), &[]).is_none());
     }
 }

@@ -6,6 +6,8 @@
     reason = "what a test does not expect makes it fail"
 )]
 
+#[cfg(unix)]
+mod activation;
 mod agents;
 mod chaos;
 mod disorder;

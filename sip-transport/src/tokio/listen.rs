@@ -15,7 +15,7 @@ use super::outbox;
 #[cfg(feature = "sctp")]
 use super::sctp;
 use super::udp::UdpListener;
-use super::{Driver, Item};
+use super::{Driver, Inherited, Item};
 use crate::id::{ConnectionId, ListenerId};
 use crate::io::Input;
 use crate::kind::TransportKind;
@@ -120,9 +120,22 @@ const PORT_ATTEMPTS: usize = 32;
 /// How long an accept loop rests when the system has no descriptors or memory left.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
-pub(super) fn bind(driver: &mut Driver, listen: &[Listen]) -> io::Result<Vec<Bound>> {
+pub(super) fn bind(
+    driver: &mut Driver,
+    listen: &[Listen],
+    mut inherited: Vec<Inherited>,
+) -> io::Result<Vec<Bound>> {
     let mut bound = Vec::with_capacity(listen.len());
-    let mut sockets: Vec<Option<(SocketAddr, Socket)>> = (0..listen.len()).map(|_| None).collect();
+    let mut sockets: Vec<Option<(SocketAddr, Socket)>> = listen
+        .iter()
+        .map(|wanted| Inherited::take(&mut inherited, wanted))
+        .collect();
+    if let Some(left) = inherited.first() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("a socket was handed over that is for no place to listen at: {left}"),
+        ));
+    }
     for (n, wanted) in listen.iter().enumerate() {
         if sockets[n].is_some() {
             continue;
@@ -132,7 +145,7 @@ pub(super) fn bind(driver: &mut Driver, listen: &[Listen]) -> io::Result<Vec<Bou
             .filter(|&other| {
                 let any_port = wanted.addr.port() == 0 && listen[other].addr == wanted.addr;
                 let together = shares_port(wanted.kind) && shares_port(listen[other].kind);
-                other == n || (any_port && together)
+                other == n || (sockets[other].is_none() && any_port && together)
             })
             .collect();
         for (place, socket) in same.iter().zip(bind_together(listen, &same)?) {
@@ -258,7 +271,7 @@ fn bind_one(
             "this transport is not built in",
         ));
     }
-    let is_datagram = matches!(kind, TransportKind::Udp | TransportKind::Sctp);
+    let is_datagram = is_datagram(kind);
     let (ty, protocol) = if is_datagram {
         (Type::DGRAM, Protocol::UDP)
     } else {
@@ -270,9 +283,7 @@ fn bind_one(
         socket.set_only_v6(true)?;
     }
     if is_datagram {
-        // A burst must fit while the worker is busy; the system caps this where it must.
-        let _capped = socket.set_recv_buffer_size(4 << 20);
-        let _capped = socket.set_send_buffer_size(1 << 20);
+        prepare_datagrams(&socket, addr);
     } else {
         // A restarted server finds its port although old connections linger in TIME_WAIT.
         socket.set_reuse_address(true)?;
@@ -283,20 +294,43 @@ fn bind_one(
     }
     #[cfg(not(unix))]
     let _not_known_here = shared;
-    if is_datagram && let IpAddr::V4(ip) = addr.ip() {
-        // What goes to a group leaves by the interface of this address.
-        let _where_it_can = socket.set_multicast_if_v4(&ip);
-    }
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
     if !is_datagram {
-        socket.listen(1024)?;
+        begin(&socket)?;
     }
     let local = socket
         .local_addr()?
         .as_socket()
         .ok_or_else(|| io::Error::other("the system gave an address that is not one of IP"))?;
     Ok((local, socket))
+}
+
+/// Do datagrams carry it?
+pub(super) const fn is_datagram(kind: TransportKind) -> bool {
+    matches!(kind, TransportKind::Udp | TransportKind::Sctp)
+}
+
+/// What a socket for datagrams needs, as far as the system gives it.
+pub(super) fn prepare_datagrams(socket: &Socket, addr: SocketAddr) {
+    // A burst must fit while the worker is busy; the system caps this where it must. What is larger already stays so.
+    const RECEIVE: usize = 4 << 20;
+    const SEND: usize = 1 << 20;
+    if socket.recv_buffer_size().is_ok_and(|size| size < RECEIVE) {
+        let _capped = socket.set_recv_buffer_size(RECEIVE);
+    }
+    if socket.send_buffer_size().is_ok_and(|size| size < SEND) {
+        let _capped = socket.set_send_buffer_size(SEND);
+    }
+    if let IpAddr::V4(ip) = addr.ip() {
+        // What goes to a group leaves by the interface of this address.
+        let _where_it_can = socket.set_multicast_if_v4(&ip);
+    }
+}
+
+/// Takes connections from now on.
+pub(super) fn begin(socket: &Socket) -> io::Result<()> {
+    socket.listen(1024)
 }
 
 /// A socket that takes what is sent to a group and arrives by the interface of an address.

@@ -93,6 +93,11 @@ fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
+    // While there is one thread, because it changes the environment.
+    let inherited = match cli.command {
+        Command::Serve(_) => serve::Sockets::from_manager(),
+        _ => serve::Sockets::default(),
+    };
     // The worker of a server shares nothing, so its thread does everything that is not blocking: waking another thread for each
     // message would cost more than most messages.
     let mut builder = match cli.command {
@@ -117,7 +122,7 @@ fn main() -> ExitCode {
     };
     let outcome = runtime.block_on(async {
         match cli.command {
-            Command::Serve(args) => Outcome::of_code(serve::run(args).await),
+            Command::Serve(args) => Outcome::of_code(serve::run(args, inherited).await),
             Command::Config(args) => Outcome::of_code(Ok(config::run(&args))),
             Command::User(args) => Outcome::of_code(user::run(args).await),
             Command::Ctl(args) => Outcome::of_code(ctl::run(args).await),

@@ -1,5 +1,6 @@
 //! `sip serve`: a SIP domain on this machine.
 
+mod inherited;
 mod notify;
 mod reload;
 
@@ -22,6 +23,7 @@ use sip_stack::users;
 
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::inherited::Sockets;
 pub(crate) use self::reload::Reload;
 use crate::admin;
 use crate::config::{Config, Crew};
@@ -145,7 +147,7 @@ pub(crate) fn directory(data: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     }
 }
 
-pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
+pub(crate) async fn run(args: Args, inherited: Sockets) -> anyhow::Result<u8> {
     let mut args = args;
     let config = match &args.config {
         None => Config::default(),
@@ -239,6 +241,16 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
         }
     };
 
+    let inherited = match inherited.into_list() {
+        Ok(list) => list,
+        Err(error) => {
+            eprintln!("sip: {error}");
+            return Ok(2);
+        }
+    };
+    let handed_over = inherited.len();
+    builder = builder.inherited(inherited);
+
     let admin = match &args.admin {
         None => None,
         Some(place) => match admin::bind(place).await {
@@ -330,6 +342,12 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<u8> {
         bindings.len().unwrap_or(0),
         &data,
     );
+    if handed_over > 0 {
+        line(&format!(
+            "{} taken over from the service manager",
+            count(handed_over, "socket")
+        ));
+    }
     for (_, what) in &recorders {
         line(what);
     }
