@@ -13,6 +13,7 @@ mod challenge;
 mod feedback;
 mod overload;
 mod sources;
+pub(crate) mod throttle;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
@@ -23,6 +24,7 @@ use sip_transport::Seed;
 
 pub use self::overload::{Class, Overload, OverloadConfig};
 pub use self::sources::{Ban, BanCause, SourceConfig, Sources};
+pub use self::throttle::Throttle;
 
 /// How a [`Guard`] behaves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -40,6 +40,9 @@ pub struct TransactionConfig {
     pub retry_after: Duration,
     /// The worker that owns this layer; its number is part of each branch (see [`Branch`](crate::Branch)). 0.
     pub worker: u16,
+    /// Whether the Via of requests that are [forwarded](crate::TransactionLayer::forward) asks the next server how much it
+    /// can take (`oc`, RFC 7339 §4.1): for a TU that does what the answer says. No.
+    pub overload_control: bool,
 }
 
 impl Default for TransactionConfig {
@@ -55,6 +58,7 @@ impl Default for TransactionConfig {
             max_server_per_peer: 100_000,
             retry_after: Duration::from_secs(5),
             worker: 0,
+            overload_control: false,
         }
     }
 }

@@ -295,7 +295,13 @@ impl Transactions {
 
     /// Encodes the request with our Via on top (RFC 3261 §18.1.1), and with the Content-Length that streams need
     /// (§20.14) if it is missing: in three parts, of which the second is what is added.
-    fn encode_with_via(&mut self, request: &Request, flow: &Flow, branch: &Branch) -> [&[u8]; 3] {
+    fn encode_with_via(
+        &mut self,
+        request: &Request,
+        flow: &Flow,
+        branch: &Branch,
+        more: &[u8],
+    ) -> [&[u8]; 3] {
         if self.via_of != Some((flow.kind, flow.local)) {
             self.via_of = Some((flow.kind, flow.local));
             self.via = format!(
@@ -313,6 +319,7 @@ impl Transactions {
             self.via.extend_from_slice(b";alias");
         }
         if flow.is_reliable() {
+            self.via.extend_from_slice(more);
             self.via.extend_from_slice(b"\r\n");
             if !request.headers().contains(HeaderName::ContentLength) {
                 let length = request.body().len();
@@ -320,7 +327,9 @@ impl Transactions {
             }
         } else {
             // RFC 3581 §3: ask for the response at the source port.
-            self.via.extend_from_slice(b";rport\r\n");
+            self.via.extend_from_slice(b";rport");
+            self.via.extend_from_slice(more);
+            self.via.extend_from_slice(b"\r\n");
         }
         self.scratch.clear();
         request.encode(&mut self.scratch);
@@ -329,8 +338,14 @@ impl Transactions {
     }
 
     /// The same as a message of its own.
-    fn encode_apart(&mut self, request: &Request, flow: &Flow, branch: &Branch) -> Bytes {
-        Bytes::from(self.encode_with_via(request, flow, branch).concat())
+    fn encode_apart(
+        &mut self,
+        request: &Request,
+        flow: &Flow,
+        branch: &Branch,
+        more: &[u8],
+    ) -> Bytes {
+        Bytes::from(self.encode_with_via(request, flow, branch, more).concat())
     }
 
     /// The response as a message that is kept for as long as a timer runs.
@@ -387,7 +402,7 @@ impl TransactionLayer for Transactions {
     fn send_ack(&mut self, ack: &Request, flow: Flow, now: Instant) -> Bytes {
         self.clock.tick(now);
         let branch = Branch::mint(&mut self.rng, self.config.worker, None);
-        let payload = self.encode_apart(ack, &flow, &branch);
+        let payload = self.encode_apart(ack, &flow, &branch, b"");
         self.outputs.transmit(flow.id, payload.clone());
         payload
     }
@@ -405,7 +420,7 @@ impl TransactionLayer for Transactions {
     fn forward_request(&mut self, request: &Request, flow: Flow, now: Instant) {
         self.clock.tick(now);
         let branch = Branch::stateless(request);
-        let payload = self.encode_apart(request, &flow, &branch);
+        let payload = self.encode_apart(request, &flow, &branch, b"");
         self.outputs.transmit(flow.id, payload);
     }
 }

@@ -40,6 +40,7 @@ use super::{Answer, Need, Refusal, RoleEvent, RoleOutput, Token, nat};
 use crate::auth::{Asker, Attempt, Authenticator, Check, Verdict};
 use crate::domain::{Aor, Domains};
 use crate::gruu::{Gruus, Wanted};
+use crate::guard::Throttle;
 use crate::identity::stir::{Pending, Stir};
 use crate::identity::{Peers, Trust, asserted, privacy};
 use crate::location::StoreError;
@@ -88,6 +89,9 @@ pub struct ProxyConfig {
     pub emergency: Option<Emergency>,
     /// Requests are told where they have been (History-Info, RFC 7044).
     pub history: bool,
+    /// Servers that requests are sent to are asked how much they can take, and what they answer is done (RFC 7339). The
+    /// transactions have to [ask](sip_transaction::TransactionConfig::overload_control) too.
+    pub heeds_overload: bool,
     /// Where the key of the mark in Record-Route comes from. One that outlives the process lets calls go on after a
     /// restart; `None` takes the proxy's own seed.
     pub mark: Option<Seed>,
@@ -120,6 +124,7 @@ impl ProxyConfig {
             enumeration: None,
             emergency: None,
             history: false,
+            heeds_overload: false,
             mark: None,
             gruus: None,
             node: None,
@@ -134,6 +139,8 @@ pub struct Proxy {
     /// `None`: nobody is asked who they are.
     authenticator: Option<Authenticator>,
     peers: Peers,
+    /// What servers further on want held back.
+    throttle: Throttle,
     mark: Mark,
     /// For the hash by which a loop is recognised (RFC 3261 §16.6, step 8): keyed, so that nobody else can make one.
     loops: KeyedHash,
@@ -199,6 +206,7 @@ impl Proxy {
             config,
             authenticator,
             peers: Peers::default(),
+            throttle: Throttle::new(&seed),
             mark,
             loops,
             contexts: HashMap::default(),

@@ -592,6 +592,7 @@ impl ServerBuilder {
             };
             let mut transaction = TransactionConfig::default();
             transaction.worker = worker;
+            transaction.overload_control = proxy_config.heeds_overload;
             let parts = Parts {
                 transports: Transports::new(transport.clone(), own.derive("transport")),
                 transactions: Transactions::new(transaction, own.derive("transaction")),

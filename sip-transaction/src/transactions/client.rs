@@ -120,14 +120,19 @@ impl Transactions {
         }
         let branch = Branch::mint(&mut self.rng, self.config.worker, loop_hash);
         let reliable = flow.is_reliable();
+        // RFC 7339 §4.1, §4.2: without a value, which the server adds.
+        let more: &[u8] = match loop_hash {
+            Some(_) if self.config.overload_control => b";oc;oc-algo=\"loss\"",
+            _ => b"",
+        };
         let (machine, step) = if method == Method::Invite {
             // It is kept while it rings, which may take hours: on its own.
-            let payload = self.encode_apart(request, flow, &branch);
+            let payload = self.encode_apart(request, flow, &branch, more);
             let (machine, step) = InviteClient::new(payload, self.timing(reliable), now);
             let cancel = None;
             (Machine::Invite { machine, cancel }, step)
         } else {
-            self.encode_with_via(request, flow, &branch);
+            self.encode_with_via(request, flow, &branch, more);
             let (line, rest) = compose::first_line(&self.scratch);
             let payload = self.arena.put([line, &self.via, rest]);
             let (machine, step) = NonInviteClient::new(payload, self.timing(reliable), now);

@@ -1,9 +1,9 @@
 //! RFC 3261 section 9.
 
 use sip_message::{HeaderName, Method};
-use sip_transaction::{Gone, TransactionLayer};
+use sip_transaction::{Gone, TransactionConfig, TransactionLayer, TransportKind};
 
-use crate::rig::{Rig, parse, request_text};
+use crate::rig::{Rig, outgoing, parse, request_text};
 
 #[test]
 fn rfc3261_9_1_a_cancel_waits_for_a_provisional_response() {
@@ -179,4 +179,33 @@ fn rfc3261_9_2_a_cancel_has_no_effect_on_other_methods_and_is_answered_200() {
         ["-> 200 (CANCEL)"]
     );
     assert_eq!(rig.respond(0, 200), ["-> 200 (OPTIONS)"]);
+}
+
+#[test]
+fn rfc7339_4_1_what_is_forwarded_asks_for_overload_control_and_so_does_its_cancel() {
+    let mut config = TransactionConfig::default();
+    config.overload_control = true;
+    let mut rig = Rig::with_config(TransportKind::Udp, config);
+    let now = rig.clock.now();
+    let id = rig
+        .layer
+        .forward(&outgoing(Method::Invite), rig.flow, 7, now);
+    assert_eq!(rig.outputs(), ["-> INVITE"]);
+    let via = |text: String| -> String {
+        let line = text.lines().find(|line| line.starts_with("Via: "));
+        line.unwrap().to_owned()
+    };
+    let first = via(rig.sent_text(0));
+    // §4.2: without a value, and with the algorithm that every client has.
+    assert!(first.ends_with(";rport;oc;oc-algo=\"loss\""), "{first}");
+    rig.receive_response(0, 100);
+    rig.layer.cancel(id, &[], now).unwrap();
+    assert_eq!(rig.outputs(), ["-> CANCEL"]);
+    assert_eq!(via(rig.sent_text(1)), first, "RFC 3261 §9.1");
+    assert_eq!(rig.receive_response(0, 487), ["-> ACK", "Response 487"]);
+    assert_eq!(via(rig.sent_text(2)), first, "RFC 3261 §17.1.1.3");
+    // A request of our own is not one that anybody holds back.
+    rig.layer.request(&outgoing(Method::Options), rig.flow, now);
+    assert_eq!(rig.outputs(), ["-> OPTIONS"]);
+    assert!(!rig.sent_text(3).contains(";oc"));
 }

@@ -187,6 +187,7 @@ pub(crate) struct Proxy {
     /// Dialogs whose first request is forwarded statelessly pass here to their end.
     pub(crate) stateless_record_route: bool,
     history: bool,
+    heed_overload: bool,
 }
 
 /// `[tls]`.
@@ -270,6 +271,7 @@ impl Proxy {
         set(&mut config.caller_preferences, self.caller_preferences);
         config.redirects = self.redirect;
         config.history = self.history;
+        config.heeds_overload = self.heed_overload;
         config.follows_redirects = self.follow_redirects;
     }
 }

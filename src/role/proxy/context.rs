@@ -115,6 +115,8 @@ pub(super) struct Branch {
     pub(super) client: Option<ClientTransactionId>,
     /// Has any response come over the present flow?
     pub(super) has_heard: bool,
+    /// Was it held back from a server that asked for that (RFC 7339 §5.10)?
+    pub(super) is_held_back: bool,
     pub(super) timer_c: Option<DeadlineId>,
     /// Was its answer a redirection that is followed? Then the answer is no candidate for the caller.
     pub(super) is_followed: bool,
@@ -193,6 +195,10 @@ impl Context {
         };
         let best = finals().min_by_key(|response| rank(response.status()))?;
         let mut chosen = best.clone();
+        if self.branches.iter().all(|branch| branch.is_held_back) {
+            // RFC 7339 §5.10: 503 without Retry-After; it is not known when there will be room.
+            return Some(chosen);
+        }
         if is_challenge(best.status()) {
             for other in
                 finals().filter(|other| !std::ptr::eq(*other, best) && is_challenge(other.status()))

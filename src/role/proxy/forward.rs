@@ -12,6 +12,7 @@ use super::route::Destination;
 use super::{Due, Proxy, Waiting, admit, caller, route};
 use crate::domain::Aor;
 use crate::gruu::Wanted;
+use crate::guard::Class;
 use crate::location::Binding;
 use crate::role::{Need, Refusal, Way};
 
@@ -72,6 +73,7 @@ impl Proxy {
                         entry,
                         client: None,
                         has_heard: false,
+                        is_held_back: false,
                         timer_c: None,
                         is_followed: false,
                         response: None,
@@ -100,6 +102,7 @@ impl Proxy {
                         entry,
                         client: None,
                         has_heard: false,
+                        is_held_back: false,
                         timer_c: None,
                         is_followed: false,
                         response,
@@ -149,6 +152,7 @@ impl Proxy {
             return;
         };
         let (is_over, is_edge) = (context.is_over, context.is_edge);
+        let is_emergency = context.is_emergency;
         let mut failure = failure;
         let Some(branch) = context.branches.get_mut(place) else {
             return;
@@ -170,6 +174,22 @@ impl Proxy {
         } else {
             branch.flows.pop_front()
         };
+        let mut flow = flow;
+        if self.config.heeds_overload {
+            let class = match &branch.request {
+                _ if is_emergency => Class::Emergency,
+                Some(request) => Class::of(request),
+                None => Class::New,
+            };
+            branch.is_held_back = false;
+            // RFC 7339 §5.10: to another server, if there is one, or to nobody.
+            while let Some(next) = flow
+                && !self.throttle.takes(next.remote, class, now)
+            {
+                (flow, failure) = (branch.flows.pop_front(), StatusCode::SERVICE_UNAVAILABLE);
+                branch.is_held_back = flow.is_none();
+            }
+        }
         if flow.is_none() && !is_over && !branch.has_heard && !branch.others.is_empty() {
             self.next_flow_of_agent(id, place, failure, t, now);
             return;
@@ -181,7 +201,11 @@ impl Proxy {
             branch.request.clone()
         };
         let (Some(flow), Some(mut request)) = (flow, copy) else {
-            self.fail(id, place, &Refusal::new(failure), t, now);
+            let refusal = match branch.is_held_back {
+                true => Refusal::because(failure, "Next Hop Overloaded"),
+                false => Refusal::new(failure),
+            };
+            self.fail(id, place, &refusal, t, now);
             return;
         };
         if let Some(trust) = &self.config.trust

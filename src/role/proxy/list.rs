@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::Proxy;
+use crate::guard::Throttle;
 
 /// A request on its way, as a console shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,12 @@ pub struct ListedRequest {
 }
 
 impl Proxy {
+    /// What servers further on want held back (RFC 7339).
+    #[must_use]
+    pub const fn throttle(&self) -> &Throttle {
+        &self.throttle
+    }
+
     /// Up to `limit` requests on their way, in the order of their Call-IDs. Walks over all of them: for people.
     #[must_use]
     pub fn list(&self, limit: usize) -> Vec<ListedRequest> {

@@ -9,6 +9,7 @@ use sip_transport::Flow;
 use super::context::Context;
 use super::forward::unreached;
 use super::{Due, Proxy};
+use crate::guard::throttle::without_report;
 use crate::role::{Refusal, RoleEvent, RoleOutput};
 
 /// Why the other branches are cancelled when one was answered (RFC 3326 §2).
@@ -27,6 +28,12 @@ impl Proxy {
         let mut response = response;
         if let Some(context) = self.contexts.get(&id) {
             self.come_back(&mut response, &flow, &context.flow);
+        }
+        if self.config.heeds_overload {
+            if let Some(via) = response.headers().values(HeaderName::Via).next() {
+                self.throttle.heard(flow.remote, via, now);
+            }
+            own_reports_only(&mut response);
         }
         let Some(context) = self.contexts.get_mut(&id) else {
             return;
@@ -419,6 +426,21 @@ fn reason(status: StatusCode) -> String {
         status.as_u16(),
         status.reason_phrase()
     )
+}
+
+/// RFC 7339 §5.4: what is in the Vias of others was written by no neighbour of theirs.
+fn own_reports_only(response: &mut Response) {
+    let vias = || response.headers().values(HeaderName::Via);
+    if !vias().any(|via| without_report(via).is_some()) {
+        return;
+    }
+    let clean: Vec<String> = vias()
+        .map(|via| without_report(via).unwrap_or_else(|| via.to_owned()))
+        .collect();
+    response.headers_mut().remove_all(HeaderName::Via);
+    for via in clean.iter().rev() {
+        response.headers_mut().push_front(HeaderName::Via, via);
+    }
 }
 
 /// What the caller hears of a response that was for us alone: of a refusal the status, and nothing of what is

@@ -22,6 +22,7 @@ mod routing;
 mod section16;
 mod signatures;
 mod statements;
+mod throttle;
 
 /// A proxy whose needs are answered at once: alice and bob are users, bindings are what the test says.
 struct World {

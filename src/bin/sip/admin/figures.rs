@@ -20,6 +20,7 @@ pub(super) struct Snapshot {
     client_transactions: usize,
     server_transactions: usize,
     proxied: usize,
+    held_back: (u64, usize),
     draining: bool,
     latencies: Latencies,
     store: StoreTimes,
@@ -43,6 +44,9 @@ impl Snapshot {
             transaction: *stack.transactions().stats(),
             client_transactions: stack.transactions().client_count(),
             server_transactions: stack.transactions().server_count(),
+            held_back: stack.proxy().map_or((0, 0), |proxy| {
+                (proxy.throttle().held_back(), proxy.throttle().servers(now))
+            }),
             proxied: stack.proxy().map_or(0, |proxy| proxy.contexts()),
             draining: stack.is_draining(),
             latencies: stack.latencies().clone(),
@@ -300,6 +304,8 @@ impl Tally {
             now.server_transactions,
         );
         self.set("sip_proxied_requests", &[], now.proxied);
+        self.count("sip_held_back_total", &[], now.held_back.0);
+        self.most("sip_throttled_servers", &[], now.held_back.1);
         self.most("sip_draining", &[], usize::from(now.draining));
     }
 }
@@ -432,6 +438,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "Requests answered 503 because too many were in progress",
     ),
     (
+        "sip_held_back_total",
+        "Requests not sent to a server because it had asked for fewer",
+    ),
+    (
         "sip_guard_refused_total",
         "Requests answered 503 before they were begun, because of overload or the budget of their source",
     ),
@@ -471,6 +481,10 @@ const GAUGES: &[(&str, &str)] = &[
         "Requests on their way through the proxy",
     ),
     (
+        "sip_throttled_servers",
+        "Servers that have asked for fewer requests, of the worker with the most of them",
+    ),
+    (
         "sip_draining",
         "1 while new requests are refused before the end",
     ),
@@ -504,6 +518,7 @@ mod tests {
             client_transactions: 3,
             server_transactions: 4,
             proxied: 5,
+            held_back: (8, 2),
             draining: true,
             latencies: Latencies::default(),
             store: StoreTimes::default(),
@@ -542,6 +557,8 @@ mod tests {
             "sip_overload_loss_percent 30",
             "sip_transactions{side=\"client\"} 3",
             "sip_proxied_requests 5",
+            "sip_held_back_total 8",
+            "sip_throttled_servers 2",
             "sip_draining 1",
             "sip_registered_users 6",
             "sip_users 7",
