@@ -120,6 +120,32 @@ impl Claims {
         self.origid = Some(origid.into());
         self
     }
+
+    /// The call was for this party before it was sent elsewhere (`div`, RFC 8946 §3).
+    #[must_use]
+    pub fn diverted_from(mut self, from: &Party) -> Self {
+        let (name, text) = match from {
+            Party::Number(number) => ("tn", number),
+            Party::Uri(uri) => ("uri", uri),
+        };
+        let value = format!("{{\"{name}\":{}}}", quoted(text));
+        self.others.retain(|(name, _)| &**name != "div");
+        self.others.push(("div".into(), value.into()));
+        self
+    }
+
+    /// Whom the call was for before, if these claims say that it was sent elsewhere.
+    #[must_use]
+    pub fn diverted(&self) -> Option<Party> {
+        let (_, value) = self.others.iter().find(|(name, _)| &**name == "div")?;
+        let value: Value = serde_json::from_str(value).ok()?;
+        let text = |name: &str| value.get(name).and_then(Value::as_str).map(Box::from);
+        match (text("tn"), text("uri")) {
+            (Some(number), None) => Some(Party::Number(number)),
+            (None, Some(uri)) => Some(Party::Uri(uri)),
+            _ => None,
+        }
+    }
 }
 
 /// A token that is not signed yet, or whose signature was looked at.
@@ -455,4 +481,4 @@ fn quoted(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,9 +1,12 @@
 //! [`Verifier`] and [`Signer`]: Identity fields (RFC 8224), looked at and made.
 //!
 //! ```text
-//!  Verifier::begin(request)  --> Check::Fetch(pending) --> certificates --> Verifier::finish(pending, ..)
+//!  Verifier::begin(request)  --> Check::Fetch(pending) --> certificates --> Verifier::finish(pending, ..) --> Progress::Good
+//!                                           ^--------------------------------------------------------'  Progress::Fetch
 //!                            --> Check::Unsigned, Check::Failed(fault)
 //! ```
+
+mod divert;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -64,19 +67,33 @@ pub enum Check {
     Failed(Fault),
 }
 
-/// A signature that waits for its certificates.
+/// A signature that waits for its certificates, with those of all who sent the call elsewhere.
 #[derive(Debug)]
 pub struct Pending {
-    signed: Signed,
-    url: Box<str>,
+    claims: Claims,
+    diverted: Vec<Party>,
+    /// The tokens whose signatures were not looked at, and for whom each has to be signed.
+    left: Vec<(Signed, Party)>,
 }
 
 impl Pending {
-    /// Where they are.
+    /// Where the next of them are.
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.url
+        self.left
+            .last()
+            .map_or("", |(signed, _)| &signed.passport.x5u)
     }
+}
+
+/// How far the look at a signature has come.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "each is to be acted on")]
+pub enum Progress {
+    /// These certificates are needed too.
+    Fetch(Box<Pending>),
+    /// It is good.
+    Good(Verified),
 }
 
 /// A signature that is good.
@@ -85,6 +102,8 @@ impl Pending {
 pub struct Verified {
     /// What it claims.
     pub claims: Claims,
+    /// Whom the call was for before it was sent elsewhere, the first first (RFC 8946).
+    pub diverted: Vec<Party>,
 }
 
 /// Looks at signatures.
@@ -125,9 +144,17 @@ impl Verifier {
         self
     }
 
-    /// RFC 8224 §6.2, steps 1 to 4, for the first field whose type is known.
+    /// RFC 8224 §6.2, steps 1 to 4, for the first field whose type is known; with those by which it was sent to its
+    /// Request-URI (RFC 8946 §4.2).
     #[must_use]
     pub fn begin(&self, request: &Request, wall: SystemTime) -> Check {
+        let target = request.uri().ok().and_then(Party::of);
+        self.begin_for(request, target.as_ref(), wall)
+    }
+
+    /// The same for a request whose Request-URI was changed since it came: whom it was for then.
+    #[must_use]
+    pub fn begin_for(&self, request: &Request, target: Option<&Party>, wall: SystemTime) -> Check {
         let mut is_any = false;
         let known = request
             .headers()
@@ -153,14 +180,14 @@ impl Verifier {
         {
             return Check::Failed(Fault::Unsupported);
         }
-        let (Some(url), Some(dest)) = (field.info(), called(request)) else {
+        let Some(url) = field.info() else {
             return Check::Failed(Fault::Invalid);
         };
         let callers = callers(request);
-        let date = date(request);
+        let (dest, date) = (called(request), date(request));
         let signed = if field.is_compact() {
             // Step 4, and §4.1: what is left out is made from the request.
-            let (Some(date), Some(orig)) = (date, callers.first()) else {
+            let (Some(date), Some(orig), Some(dest)) = (date, callers.first(), &dest) else {
                 return Check::Failed(Fault::Invalid);
             };
             Passport::new(url, Claims::new(orig.clone(), [dest.clone()], date))
@@ -171,15 +198,27 @@ impl Verifier {
         let Ok(signed) = signed else {
             return Check::Failed(Fault::Invalid);
         };
-        let claims = &signed.passport.claims;
+        let claims = signed.passport.claims.clone();
         let is_shaken = field.passport_type().is_some();
         // RFC 8588 §4, §5: what SHAKEN adds has to be there, and nothing of the field and the token may differ.
         let is_whole = !is_shaken
             || (signed.passport.ppt.as_deref() == Some(SHAKEN)
                 && matches!(claims.attest, Some('A' | 'B' | 'C'))
                 && claims.origid.is_some());
-        let is_of_this_call = callers.contains(&claims.orig) && claims.dest.contains(&dest);
-        if !is_whole || !is_of_this_call || *signed.passport.x5u != *url {
+        let chain = match divert::chain(request, &claims) {
+            Ok(chain) => chain,
+            Err(fault) => return Check::Failed(fault),
+        };
+        let is_of_this_call = match chain.last() {
+            // RFC 8946 §4.2, step 1; the To plays no part.
+            Some(last) => target.is_some_and(|target| last.passport.claims.dest.contains(target)),
+            None => dest.is_some_and(|dest| claims.dest.contains(&dest)),
+        };
+        if !is_whole
+            || !is_of_this_call
+            || !callers.contains(&claims.orig)
+            || *signed.passport.x5u != *url
+        {
             return Check::Failed(Fault::Invalid);
         }
         // §6.2.4: the token's own time counts; a Date that differs from it has to be fresh as well.
@@ -191,12 +230,23 @@ impl Verifier {
             };
             apart <= self.freshness
         };
-        if !is_fresh(claims.iat) || !date.is_none_or(is_fresh) {
+        // RFC 8946 §4.2, step 4: those of the last of the chain and of the first; we look at all.
+        let mut times = chain.iter().map(|signed| signed.passport.claims.iat);
+        if !is_fresh(claims.iat) || !date.is_none_or(is_fresh) || !times.all(is_fresh) {
             return Check::Failed(Fault::Stale);
         }
+        let mut left = vec![(signed, claims.orig.clone())];
+        let diverted = chain.into_iter().filter_map(|signed| {
+            // Step 2: who sent it elsewhere signs for the place that it was sent away from.
+            let from = signed.passport.claims.diverted()?;
+            left.push((signed, from.clone()));
+            Some(from)
+        });
+        let diverted = diverted.collect();
         Check::Fetch(Box::new(Pending {
-            url: url.into(),
-            signed,
+            claims,
+            diverted,
+            left,
         }))
     }
 
@@ -206,10 +256,11 @@ impl Verifier {
     /// Why it is not taken.
     pub fn finish(
         &self,
-        pending: &Pending,
+        pending: Box<Pending>,
         certificates: Option<&[u8]>,
         wall: SystemTime,
-    ) -> Result<Verified, Fault> {
+    ) -> Result<Progress, Fault> {
+        let mut pending = pending;
         let certificates = certificates.ok_or(Fault::NoCertificate)?;
         let credential = self
             .anchors
@@ -218,18 +269,24 @@ impl Verifier {
                 CertificateError::Malformed => Fault::NoCertificate,
                 _ => Fault::Unsupported,
             })?;
-        pending
-            .signed
-            .verify(&credential.public_key)
-            .map_err(|_| Fault::Invalid)?;
-        let claims = &pending.signed.passport.claims;
-        // §8: who signs may only speak for its own numbers and domains.
-        if !credential.speaks_for(&claims.orig) {
-            return Err(Fault::Invalid);
+        let url: Box<str> = pending.url().into();
+        let is_here = |(signed, _): &mut (Signed, Party)| signed.passport.x5u == url;
+        for (signed, speaker) in pending.left.extract_if(.., is_here) {
+            signed
+                .verify(&credential.public_key)
+                .map_err(|_| Fault::Invalid)?;
+            // §8: who signs may only speak for its own numbers and domains.
+            if !credential.speaks_for(&speaker) {
+                return Err(Fault::Invalid);
+            }
         }
-        Ok(Verified {
-            claims: claims.clone(),
-        })
+        if !pending.left.is_empty() {
+            return Ok(Progress::Fetch(pending));
+        }
+        Ok(Progress::Good(Verified {
+            claims: pending.claims,
+            diverted: pending.diverted,
+        }))
     }
 }
 

@@ -332,7 +332,7 @@ impl Proxy {
                     Answer::Certificates(found) => found.as_deref(),
                     _ => None,
                 };
-                self.on_certificates(id, &pending, found, t, now);
+                self.on_certificates(id, pending, found, t, now);
             }
             (Waiting::Rewrites(id), _) => self.on_rewrites(id, Vec::new(), t, now),
             (Waiting::Known(id), Answer::Credential(Ok(hashes))) => {
@@ -384,7 +384,7 @@ impl Proxy {
                         self.store_failed(id, StoreError::Busy, t, now);
                     }
                     Some((Waiting::Certificates(id, pending), _)) => {
-                        self.on_certificates(id, &pending, None, t, now);
+                        self.on_certificates(id, pending, None, t, now);
                     }
                     Some((Waiting::Rewrites(id), _)) => self.on_rewrites(id, Vec::new(), t, now),
                     Some((Waiting::Flows(id, branch), _)) => {
@@ -521,6 +521,10 @@ impl Proxy {
                 .filter(|_| is_routable)
                 .and_then(|router| router.route(&forwarded, &flow))
         });
+        let asked = self.asked(&forwarded);
+        let is_ours = forwarded
+            .uri()
+            .is_ok_and(|uri| self.config.domains.serves(uri));
         let mut destination = destination;
         if let Some(Action::Rewrite(uri)) = decision.as_ref().map(routing::Route::action) {
             // Before anything asks where it goes: what is allowed depends on that.
@@ -570,6 +574,7 @@ impl Proxy {
         let breadth = admit::breadth(&forwarded, self.config.max_breadth);
         let mut context = Context::new(forwarded, flow, destination, tag, loop_hash, breadth);
         context.is_recorded = is_trusted;
+        (context.asked, context.may_divert) = (asked, is_ours);
         let is_trusted = is_trusted || decision.as_ref().is_some_and(routing::Route::is_trusted);
         context.action = decision.map(routing::Route::into_action);
         context.is_edge = trusted.as_ref().is_some_and(|trusted| trusted.is_edge);

@@ -43,9 +43,10 @@ fn verify(
         Check::Fetch(pending) => {
             assert_eq!(pending.url(), URL);
             let certificates = certificates.map(str::as_bytes);
-            verifier
-                .finish(&pending, certificates, at(seconds))
-                .map(Some)
+            match verifier.finish(pending, certificates, at(seconds))? {
+                Progress::Good(verified) => Ok(Some(verified)),
+                Progress::Fetch(pending) => panic!("{pending:?}"),
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use sip_transaction::ClientTransactionId;
 use sip_transport::{DeadlineId, Flow};
 
 use super::route::Destination;
+use crate::identity::passport::Party;
 use crate::location::{Binding, Q};
 use crate::role::Way;
 use crate::routing::{Action, Disposition, Entry, History, NumberLookup, Retarget};
@@ -53,6 +54,10 @@ pub(super) struct Context {
     pub(super) may_leave: bool,
     /// Has it proven which of our users sends it?
     pub(super) is_proven: bool,
+    /// Whom it is for, as long as that matters for its signature.
+    pub(super) asked: Option<Party>,
+    /// May this server sign that it was sent away from there?
+    pub(super) may_divert: bool,
     /// Was its signature looked at?
     pub(super) is_checked: bool,
     /// The look-up of the number that it is for.
@@ -79,6 +84,8 @@ pub(super) struct Target {
     pub(super) path: Vec<Box<str>>,
     /// The flow that it is reached by.
     pub(super) flow: Option<Way>,
+    /// Is it where the one is whom the request is for, and nobody else (RFC 8946)?
+    pub(super) keeps_callee: bool,
     /// How it came about (RFC 7044 §10.4).
     pub(super) how: Retarget,
     /// The entry of the branch whose redirection led here.
@@ -154,6 +161,8 @@ impl Context {
             is_from_inside: false,
             may_leave: false,
             is_proven: false,
+            asked: None,
+            may_divert: false,
             is_checked: false,
             number: None,
             is_emergency: false,
@@ -164,6 +173,11 @@ impl Context {
             is_over: false,
             live: 0,
         }
+    }
+
+    /// Whom it is for, if this server may sign that it is sent away from there.
+    pub(super) fn diverts(&self) -> Option<&Party> {
+        self.asked.as_ref().filter(|_| self.may_divert)
     }
 
     /// Has every branch its final response?
@@ -226,6 +240,7 @@ impl Target {
             uri,
             path: Vec::new(),
             flow: None,
+            keeps_callee: false,
             how: Retarget::Same,
             redirected: None,
             others: Vec::new(),
@@ -322,6 +337,7 @@ pub(super) fn group(
                 token: token.clone(),
                 is_only: binding.outbound.is_some(),
             }),
+            keeps_callee: true,
             how: Retarget::Contact,
             redirected: None,
             others: Vec::new(),

@@ -9,6 +9,7 @@ use sip_transport::Flow;
 
 use super::context::{self, Branch, Target};
 use super::route::Destination;
+use super::signature::divert_copy;
 use super::{Due, Proxy, Waiting, admit, caller, route};
 use crate::domain::Aor;
 use crate::gruu::Wanted;
@@ -27,6 +28,9 @@ impl Proxy {
         t: &mut dyn TransactionLayer,
         now: Instant,
     ) {
+        if self.config.stir.is_some() {
+            self.divert(id);
+        }
         let Some(context) = self.contexts.get_mut(&id) else {
             return;
         };
@@ -52,6 +56,8 @@ impl Proxy {
             let entry = context.entry(&target);
             match copy(&context.request, &target, share) {
                 Some((mut request, next_hop)) => {
+                    let stir = self.config.stir.as_deref();
+                    divert_copy(stir, context.diverts(), &mut request, &target);
                     if let (Some(history), Some(entry)) = (&context.history, &entry) {
                         history.write_request(&mut request, entry);
                     }
@@ -373,6 +379,7 @@ impl Proxy {
         // The flow that failed is a way, and not a place: the history has the new one alone.
         let entry = context.entry(&target);
         let history = context.history.as_deref();
+        let asked = context.asked.as_ref().filter(|_| context.may_divert);
         let Some(branch) = context.branches.get_mut(place) else {
             return;
         };
@@ -380,6 +387,8 @@ impl Proxy {
             self.send(id, place, failure, t, now);
             return;
         };
+        let stir = self.config.stir.as_deref();
+        divert_copy(stir, asked, &mut request, &target);
         if let (Some(history), Some(entry)) = (history, &entry) {
             history.write_request(&mut request, entry);
         }

@@ -86,6 +86,8 @@ impl Proxy {
                     .into_iter()
                     .map(|uri| {
                         vec![Target {
+                            // The number is that of whom it leads to.
+                            keeps_callee: true,
                             how: Retarget::Mapped,
                             ..Target::new(uri)
                         }]

@@ -2,10 +2,13 @@
 
 use std::time::{Instant, SystemTime};
 
+use sip_message::Request;
 use sip_transaction::{ServerTransactionId, TransactionLayer};
 
+use super::context::Target;
 use super::{Destination, Proxy, Waiting};
-use crate::identity::stir::{self, Check, Fault, Pending, Verstat, annotate};
+use crate::identity::passport::Party;
+use crate::identity::stir::{self, Check, Fault, Pending, Progress, Stir, Verstat, annotate};
 use crate::role::{Need, Refusal};
 
 impl Proxy {
@@ -37,26 +40,30 @@ impl Proxy {
             return true;
         }
         context.is_checked = true;
-        match verifier.begin(&context.request, self.wall) {
+        match verifier.begin_for(&context.request, context.asked.as_ref(), self.wall) {
             Check::Unsigned => self.on_verdict(id, Ok(false), t, now),
             Check::Failed(fault) => self.on_verdict(id, Err(fault), t, now),
             Check::Fetch(pending) => {
-                let url = pending.url().into();
-                self.need(
-                    Waiting::Certificates(id, pending),
-                    Need::Certificates { url },
-                    now,
-                );
+                self.need_certificates(id, pending, now);
                 false
             }
         }
+    }
+
+    fn need_certificates(&mut self, id: ServerTransactionId, pending: Box<Pending>, now: Instant) {
+        let url = pending.url().into();
+        self.need(
+            Waiting::Certificates(id, pending),
+            Need::Certificates { url },
+            now,
+        );
     }
 
     /// The certificates of a signature are here, or cannot be had.
     pub(super) fn on_certificates(
         &mut self,
         id: ServerTransactionId,
-        pending: &Pending,
+        pending: Box<Pending>,
         certificates: Option<&[u8]>,
         t: &mut dyn TransactionLayer,
         now: Instant,
@@ -74,9 +81,14 @@ impl Proxy {
         else {
             return;
         };
-        let verdict = verifier
-            .finish(pending, certificates, self.wall)
-            .map(|_| true);
+        let verdict = match verifier.finish(pending, certificates, self.wall) {
+            Ok(Progress::Fetch(pending)) => {
+                self.need_certificates(id, pending, now);
+                return;
+            }
+            Ok(Progress::Good(_)) => Ok(true),
+            Err(fault) => Err(fault),
+        };
         if self.on_verdict(id, verdict, t, now) {
             self.resolve(id, t, now);
         }
@@ -125,5 +137,50 @@ impl Proxy {
         {
             signer.sign(&mut context.request, &self.origin, wall);
         }
+    }
+
+    /// Whom a request is for as it came, if somebody has to know: who looks at its signature, or signs that it was sent
+    /// elsewhere.
+    pub(super) fn asked(&self, request: &Request) -> Option<Party> {
+        let stir = self.config.stir.as_ref()?;
+        if (stir.signer.is_none() && stir.verifier.is_none()) || !stir::is_signable(request) {
+            return None;
+        }
+        request.uri().ok().and_then(Party::of)
+    }
+
+    /// A rule has sent a signed request elsewhere before it is forwarded: that is said once, for all its branches.
+    pub(super) fn divert(&mut self, id: ServerTransactionId) {
+        let (Some(config), Some(context)) = (&self.config.stir, self.contexts.get_mut(&id)) else {
+            return;
+        };
+        let Ok(uri) = context.request.uri() else {
+            return;
+        };
+        let (here, is_ours) = (Party::of(uri), self.config.domains.serves(uri));
+        let (Some(asked), Some(here)) = (&context.asked, here) else {
+            return;
+        };
+        if context.may_divert
+            && let Some(signer) = &config.signer
+        {
+            signer.divert(&mut context.request, asked, &here);
+        }
+        (context.asked, context.may_divert) = (Some(here), is_ours);
+    }
+}
+
+/// A copy of a signed request that was for `asked`, a place of ours, goes elsewhere (RFC 8946).
+pub(super) fn divert_copy(
+    stir: Option<&Stir>,
+    asked: Option<&Party>,
+    copy: &mut Request,
+    target: &Target,
+) {
+    let signer = stir.and_then(|stir| stir.signer.as_ref());
+    if let (Some(signer), Some(asked), false) = (signer, asked, target.keeps_callee)
+        && let Some(to) = Party::of(target.uri.as_ref())
+    {
+        signer.divert(copy, asked, &to);
     }
 }

@@ -166,9 +166,10 @@ fn rfc8224_6_1_calls_of_our_users_are_signed_when_they_leave() {
     else {
         panic!("{identity}");
     };
-    let verified = verifier
-        .finish(&pending, Some(authority.leaf.as_bytes()), at(NOW))
-        .unwrap();
+    let progress = verifier.finish(pending, Some(authority.leaf.as_bytes()), at(NOW));
+    let Ok(crate::identity::stir::Progress::Good(verified)) = progress else {
+        panic!("{progress:?}");
+    };
     assert_eq!(verified.claims.origid.unwrap().len(), 36);
     // A call that stays here is nobody else's to verify, and one that is signed is signed.
     arrives(
@@ -194,4 +195,106 @@ fn rfc8224_6_1_calls_of_our_users_are_signed_when_they_leave() {
             .count(HeaderName::Identity),
         1
     );
+}
+
+/// The types of the signatures of a request, in order; of those that say that it was sent elsewhere, from where and where to.
+fn signatures(request: &Request) -> Vec<String> {
+    let fields = request
+        .headers()
+        .typed_all::<sip_message::header::Identity<'_>>();
+    fields
+        .map(|field| {
+            let signed = crate::identity::passport::Passport::parse(field.unwrap().value());
+            let passport = signed.unwrap().passport;
+            let claims = passport.claims;
+            match claims.diverted() {
+                Some(from) => format!("{from:?} to {:?}", claims.dest[0]),
+                None => passport.ppt.unwrap_or_default().into(),
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn rfc8946_4_1_what_a_rule_sends_elsewhere_says_so_and_where_a_user_is_does_not() {
+    let authority = authority(Some(ONE));
+    let signer = signer(&authority);
+    let rule = |action: crate::routing::Route| {
+        let table = crate::routing::Table::new().rule(crate::routing::Rule::new(action.trusted()));
+        let mut world = world(Stir {
+            signer: Some(self::signer(&authority)),
+            ..Stir::default()
+        });
+        world.proxy.config.router = Some(Arc::new(table));
+        world
+    };
+    let uri = |text: &str| Uri::parse(text).unwrap();
+    let hop = |text: &str| crate::routing::Hop::new(uri(text));
+    // Where bob is: no other place.
+    let mut world = world(Stir {
+        signer: Some(self::signer(&authority)),
+        ..Stir::default()
+    });
+    arrives(&mut world, call(Some(&signer)), at(NOW));
+    assert_eq!(signatures(&world.sent()[0].request), ["shaken"]);
+    // A rule has another place for bob.
+    let mut world = rule(crate::routing::Route::to([hop(
+        "sip:carol@partner.example",
+    )]));
+    arrives(&mut world, call(Some(&signer)), at(NOW));
+    let expected = "Uri(\"sip:bob@example.com\") to Uri(\"sip:carol@partner.example\")";
+    assert_eq!(signatures(&world.sent()[0].request), ["shaken", expected]);
+    // And no signature, no word of it.
+    arrives(&mut world, call(None), at(NOW));
+    assert!(signatures(&world.sent()[0].request).is_empty());
+    // A rule has another name for somebody: where bob is then is bob's place.
+    let mut world = rule(crate::routing::Route::rewrite(uri("sip:bob@example.com")));
+    let mut request = parse(&invite(
+        "sip:office@example.com",
+        "From: <sip:+12155551212@example.net>;tag=1\r\nTo: <sip:office@example.com>\r\n",
+    ));
+    assert!(signer.sign(&mut request, "o", at(NOW)));
+    arrives(&mut world, request, at(NOW));
+    let expected = "Uri(\"sip:office@example.com\") to Uri(\"sip:bob@example.com\")";
+    let sent = world.sent();
+    assert_eq!(signatures(&sent[0].request), ["shaken", expected]);
+    assert_eq!(sent[0].request.uri_str(), "sip:bob@192.0.2.99");
+}
+
+#[test]
+fn rfc8946_4_2_a_call_that_was_sent_here_is_verified_with_all_who_sent_it() {
+    let authority = authority(Some(ONE));
+    let signer = signer(&authority);
+    let other = "https://cert.example.org/other.cer";
+    let by = Signer::new(SigningKey::from_pem(&authority.key).unwrap(), other);
+    let mut request = parse(&invite(
+        "sip:bob@example.com",
+        "From: <sip:+12155551212@example.net>;tag=1\r\nTo: <sip:office@example.org>\r\n",
+    ));
+    assert!(signer.sign(&mut request, "o", at(NOW)));
+    let party = |text: &str| crate::identity::passport::Party::Uri(text.into());
+    let (away, to) = (
+        party("sip:office@example.org"),
+        party("sip:bob@example.com"),
+    );
+    assert_eq!(by.divert(&mut request, &away, &to), 1);
+    for (certificates, expected) in [(2, "Passed"), (1, "Failed")] {
+        let mut world = world(Stir {
+            verifier: Some(Verifier::new(Anchors::from_pem(&authority.anchor).unwrap())),
+            annotates: true,
+            ..Stir::default()
+        });
+        for url in [other, URL].into_iter().take(certificates) {
+            let leaf = authority.leaf.clone().into_bytes();
+            world.certificates.push((url.into(), leaf));
+        }
+        arrives(&mut world, request.clone(), at(NOW));
+        let sent = world.sent();
+        assert_eq!(sent.len(), 1);
+        let from = from(&sent[0]);
+        assert!(
+            from.contains(&format!("verstat=TN-Validation-{expected}@")),
+            "{from}"
+        );
+    }
 }
