@@ -7,6 +7,7 @@
 //! ```
 //! The subscriptions themselves are kept by [`Dialogs`]; here is who watches what, and what they were told.
 
+mod instance;
 pub mod package;
 pub mod reg;
 mod subscribe;
@@ -19,10 +20,13 @@ use sip_message::{Request, StatusCode};
 use sip_transaction::{Event, ServerTransactionId, TransactionLayer};
 use sip_transport::{DeadlineId, DeadlineQueue, Flow, Rng, Seed};
 
+use self::instance::{Lost, Place};
 use self::package::{Package, Scope, Source};
+use super::node::Node;
 use super::{Answer, Need, RoleEvent, RoleOutput, Token, Way};
 use crate::auth::{Attempt, Authenticator};
 use crate::domain::{Aor, Domains};
+use crate::gruu::Gruus;
 use crate::identity::Peers;
 use crate::location::{Binding, Cause, Notice, StoreError};
 
@@ -45,6 +49,10 @@ pub struct EventsConfig {
     pub min_interval: Duration,
     /// The Retry-After of a 503, in seconds.
     pub retry_after: u32,
+    /// What reads the GRUUs of the domain (RFC 5627), the same that the registrar makes them with: for subscribers who are such.
+    pub gruus: Option<Gruus>,
+    /// This server among several that share the bindings; `None`: it is the only one.
+    pub node: Option<Node>,
 }
 
 impl EventsConfig {
@@ -59,6 +67,8 @@ impl EventsConfig {
             store_timeout: Duration::from_secs(10),
             min_interval: Duration::from_secs(5),
             retry_after: 10,
+            gruus: None,
+            node: None,
         }
     }
 }
@@ -132,8 +142,10 @@ enum Waiting {
     /// The token of the flow that a subscriber is reached by.
     Token(Box<Job>, String),
     Bindings(Key, Cause),
-    /// The flow of a request of the dialogs.
-    Flows(sip_dialog::Token),
+    /// Where the instance is that a request of the dialogs is for.
+    Instance(Lost),
+    /// The flow of a request of the dialogs, and where it goes if not to the target of its dialog.
+    Flows(sip_dialog::Token, Option<Place>),
 }
 
 /// What has a deadline.
@@ -282,10 +294,17 @@ impl Events {
                 };
                 self.on_no_bindings(&key, cause, error, t, now);
             }
-            (Waiting::Flows(token), Answer::Flows(flows)) => {
-                self.dialogs.flow_selected(token, flows, t, now);
+            (Waiting::Instance(lost), answer) => {
+                let bindings = match answer {
+                    Answer::Bindings(Ok(bindings)) => bindings,
+                    _ => Vec::new(),
+                };
+                self.on_instance(&lost, bindings, t, wall, now);
             }
-            (Waiting::Flows(token), _) => {
+            (Waiting::Flows(token, place), Answer::Flows(flows)) => {
+                self.on_flows(token, place, flows, t, now);
+            }
+            (Waiting::Flows(token, _), _) => {
                 let none = Err(sip_transport::SelectError::NoRoute);
                 self.dialogs.flow_selected(token, none, t, now);
             }
@@ -354,7 +373,11 @@ impl Events {
                     Some((Waiting::Bindings(key, cause), _)) => {
                         self.on_no_bindings(&key, cause, StoreError::Busy, t, now);
                     }
-                    Some((Waiting::Flows(token), _)) => {
+                    Some((Waiting::Instance(lost), _)) => {
+                        let none = Err(sip_transport::SelectError::NoRoute);
+                        self.dialogs.flow_selected(lost.token(), none, t, now);
+                    }
+                    Some((Waiting::Flows(token, _), _)) => {
                         let none = Err(sip_transport::SelectError::NoRoute);
                         self.dialogs.flow_selected(token, none, t, now);
                     }
@@ -401,6 +424,9 @@ impl Events {
                     next_hop,
                     size,
                 } => {
+                    if self.find_instance(token, &next_hop, size, now) {
+                        continue;
+                    }
                     let way = self.ways.get(next_hop.as_str()).map(|token| Way {
                         token: token.clone(),
                         is_only: false,
@@ -410,7 +436,7 @@ impl Events {
                         size,
                         way,
                     };
-                    self.need(Waiting::Flows(token), need, now);
+                    self.need(Waiting::Flows(token, None), need, now);
                 }
                 // A notifier answers no challenges: who subscribes does not ask who answers.
                 sip_dialog::Output::Authenticate { token, .. } => {

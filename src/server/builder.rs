@@ -498,6 +498,8 @@ impl ServerBuilder {
         }
         let registrar_config = config;
         let mut config = EventsConfig::new(domains.clone());
+        config.gruus = Some(gruus.clone());
+        config.node.clone_from(&node);
         for change in self.events {
             change(&mut config);
         }

@@ -26,6 +26,7 @@ struct World {
     next: u32,
     watched: Vec<(String, bool)>,
     tokens: Vec<Option<String>>,
+    hops: Vec<String>,
     lookups: usize,
 }
 
@@ -69,7 +70,8 @@ impl World {
 
     fn with(is_authenticated: bool) -> Self {
         let seed = Seed::from_bytes([6; 32]);
-        let config = EventsConfig::new(Domains::new("example.com"));
+        let mut config = EventsConfig::new(Domains::new("example.com"));
+        config.gruus = Some(Gruus::new(&Seed::from_bytes([4; 32])));
         let authenticator =
             is_authenticated.then(|| Authenticator::new(AuthConfig::new("example.com"), &seed));
         let gruus = Gruus::new(&Seed::from_bytes([4; 32]));
@@ -86,6 +88,7 @@ impl World {
             next: 0,
             watched: Vec::new(),
             tokens: Vec::new(),
+            hops: Vec::new(),
             lookups: 0,
         }
     }
@@ -152,7 +155,8 @@ impl World {
                     }))
                 }
                 Need::FlowToken { .. } => Answer::FlowToken(Some("theirs".into())),
-                Need::SelectFlow { way, .. } => {
+                Need::SelectFlow { way, next_hop, .. } => {
+                    self.hops.push(next_hop.to_string());
                     self.tokens.push(way.map(|way| way.token.into()));
                     let local = "192.0.2.10:5060".parse().unwrap();
                     let remote = "192.0.2.7:5060".parse().unwrap();
@@ -597,6 +601,48 @@ fn rfc5626_5_3_who_is_reached_by_its_flow_alone_is_told_over_it() {
     assert_eq!(world.told(), ["0 full init"]);
     assert_eq!(world.tokens, [Some("theirs".to_owned())]);
     assert_eq!(world.events.ways.len(), 1);
+}
+
+#[test]
+fn rfc5627_6_1_a_subscriber_by_its_gruu_is_told_where_it_is_registered() {
+    let mut world = World::new();
+    world.bind("sip:alice@192.0.2.21:5070", 1, 600);
+    world.bind("sip:alice@192.0.2.22", 1, 600);
+    let all = world.bindings.as_mut().unwrap();
+    for (binding, instance) in all.iter_mut().zip(["urn:uuid:1", "urn:uuid:2"]) {
+        binding.parameters = format!(";+sip.instance=\"<{instance}>\"").into();
+    }
+    all[0].path = vec!["<sip:edge.example.net;lr>".into()];
+    all[1].flow = Some("flow of 2".into());
+    for (instance, uri, hop, token) in [
+        (
+            "urn:uuid:1",
+            "sip:alice@192.0.2.21:5070",
+            "sip:edge.example.net;lr",
+            None,
+        ),
+        (
+            "urn:uuid:2",
+            "sip:alice@192.0.2.22",
+            "sip:alice@192.0.2.22",
+            Some("flow of 2".to_owned()),
+        ),
+    ] {
+        let contact =
+            format!("Call-ID: {instance}\r\nContact: <sip:alice@example.com;gr={instance}>\r\n");
+        world.subscribe(&contact);
+        let (_, told) = world.drain();
+        assert_eq!(told[0].request.uri_str(), uri);
+        assert_eq!(world.hops.last().unwrap(), hop);
+        assert_eq!(world.tokens.pop().unwrap(), token);
+        let route = told[0].request.headers().get(HeaderName::Route);
+        assert_eq!(route.is_some(), token.is_none());
+    }
+    // One that is nowhere is not looked for elsewhere: the subscription ends.
+    let hops = world.hops.len();
+    world.subscribe("Call-ID: 3\r\nContact: <sip:alice@example.com;gr=urn:uuid:3>\r\n");
+    assert!(world.drain().1.is_empty());
+    assert_eq!((world.hops.len(), world.events.subscriptions()), (hops, 2));
 }
 
 /// A package with a state of its own, as that of waiting messages will be.

@@ -1,0 +1,206 @@
+//! Subscribers whose Contact is a GRUU of this domain (RFC 5627): their NOTIFYs go where the instance is registered, as a proxy of
+//! the domain sends any other request to it (§6.1), and not to what the domain name system says of the domain.
+
+use std::time::{Instant, SystemTime};
+
+use bytes::Bytes;
+use sip_message::{HeaderName, Request, Response, Uri};
+use sip_transaction::{ClientTransactionId, Gone, ServerTransactionId, TransactionLayer};
+use sip_transport::{Flow, FlowId, SelectError};
+
+use super::{Events, Waiting};
+use crate::domain::Aor;
+use crate::gruu::Wanted;
+use crate::location::Binding;
+use crate::role::proxy::route;
+use crate::role::{Need, Way};
+
+/// A request of the dialogs that waits until it is known where its target is.
+#[derive(Debug)]
+pub(super) struct Lost {
+    token: sip_dialog::Token,
+    size: usize,
+    aor: Aor,
+    wanted: Wanted,
+}
+
+impl Lost {
+    pub(super) const fn token(&self) -> sip_dialog::Token {
+        self.token
+    }
+}
+
+/// Where an instance is.
+#[derive(Debug)]
+pub(super) struct Place {
+    uri: Uri,
+    path: Vec<Box<str>>,
+}
+
+impl Place {
+    /// The request as it goes there.
+    fn apply(&self, request: &mut Request) {
+        if request.set_uri(&*self.uri.as_ref().request_uri()).is_err() {
+            return;
+        }
+        for value in self.path.iter().rev() {
+            request.headers_mut().push_front(HeaderName::Route, value);
+        }
+        let _ = route::next_hop(request);
+    }
+}
+
+impl Events {
+    /// Is the next hop of a request an instance of one of our users? Then it is looked up.
+    pub(super) fn find_instance(
+        &mut self,
+        token: sip_dialog::Token,
+        next_hop: &Uri,
+        size: usize,
+        now: Instant,
+    ) -> bool {
+        let gruus = self.config.gruus.as_ref();
+        let read = gruus.and_then(|gruus| gruus.read(next_hop.as_ref(), &self.config.domains));
+        let Some((aor, wanted)) = read else {
+            return false;
+        };
+        let need = Need::Lookup { aor: aor.clone() };
+        let lost = Lost {
+            token,
+            size,
+            aor,
+            wanted,
+        };
+        self.need(Waiting::Instance(lost), need, now);
+        true
+    }
+
+    /// The bindings of its user, if they could be had.
+    pub(super) fn on_instance(
+        &mut self,
+        lost: &Lost,
+        bindings: Vec<Binding>,
+        t: &mut dyn TransactionLayer,
+        wall: SystemTime,
+        now: Instant,
+    ) {
+        let mut bindings = bindings;
+        if let Some(gruus) = &self.config.gruus {
+            bindings
+                .retain(|one| one.is_live(wall) && gruus.leads_to(&lost.wanted, &lost.aor, one));
+        }
+        if let Some(node) = &self.config.node {
+            node.localize(&mut bindings);
+        }
+        // RFC 5627 §6.1: of several, that which was refreshed last.
+        let newest = bindings.into_iter().max_by_key(|binding| binding.expires);
+        let found = newest.and_then(|binding| {
+            let uri = Uri::parse(&binding.contact).ok()?;
+            let mut probe = Request::builder(sip_message::Method::Notify, uri.as_str())
+                .build_partial()
+                .ok()?;
+            let place = Place {
+                uri,
+                path: binding.path,
+            };
+            place.apply(&mut probe);
+            let next_hop = route::next_hop(&mut probe)?;
+            let way = binding.flow.map(|token| Way {
+                token,
+                is_only: binding.outbound.is_some(),
+            });
+            Some((place, next_hop, way))
+        });
+        let Some((place, next_hop, way)) = found else {
+            let none = Err(SelectError::NoRoute);
+            self.dialogs.flow_selected(lost.token, none, t, now);
+            return;
+        };
+        let need = Need::SelectFlow {
+            next_hop,
+            size: lost.size,
+            way,
+        };
+        self.need(Waiting::Flows(lost.token, Some(place)), need, now);
+    }
+
+    /// The flows of a request of the dialogs are known.
+    pub(super) fn on_flows(
+        &mut self,
+        token: sip_dialog::Token,
+        place: Option<Place>,
+        flows: Result<Vec<Flow>, SelectError>,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        match place {
+            None => self.dialogs.flow_selected(token, flows, t, now),
+            Some(place) => {
+                let t = &mut Placing { t, place };
+                self.dialogs.flow_selected(token, flows, t, now);
+            }
+        }
+    }
+}
+
+/// The layer below, to which requests go with another target than the dialogs know.
+struct Placing<'a> {
+    t: &'a mut dyn TransactionLayer,
+    place: Place,
+}
+
+impl TransactionLayer for Placing<'_> {
+    fn request(&mut self, request: &Request, flow: Flow, now: Instant) -> ClientTransactionId {
+        let mut request = request.clone();
+        self.place.apply(&mut request);
+        self.t.request(&request, flow, now)
+    }
+
+    fn forward(
+        &mut self,
+        request: &Request,
+        flow: Flow,
+        loop_hash: u64,
+        now: Instant,
+    ) -> ClientTransactionId {
+        self.t.forward(request, flow, loop_hash, now)
+    }
+
+    fn respond(
+        &mut self,
+        id: ServerTransactionId,
+        response: &Response,
+        now: Instant,
+    ) -> Result<(), Gone> {
+        self.t.respond(id, response, now)
+    }
+
+    fn cancel(
+        &mut self,
+        id: ClientTransactionId,
+        headers: &[(HeaderName, &str)],
+        now: Instant,
+    ) -> Result<(), Gone> {
+        self.t.cancel(id, headers, now)
+    }
+
+    fn give_up_at(&mut self, id: ClientTransactionId, at: Instant, now: Instant) {
+        self.t.give_up_at(id, at, now);
+    }
+
+    fn send_ack(&mut self, ack: &Request, flow: Flow, now: Instant) -> Bytes {
+        self.t.send_ack(ack, flow, now)
+    }
+
+    fn retransmit(&mut self, payload: Bytes, flow: FlowId, now: Instant) {
+        self.t.retransmit(payload, flow, now);
+    }
+
+    fn forward_response(&mut self, response: &Response, flow: FlowId, now: Instant) {
+        self.t.forward_response(response, flow, now);
+    }
+
+    fn forward_request(&mut self, request: &Request, flow: Flow, now: Instant) {
+        self.t.forward_request(request, flow, now);
+    }
+}
