@@ -16,7 +16,10 @@ mod faults;
 mod flows;
 mod killed;
 mod misbehaving;
+#[cfg(unix)]
+mod nodes;
 mod operate;
+mod outage;
 mod program;
 mod registrations;
 mod secure;
