@@ -27,7 +27,7 @@ const PERIOD: Duration = Duration::from_secs(5);
 /// The share of requests that begin something, before anything was counted (RFC 7339 §7.2).
 const USUAL_SHARE: f64 = 0.8;
 
-/// See the [module](self).
+/// What overloaded servers asked for, and who is held back for it (RFC 7339 section 5).
 #[derive(Debug)]
 pub struct Throttle {
     /// Whoever answers chooses the address.

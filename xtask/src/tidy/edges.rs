@@ -116,7 +116,9 @@ fn layer_findings(layer: &Layer, manifest: &Table) -> Vec<String> {
         let own = dependency.starts_with("sip-") || dependency == "xtask";
         let dev = section.contains("dev-");
         if own && dev {
-            if !layer.below.contains(&dependency.as_str()) && dependency != "sip-testkit" {
+            // Itself with a feature for its tests alone; and what tests are written with.
+            let is_usual = dependency == layer.name || dependency == "sip-testkit";
+            if !layer.below.contains(&dependency.as_str()) && !is_usual {
                 found.push(format!(
                     "{}: [{section}] {dependency} is not below it",
                     layer.name
