@@ -75,31 +75,14 @@ impl Connection {
     }
 
     /// Runs a connection that was accepted.
-    pub(super) async fn accepted(
-        #[cfg_attr(
-            not(feature = "tls"),
-            expect(unused_mut, reason = "only handshakes change it here")
-        )]
-        mut self,
-        kind: TransportKind,
-        stream: TcpStream,
-        settings: Settings,
-    ) {
+    pub(super) async fn accepted(self, kind: TransportKind, stream: TcpStream, settings: Settings) {
         set_options(&stream);
+        // All but TCP in boxes of their own: an idle connection without encryption has no room for it.
         match kind {
             #[cfg(feature = "tls")]
-            TransportKind::Tls => {
-                // Each handshake in a box of its own: an idle connection does not hold the room that it took.
-                if let Some(stream) = Box::pin(self.secure_accepted(stream, settings.tls)).await {
-                    self.run(stream).await;
-                }
-            }
+            TransportKind::Tls => Box::pin(self.accepted_tls(stream, settings.tls)).await,
             #[cfg(all(feature = "tls", feature = "ws"))]
-            TransportKind::Wss => {
-                if let Some(stream) = Box::pin(self.secure_accepted(stream, settings.tls)).await {
-                    Box::pin(self.accepted_ws(stream, settings.origins)).await;
-                }
-            }
+            TransportKind::Wss => Box::pin(self.accepted_wss(stream, settings)).await,
             #[cfg(feature = "ws")]
             TransportKind::Ws => Box::pin(self.accepted_ws(stream, settings.origins)).await,
             _ => {
@@ -136,21 +119,13 @@ impl Connection {
         match kind {
             #[cfg(feature = "tls")]
             TransportKind::Tls => {
-                let handshake =
-                    self.secure_opened(stream, remote, server_name.as_deref(), settings.tls);
-                if let Some(stream) = Box::pin(handshake).await
-                    && self.report(connected).await
-                {
-                    self.run(stream).await;
-                }
+                let opened = (stream, local, remote);
+                Box::pin(self.connect_tls(opened, server_name, settings.tls)).await;
             }
             #[cfg(all(feature = "tls", feature = "ws"))]
             TransportKind::Wss => {
-                let handshake =
-                    self.secure_opened(stream, remote, server_name.as_deref(), settings.tls);
-                if let Some(stream) = Box::pin(handshake).await {
-                    Box::pin(self.connect_ws(stream, local, remote, server_name)).await;
-                }
+                let opened = (stream, local, remote);
+                Box::pin(self.connect_wss(opened, server_name, settings.tls)).await;
             }
             #[cfg(feature = "ws")]
             TransportKind::Ws => {
@@ -162,6 +137,50 @@ impl Connection {
                     self.run_tcp(stream).await;
                 }
             }
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    async fn accepted_tls(mut self, stream: TcpStream, tls: Option<super::tls::Tls>) {
+        // In a box of its own: an idle connection does not hold the room that the handshake took.
+        if let Some(stream) = Box::pin(self.secure_accepted(stream, tls)).await {
+            self.run(stream).await;
+        }
+    }
+
+    #[cfg(all(feature = "tls", feature = "ws"))]
+    async fn accepted_wss(mut self, stream: TcpStream, settings: Settings) {
+        if let Some(stream) = Box::pin(self.secure_accepted(stream, settings.tls)).await {
+            self.accepted_ws(stream, settings.origins).await;
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    async fn connect_tls(
+        mut self,
+        (stream, local, remote): (TcpStream, SocketAddr, SocketAddr),
+        server_name: Option<Box<str>>,
+        tls: Option<super::tls::Tls>,
+    ) {
+        let connection = self.id;
+        let handshake = self.secure_opened(stream, remote, server_name.as_deref(), tls);
+        if let Some(stream) = Box::pin(handshake).await
+            && self.report(Input::Connected { connection, local }).await
+        {
+            self.run(stream).await;
+        }
+    }
+
+    #[cfg(all(feature = "tls", feature = "ws"))]
+    async fn connect_wss(
+        mut self,
+        (stream, local, remote): (TcpStream, SocketAddr, SocketAddr),
+        server_name: Option<Box<str>>,
+        tls: Option<super::tls::Tls>,
+    ) {
+        let handshake = self.secure_opened(stream, remote, server_name.as_deref(), tls);
+        if let Some(stream) = Box::pin(handshake).await {
+            self.connect_ws(stream, local, remote, server_name).await;
         }
     }
 
@@ -407,5 +426,31 @@ async fn write_all<W: AsyncWrite + Unpin>(
                 })
                 .await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tokio::outbox;
+
+    fn connection() -> Connection {
+        let (inbox, _) = mpsc::channel(1);
+        let (alive, _) = mpsc::channel(1);
+        let (_, queue) = outbox::channel();
+        Connection::new(ConnectionId::accepted(1), queue, inbox, alive)
+    }
+
+    /// Ten thousand idle connections are ten thousand such tasks: what others need is in boxes.
+    #[tokio::test]
+    async fn the_task_of_a_connection_without_encryption_is_small() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let remote = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(remote).await.unwrap();
+        let accepted = connection().accepted(TransportKind::Tcp, stream, Settings::default());
+        let connect =
+            connection().connect(TransportKind::Tcp, remote, None, None, Settings::default());
+        let sizes = (size_of_val(&accepted), size_of_val(&connect));
+        assert!(sizes.0 <= 1_536 && sizes.1 <= 2_048, "{sizes:?}");
     }
 }
