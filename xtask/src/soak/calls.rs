@@ -180,7 +180,7 @@ fn sipp(scenario: &str, port: u16) -> Command {
 
 fn callee(dir: &Path, place: &Place) -> Result<Process> {
     let mut command = sipp("uas.xml", place.callee);
-    command.args(["-d", "0", "-timeout_global", "7200"]);
+    command.args(["-d", "0", "-timeout", "7200"]);
     let mut process = Process::spawn(&mut command, "callee", dir)?;
     thread::sleep(Duration::from_millis(500));
     process.still_runs()?;
