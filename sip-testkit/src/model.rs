@@ -259,6 +259,8 @@ struct Model {
     /// Name, deadline, interval, in milliseconds.
     timers: Vec<(&'static str, u64, u64)>,
     now: u64,
+    /// The flow has failed, which a server transaction tells once.
+    failed: bool,
 }
 
 impl Model {
@@ -270,6 +272,7 @@ impl Model {
             state: figure.first,
             timers: Vec::new(),
             now: 0,
+            failed: false,
         };
         model.start_timers();
         model
@@ -289,6 +292,9 @@ impl Model {
             return Vec::new();
         };
         let mut outputs = outputs.to_vec();
+        if event == "error" && std::mem::replace(&mut self.failed, true) {
+            outputs.retain(|output| *output != "ServerFlowFailed");
+        }
         if *next != self.state {
             let from = self.state;
             self.state = next;

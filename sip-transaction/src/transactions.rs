@@ -279,7 +279,8 @@ impl Transactions {
             && armed.0 <= live.0
             && armed.1 <= live.1
             && (self.peers.is_empty() || live.1 > 0)
-            && lists == (live.0 == 0, live.1 == 0);
+            && (lists.0 || live.0 > 0)
+            && (lists.1 || live.1 > 0);
         (!good).then(|| {
             let merged = self.merge_keys.len();
             format!("live {live:?}, keys {kept:?}, merge keys {merged}, deadlines {armed:?}, flows empty {lists:?}")

@@ -311,7 +311,10 @@ impl Transactions {
     pub(super) fn on_client_flow_failed(&mut self, flow: FlowId, now: Tick) {
         for key in self.client_flows.keys(flow, &mut self.clients) {
             if let Some(client) = self.clients.get_mut(key) {
+                // Those that stay to absorb responses have nothing more to hear of it.
+                let links = std::mem::replace(&mut client.links, Links::NONE);
                 let step = client.machine.on_flow_failed();
+                self.client_flows.remove(links, &mut self.clients);
                 self.apply_client(key, step, now);
             }
         }

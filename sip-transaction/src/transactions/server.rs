@@ -443,10 +443,13 @@ impl Transactions {
     pub(super) fn on_server_flow_failed(&mut self, flow: FlowId, now: Tick) {
         for key in self.server_flows.keys(flow, &mut self.servers) {
             if let Some(server) = self.servers.get_mut(key) {
+                // Told once: what each of many then sends in vain fails the flow again, and would be told to all of them.
+                let links = std::mem::replace(&mut server.links, Links::NONE);
                 let step = match &mut server.machine {
                     Machine::Invite(invite) => invite.machine.on_flow_failed(),
                     Machine::NonInvite(machine) => machine.on_flow_failed(),
                 };
+                self.server_flows.remove(links, &mut self.servers);
                 self.apply_server(key, step, now);
             }
         }

@@ -241,6 +241,11 @@ fn rfc6026_8_8_a_failed_flow_is_told_and_the_transaction_stays() {
         .handle_input(Input::FlowFailed { flow: rig.flow.id }, rig.clock.now());
     assert_eq!(rig.outputs(), ["ServerFlowFailed", "ServerFlowFailed"]);
     assert_eq!(rig.layer.server_count(), 2);
+    // Once: what a hundred thousand of them send in vain fails the flow a hundred thousand times.
+    rig.layer
+        .handle_input(Input::FlowFailed { flow: rig.flow.id }, rig.clock.now());
+    assert_eq!(rig.outputs(), [""; 0]);
+    assert_eq!(rig.layer.leaks(), None);
     assert_eq!(
         rig.receive(request_text("INVITE", "z9hG4bK1")),
         [""; 0],
