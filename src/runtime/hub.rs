@@ -354,7 +354,14 @@ impl Hub {
                     return;
                 };
                 let ends = other.is_end();
-                let delivered = sender.try_send(other).is_ok();
+                let delivered = match sender.try_send(other) {
+                    Ok(()) => true,
+                    // Who sends provisional responses faster than anybody reads them does not end the call: one less is told.
+                    Err(mpsc::error::TrySendError::Full(event)) => {
+                        matches!(event, Event::Progress { .. })
+                    }
+                    Err(mpsc::error::TrySendError::Closed(_)) => false,
+                };
                 if ends {
                     self.sessions.remove(&session);
                 } else if !delivered {
