@@ -16,7 +16,7 @@ mod registering;
 mod subscription;
 mod transfer;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -77,7 +77,7 @@ struct Inner {
     incoming: Mutex<mpsc::Receiver<Incoming>>,
     registration: Mutex<Vec<Registered>>,
     /// Per flow the Call-ID of its registrations, which is one until we stop, and their last CSeq (RFC 3261 section 10.2).
-    sequences: std::sync::Mutex<Vec<(String, u32)>>,
+    sequences: std::sync::Mutex<BTreeMap<usize, (String, u32)>>,
     changes: watch::Sender<Option<Change>>,
     /// The public GRUU that the registrar gave us (RFC 5627), as long as we are registered.
     gruu: std::sync::Mutex<Option<Uri>>,

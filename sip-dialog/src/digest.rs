@@ -103,7 +103,9 @@ fn joined<D: sha2::Digest>(parts: &[&[u8]]) -> Vec<u8> {
     hash.finalize().to_vec()
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Lower-case hexadecimal digits, two for each byte: how a hash stands in a message (RFC 7616 section 3.1.3).
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
     let mut text = String::with_capacity(2 * bytes.len());
     for byte in bytes {

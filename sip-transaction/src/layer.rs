@@ -1,5 +1,6 @@
 //! [`TransactionLayer`]: transactions as the layers above see them.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -107,5 +108,110 @@ pub trait TransactionLayer {
             StatusCode::CALL_DOES_NOT_EXIST
         };
         self.respond(id, &crate::compose::response(cancel, status, tag), now)
+    }
+}
+
+/// A layer that stands before another one: it sees what is sent, may change requests, and passes everything on.
+///
+/// Whoever implements it is a [`TransactionLayer`].
+///
+/// ```
+/// use std::time::Instant;
+/// use sip_message::Response;
+/// use sip_transaction::{Interposed, ServerTransactionId, TransactionLayer};
+///
+/// /// Counts the final responses of whoever is given it.
+/// struct Counting<'a>(&'a mut dyn TransactionLayer, usize);
+///
+/// impl<'a> Interposed for Counting<'a> {
+///     type Layer = dyn TransactionLayer + 'a;
+///
+///     fn layer(&mut self) -> &mut Self::Layer {
+///         self.0
+///     }
+///
+///     fn on_respond(&mut self, _: ServerTransactionId, response: &Response, _: Instant) {
+///         self.1 += usize::from(response.status().is_final());
+///     }
+/// }
+///
+/// fn is_one(_: &mut dyn TransactionLayer) {}
+/// let mut transactions = sip_transaction::Transactions::new(
+///     sip_transaction::TransactionConfig::default(),
+///     &sip_transaction::Seed::from_bytes([1; 32]),
+/// );
+/// is_one(&mut Counting(&mut transactions, 0));
+/// ```
+pub trait Interposed {
+    /// The layer behind.
+    type Layer: TransactionLayer + ?Sized;
+
+    /// Where everything is passed on to.
+    fn layer(&mut self) -> &mut Self::Layer;
+
+    /// A [`request`](TransactionLayer::request) is being sent: as it is, or changed.
+    fn on_request<'r>(&mut self, request: &'r Request) -> Cow<'r, Request> {
+        Cow::Borrowed(request)
+    }
+
+    /// A response is being passed to a server transaction ([`respond`](TransactionLayer::respond)).
+    fn on_respond(&mut self, id: ServerTransactionId, response: &Response, now: Instant) {
+        let _unseen = (id, response, now);
+    }
+}
+
+impl<T: Interposed> TransactionLayer for T {
+    fn request(&mut self, request: &Request, flow: Flow, now: Instant) -> ClientTransactionId {
+        let request = self.on_request(request);
+        self.layer().request(&request, flow, now)
+    }
+
+    fn forward(
+        &mut self,
+        request: &Request,
+        flow: Flow,
+        loop_hash: u64,
+        now: Instant,
+    ) -> ClientTransactionId {
+        self.layer().forward(request, flow, loop_hash, now)
+    }
+
+    fn respond(
+        &mut self,
+        id: ServerTransactionId,
+        response: &Response,
+        now: Instant,
+    ) -> Result<(), Gone> {
+        self.on_respond(id, response, now);
+        self.layer().respond(id, response, now)
+    }
+
+    fn cancel(
+        &mut self,
+        id: ClientTransactionId,
+        headers: &[(HeaderName, &str)],
+        now: Instant,
+    ) -> Result<(), Gone> {
+        self.layer().cancel(id, headers, now)
+    }
+
+    fn give_up_at(&mut self, id: ClientTransactionId, at: Instant, now: Instant) {
+        self.layer().give_up_at(id, at, now);
+    }
+
+    fn send_ack(&mut self, ack: &Request, flow: Flow, now: Instant) -> Bytes {
+        self.layer().send_ack(ack, flow, now)
+    }
+
+    fn retransmit(&mut self, payload: Bytes, flow: FlowId, now: Instant) {
+        self.layer().retransmit(payload, flow, now);
+    }
+
+    fn forward_response(&mut self, response: &Response, flow: FlowId, now: Instant) {
+        self.layer().forward_response(response, flow, now);
+    }
+
+    fn forward_request(&mut self, request: &Request, flow: Flow, now: Instant) {
+        self.layer().forward_request(request, flow, now);
     }
 }

@@ -1,5 +1,6 @@
 //! What a user agent is made of.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -240,7 +241,7 @@ impl UserAgentBuilder {
             request_timeout: self.request_timeout,
             incoming: Mutex::new(incoming),
             registration: Mutex::new(Vec::new()),
-            sequences: std::sync::Mutex::new(Vec::new()),
+            sequences: std::sync::Mutex::new(BTreeMap::new()),
             changes: watch::Sender::new(None),
             gruu: std::sync::Mutex::new(None),
         };

@@ -7,6 +7,7 @@
 //!              waiting ── back-off (RFC 5626 section 4.5) ──▶ register
 //! ```
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
@@ -234,35 +235,28 @@ impl UserAgent {
     /// The Call-ID and the CSeq of the next REGISTER over a flow: RFC 3261 section 10.2 has one Call-ID for all of them, and a
     /// number for each, answered or not.
     pub(super) async fn next_in_sequence(&self, nth: usize) -> Result<(String, u32), AgentError> {
-        let fresh = self.token(24).await?;
+        if let Some((call_id, last)) = self.sequences().get_mut(&nth) {
+            *last += 1;
+            return Ok((call_id.clone(), *last));
+        }
+        let call_id = self.token(24).await?;
         let mut all = self.sequences();
-        while all.len() <= nth {
-            // Those of further flows are drawn when these are asked for.
-            let call_id = if all.len() == nth {
-                fresh.clone()
-            } else {
-                String::new()
-            };
-            all.push((call_id, 0));
-        }
-        let (call_id, number) = all.get_mut(nth).ok_or(crate::runtime::Stopped)?;
-        if call_id.is_empty() {
-            *call_id = fresh;
-        }
-        *number += 1;
-        Ok((call_id.clone(), *number))
+        // Another may have come first while the token was drawn.
+        let (call_id, last) = all.entry(nth).or_insert((call_id, 0));
+        *last += 1;
+        Ok((call_id.clone(), *last))
     }
 
     /// An answered challenge has used a number more.
     pub(super) fn note_sequence(&self, nth: usize, response: &Response) {
         if let (Some((_, last)), Some((number, _))) =
-            (self.sequences().get_mut(nth), response.headers().cseq())
+            (self.sequences().get_mut(&nth), response.headers().cseq())
         {
             *last = number.max(*last);
         }
     }
 
-    fn sequences(&self) -> std::sync::MutexGuard<'_, Vec<(String, u32)>> {
+    fn sequences(&self) -> std::sync::MutexGuard<'_, BTreeMap<usize, (String, u32)>> {
         let sequences = self.inner.sequences.lock();
         sequences.unwrap_or_else(PoisonError::into_inner)
     }

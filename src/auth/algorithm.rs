@@ -1,6 +1,7 @@
 //! [`Algorithm`]: the hash functions of digest authentication.
 
 use sip_dialog::digest;
+pub(crate) use sip_dialog::digest::hex;
 
 /// A digest algorithm (RFC 7616 §3.2; RFC 8760 §2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,30 +75,13 @@ impl Algorithm {
 
     /// RFC 7616 §3.4.3: `method:uri`, hashed, as digits.
     pub(crate) fn ha2(self, method: &str, uri: &str) -> String {
-        hex(self.hash(&[method, uri]).as_bytes())
+        self.digest().hash(&[method.as_bytes(), uri.as_bytes()])
     }
 
     /// RFC 7616 §3.4.1: `middle` is `nonce:nc:cnonce:qop`, or only the nonce without quality of protection.
     pub(crate) fn response(self, ha1: &str, middle: &str, ha2: &str) -> Hash {
         self.hash(&[ha1, middle, ha2])
     }
-}
-
-/// Lower-case digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| {
-        DIGITS
-            .get(usize::from(nibble))
-            .copied()
-            .map_or('0', char::from)
-    };
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 15));
-    }
-    text
 }
 
 /// Bytes from pairs of digits of any case.

@@ -2,12 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use sip_message::{HeaderName, Method, Request, Response};
-use sip_transaction::{
-    ClientTransactionId, Gone, ServerTransactionId, TransactionLayer, Transactions,
-};
-use sip_transport::{Flow, FlowId};
+use sip_message::{Method, Response};
+use sip_transaction::{Interposed, ServerTransactionId, Transactions};
 
 /// How often something took how long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -201,60 +197,17 @@ pub(super) struct Watched<'a> {
     role: LatencyRole,
 }
 
-impl TransactionLayer for Watched<'_> {
-    fn request(&mut self, request: &Request, flow: Flow, now: Instant) -> ClientTransactionId {
-        self.transactions.request(request, flow, now)
+impl Interposed for Watched<'_> {
+    type Layer = Transactions;
+
+    fn layer(&mut self) -> &mut Transactions {
+        self.transactions
     }
 
-    fn forward(
-        &mut self,
-        request: &Request,
-        flow: Flow,
-        loop_hash: u64,
-        now: Instant,
-    ) -> ClientTransactionId {
-        self.transactions.forward(request, flow, loop_hash, now)
-    }
-
-    fn respond(
-        &mut self,
-        id: ServerTransactionId,
-        response: &Response,
-        now: Instant,
-    ) -> Result<(), Gone> {
+    fn on_respond(&mut self, id: ServerTransactionId, response: &Response, now: Instant) {
         if response.status().is_final() {
             self.latencies.ended(id, self.role, now);
         }
-        self.transactions.respond(id, response, now)
-    }
-
-    fn cancel(
-        &mut self,
-        id: ClientTransactionId,
-        headers: &[(HeaderName, &str)],
-        now: Instant,
-    ) -> Result<(), Gone> {
-        self.transactions.cancel(id, headers, now)
-    }
-
-    fn give_up_at(&mut self, id: ClientTransactionId, at: Instant, now: Instant) {
-        self.transactions.give_up_at(id, at, now);
-    }
-
-    fn send_ack(&mut self, ack: &Request, flow: Flow, now: Instant) -> Bytes {
-        self.transactions.send_ack(ack, flow, now)
-    }
-
-    fn retransmit(&mut self, payload: Bytes, flow: FlowId, now: Instant) {
-        self.transactions.retransmit(payload, flow, now);
-    }
-
-    fn forward_response(&mut self, response: &Response, flow: FlowId, now: Instant) {
-        self.transactions.forward_response(response, flow, now);
-    }
-
-    fn forward_request(&mut self, request: &Request, flow: Flow, now: Instant) {
-        self.transactions.forward_request(request, flow, now);
     }
 }
 

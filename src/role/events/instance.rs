@@ -1,12 +1,12 @@
 //! Subscribers whose Contact is a GRUU of this domain (RFC 5627): their NOTIFYs go where the instance is registered, as a proxy of
 //! the domain sends any other request to it (§6.1), and not to what the domain name system says of the domain.
 
+use std::borrow::Cow;
 use std::time::{Instant, SystemTime};
 
-use bytes::Bytes;
-use sip_message::{HeaderName, Request, Response, Uri};
-use sip_transaction::{ClientTransactionId, Gone, ServerTransactionId, TransactionLayer};
-use sip_transport::{Flow, FlowId, SelectError};
+use sip_message::{HeaderName, Request, Uri};
+use sip_transaction::{Interposed, TransactionLayer};
+use sip_transport::{Flow, SelectError};
 
 use super::{Events, Waiting};
 use crate::domain::Aor;
@@ -149,58 +149,16 @@ struct Placing<'a> {
     place: Place,
 }
 
-impl TransactionLayer for Placing<'_> {
-    fn request(&mut self, request: &Request, flow: Flow, now: Instant) -> ClientTransactionId {
+impl<'a> Interposed for Placing<'a> {
+    type Layer = dyn TransactionLayer + 'a;
+
+    fn layer(&mut self) -> &mut Self::Layer {
+        self.t
+    }
+
+    fn on_request<'r>(&mut self, request: &'r Request) -> Cow<'r, Request> {
         let mut request = request.clone();
         self.place.apply(&mut request);
-        self.t.request(&request, flow, now)
-    }
-
-    fn forward(
-        &mut self,
-        request: &Request,
-        flow: Flow,
-        loop_hash: u64,
-        now: Instant,
-    ) -> ClientTransactionId {
-        self.t.forward(request, flow, loop_hash, now)
-    }
-
-    fn respond(
-        &mut self,
-        id: ServerTransactionId,
-        response: &Response,
-        now: Instant,
-    ) -> Result<(), Gone> {
-        self.t.respond(id, response, now)
-    }
-
-    fn cancel(
-        &mut self,
-        id: ClientTransactionId,
-        headers: &[(HeaderName, &str)],
-        now: Instant,
-    ) -> Result<(), Gone> {
-        self.t.cancel(id, headers, now)
-    }
-
-    fn give_up_at(&mut self, id: ClientTransactionId, at: Instant, now: Instant) {
-        self.t.give_up_at(id, at, now);
-    }
-
-    fn send_ack(&mut self, ack: &Request, flow: Flow, now: Instant) -> Bytes {
-        self.t.send_ack(ack, flow, now)
-    }
-
-    fn retransmit(&mut self, payload: Bytes, flow: FlowId, now: Instant) {
-        self.t.retransmit(payload, flow, now);
-    }
-
-    fn forward_response(&mut self, response: &Response, flow: FlowId, now: Instant) {
-        self.t.forward_response(response, flow, now);
-    }
-
-    fn forward_request(&mut self, request: &Request, flow: Flow, now: Instant) {
-        self.t.forward_request(request, flow, now);
+        Cow::Owned(request)
     }
 }
