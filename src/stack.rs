@@ -233,6 +233,19 @@ fn peers(parts: &mut Parts) -> Peers {
     peers
 }
 
+/// What a server further on asks for is for all that goes there (RFC 7339 §5.3).
+fn share_throttle(parts: &mut Parts) {
+    let Some(throttle) = parts.proxy.as_ref().and_then(Proxy::heeded) else {
+        return;
+    };
+    if let Some(events) = &mut parts.events {
+        events.use_throttle(throttle);
+    }
+    if let Some(stateless) = &mut parts.stateless {
+        stateless.use_throttle(throttle);
+    }
+}
+
 /// See the [module](self).
 #[derive(Debug)]
 pub struct Stack {
@@ -271,6 +284,7 @@ impl Stack {
     #[must_use]
     pub fn new(mut parts: Parts) -> Self {
         let peers = peers(&mut parts);
+        share_throttle(&mut parts);
         Self {
             transports: parts.transports,
             transactions: parts.transactions,
@@ -492,6 +506,10 @@ impl Stack {
 
     /// Asks gateways whether they are there, from now on.
     pub fn set_probes(&mut self, probes: Probes) {
+        let mut probes = probes;
+        if let Some(throttle) = self.proxy.as_ref().and_then(Proxy::heeded) {
+            probes.use_throttle(throttle);
+        }
         self.probes = Some(probes);
     }
 
@@ -803,10 +821,10 @@ impl Stack {
                     .transactions
                     .answer_cancel(id, &request, invite, &tag, now);
             }
-            sip_transaction::Event::Stray { response, .. } => {
+            sip_transaction::Event::Stray { response, flow } => {
                 // RFC 6026 §7.3 leaves these to the stateless proxy.
                 if let Some(stateless) = &mut self.stateless {
-                    stateless.handle_response(response, now);
+                    stateless.handle_response(response, flow, now);
                 }
             }
             other => tracing::trace!(?other, "an event of no part"),

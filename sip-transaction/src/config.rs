@@ -40,8 +40,8 @@ pub struct TransactionConfig {
     pub retry_after: Duration,
     /// The worker that owns this layer; its number is part of each branch (see [`Branch`](crate::Branch)). 0.
     pub worker: u16,
-    /// Whether the Via of requests that are [forwarded](crate::TransactionLayer::forward) asks the next server how much it
-    /// can take (`oc`, RFC 7339 §4.1): for a TU that does what the answer says. No.
+    /// Whether the Via of requests asks the next server how much it can take (`oc`, RFC 7339 §4.1): for a TU that does what
+    /// the answer says. No.
     pub overload_control: bool,
 }
 

@@ -421,7 +421,7 @@ impl TransactionLayer for Transactions {
     fn forward_request(&mut self, request: &Request, flow: Flow, now: Instant) {
         self.clock.tick(now);
         let branch = Branch::stateless(request);
-        let payload = self.encode_apart(request, &flow, &branch, b"");
+        let payload = self.encode_apart(request, &flow, &branch, self.asks_overload());
         self.outputs.transmit(flow.id, payload);
     }
 }

@@ -13,20 +13,22 @@ pub mod reg;
 mod subscribe;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use sip_dialog::{Body, DialogConfig, Dialogs, SubscriptionId, SubscriptionStatus};
-use sip_message::{Request, StatusCode};
+use sip_message::{HeaderName, Request, StatusCode};
 use sip_transaction::{Event, ServerTransactionId, TransactionLayer};
 use sip_transport::{DeadlineId, DeadlineQueue, Flow, Rng, Seed};
 
-use self::instance::{Lost, Place};
+use self::instance::{Held, Lost, Place};
 use self::package::{Package, Scope, Source};
 use super::node::Node;
 use super::{Answer, Need, RoleEvent, RoleOutput, Token, Way};
 use crate::auth::{Attempt, Authenticator};
 use crate::domain::{Aor, Domains};
 use crate::gruu::Gruus;
+use crate::guard::Throttle;
 use crate::identity::Peers;
 use crate::location::{Binding, Cause, Notice, StoreError};
 
@@ -80,6 +82,8 @@ pub struct Events {
     /// `None`: everybody is who they say they are.
     authenticator: Option<Authenticator>,
     peers: Peers,
+    /// What servers want held back, if that is heeded (RFC 7339).
+    throttle: Option<Throttle>,
     dialogs: Dialogs,
     /// Was there ever a subscription? Before that no response is ours.
     is_used: bool,
@@ -153,6 +157,7 @@ enum Waiting {
 enum Due {
     Need(Token),
     Resource(Key),
+    Held(Held),
 }
 
 /// How long until the store is asked again that did not answer.
@@ -179,6 +184,7 @@ impl Events {
             config,
             authenticator,
             peers: Peers::default(),
+            throttle: None,
             dialogs: Dialogs::new(dialogs, seed.derive("dialogs")),
             is_used: false,
             packages,
@@ -204,6 +210,12 @@ impl Events {
     /// From now on it knows who has proven which of them.
     pub(crate) fn use_peers(&mut self, peers: &Peers) {
         self.peers = peers.clone();
+    }
+
+    /// From now on NOTIFYs wait while whom they go to asks for fewer requests (RFC 7339 §5.10), and what it says is known to whoever
+    /// else has this throttle. The transactions have to [ask](sip_transaction::TransactionConfig::overload_control) too.
+    pub fn use_throttle(&mut self, throttle: &Throttle) {
+        self.throttle = Some(throttle.clone());
     }
 
     /// The package of that name, to be changed; then [`changed`](Self::changed).
@@ -243,7 +255,13 @@ impl Events {
             | Event::Refused { .. }
                 if self.is_used =>
             {
-                self.dialogs.handle_input(event, t, now)
+                let report = self.throttle.as_ref().and_then(|_| report(&event));
+                let back = self.dialogs.handle_input(event, t, now);
+                if let (Some(throttle), None, Some((server, via))) = (&self.throttle, &back, report)
+                {
+                    throttle.heard(server, &via, now);
+                }
+                back
             }
             other => Some(other),
         };
@@ -302,7 +320,8 @@ impl Events {
                 self.on_instance(&lost, bindings, t, wall, now);
             }
             (Waiting::Flows(token, place), Answer::Flows(flows)) => {
-                self.on_flows(token, place, flows, t, now);
+                let patience = now + self.config.store_timeout;
+                self.on_flows(token, place, flows, patience, t, now);
             }
             (Waiting::Flows(token, _), _) => {
                 let none = Err(sip_transport::SelectError::NoRoute);
@@ -366,6 +385,7 @@ impl Events {
                         self.look_up(&key, cause, now);
                     }
                 }
+                Due::Held(held) => self.on_held(held, t, now),
                 Due::Need(token) => match self.waiting.remove(&token) {
                     Some((Waiting::Credential(job, _), _)) => {
                         self.store_failed(&job, StoreError::Busy, t, now);
@@ -665,6 +685,15 @@ impl Events {
             });
         }
     }
+}
+
+/// Where a response came from, and our Via in it.
+fn report(event: &Event) -> Option<(SocketAddr, String)> {
+    let Event::Response { response, flow, .. } = event else {
+        return None;
+    };
+    let via = response.headers().values(HeaderName::Via).next()?;
+    Some((flow.remote, via.to_owned()))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use sip_message::{HeaderName, Method, Request, StatusCode, Uri};
@@ -15,6 +16,7 @@ use sip_transaction::{ClientTransactionId, Event, TransactionLayer};
 use sip_transport::{Flow, Rng, Seed};
 
 use super::{Answer, Need, RoleOutput, Token};
+use crate::guard::Throttle;
 use crate::routing::Health;
 
 /// What is probed, and how often.
@@ -69,7 +71,7 @@ enum Stage {
     Idle,
     /// The way to it is being looked for.
     Selecting(Token),
-    Asked(ClientTransactionId),
+    Asked(ClientTransactionId, SocketAddr),
 }
 
 #[derive(Debug)]
@@ -86,6 +88,8 @@ struct Probe {
 pub struct Probes {
     list: Vec<Probe>,
     health: Health,
+    /// What servers want held back, if that is heeded (RFC 7339).
+    throttle: Option<Throttle>,
     outputs: VecDeque<RoleOutput>,
     rng: Rng,
     next: u64,
@@ -99,11 +103,18 @@ impl Probes {
         Self {
             list: Vec::new(),
             health,
+            throttle: None,
             outputs: VecDeque::new(),
             rng: seed.derive("probes").rng(),
             next: 0,
             last_now: None,
         }
+    }
+
+    /// From now on a server that asks for fewer requests gets fewer probes too, and what probes find is known to whoever else has
+    /// this throttle (RFC 7339 §5.9). A probe that is held back says nothing of the gateway.
+    pub fn use_throttle(&mut self, throttle: &Throttle) {
+        self.throttle = Some(throttle.clone());
     }
 
     /// Probes these from now on, and no others. What is known of one that was probed before stays.
@@ -170,11 +181,16 @@ impl Probes {
         let place = self
             .list
             .iter()
-            .position(|probe| matches!(probe.stage, Stage::Asked(asked) if asked == id));
+            .position(|probe| matches!(probe.stage, Stage::Asked(asked, _) if asked == id));
         let Some(probe) = place.and_then(|place| self.list.get_mut(place)) else {
             return Some(event);
         };
         self.last_now = Some(now);
+        if let (Some(throttle), Event::Response { response, flow, .. }) = (&self.throttle, &event)
+            && let Some(via) = response.headers().values(HeaderName::Via).next()
+        {
+            throttle.heard(flow.remote, via, now);
+        }
         match event {
             Event::Response { response, .. } if !response.status().is_final() => return None,
             Event::Response { response, .. } => {
@@ -186,7 +202,12 @@ impl Probes {
                 );
                 probe.found(is_up, &self.health, now);
             }
-            _ => probe.found(false, &self.health, now),
+            // It was not sent.
+            Event::Refused { .. } => probe.found(false, &self.health, now),
+            _ => {
+                probe.tell_silence(self.throttle.as_ref(), now);
+                probe.found(false, &self.health, now);
+            }
         }
         None
     }
@@ -211,6 +232,12 @@ impl Probes {
             Answer::Flows(Ok(flows)) => flows.into_iter().next(),
             _ => None,
         };
+        if let (Some(throttle), Some(flow)) = (&self.throttle, &flow)
+            && !throttle.takes_probe(flow.remote, now)
+        {
+            probe.put_off(now);
+            return;
+        }
         let request = flow.and_then(|flow| {
             let request = options(&probe.state.target.uri, &flow, &mut self.rng)?;
             Some((request, flow))
@@ -218,7 +245,7 @@ impl Probes {
         match request {
             Some((request, flow)) => {
                 probe.begun = now;
-                probe.stage = Stage::Asked(t.request(&request, flow, now));
+                probe.stage = Stage::Asked(t.request(&request, flow, now), flow.remote);
             }
             None => probe.found(false, &self.health, now),
         }
@@ -247,7 +274,11 @@ impl Probes {
                         },
                     });
                 }
-                Stage::Selecting(_) | Stage::Asked(_) => probe.found(false, &self.health, now),
+                Stage::Selecting(_) => probe.found(false, &self.health, now),
+                Stage::Asked(..) => {
+                    probe.tell_silence(self.throttle.as_ref(), now);
+                    probe.found(false, &self.health, now);
+                }
             }
         }
     }
@@ -269,10 +300,27 @@ impl Probes {
 }
 
 impl Probe {
+    /// RFC 7339 §5.9: who was asked did not answer.
+    fn tell_silence(&self, throttle: Option<&Throttle>, now: Instant) {
+        if let (Some(throttle), Stage::Asked(_, server)) = (throttle, &self.stage) {
+            throttle.failed(*server, now);
+        }
+    }
+
+    /// It is not asked this time.
+    fn put_off(&mut self, now: Instant) {
+        self.stage = Stage::Idle;
+        self.due = now + self.interval();
+        self.state.counts.0 = self.state.counts.0.saturating_sub(1);
+    }
+
+    fn interval(&self) -> Duration {
+        self.state.target.interval.max(Duration::from_secs(1))
+    }
+
     fn found(&mut self, up: bool, health: &Health, now: Instant) {
         self.stage = Stage::Idle;
-        let interval = self.state.target.interval.max(Duration::from_secs(1));
-        self.due = now + interval;
+        self.due = now + self.interval();
         if up {
             self.state.failed = 0;
         } else {

@@ -269,10 +269,14 @@ impl Proxy {
                 None => Some(Event::Response { id, response, flow }),
             },
             Event::TimedOut { id, .. } if self.branches.contains_key(&id) => {
+                self.note_silence(id, now);
                 self.on_failed_branch(id, StatusCode::REQUEST_TIMEOUT, t, now);
                 None
             }
             Event::FlowFailed { id } | Event::Refused { id } if self.branches.contains_key(&id) => {
+                if matches!(event, Event::FlowFailed { .. }) {
+                    self.note_silence(id, now);
+                }
                 // RFC 3261 §16.9: as if a 503 had come.
                 self.on_failed_branch(id, StatusCode::SERVICE_UNAVAILABLE, t, now);
                 None

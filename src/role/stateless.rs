@@ -23,6 +23,8 @@ use sip_transport::{DeadlineId, DeadlineQueue, Flow, FlowId, MintedHash, Seed, T
 use super::proxy::route::{self, Mark, Side};
 use super::{Answer, Need, Refusal, RoleOutput, Token, unknown_options};
 use crate::domain::Domains;
+use crate::guard::throttle::own_reports_only;
+use crate::guard::{Class, Throttle};
 use crate::routing::{self, Action, Router};
 
 /// How a [`Stateless`] proxy behaves.
@@ -72,6 +74,8 @@ pub struct Stateless {
     /// §4.2 is by chance. Bounded, and a loss of it costs a second copy of one request at another server.
     chosen: VecDeque<(u64, FlowId)>,
     mark: Option<Mark>,
+    /// What servers further on want held back, if that is heeded (RFC 7339).
+    throttle: Option<Throttle>,
     next: u64,
     last_now: Option<Instant>,
 }
@@ -84,6 +88,8 @@ enum Waiting {
         hash: u64,
         /// Where it came from, and whether its Request-URI was a SIPS one, if it makes a dialog that we stay on the path of.
         incoming: Option<(Flow, bool)>,
+        /// The request as it came, and where its answers go: for when it is held back. `None`: nothing is.
+        held: Option<Box<(Request, FlowId)>>,
     },
     Response(Box<Response>),
 }
@@ -102,6 +108,7 @@ impl Stateless {
         Self {
             config,
             mark,
+            throttle: None,
             waiting: HashMap::default(),
             deadlines: DeadlineQueue::new(),
             outputs: VecDeque::new(),
@@ -109,6 +116,13 @@ impl Stateless {
             next: 0,
             last_now: None,
         }
+    }
+
+    /// From now on requests are held back from servers that ask for it (RFC 7339), and what they say is known to whoever else has
+    /// this throttle. The transactions have to [ask](sip_transaction::TransactionConfig::overload_control) too. What a server asked
+    /// for is no state of any transaction: every copy of a request meets the same decision as long as the server says the same.
+    pub fn use_throttle(&mut self, throttle: &Throttle) {
+        self.throttle = Some(throttle.clone());
     }
 
     /// A request arrived over `flow`; answers to it go over `reply`. What is not to be forwarded statelessly comes back.
@@ -139,14 +153,22 @@ impl Stateless {
         let incoming = is_recorded.then_some((flow, is_secure));
         let branch = Branch::stateless(&request);
         let hash = hash_of(&branch);
+        if *request.method() == Method::Ack && request.headers().to_tag() == Some(&*own_tag(hash)) {
+            // To an answer of ours: whoever is further on has heard nothing of it.
+            return None;
+        }
         match self.prepare(&request, flow, action, hash) {
             Ok((copy, next_hop)) => {
                 let size = copy.encoded_len();
-                let request = Box::new(copy);
+                let held = self
+                    .throttle
+                    .is_some()
+                    .then(|| Box::new((*request, reply.id)));
                 let waiting = Waiting::Request {
-                    request,
+                    request: Box::new(copy),
                     hash,
                     incoming,
+                    held,
                 };
                 self.need(waiting, next_hop, size, now);
             }
@@ -155,7 +177,7 @@ impl Stateless {
             Err(_) if matches!(request.method(), Method::Ack | Method::Cancel) => {}
             Err(refusal) => {
                 // The same tag for each copy of the request.
-                if let Ok(response) = refusal.builder(&request, &format!("{hash:016x}")).build() {
+                if let Ok(response) = refusal.builder(&request, &own_tag(hash)).build() {
                     t.forward_response(&response, reply.id, now);
                 }
             }
@@ -163,10 +185,11 @@ impl Stateless {
         None
     }
 
-    /// A response arrived that belongs to no transaction. It comes back when its topmost Via is not from here.
+    /// A response arrived over `flow` that belongs to no transaction. It comes back when its topmost Via is not from here.
     pub fn handle_response(
         &mut self,
         response: Box<Response>,
+        flow: Flow,
         now: Instant,
     ) -> Option<Box<Response>> {
         let is_ours = response
@@ -178,6 +201,12 @@ impl Stateless {
         }
         self.last_now = Some(now);
         let mut response = response;
+        if let Some(throttle) = &self.throttle {
+            if let Some(via) = response.headers().values(HeaderName::Via).next() {
+                throttle.heard(flow.remote, via, now);
+            }
+            own_reports_only(&mut response);
+        }
         response.headers_mut().remove_first(HeaderName::Via);
         // §16.11 with §16.7 step 3: without another Via it is not to be forwarded. A Via that cannot be read leads nowhere.
         let next_hop = response
@@ -206,7 +235,7 @@ impl Stateless {
             return;
         };
         self.deadlines.cancel(deadline);
-        let Answer::Flows(Ok(flows)) = answer else {
+        let Answer::Flows(Ok(mut flows)) = answer else {
             // §16.11: a stateless proxy does nothing about errors of the transport.
             return;
         };
@@ -215,7 +244,29 @@ impl Stateless {
                 mut request,
                 hash,
                 incoming,
+                held,
             } => {
+                if let (Some(throttle), Some(held)) = (&self.throttle, held)
+                    && !flows.is_empty()
+                {
+                    let (original, reply) = *held;
+                    // RFC 7339 §5.10: to another server, if there is one, or to nobody.
+                    let class = Class::of(&original);
+                    let is_part = matches!(original.method(), Method::Ack | Method::Cancel);
+                    flows.retain(|flow| {
+                        is_part || throttle.takes_copy(flow.remote, class, hash, now)
+                    });
+                    if flows.is_empty() {
+                        let refusal = Refusal::because(
+                            StatusCode::SERVICE_UNAVAILABLE,
+                            "Next Hop Overloaded",
+                        );
+                        if let Ok(response) = refusal.builder(&original, &own_tag(hash)).build() {
+                            t.forward_response(&response, reply, now);
+                        }
+                        return;
+                    }
+                }
                 if let Some(flow) = self.choose(&flows, hash) {
                     if let (Some((from, was_secure)), Some(mark)) = (&incoming, &self.mark) {
                         let is_secure = request.uri().is_ok_and(|uri| uri.is_secure());
@@ -414,6 +465,11 @@ impl Stateless {
 fn hash_of(branch: &Branch) -> u64 {
     let digits = branch.as_str().get(8..24).unwrap_or_default();
     u64::from_str_radix(digits, 16).unwrap_or_default()
+}
+
+/// The tag of an answer of ours: the same for each copy of the request, whose ACK has the same branch.
+fn own_tag(hash: u64) -> String {
+    format!("{hash:016x}")
 }
 
 /// Where a response with this topmost Via goes (RFC 3261 §18.2.2, RFC 3581 §4).

@@ -23,7 +23,7 @@ use super::{Bound, Server};
 use crate::auth::{Algorithm, AuthConfig, Authenticator, Policy};
 use crate::domain::Domains;
 use crate::gruu::Gruus;
-use crate::guard::{Guard, GuardConfig};
+use crate::guard::{Guard, GuardConfig, Throttle};
 use crate::identity::CertificateStore;
 use crate::location::{self, LocationStore};
 use crate::role::events::package::Package;
@@ -582,6 +582,8 @@ impl ServerBuilder {
         let mut events = Some((events_config, authenticators("events"), packages));
         let mut probes = self.probes;
         let (neighbours, queues) = queues(workers);
+        // What a server further on asks for is asked of this address, whichever worker it is told.
+        let throttle = Throttle::new(&seed);
         let each = (0..workers)
             .zip(queues)
             .zip(inherited)
@@ -595,6 +597,8 @@ impl ServerBuilder {
             let mut transaction = TransactionConfig::default();
             transaction.worker = worker;
             transaction.overload_control = proxy_config.heeds_overload;
+            let mut proxy = Proxy::new(proxy_config.clone(), of_proxy, &own);
+            proxy.use_throttle(&throttle);
             let parts = Parts {
                 transports: Transports::new(transport.clone(), own.derive("transport")),
                 transactions: Transactions::new(transaction, own.derive("transaction")),
@@ -612,7 +616,7 @@ impl ServerBuilder {
                     });
                     Stateless::new(config)
                 }),
-                proxy: Some(Proxy::new(proxy_config.clone(), of_proxy, &own)),
+                proxy: Some(proxy),
                 handled: handled.clone(),
             };
             let mut hub = Hub::new(own.derive("hub").rng());

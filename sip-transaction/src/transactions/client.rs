@@ -102,6 +102,15 @@ impl Machine {
 }
 
 impl Transactions {
+    /// RFC 7339 §4.1, §4.2: what is added to a Via, without a value, which the server adds.
+    pub(super) const fn asks_overload(&self) -> &'static [u8] {
+        if self.config.overload_control {
+            b";oc;oc-algo=\"loss\""
+        } else {
+            b""
+        }
+    }
+
     pub(super) fn start_client(
         &mut self,
         request: &Request,
@@ -120,11 +129,7 @@ impl Transactions {
         }
         let branch = Branch::mint(&mut self.rng, self.config.worker, loop_hash);
         let reliable = flow.is_reliable();
-        // RFC 7339 §4.1, §4.2: without a value, which the server adds.
-        let more: &[u8] = match loop_hash {
-            Some(_) if self.config.overload_control => b";oc;oc-algo=\"loss\"",
-            _ => b"",
-        };
+        let more = self.asks_overload();
         let (machine, step) = if method == Method::Invite {
             // It is kept while it rings, which may take hours: on its own.
             let payload = self.encode_apart(request, flow, &branch, more);

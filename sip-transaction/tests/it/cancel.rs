@@ -182,7 +182,7 @@ fn rfc3261_9_2_a_cancel_has_no_effect_on_other_methods_and_is_answered_200() {
 }
 
 #[test]
-fn rfc7339_4_1_what_is_forwarded_asks_for_overload_control_and_so_does_its_cancel() {
+fn rfc7339_4_1_requests_ask_for_overload_control_and_so_does_a_cancel() {
     let mut config = TransactionConfig::default();
     config.overload_control = true;
     let mut rig = Rig::with_config(TransportKind::Udp, config);
@@ -204,8 +204,12 @@ fn rfc7339_4_1_what_is_forwarded_asks_for_overload_control_and_so_does_its_cance
     assert_eq!(via(rig.sent_text(1)), first, "RFC 3261 §9.1");
     assert_eq!(rig.receive_response(0, 487), ["-> ACK", "Response 487"]);
     assert_eq!(via(rig.sent_text(2)), first, "RFC 3261 §17.1.1.3");
-    // A request of our own is not one that anybody holds back.
+    // §5.3: what is asked for is asked of all requests, those that a stateless proxy forwards too.
     rig.layer.request(&outgoing(Method::Options), rig.flow, now);
     assert_eq!(rig.outputs(), ["-> OPTIONS"]);
-    assert!(!rig.sent_text(3).contains(";oc"));
+    assert!(via(rig.sent_text(3)).ends_with(";oc;oc-algo=\"loss\""));
+    rig.layer
+        .forward_request(&outgoing(Method::Message), rig.flow, now);
+    assert_eq!(rig.outputs(), ["-> MESSAGE"]);
+    assert!(via(rig.sent_text(4)).ends_with(";oc;oc-algo=\"loss\""));
 }

@@ -2,15 +2,16 @@
 //! the domain sends any other request to it (§6.1), and not to what the domain name system says of the domain.
 
 use std::borrow::Cow;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use sip_message::{HeaderName, Request, Uri};
 use sip_transaction::{Interposed, TransactionLayer};
 use sip_transport::{Flow, SelectError};
 
-use super::{Events, Waiting};
+use super::{Due, Events, Waiting};
 use crate::domain::Aor;
 use crate::gruu::Wanted;
+use crate::guard::Class;
 use crate::location::Binding;
 use crate::role::proxy::route;
 use crate::role::{Need, Way};
@@ -24,6 +25,18 @@ pub(super) struct Lost {
     wanted: Wanted,
 }
 
+/// A request of the dialogs that a server does not want yet (RFC 7339).
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    token: sip_dialog::Token,
+    place: Option<Place>,
+    flows: Vec<Flow>,
+    patience: Instant,
+}
+
+/// How long until such a request is tried again: as long as a report holds that does not say (RFC 7339 §4.3).
+const HOLD: Duration = Duration::from_millis(500);
+
 impl Lost {
     pub(super) const fn token(&self) -> sip_dialog::Token {
         self.token
@@ -31,7 +44,7 @@ impl Lost {
 }
 
 /// Where an instance is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Place {
     uri: Uri,
     path: Vec<Box<str>>,
@@ -124,15 +137,38 @@ impl Events {
         self.need(Waiting::Flows(lost.token, Some(place)), need, now);
     }
 
-    /// The flows of a request of the dialogs are known.
+    /// The flows of a request of the dialogs are known. It is sent, or held back for a while, until `patience` at most.
     pub(super) fn on_flows(
         &mut self,
         token: sip_dialog::Token,
         place: Option<Place>,
         flows: Result<Vec<Flow>, SelectError>,
+        patience: Instant,
         t: &mut dyn TransactionLayer,
         now: Instant,
     ) {
+        let mut flows = flows;
+        if let (Some(throttle), Ok(list)) = (&self.throttle, &mut flows)
+            && !list.is_empty()
+        {
+            // RFC 7339 §5.5: what is sent here is within a dialog.
+            let all = list.clone();
+            throttle.choose(list, Class::Dialog, now);
+            if list.is_empty() {
+                if now < patience {
+                    // §5.10: it is buffered, in the hope that the server takes it in time.
+                    let held = Held {
+                        token,
+                        place,
+                        flows: all,
+                        patience,
+                    };
+                    self.deadlines.insert(now + HOLD, Due::Held(held));
+                    return;
+                }
+                flows = Err(SelectError::NoRoute);
+            }
+        }
         match place {
             None => self.dialogs.flow_selected(token, flows, t, now),
             Some(place) => {
@@ -140,6 +176,17 @@ impl Events {
                 self.dialogs.flow_selected(token, flows, t, now);
             }
         }
+    }
+
+    /// A request was held back for a while.
+    pub(super) fn on_held(&mut self, held: Held, t: &mut dyn TransactionLayer, now: Instant) {
+        let Held {
+            token,
+            place,
+            flows,
+            patience,
+        } = held;
+        self.on_flows(token, place, Ok(flows), patience, t, now);
     }
 }
 

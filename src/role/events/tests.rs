@@ -14,6 +14,7 @@ use crate::reginfo::RegInfo;
 use crate::users;
 
 mod statements;
+mod throttle;
 
 /// A notifier whose needs are answered at once. Bindings are what the test says; time is the test's.
 struct World {
@@ -195,10 +196,14 @@ impl World {
     }
 
     fn reply(&mut self, told: &Told, status: StatusCode) {
+        self.reply_saying(told, status, "");
+    }
+
+    /// With this behind our Via.
+    fn reply_saying(&mut self, told: &Told, status: StatusCode, report: &str) {
         let mut received = told.request.clone();
-        received
-            .headers_mut()
-            .push_front(HeaderName::Via, "SIP/2.0/UDP 192.0.2.10;branch=z9hG4bKours");
+        let via = format!("SIP/2.0/UDP 192.0.2.10;branch=z9hG4bKours{report}");
+        received.headers_mut().push_front(HeaderName::Via, via);
         let response = Response::to(&received, status).build().unwrap();
         let local = "192.0.2.10:5060".parse().unwrap();
         let remote = "192.0.2.7:5060".parse().unwrap();

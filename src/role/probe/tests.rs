@@ -3,6 +3,7 @@ use sip_testkit::{Call, Clock, RecordingTransactions};
 use sip_transport::{FlowId, SelectError, TransportKind};
 
 use super::*;
+use crate::guard::Class;
 
 struct World {
     probes: Probes,
@@ -67,12 +68,18 @@ impl World {
     }
 
     fn answer(&mut self, status: u16) {
+        self.answer_saying(status, "");
+    }
+
+    /// With this behind our Via.
+    fn answer_saying(&mut self, status: u16, report: &str) {
         let (id, request) = self.asked.pop().unwrap();
         let status = StatusCode::from_u16(status).unwrap();
         let mut request = request;
-        request
-            .headers_mut()
-            .push_front(HeaderName::Via, "SIP/2.0/UDP h;branch=z9hG4bK1");
+        request.headers_mut().push_front(
+            HeaderName::Via,
+            format!("SIP/2.0/UDP h;branch=z9hG4bK1{report}"),
+        );
         let response = Response::to(&request, status).to_tag("t").build().unwrap();
         let address = "192.0.2.1:5060".parse().unwrap();
         let flow = Flow::new(
@@ -153,4 +160,50 @@ fn who_is_no_longer_probed_counts_as_up() {
     world.probes.set_targets(Vec::new(), now);
     assert!(world.is_up());
     assert_eq!(world.probes.poll_timeout(), None);
+}
+
+const SERVER: &str = "192.0.2.1:5060";
+
+#[test]
+fn rfc7339_5_5_a_gateway_that_wants_no_probes_gets_none_and_is_not_down() {
+    let mut world = World::new();
+    let throttle = Throttle::new(&Seed::from_bytes([3; 32]));
+    world.probes.use_throttle(&throttle);
+    let via = "SIP/2.0/UDP h;branch=z9hG4bK1;oc=100;oc-algo=\"loss\";oc-validity=60000;oc-seq=1.0";
+    throttle.heard(SERVER.parse().unwrap(), via, world.clock.now());
+    for _ in 0..4 {
+        world.turn();
+        assert!(world.asked.is_empty());
+        assert!(world.is_up());
+    }
+    let state = world.probes.states().next().unwrap();
+    assert_eq!((state.counts, state.failed), ((0, 0), 0));
+    assert_eq!(throttle.held_back(), 4);
+    // When the time is over it is asked again, and what it answers is heard.
+    world.clock.advance(Duration::from_secs(60));
+    world.turn();
+    assert_eq!(world.asked.len(), 1);
+    world.answer_saying(200, ";oc=100;oc-algo=\"loss\";oc-validity=60000;oc-seq=2.0");
+    let server = SERVER.parse().unwrap();
+    assert!(!throttle.takes(server, Class::New, world.clock.now()));
+}
+
+#[test]
+fn rfc7339_5_9_probes_find_out_who_is_silent_and_who_answers_again() {
+    let mut world = World::new();
+    let throttle = Throttle::new(&Seed::from_bytes([3; 32]));
+    world.probes.use_throttle(&throttle);
+    let server = SERVER.parse().unwrap();
+    for _ in 0..3 {
+        // Asked, and given up.
+        world.turn();
+        world.turn();
+    }
+    assert_eq!(world.asked.len(), 3);
+    assert!(!throttle.takes(server, Class::New, world.clock.now()));
+    // It is asked all the same, and one answer is enough.
+    world.turn();
+    world.answer(200);
+    assert!(throttle.takes(server, Class::New, world.clock.now()));
+    assert_eq!(throttle.servers(world.clock.now()), 0);
 }

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use sip_message::{HeaderName, Request, Response, StatusCode, Uri, UriRef};
@@ -120,6 +121,8 @@ pub(super) struct Branch {
     /// Its place in the history.
     pub(super) entry: Option<Entry>,
     pub(super) client: Option<ClientTransactionId>,
+    /// Where it was sent last.
+    pub(super) server: Option<SocketAddr>,
     /// Has any response come over the present flow?
     pub(super) has_heard: bool,
     /// Was it held back from a server that asked for that (RFC 7339 §5.10)?

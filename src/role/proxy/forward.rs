@@ -79,6 +79,7 @@ impl Proxy {
                         entry,
                         client: None,
                         has_heard: false,
+                        server: None,
                         is_held_back: false,
                         timer_c: None,
                         is_followed: false,
@@ -108,6 +109,7 @@ impl Proxy {
                         entry,
                         client: None,
                         has_heard: false,
+                        server: None,
                         is_held_back: false,
                         timer_c: None,
                         is_followed: false,
@@ -236,6 +238,7 @@ impl Proxy {
         let is_invite = *request.method() == Method::Invite;
         let client = t.forward(&request, flow, context.loop_hash, now);
         branch.client = Some(client);
+        branch.server = Some(flow.remote);
         branch.has_heard = false;
         if let (true, Some(until)) = (is_hurried, until) {
             t.give_up_at(client, until, now);

@@ -34,6 +34,16 @@ impl Proxy {
         &self.throttle
     }
 
+    /// From now on it shares what is known of servers further on with whoever else has this throttle.
+    pub fn use_throttle(&mut self, throttle: &Throttle) {
+        self.throttle = throttle.clone();
+    }
+
+    /// The same, if it asks servers what they can take.
+    pub(crate) fn heeded(&self) -> Option<&Throttle> {
+        self.config.heeds_overload.then_some(&self.throttle)
+    }
+
     /// Up to `limit` requests on their way, in the order of their Call-IDs. Walks over all of them: for people.
     #[must_use]
     pub fn list(&self, limit: usize) -> Vec<ListedRequest> {

@@ -9,7 +9,7 @@ use sip_transport::Flow;
 use super::context::Context;
 use super::forward::unreached;
 use super::{Due, Proxy};
-use crate::guard::throttle::without_report;
+use crate::guard::throttle::own_reports_only;
 use crate::role::{Refusal, RoleEvent, RoleOutput};
 
 /// Why the other branches are cancelled when one was answered (RFC 3326 §2).
@@ -194,6 +194,21 @@ impl Proxy {
             branch.flows.clear();
         }
         self.send(id, place, status, t, now);
+    }
+
+    /// RFC 7339 §5.9: the server of a branch answered nothing, or cannot be reached.
+    pub(super) fn note_silence(&self, client: ClientTransactionId, now: Instant) {
+        if !self.config.heeds_overload {
+            return;
+        }
+        let branch = self
+            .branches
+            .get(&client)
+            .and_then(|(id, place)| self.contexts.get(id)?.branches.get(*place))
+            .filter(|branch| branch.client == Some(client) && !branch.has_heard);
+        if let Some(server) = branch.and_then(|branch| branch.server) {
+            self.throttle.failed(server, now);
+        }
     }
 
     /// §16.8: it rang long enough.
@@ -426,21 +441,6 @@ fn reason(status: StatusCode) -> String {
         status.as_u16(),
         status.reason_phrase()
     )
-}
-
-/// RFC 7339 §5.4: what is in the Vias of others was written by no neighbour of theirs.
-fn own_reports_only(response: &mut Response) {
-    let vias = || response.headers().values(HeaderName::Via);
-    if !vias().any(|via| without_report(via).is_some()) {
-        return;
-    }
-    let clean: Vec<String> = vias()
-        .map(|via| without_report(via).unwrap_or_else(|| via.to_owned()))
-        .collect();
-    response.headers_mut().remove_all(HeaderName::Via);
-    for via in clean.iter().rev() {
-        response.headers_mut().push_front(HeaderName::Via, via);
-    }
 }
 
 /// What the caller hears of a response that was for us alone: of a refusal the status, and nothing of what is

@@ -165,7 +165,10 @@ fn rfc3261_16_11_a_response_goes_where_the_next_via_says() {
         else {
             panic!("a response")
         };
-        let back = world.proxy.handle_response(response.into(), world.now);
+        let from = flow(TransportKind::Udp, 1, "192.0.2.99:5060");
+        let back = world
+            .proxy
+            .handle_response(response.into(), from, world.now);
         world.answer();
         back.is_none()
     };
@@ -502,4 +505,103 @@ fn rfc5393_5_3_4_the_breadth_is_60_by_default() {
     world.arrive(request("INVITE", "sip:bob@example.com", "z9hG4bK1", ""));
     let (copy, _) = world.forwarded().remove(0);
     assert_eq!(copy.headers().get(HeaderName::MaxBreadth), Some("60"));
+}
+
+/// A proxy that heeds overload, with one server that said this of itself.
+fn heeding(report: &str) -> (World, Throttle) {
+    let mut world = world(pair());
+    let throttle = Throttle::new(&Seed::from_bytes([8; 32]));
+    world.proxy.use_throttle(&throttle);
+    let text = format!(
+        "SIP/2.0 180 Ringing\r\nVia: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bKs5a1f0c2277d19b3e80c4a6e1f2d3b497{report}\r\n\
+         Via: SIP/2.0/UDP 198.51.100.7;branch=z9hG4bKtheirs;oc=99;oc-algo=\"loss\";oc-seq=7.0\r\n\
+         From: <sip:a@h>;tag=1\r\nTo: <sip:b@h>;tag=2\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n\r\n"
+    );
+    let Ok(Message::Response(response)) = Message::parse(text.into(), &ParserConfig::default())
+    else {
+        panic!("a response")
+    };
+    let from = flow(TransportKind::Udp, 1, "192.0.2.99:5060");
+    let back = world
+        .proxy
+        .handle_response(response.into(), from, world.now);
+    assert!(back.is_none());
+    world.answer();
+    let on = world.answered();
+    // RFC 7339 §5.4: what a server further on wrote for others goes no further.
+    let via = on[0].headers().get(HeaderName::Via);
+    assert_eq!(
+        via,
+        Some("SIP/2.0/UDP 198.51.100.7;branch=z9hG4bKtheirs;oc;oc-algo=\"loss\"")
+    );
+    (world, throttle)
+}
+
+const ALL: &str = ";oc=100;oc-algo=\"loss\";oc-validity=5000;oc-seq=1.0";
+
+#[test]
+fn rfc7339_5_10_a_stateless_proxy_holds_back_what_the_server_does_not_want() {
+    let (mut world, throttle) = heeding(ALL);
+    let back = world.arrive(request("INVITE", "sip:bob@example.com", "z9hG4bK1", ""));
+    assert!(back.is_none());
+    let calls = world.layer.take();
+    let [Call::ForwardResponse { response, .. }] = &calls[..] else {
+        panic!("{calls:?}");
+    };
+    assert_eq!(
+        (response.status().as_u16(), response.reason()),
+        (503, "Next Hop Overloaded")
+    );
+    assert!(!response.headers().contains(HeaderName::RetryAfter));
+    assert_eq!(throttle.held_back(), 1);
+    // The ACK to that answer is for nobody else.
+    let tag = response.headers().to_tag().unwrap().to_owned();
+    let mut ack = request("ACK", "sip:bob@example.com", "z9hG4bK1", "");
+    ack.headers_mut()
+        .replace(HeaderName::To, format!("<sip:bob@example.com>;tag={tag}"));
+    assert!(world.arrive(ack).is_none());
+    assert!(world.layer.take().is_empty());
+    // Any other ACK goes on, and so does a CANCEL, without which a call would ring.
+    for method in ["ACK", "CANCEL"] {
+        assert!(
+            world
+                .arrive(request(method, "sip:bob@example.com", "z9hG4bK2", ""))
+                .is_none()
+        );
+        assert_eq!(world.forwarded().len(), 1, "{method}");
+    }
+    // §5.7: when the time is over, everything goes on.
+    world.now += Duration::from_secs(5);
+    world.arrive(request("INVITE", "sip:bob@example.com", "z9hG4bK1", ""));
+    assert_eq!(world.forwarded().len(), 1);
+}
+
+#[test]
+fn rfc7339_5_10_a_stateless_proxy_sends_what_is_held_back_to_another_server() {
+    let (mut world, throttle) = heeding(ALL);
+    world
+        .flows
+        .push(flow(TransportKind::Udp, 2, "192.0.2.98:5060"));
+    world.arrive(request("INVITE", "sip:bob@example.com", "z9hG4bK1", ""));
+    let sent = world.forwarded();
+    assert_eq!(sent[0].1.remote.to_string(), "192.0.2.98:5060");
+    assert_eq!(throttle.held_back(), 1);
+}
+
+#[test]
+fn rfc7339_5_5_each_copy_of_a_request_meets_the_same_decision() {
+    let (mut world, _) = heeding(";oc=40;oc-algo=\"loss\";oc-validity=5000;oc-seq=1.0");
+    let mut on = 0;
+    for number in 0..200 {
+        let branch = format!("z9hG4bKb{number}");
+        let mut fates = Vec::new();
+        for _ in 0..3 {
+            world.arrive(request("MESSAGE", "sip:bob@example.com", &branch, ""));
+            fates.push(world.forwarded().len());
+        }
+        assert!(fates.iter().all(|fate| *fate == fates[0]), "{fates:?}");
+        on += fates[0];
+    }
+    // All of them begin something, and until that is counted one in five is believed not to: half are held back.
+    assert!((75..=125).contains(&on), "{on}");
 }

@@ -149,6 +149,11 @@ impl Tally {
         *self.counters.entry(key(name, labels)).or_default() += value;
     }
 
+    fn count_once(&mut self, name: &'static str, value: u64) {
+        let most = self.counters.entry(key(name, &[])).or_default();
+        *most = value.max(*most);
+    }
+
     fn set(&mut self, name: &'static str, labels: &[(&'static str, &str)], value: usize) {
         *self.gauges.entry(key(name, labels)).or_default() += value;
     }
@@ -304,7 +309,8 @@ impl Tally {
             now.server_transactions,
         );
         self.set("sip_proxied_requests", &[], now.proxied);
-        self.count("sip_held_back_total", &[], now.held_back.0);
+        // The workers count it together.
+        self.count_once("sip_held_back_total", now.held_back.0);
         self.most("sip_throttled_servers", &[], now.held_back.1);
         self.most("sip_draining", &[], usize::from(now.draining));
     }
@@ -482,7 +488,7 @@ const GAUGES: &[(&str, &str)] = &[
     ),
     (
         "sip_throttled_servers",
-        "Servers that have asked for fewer requests, of the worker with the most of them",
+        "Servers that have asked for fewer requests, or do not answer",
     ),
     (
         "sip_draining",

@@ -155,3 +155,31 @@ fn who_heeds_nothing_holds_nothing_back() {
     let (_, sent) = world.call_bob();
     assert_eq!(sent.len(), 1);
 }
+
+#[test]
+fn rfc7339_5_9_who_answers_nothing_is_called_no_more_until_they_do() {
+    let mut world = World::new();
+    world.proxy.config.heeds_overload = true;
+    world.bind("sip:bob@192.0.2.99", None);
+    for _ in 0..3 {
+        let (_, sent) = world.call_bob();
+        assert_eq!(sent.len(), 1);
+        world.input(Event::FlowFailed { id: sent[0].id });
+    }
+    drop(world.layer.take());
+    world.request(&invite("sip:bob@example.com", ""));
+    assert_eq!(world.responses()[0].status().as_u16(), 503);
+    // What the transaction layer had no room for was not sent, so it says nothing of the server.
+    world.now += Duration::from_secs(2);
+    let (_, sent) = world.call_bob();
+    assert_eq!(sent.len(), 1, "one, to see");
+    world.input(Event::Refused { id: sent[0].id });
+    world.now += Duration::from_secs(2);
+    let (_, sent) = world.call_bob();
+    assert_eq!(sent.len(), 1, "no later than before");
+    tell(&mut world, &sent[0], 180, "");
+    for _ in 0..3 {
+        let (_, sent) = world.call_bob();
+        assert_eq!(sent.len(), 1);
+    }
+}
