@@ -241,7 +241,8 @@ fn built(request: &Request) -> Request {
     let mut builder = Request::builder(request.method().clone(), request.uri_str());
     for field in request.headers().fields() {
         let name = field.name();
-        if name != HeaderName::Via && name != HeaderName::ContentLength {
+        let of_body = [HeaderName::ContentType, HeaderName::ContentLength];
+        if name != HeaderName::Via && !of_body.contains(&name) {
             builder = builder.header(name, field.value_lossy());
         }
     }

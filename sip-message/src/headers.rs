@@ -46,7 +46,7 @@ pub struct Headers {
     fields: Spans,
     /// Where the parser saw the first field of each [`place`](crate::name::place).
     hints: Hints,
-    /// [`EDITED`] and [`VALID`], in one byte: there is room for no more.
+    /// [`EDITED`], [`VALID`], [`RUN`] and [`GROWS`], in one byte: there is room for no more.
     state: u8,
 }
 
@@ -54,6 +54,10 @@ pub struct Headers {
 const EDITED: u8 = 1;
 /// It is known that [`Request::validate`](crate::Request::validate) finds nothing. No longer after an edit.
 const VALID: u8 = 2;
+/// Of an edited message: its fields are neighbours in one buffer, in their order. So are those of an unedited one in the base.
+const RUN: u8 = 4;
+/// A field that is added to the end of such a message is the neighbour of the last one: it was built.
+const GROWS: u8 = 8;
 
 /// The buffer that was parsed.
 #[derive(Clone)]
@@ -212,6 +216,46 @@ impl Headers {
         self.state = EDITED;
     }
 
+    /// A field is added behind all others, whose line was the last to be appended to the overlay.
+    #[inline]
+    fn touch_end(&mut self) {
+        self.state = if self.state & GROWS != 0 || self.fields.is_empty() {
+            EDITED | RUN | GROWS
+        } else {
+            EDITED
+        };
+    }
+
+    /// A field is taken out, of several the first or the last if `outer`.
+    const fn touch_out(&mut self, outer: bool) {
+        let is_run = self.state & (EDITED | RUN) != EDITED;
+        self.state = if is_run && outer {
+            EDITED | RUN
+        } else {
+            EDITED
+        };
+    }
+
+    /// The place of all fields, if they are neighbours in one buffer.
+    pub(crate) fn run(&self) -> Option<Place> {
+        if self.state & (EDITED | RUN) == EDITED {
+            return None;
+        }
+        let (first, last) = (self.fields.first()?, self.fields.last()?);
+        debug_assert!(
+            self.fields.windows(2).all(|pair| matches!(
+                pair,
+                [a, b] if a.source == b.source && a.start + a.len == b.start
+            )),
+            "the fields are one run"
+        );
+        Some(Place {
+            source: first.source,
+            start: first.start,
+            end: last.start + last.len,
+        })
+    }
+
     pub(crate) fn bytes(&self, place: Place) -> &[u8] {
         self.buffer(place.source)
             .get(place.start as usize..place.end as usize)
@@ -245,6 +289,8 @@ impl Headers {
 
     /// Appends raw bytes to the overlay. The answer is their place.
     pub(crate) fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Place {
+        // A field that is added behind this is no neighbour of those before it.
+        self.state &= !GROWS;
         let start = offset(self.overlay.len());
         write(&mut self.overlay);
         Place {
@@ -346,7 +392,9 @@ impl Headers {
             start: 0,
             end: 0,
         };
-        let run = self.encode_after(nothing, out);
+        let run = self
+            .run()
+            .unwrap_or_else(|| self.encode_after(nothing, out));
         out.extend_from_slice(self.bytes(run));
     }
 

@@ -10,7 +10,7 @@ pub use self::boxed::BoxedMessage;
 use crate::config::ParserConfig;
 use crate::error::{ParseError, ParseErrorKind as Kind};
 use crate::header::{self, TypedHeader};
-use crate::headers::{Headers, Place, offset};
+use crate::headers::{Headers, Place, Source, offset};
 use crate::name::HeaderName;
 use crate::parse;
 use crate::request::Request;
@@ -244,12 +244,19 @@ impl Body {
 
 /// Encodes start line, fields and body.
 pub(crate) fn encode(line: Place, headers: &Headers, body: &Body, out: &mut Vec<u8>) {
+    if let Some(slices) = as_joined_slices(line, headers, body) {
+        out.reserve(slices.iter().map(|slice| slice.len()).sum());
+        for slice in slices {
+            out.extend_from_slice(slice);
+        }
+        return;
+    }
     let content = body.as_slice(headers);
     out.reserve((line.end - line.start) as usize + headers.encoded_len() + 2 + content.len());
     let mut run = headers.encode_after(line, out);
     // The empty line and the body may continue the last run.
     if let Body::Base { start, end } = body
-        && run.source == crate::headers::Source::Base
+        && run.source == Source::Base
         && run.end + 2 == *start
     {
         run.end = *end;
@@ -261,11 +268,48 @@ pub(crate) fn encode(line: Place, headers: &Headers, body: &Body, out: &mut Vec<
     out.extend_from_slice(content);
 }
 
+/// The fields, the empty line and the body, unless edits have scattered the fields. The last two are part of the first where
+/// they are its neighbours.
+#[inline]
+fn rest_as_slices<'a>(headers: &'a Headers, body: &'a Body) -> Option<(Place, [&'a [u8]; 2])> {
+    let run = headers.run()?;
+    Some(match body {
+        Body::Base { start, end } if run.source == Source::Base && run.end + 2 == *start => {
+            (Place { end: *end, ..run }, [&[], &[]])
+        }
+        Body::Base { .. } | Body::Own(_) => (run, [b"\r\n", body.as_slice(headers)]),
+    })
+}
+
+/// The start line, and what follows it.
+#[inline]
+pub(crate) fn as_slices<'a>(
+    line: Place,
+    headers: &'a Headers,
+    body: &'a Body,
+) -> Option<[&'a [u8]; 4]> {
+    let (run, [empty, body]) = rest_as_slices(headers, body)?;
+    Some([headers.bytes(line), headers.bytes(run), empty, body])
+}
+
+/// The same with the start line and the fields as one.
+#[inline]
+pub(crate) fn as_joined_slices<'a>(
+    line: Place,
+    headers: &'a Headers,
+    body: &'a Body,
+) -> Option<[&'a [u8]; 3]> {
+    let (run, [empty, body]) = rest_as_slices(headers, body)?;
+    let start = line.start;
+    (line.source == run.source && line.end == run.start)
+        .then(|| [headers.bytes(Place { start, ..run }), empty, body])
+}
+
 /// The whole message as bytes: a slice of the buffer when nothing was edited.
 pub(crate) fn to_bytes(line: Place, headers: &Headers, body: &Body) -> Bytes {
     if let Body::Base { end, .. } = body {
         let (start, end) = (line.start as usize, *end as usize);
-        let untouched = line.source == crate::headers::Source::Base && !headers.is_edited();
+        let untouched = line.source == Source::Base && !headers.is_edited();
         if untouched && start <= end && end <= headers.base().len() {
             return headers.base().slice(start..end);
         }

@@ -54,6 +54,7 @@ macro_rules! names {
             /// Every name of the table, in alphabetical order.
             pub const REGISTERED: &[Self] = &[$(Self::$variant,)*];
 
+            #[inline]
             pub(crate) const fn id(&self) -> NameId {
                 match self {
                     $(Self::$variant => NameId(Id::$variant as u8),)*

@@ -187,6 +187,21 @@ impl Request {
         message::encode(self.line, &self.headers, &self.body, out);
     }
 
+    /// The message as slices that [`encode`](Self::encode) would put behind each other, so that who keeps it copies it once: the request
+    /// line, the header fields, the empty line, and the body (the last two may be part of the fields'). `None` when edits have
+    /// scattered the fields.
+    ///
+    /// ```
+    /// use sip_message::{Method, Request};
+    /// let request = Request::builder(Method::Options, "sip:h").build_partial().unwrap();
+    /// assert_eq!(request.as_slices().unwrap().concat(), request.to_bytes());
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn as_slices(&self) -> Option<[&[u8]; 4]> {
+        message::as_slices(self.line, &self.headers, &self.body)
+    }
+
     /// How many bytes [`encode`](Self::encode) appends, without doing it: what the choice of a transport goes by (RFC 3261 §18.1.1).
     #[must_use]
     pub fn encoded_len(&self) -> usize {

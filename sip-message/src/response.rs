@@ -143,6 +143,22 @@ impl Response {
         message::encode(self.line, &self.headers, &self.body, out);
     }
 
+    /// The message as slices that [`encode`](Self::encode) would put behind each other, so that who keeps it copies it once: the status
+    /// line with the header fields, the empty line, and the body (the last two may be part of the first). `None` when edits have
+    /// scattered them.
+    ///
+    /// ```
+    /// use sip_message::{Method, Request, Response, StatusCode};
+    /// let request = Request::builder(Method::Options, "sip:h").build_partial().unwrap();
+    /// let response = Response::to(&request, StatusCode::OK).build().unwrap();
+    /// assert_eq!(response.as_slices().unwrap().concat(), response.to_bytes());
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn as_slices(&self) -> Option<[&[u8]; 3]> {
+        message::as_joined_slices(self.line, &self.headers, &self.body)
+    }
+
     /// The message as bytes; that of an unedited message is the buffer it came in.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {

@@ -19,7 +19,7 @@ const LARGEST: usize = CHUNK / 8;
 
 impl Arena {
     /// A message from its parts.
-    pub(crate) fn put(&mut self, parts: [&[u8]; 3]) -> Bytes {
+    pub(crate) fn put(&mut self, parts: &[&[u8]]) -> Bytes {
         let len = parts.iter().map(|part| part.len()).sum();
         if len > LARGEST {
             let mut bytes = Vec::with_capacity(len);
@@ -29,7 +29,7 @@ impl Arena {
         if self.chunk.capacity() < len {
             self.chunk = BytesMut::with_capacity(CHUNK);
         }
-        for part in parts.into_iter().filter(|part| !part.is_empty()) {
+        for part in parts.iter().filter(|part| !part.is_empty()) {
             self.chunk.extend_from_slice(part);
         }
         self.chunk.split().freeze()
@@ -49,7 +49,7 @@ mod tests {
             for size in sizes {
                 let text = vec![round; size];
                 all.push((
-                    arena.put([b"abc", b"", &text]),
+                    arena.put(&[b"abc", b"", &text]),
                     [b"abc", text.as_slice()].concat(),
                 ));
             }

@@ -28,10 +28,14 @@ impl<'a> TopVia<'a> {
 
     /// `SIP/2.0/UDP host:port;name=value;branch=value`; what comes behind is of no concern.
     fn scan(value: &'a [u8]) -> Option<Self> {
-        let rest = match value.split_first_chunk::<12>() {
-            Some((b"SIP/2.0/UDP " | b"SIP/2.0/TCP " | b"SIP/2.0/TLS ", rest)) => rest,
+        let (version, rest) = value.split_first_chunk::<8>()?;
+        if version != b"SIP/2.0/" {
+            return None;
+        }
+        // UDP, TCP, TLS, TWS and others have three letters.
+        let rest = match rest.split_first_chunk::<4>() {
+            Some(([a, b, c, b' '], rest)) if *a > b' ' && *b > b' ' && *c > b' ' => rest,
             _ => {
-                let rest = value.strip_prefix(b"SIP/2.0/")?;
                 let space = rest.iter().position(|byte| *byte == b' ')?;
                 rest.get(space + 1..)?
             }
@@ -269,6 +273,11 @@ mod tests {
             "SIP/2.0/UDP host;branch=a, SIP/2.0/UDP other;branch=b",
             "SIP/2.0/UDP host , SIP/2.0/UDP other;branch=b",
             "SIP / 2.0 / UDP host : 5060 ; branch = a",
+            "SIP/2.0/ UD host;branch=a",
+            "SIP/2.0/U D host;branch=a",
+            "SIP/2.0/U host;branch=a",
+            "SIP/2.0/WSS host;branch=a",
+            "SIP/2.0/TLS-SCTP host;branch=a",
             "SIP/2.0/UDP [2001:db8::1]:5060;branch=a",
             "SIP/2.0/UDP [2001:db8::1];branch=a",
             "SIP/2.0/UDP host;x=\"a,b;branch=no\";branch=yes",

@@ -295,14 +295,14 @@ impl Transactions {
     }
 
     /// Encodes the request with our Via on top (RFC 3261 §18.1.1), and with the Content-Length that streams need
-    /// (§20.14) if it is missing: in three parts, of which the second is what is added.
-    fn encode_with_via(
-        &mut self,
-        request: &Request,
+    /// (§20.14) if it is missing: in parts, of which the second is what is added.
+    fn encode_with_via<'a>(
+        &'a mut self,
+        request: &'a Request,
         flow: &Flow,
         branch: &Branch,
         more: &[u8],
-    ) -> [&[u8]; 3] {
+    ) -> ([&'a [u8]; 5], &'a mut Arena) {
         if self.via_of != Some((flow.kind, flow.local)) {
             self.via_of = Some((flow.kind, flow.local));
             self.via = format!(
@@ -332,10 +332,16 @@ impl Transactions {
             self.via.extend_from_slice(more);
             self.via.extend_from_slice(b"\r\n");
         }
-        self.scratch.clear();
-        request.encode(&mut self.scratch);
-        let (line, rest) = compose::first_line(&self.scratch);
-        [line, &self.via, rest]
+        let [line, fields, empty, body] = match request.as_slices() {
+            Some(slices) => slices,
+            None => {
+                self.scratch.clear();
+                request.encode(&mut self.scratch);
+                let (line, rest) = compose::first_line(&self.scratch);
+                [line, rest, &[], &[]]
+            }
+        };
+        ([line, &self.via, fields, empty, body], &mut self.arena)
     }
 
     /// The same as a message of its own.
@@ -346,14 +352,18 @@ impl Transactions {
         branch: &Branch,
         more: &[u8],
     ) -> Bytes {
-        Bytes::from(self.encode_with_via(request, flow, branch, more).concat())
+        let (parts, _) = self.encode_with_via(request, flow, branch, more);
+        Bytes::from(parts.concat())
     }
 
     /// The response as a message that is kept for as long as a timer runs.
     fn encode_response(&mut self, response: &Response) -> Bytes {
+        if let Some(slices) = response.as_slices() {
+            return self.arena.put(&slices);
+        }
         self.scratch.clear();
         response.encode(&mut self.scratch);
-        self.arena.put([&self.scratch, &[], &[]])
+        self.arena.put(&[&self.scratch])
     }
 }
 

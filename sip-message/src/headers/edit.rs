@@ -369,20 +369,23 @@ impl Headers {
     }
 
     fn insert(&mut self, at: usize, span: Span) {
-        self.touch();
         if at < self.fields.len() {
+            self.touch();
             self.hints = [UNKNOWN; place::COUNT];
-        } else if let Some(hint) = self.hints.get_mut(span.name.place())
-            && *hint == ABSENT
-        {
-            *hint = UNKNOWN;
+        } else {
+            self.touch_end();
+            if let Some(hint) = self.hints.get_mut(span.name.place())
+                && *hint == ABSENT
+            {
+                *hint = UNKNOWN;
+            }
         }
         self.fields.insert(at, span);
     }
 
     fn remove_at(&mut self, at: usize) {
         if at < self.fields.len() {
-            self.touch();
+            self.touch_out(at == 0 || at + 1 == self.fields.len());
             self.hints = [UNKNOWN; place::COUNT];
             self.fields.remove(at);
         }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use sip_message::{FrameScanner, HeaderName, Host, Message, ParserConfig, UriRef};
+use sip_message::{FrameScanner, HeaderName, Host, Message, Method, ParserConfig, Request, UriRef};
 
 use crate::{examples, oracle};
 
@@ -273,6 +273,59 @@ proptest! {
         let again = Message::parse(message.to_bytes(), &config()).unwrap();
         prop_assert_eq!(fields(&again), model);
         prop_assert_eq!(again.body(), message.body());
+    }
+
+    /// Whatever was done to it, parsed or built: what is put together from slices is the message, and where nothing was done there
+    /// are slices.
+    #[test]
+    fn slices_are_the_message(bytes in sip(), built in any::<bool>(), steps in proptest::collection::vec((0..10_u8, "[a-z]{1,6}"), 0..8)) {
+        let parsed = Message::parse(bytes.into(), &config()).unwrap();
+        let mut request = match (parsed, built) {
+            (Message::Request(request), false) => request,
+            (message, _) => {
+                let mut builder = Request::builder(Method::Info, "sip:h");
+                for (name, value) in fields(&message) {
+                    builder = builder.header(HeaderName::from_bytes(name.as_bytes()).unwrap(), value);
+                }
+                builder = builder.body("text/plain", message.body().to_vec());
+                builder.build_partial().unwrap()
+            }
+        };
+        prop_assert!(request.as_slices().is_some() || built);
+        for (step, text) in steps {
+            let headers = request.headers_mut();
+            match step {
+                0 => headers.push_back(HeaderName::Subject, &text),
+                1 => headers.push_front(HeaderName::Via, format!("SIP/2.0/UDP {text}")),
+                2 => drop(headers.remove_first(HeaderName::Via)),
+                3 => drop(headers.remove_all(HeaderName::Subject)),
+                4 => headers.replace(HeaderName::Subject, &text),
+                5 => drop(headers.set_to_tag(&text)),
+                6 => drop(headers.decrement_max_forwards()),
+                7 => drop(headers.remove_all(HeaderName::ContentLength)),
+                8 => request.set_body("text/plain", text),
+                _ => request.set_uri(format!("sip:{text}")).unwrap(),
+            }
+            let mut lines = Vec::new();
+            for field in request.headers().fields() {
+                let value = field.value().unwrap();
+                lines.push((field.name_str().to_owned(), value.to_owned()));
+            }
+            let mut encoded = Vec::new();
+            request.encode(&mut encoded);
+            if let Some(slices) = request.as_slices() {
+                prop_assert_eq!(slices.concat(), encoded.clone());
+            }
+            prop_assert_eq!(encoded.len(), request.encoded_len());
+            prop_assert_eq!(&request.to_bytes()[..], &encoded[..]);
+            if !request.headers().contains(HeaderName::Via) {
+                continue; // It cannot be parsed.
+            }
+            let again = Message::parse(encoded.into(), &config()).unwrap();
+            prop_assert_eq!(fields(&again), lines);
+            prop_assert_eq!(again.as_request().unwrap().uri_str(), request.uri_str());
+            prop_assert_eq!(again.body(), request.body());
+        }
     }
 
     #[test]

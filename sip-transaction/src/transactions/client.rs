@@ -137,9 +137,8 @@ impl Transactions {
             let cancel = None;
             (Machine::Invite { machine, cancel }, step)
         } else {
-            self.encode_with_via(request, flow, &branch, more);
-            let (line, rest) = compose::first_line(&self.scratch);
-            let payload = self.arena.put([line, &self.via, rest]);
+            let (parts, arena) = self.encode_with_via(request, flow, &branch, more);
+            let payload = arena.put(&parts);
             let (machine, step) = NonInviteClient::new(payload, self.timing(reliable), now);
             (Machine::NonInvite(machine), step)
         };
@@ -213,7 +212,7 @@ impl Transactions {
                     let build = |invite: &[u8]| {
                         scratch.clear();
                         compose::ack(invite, response, scratch);
-                        arena.put([scratch, &[], &[]])
+                        arena.put(&[scratch])
                     };
                     machine.on_failure(build, timing, now)
                 };

@@ -1,6 +1,5 @@
 //! The server half of the layer: requests that come, responses that leave.
 
-use bytes::Bytes;
 use sip_message::{Method, Request, Response, StatusCode};
 use sip_transport::{Flow, FlowId};
 
@@ -359,19 +358,12 @@ impl Transactions {
         response: &Response,
         now: Tick,
     ) -> Result<(), Gone> {
-        let server = self.servers.get(id.0).ok_or(Gone)?;
         let status = response.status();
-        let payload = match &server.machine {
-            // RFC 4320 §4.1, §4.2: what is not sent.
-            Machine::NonInvite(_) if status.is_provisional() && status != StatusCode::TRYING => {
-                return Ok(());
-            }
-            Machine::NonInvite(_) if status == StatusCode::REQUEST_TIMEOUT => Bytes::new(),
-            // It may be kept for as long as the call rings: on its own.
-            Machine::Invite(_) | Machine::NonInvite(_) if status.is_provisional() => {
-                response.to_bytes()
-            }
-            Machine::Invite(_) | Machine::NonInvite(_) => self.encode_response(response),
+        // It may be kept for as long as the call rings: on its own.
+        let payload = if status.is_provisional() {
+            response.to_bytes()
+        } else {
+            self.encode_response(response)
         };
         let server = self.servers.get_mut(id.0).ok_or(Gone)?;
         let timing = Timing {
@@ -391,16 +383,21 @@ impl Transactions {
                 }
                 invite.machine.on_failure(payload, timing, now)
             }
-            Machine::NonInvite(machine) if status.is_provisional() => {
+            Machine::NonInvite(machine) if status == StatusCode::TRYING => {
                 machine.on_trying(payload, timing, now)
             }
+            // RFC 4320 §4.1: it is not sent.
+            Machine::NonInvite(_) if status.is_provisional() => return Ok(()),
             Machine::NonInvite(machine) if status == StatusCode::REQUEST_TIMEOUT => {
                 machine.on_request_timeout(timing, now)
             }
             Machine::NonInvite(machine) => machine.on_final(payload, timing, now),
         };
-        self.apply_server(id.0, step, now);
-        if !status.is_provisional() {
+        if status.is_provisional() {
+            self.apply_server(id.0, step, now);
+        } else {
+            self.forget_fresh(id.0);
+            self.apply_server(id.0, step, now);
             self.on_answered(id.0);
         }
         Ok(())
@@ -435,6 +432,11 @@ impl Transactions {
             }
             if step.tell == Some(Tell::AckTimedOut) {
                 self.stats.ack_timeouts += 1;
+            }
+            // The way of nearly all of them.
+            if step.ended && step.send.is_none() && step.tell.is_none() {
+                self.end_server(key);
+                return;
             }
             self.apply_server(key, step, now);
         }
@@ -489,8 +491,16 @@ impl Transactions {
         }
     }
 
+    /// It needs no 100 any more.
+    fn forget_fresh(&mut self, key: Key) {
+        if self.fresh == Some(key) {
+            self.fresh = None;
+            self.fresh_due = Tick::NEVER;
+        }
+    }
+
     pub(super) fn end_server(&mut self, key: Key) {
-        self.forget_fresh_deadline(key);
+        self.forget_fresh(key);
         let Some(server) = self.servers.remove(key) else {
             return;
         };
