@@ -134,6 +134,21 @@ impl Claims {
         self
     }
 
+    /// These took the place of the claims of this full token (`opt`, RFC 8946 §6).
+    #[must_use]
+    pub fn made_of(mut self, token: &str) -> Self {
+        self.others.retain(|(name, _)| &**name != "opt");
+        self.others.push(("opt".into(), quoted(token).into()));
+        self
+    }
+
+    /// The token whose place these took, if they did.
+    #[must_use]
+    pub fn original(&self) -> Option<String> {
+        let (_, value) = self.others.iter().find(|(name, _)| &**name == "opt")?;
+        serde_json::from_str(value).ok()
+    }
+
     /// Whom the call was for before, if these claims say that it was sent elsewhere.
     #[must_use]
     pub fn diverted(&self) -> Option<Party> {

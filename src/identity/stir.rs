@@ -7,6 +7,7 @@
 //! ```
 
 mod divert;
+mod original;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -114,7 +115,7 @@ pub struct Verifier {
     is_demanded: bool,
 }
 
-/// The types of tokens that are known: the base one and that of SHAKEN.
+/// The types of tokens that a caller's signer makes: the base one and that of SHAKEN.
 const SHAKEN: &str = "shaken";
 /// How many Identity fields of a request are looked at.
 const MOST_FIELDS: usize = 8;
@@ -155,24 +156,9 @@ impl Verifier {
     /// The same for a request whose Request-URI was changed since it came: whom it was for then.
     #[must_use]
     pub fn begin_for(&self, request: &Request, target: Option<&Party>, wall: SystemTime) -> Check {
-        let mut is_any = false;
-        let known = request
-            .headers()
-            .typed_all::<Identity<'_>>()
-            .take(MOST_FIELDS)
-            .inspect(|_| is_any = true)
-            .find(|field| match field {
-                Ok(field) => field
-                    .passport_type()
-                    .is_none_or(|ppt| ppt.trim_matches('"').eq_ignore_ascii_case(SHAKEN)),
-                Err(_) => true,
-            });
-        let field = match known {
-            Some(Ok(field)) => field,
-            Some(Err(_)) => return Check::Failed(Fault::Invalid),
-            None if !self.is_demanded => return Check::Unsigned,
-            None if is_any => return Check::Failed(Fault::Format),
-            None => return Check::Failed(Fault::Missing),
+        let (field, nested) = match self.first_known(request) {
+            Ok(found) => found,
+            Err(check) => return check,
         };
         if field
             .algorithm()
@@ -185,30 +171,40 @@ impl Verifier {
         };
         let callers = callers(request);
         let (dest, date) = (called(request), date(request));
-        let signed = if field.is_compact() {
+        let is_nested = nested.is_some();
+        let parsed = if let Some(nested) = nested {
+            Ok(nested)
+        } else if field.is_compact() {
             // Step 4, and §4.1: what is left out is made from the request.
             let (Some(date), Some(orig), Some(dest)) = (date, callers.first(), &dest) else {
                 return Check::Failed(Fault::Invalid);
             };
             Passport::new(url, Claims::new(orig.clone(), [dest.clone()], date))
                 .parse_compact(field.value())
+                .map(|signed| (signed, Vec::new()))
         } else {
-            Passport::parse(field.value())
+            Passport::parse(field.value()).map(|signed| (signed, Vec::new()))
         };
-        let Ok(signed) = signed else {
+        let Ok((signed, mut chain)) = parsed else {
             return Check::Failed(Fault::Invalid);
         };
         let claims = signed.passport.claims.clone();
-        let is_shaken = field.passport_type().is_some();
+        let is_shaken = if is_nested {
+            signed.passport.ppt.is_some()
+        } else {
+            field.passport_type().is_some()
+        };
         // RFC 8588 §4, §5: what SHAKEN adds has to be there, and nothing of the field and the token may differ.
         let is_whole = !is_shaken
             || (signed.passport.ppt.as_deref() == Some(SHAKEN)
                 && matches!(claims.attest, Some('A' | 'B' | 'C'))
                 && claims.origid.is_some());
-        let chain = match divert::chain(request, &claims) {
-            Ok(chain) => chain,
+        let outermost = chain.last().unwrap_or(&signed);
+        let is_there = *outermost.passport.x5u == *url;
+        match divert::chain(request, &outermost.passport.claims) {
+            Ok(more) => chain.extend(more),
             Err(fault) => return Check::Failed(fault),
-        };
+        }
         let is_of_this_call = match chain.last() {
             // RFC 8946 §4.2, step 1; the To plays no part.
             Some(last) => target.is_some_and(|target| last.passport.claims.dest.contains(target)),
@@ -217,7 +213,7 @@ impl Verifier {
         if !is_whole
             || !is_of_this_call
             || !callers.contains(&claims.orig)
-            || *signed.passport.x5u != *url
+            || !is_there
         {
             return Check::Failed(Fault::Invalid);
         }
@@ -248,6 +244,42 @@ impl Verifier {
             diverted,
             left,
         }))
+    }
+
+    /// RFC 8224 §6.2, step 1: the first field whose type is known, with what is inside of it if it is of type `div-o`; or what becomes
+    /// of a request without one.
+    fn first_known<'r>(
+        &self,
+        request: &'r Request,
+    ) -> Result<(Identity<'r>, Option<(Signed, Vec<Signed>)>), Check> {
+        let mut is_any = false;
+        for field in request
+            .headers()
+            .typed_all::<Identity<'_>>()
+            .take(MOST_FIELDS)
+        {
+            is_any = true;
+            let field = field.map_err(|_| Check::Failed(Fault::Invalid))?;
+            if original::is_div_o(&field) {
+                let nested = Passport::parse(field.value())
+                    .map_err(|_| Fault::Invalid)
+                    .and_then(original::unwrap)
+                    .map_err(Check::Failed)?;
+                if nested.is_some() {
+                    return Ok((field, nested));
+                }
+            } else if field
+                .passport_type()
+                .is_none_or(|ppt| ppt.trim_matches('"').eq_ignore_ascii_case(SHAKEN))
+            {
+                return Ok((field, None));
+            }
+        }
+        Err(match is_any {
+            _ if !self.is_demanded => Check::Unsigned,
+            true => Check::Failed(Fault::Format),
+            false => Check::Failed(Fault::Missing),
+        })
     }
 
     /// RFC 8224 §6.2, steps 3 and 5: with the certificates, or none that could be had.
