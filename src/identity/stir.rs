@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use sip_message::header::{Date, From, Identity, NameAddr, PAssertedIdentity, To};
 use sip_message::{HeaderName, Method, Request, StatusCode, UriRef};
 
+use self::original::Nested;
 use super::certificate::{Anchors, CertificateError};
 use super::passport::{Claims, Party, Passport, Signed, SigningKey};
 
@@ -173,7 +174,7 @@ impl Verifier {
         let (dest, date) = (called(request), date(request));
         let is_nested = nested.is_some();
         let parsed = if let Some(nested) = nested {
-            Ok(nested)
+            Ok((nested.first, nested.around))
         } else if field.is_compact() {
             // Step 4, and §4.1: what is left out is made from the request.
             let (Some(date), Some(orig), Some(dest)) = (date, callers.first(), &dest) else {
@@ -210,11 +211,7 @@ impl Verifier {
             Some(last) => target.is_some_and(|target| last.passport.claims.dest.contains(target)),
             None => dest.is_some_and(|dest| claims.dest.contains(&dest)),
         };
-        if !is_whole
-            || !is_of_this_call
-            || !callers.contains(&claims.orig)
-            || !is_there
-        {
+        if !is_whole || !is_of_this_call || !callers.contains(&claims.orig) || !is_there {
             return Check::Failed(Fault::Invalid);
         }
         // §6.2.4: the token's own time counts; a Date that differs from it has to be fresh as well.
@@ -251,7 +248,7 @@ impl Verifier {
     fn first_known<'r>(
         &self,
         request: &'r Request,
-    ) -> Result<(Identity<'r>, Option<(Signed, Vec<Signed>)>), Check> {
+    ) -> Result<(Identity<'r>, Option<Nested>), Check> {
         let mut is_any = false;
         for field in request
             .headers()

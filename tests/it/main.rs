@@ -24,6 +24,8 @@ mod program;
 mod registrations;
 mod secure;
 mod subject;
+#[cfg(all(unix, feature = "otel"))]
+mod telemetry;
 mod telephones;
 mod transfers;
 mod trusted;

@@ -38,6 +38,19 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let result = conformance::results::run_and_keep(&mut output);
         std::fs::write(&results, output)?;
         result?;
+        // What is off by default. The tests of Redis are in the interoperability suite, where there is one.
+        shell::run(shell::cargo().args([
+            "test",
+            "--package",
+            "sip-stack",
+            "--features",
+            "otel",
+            "--bin",
+            "sip",
+            "--test",
+            "it",
+            "telemetry",
+        ]))?;
         shell::run(
             shell::cargo()
                 .args(["test", "--package", "sip-rtp"])

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use self::figures::Figures;
 pub(crate) use self::place::Place;
 use crate::serve::Reload;
+use crate::telemetry::Lost;
 
 /// How long the worker may take to answer before it counts as dead.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -41,6 +42,7 @@ pub(crate) struct Admin {
     /// Cancelled when it has.
     pub(crate) ended: CancellationToken,
     pub(crate) reload: Arc<Reload>,
+    pub(crate) lost_spans: Lost,
     /// When it was started.
     pub(crate) since: std::time::Instant,
 }
@@ -171,7 +173,8 @@ async fn metrics(State(state): Shared) -> Response {
         .run(|state, _, now| figures::Snapshot::of(state, now));
     match tokio::time::timeout(PATIENCE, snapshot).await {
         Ok(Ok(snapshots)) => {
-            let text = figures.render(&snapshots, admin.bindings.len(), admin.users.names().len());
+            let (bindings, users) = (admin.bindings.len(), admin.users.names().len());
+            let text = figures.render(&snapshots, bindings, users, admin.lost_spans.count());
             ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
         }
         _ => StatusCode::SERVICE_UNAVAILABLE.into_response(),

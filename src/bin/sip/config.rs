@@ -4,6 +4,7 @@ mod authentication;
 mod callers;
 mod guard;
 mod routes;
+mod telemetry;
 mod workers;
 
 use std::fmt;
@@ -21,6 +22,7 @@ use sip_stack::role::registrar::RegistrarConfig;
 use sip_stack::routing::Table;
 use toml::Spanned;
 
+pub(crate) use self::telemetry::Telemetry;
 pub(crate) use self::workers::Crew;
 use crate::location::Location;
 use crate::output::line;
@@ -92,6 +94,7 @@ pub(crate) struct Config {
     pub(crate) authentication: authentication::Authentication,
     pub(crate) overload: guard::Overload,
     pub(crate) sources: guard::Sources,
+    pub(crate) telemetry: Telemetry,
     pub(crate) callers: callers::Callers,
     pub(crate) routes: Table,
     /// The gateways that are asked whether they are there.
@@ -120,6 +123,7 @@ struct File {
     authentication: authentication::Authentication,
     overload: guard::Overload,
     sources: guard::Sources,
+    telemetry: telemetry::TelemetryTable,
     trust: Option<callers::TrustTable>,
     emergency: Option<Spanned<callers::EmergencyTable>>,
     #[serde(rename = "enum")]
@@ -479,6 +483,7 @@ impl Config {
             authentication: file.authentication,
             overload: file.overload,
             sources: file.sources,
+            telemetry: file.telemetry.read()?,
             callers: callers::Callers::new(
                 file.trust.as_ref(),
                 file.emergency.as_ref(),
@@ -513,6 +518,7 @@ impl Config {
             ("name-server", self.name_server != new.name_server),
             ("capture", self.capture != new.capture),
             ("admin", self.admin != new.admin),
+            ("telemetry", self.telemetry != new.telemetry),
             (
                 "trust, stir, emergency, enum",
                 !self.callers.is_same(&new.callers),

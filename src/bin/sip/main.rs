@@ -24,6 +24,7 @@ mod register;
 mod secure;
 mod serve;
 mod talk;
+mod telemetry;
 mod trace;
 mod user;
 mod watch;
@@ -89,14 +90,19 @@ fn main() -> ExitCode {
         ))
         .report(false);
     };
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
     // While there is one thread, because it changes the environment.
     let inherited = match cli.command {
         Command::Serve(_) => serve::Sockets::from_manager(),
         _ => serve::Sockets::default(),
+    };
+    let wanted = match &cli.command {
+        Command::Serve(args) => args.telemetry(),
+        _ => config::Telemetry::default(),
+    };
+    // Dropped when all else has ended.
+    let telemetry = match telemetry::Telemetry::begin(&wanted, filter) {
+        Ok(telemetry) => telemetry,
+        Err(error) => return Outcome::Failed(format!("{error:#}")).report(false),
     };
     // The worker of a server shares nothing, so its thread does everything that is not blocking: waking another thread for each
     // message would cost more than most messages.
@@ -122,7 +128,9 @@ fn main() -> ExitCode {
     };
     let outcome = runtime.block_on(async {
         match cli.command {
-            Command::Serve(args) => Outcome::of_code(serve::run(args, inherited).await),
+            Command::Serve(args) => {
+                Outcome::of_code(serve::run(args, inherited, telemetry.lost()).await)
+            }
             Command::Config(args) => Outcome::of_code(Ok(config::run(&args))),
             Command::User(args) => Outcome::of_code(user::run(args).await),
             Command::Ctl(args) => Outcome::of_code(ctl::run(args).await),

@@ -29,6 +29,7 @@ use crate::admin;
 use crate::config::{Config, Crew};
 use crate::output::line;
 use crate::secure::{self, ServerTls};
+use crate::telemetry::Lost;
 
 /// Serve a SIP domain: registrar and proxy for its users, who are added by `sip user add`.
 #[derive(Debug, clap::Args)]
@@ -97,6 +98,12 @@ fn algorithm(name: &str) -> Result<Algorithm, String> {
 }
 
 impl Args {
+    /// What the file says of spans, which is needed before anything else is; what is wrong with it is said later.
+    pub(crate) fn telemetry(&self) -> crate::config::Telemetry {
+        let config = self.config.as_deref().map(Config::load);
+        config.and_then(Result::ok).unwrap_or_default().telemetry
+    }
+
     /// What the command line does not say comes from the file.
     fn fill(&mut self, config: &Config) {
         if self.domain.is_empty() {
@@ -147,7 +154,7 @@ pub(crate) fn directory(data: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     }
 }
 
-pub(crate) async fn run(args: Args, inherited: Sockets) -> anyhow::Result<u8> {
+pub(crate) async fn run(args: Args, inherited: Sockets, lost_spans: Lost) -> anyhow::Result<u8> {
     let mut args = args;
     let config = match &args.config {
         None => Config::default(),
@@ -368,6 +375,7 @@ pub(crate) async fn run(args: Args, inherited: Sockets) -> anyhow::Result<u8> {
                 stop: Arc::clone(&stop),
                 ended: ended.clone(),
                 reload,
+                lost_spans,
                 since: std::time::Instant::now(),
             };
             Some(tokio::spawn(admin::serve(listener, admin)))

@@ -22,9 +22,17 @@ pub(super) fn is_div_o(field: &Identity<'_>) -> bool {
         .is_some_and(|ppt| ppt.trim_matches('"').eq_ignore_ascii_case(DIV_O))
 }
 
-/// RFC 8946 §5.1: the first token, and those around it in their order; `None` when the first is of a type that is not known, and
+/// What a token of this type holds.
+pub(super) struct Nested {
+    /// The first token, of the caller.
+    pub(super) first: Signed,
+    /// Those around it, in their order.
+    pub(super) around: Vec<Signed>,
+}
+
+/// RFC 8946 §5.1: the first token, and those around it; `None` when the first is of a type that is not known, and
 /// all of them are to be ignored (§4.2, step 5).
-pub(super) fn unwrap(outermost: Signed) -> Result<Option<(Signed, Vec<Signed>)>, Fault> {
+pub(super) fn unwrap(outermost: Signed) -> Result<Option<Nested>, Fault> {
     let mut around = Vec::new();
     let mut token = outermost;
     if token.passport.ppt.as_deref() != Some(DIV_O) {
@@ -50,7 +58,10 @@ pub(super) fn unwrap(outermost: Signed) -> Result<Option<(Signed, Vec<Signed>)>,
     }
     around.reverse();
     match token.passport.ppt.as_deref() {
-        None | Some(SHAKEN) => Ok(Some((token, around))),
+        None | Some(SHAKEN) => Ok(Some(Nested {
+            first: token,
+            around,
+        })),
         Some(_) => Ok(None),
     }
 }

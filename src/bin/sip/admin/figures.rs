@@ -111,12 +111,14 @@ impl Figures {
         workers: &[Snapshot],
         bindings: Option<usize>,
         users: usize,
+        lost_spans: u64,
     ) -> String {
         let mut tally = Tally::default();
         for worker in workers {
             tally.add(worker);
         }
         tally.most("sip_users", &[], users);
+        tally.count_once("sip_spans_lost_total", lost_spans);
         if let Some(bindings) = bindings {
             tally.most("sip_registered_users", &[], bindings);
         }
@@ -469,6 +471,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "Messages that one worker gave to another, took from another, or dropped because the other was too busy",
     ),
     (
+        "sip_spans_lost_total",
+        "Spans that the collector of OpenTelemetry did not take, or that found too many waiting for it",
+    ),
+    (
         "sip_trace_dropped_total",
         "Messages not shown to a trace because it read too slowly",
     ),
@@ -537,7 +543,7 @@ mod tests {
             watchers: (1, 0),
             gateways: vec![("sip:gw.example.com".to_owned(), true)],
         };
-        let text = figures.render(&[snapshot], Some(6), 7);
+        let text = figures.render(&[snapshot], Some(6), 7, 9);
         for (name, kind) in COUNTERS
             .iter()
             .map(|(name, _)| (name, "counter"))
@@ -568,6 +574,7 @@ mod tests {
             "sip_draining 1",
             "sip_registered_users 6",
             "sip_users 7",
+            "sip_spans_lost_total 9",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }

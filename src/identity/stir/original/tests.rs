@@ -96,7 +96,7 @@ fn rfc8946_5_the_token_of_the_example() {
              \"orig\":{{\"tn\":\"12155551212\"}}}}"
         )
     );
-    let (first, around) = unwrap(signed).unwrap().unwrap();
+    let Nested { first, around } = unwrap(signed).ok().flatten().unwrap();
     assert_eq!(first.passport.claims.dest, [from]);
     assert_eq!(first.passport.claims.orig, number("12155551212"));
     assert_eq!(around.len(), 1);
@@ -106,7 +106,9 @@ fn rfc8946_5_the_token_of_the_example() {
 fn rfc8946_5_1_nested_tokens_are_verified() {
     let authority = authority(None);
     let second = signer(&authority, SECOND);
-    let once = second.wrap(&first(&authority), &uri(BOB), &uri(CAROL)).unwrap();
+    let once = second
+        .wrap(&first(&authority), &uri(BOB), &uri(CAROL))
+        .unwrap();
     let verified = verify(&authority, &call(CAROL, &once, SECOND), NOW).unwrap();
     assert_eq!(verified.diverted, [uri(BOB)]);
     assert_eq!(
@@ -145,26 +147,49 @@ fn rfc8946_5_1_each_check_of_a_nested_token_can_fail() {
             Some(DIV_O),
         )
     };
-    assert!(verify(&authority, &call(CAROL, &claims(ALICE, BOB, &inside), FIRST), NOW).is_ok());
+    assert!(
+        verify(
+            &authority,
+            &call(CAROL, &claims(ALICE, BOB, &inside), FIRST),
+            NOW
+        )
+        .is_ok()
+    );
     // It is for another than the outermost says; of another caller than the one inside; sent away from where that was not for.
     assert_eq!(fault(DAVE, &good, NOW), Fault::Invalid);
-    assert_eq!(fault(CAROL, &claims(BOB, BOB, &inside), NOW), Fault::Invalid);
-    assert_eq!(fault(CAROL, &claims(ALICE, DAVE, &inside), NOW), Fault::Invalid);
+    assert_eq!(
+        fault(CAROL, &claims(BOB, BOB, &inside), NOW),
+        Fault::Invalid
+    );
+    assert_eq!(
+        fault(CAROL, &claims(ALICE, DAVE, &inside), NOW),
+        Fault::Invalid
+    );
     // Signed by who may not speak for the place that it was sent away from.
     let to_dave = token(&authority, Claims::new(uri(ALICE), [uri(DAVE)], NOW), None);
     let foreign = by.wrap(&to_dave, &uri(DAVE), &uri(CAROL)).unwrap();
     assert_eq!(fault(CAROL, &foreign, NOW), Fault::Invalid);
     // The signature inside is broken.
     let broken = format!("{}AAAA", &inside[..inside.len() - 4]);
-    assert_eq!(fault(CAROL, &claims(ALICE, BOB, &broken), NOW), Fault::Invalid);
+    assert_eq!(
+        fault(CAROL, &claims(ALICE, BOB, &broken), NOW),
+        Fault::Invalid
+    );
     // Stale, as a whole or inside.
     assert_eq!(fault(CAROL, &good, NOW + 61), Fault::Stale);
-    let old = token(&authority, Claims::new(uri(ALICE), [uri(BOB)], NOW - 100), None);
+    let old = token(
+        &authority,
+        Claims::new(uri(ALICE), [uri(BOB)], NOW - 100),
+        None,
+    );
     assert_eq!(fault(CAROL, &claims(ALICE, BOB, &old), NOW), Fault::Stale);
     // §6: a compact token inside, or what is none; §5: nothing inside, or nowhere sent away from.
     let compact = format!("..{}", inside.rsplit('.').next().unwrap());
     for inside in [&*compact, "a.b.c", ""] {
-        assert_eq!(fault(CAROL, &claims(ALICE, BOB, inside), NOW), Fault::Invalid);
+        assert_eq!(
+            fault(CAROL, &claims(ALICE, BOB, inside), NOW),
+            Fault::Invalid
+        );
     }
     let empty = Claims::new(uri(ALICE), [uri(CAROL)], NOW).diverted_from(&uri(BOB));
     let unsent = Claims::new(uri(ALICE), [uri(CAROL)], NOW).made_of(&inside);
