@@ -228,7 +228,6 @@ impl Subject {
     }
 
     /// The other side closes its connection, if there is one.
-    #[allow(dead_code, reason = "not everybody who includes this file does it")]
     pub(crate) fn hang_up_on(&mut self, from: SocketAddr, now: Instant) {
         let found = self
             .connections
@@ -305,7 +304,6 @@ impl Subject {
     }
 
     /// The agent ends all its calls.
-    #[allow(dead_code, reason = "not everybody who includes this file does it")]
     pub(crate) fn end_all(&mut self, now: Instant) {
         let all: Vec<SessionId> = self.sessions.iter().map(|(id, _)| *id).collect();
         for id in all {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use sip_dialog::{
     Body, Credential, DialogConfig, Dialogs, Event, InviteRequest, Output, SessionId,
 };
-use sip_message::{HeaderName, Message, ParserConfig, Request, Response, StatusCode, Uri};
+use sip_message::{HeaderName, Message, Method, ParserConfig, Request, Response, StatusCode, Uri};
 use sip_testkit::{Call, Clock, RecordingTransactions, seed_of};
 use sip_transaction::{ClientTransactionId, Event as TransactionEvent, ServerTransactionId};
 use sip_transport::{Flow, FlowId, TransportKind};
@@ -17,6 +17,17 @@ pub(crate) struct Agent {
     pub(crate) now: Instant,
     next: u32,
     pub(crate) events: Vec<Event>,
+}
+
+/// Where the peer is, as it says in its responses.
+pub(crate) const CONTACT: &str = "Contact: <sip:bob@192.0.2.7>\r\n";
+
+/// The same of a peer that takes UPDATE.
+pub(crate) const UPDATES: &str =
+    "Contact: <sip:bob@192.0.2.7>\r\nAllow: INVITE, ACK, CANCEL, BYE, UPDATE\r\n";
+
+pub(crate) fn uri(text: &str) -> Uri {
+    Uri::parse(text).unwrap()
 }
 
 pub(crate) fn flow() -> Flow {
@@ -42,6 +53,11 @@ impl Sent {
             .get(name)
             .unwrap_or_default()
             .to_owned()
+    }
+
+    pub(crate) fn values(&self, name: HeaderName) -> Vec<String> {
+        let values = self.request.headers().values(name);
+        values.map(str::to_owned).collect()
     }
 
     pub(crate) fn cseq(&self) -> String {
@@ -202,7 +218,6 @@ impl Agent {
 
     /// Calls.
     pub(crate) fn invite(&mut self, offer: Option<&'static str>) -> (SessionId, Sent) {
-        let uri = |text: &str| Uri::parse(text).unwrap();
         let mut invite = InviteRequest::new(
             uri("sip:bob@example.com"),
             uri("sip:alice@example.com"),
@@ -219,6 +234,21 @@ impl Agent {
         let (session, sent) = self.invite(Some("offer"));
         let calls = self.reply(&sent, 200, "b1", response_fields, "");
         (session, sent, calls)
+    }
+
+    /// Sends an OPTIONS within the dialog, to see what requests look like there.
+    pub(crate) fn asks(&mut self, session: SessionId) -> Sent {
+        self.dialogs
+            .request_within(
+                session,
+                Method::Options,
+                &[],
+                None,
+                &mut self.layer,
+                self.now,
+            )
+            .unwrap();
+        self.sent()
     }
 
     /// A response to what was sent.
@@ -286,6 +316,21 @@ pub(crate) fn reply(
         Message::Response(response) => response,
         Message::Request(_) => panic!("a response"),
     }
+}
+
+/// The one request that was sent, whatever else was.
+pub(crate) fn only(calls: impl AsRef<[Call]>) -> Sent {
+    let calls = calls.as_ref();
+    let mut sent = calls.iter().filter_map(|call| match call {
+        Call::Request { id, request, .. } => Some(Sent {
+            id: *id,
+            request: request.clone(),
+        }),
+        _ => None,
+    });
+    let found = sent.next().unwrap();
+    assert!(sent.next().is_none(), "{calls:?}");
+    found
 }
 
 /// The last response that was sent.

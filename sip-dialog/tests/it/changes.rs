@@ -7,10 +7,7 @@ use sip_message::{HeaderName, Method, StatusCode};
 use sip_testkit::Call;
 use sip_transaction::Event as TransactionEvent;
 
-use crate::agent::{Agent, Sent, methods, requests, response, statuses};
-
-const CONTACT: &str = "Contact: <sip:bob@192.0.2.7>\r\n";
-const UPDATES: &str = "Contact: <sip:bob@192.0.2.7>\r\nAllow: INVITE, ACK, CANCEL, BYE, UPDATE\r\n";
+use crate::agent::{Agent, CONTACT, Sent, UPDATES, methods, requests, response, statuses};
 
 fn reinvite(agent: &mut Agent, session: sip_dialog::SessionId) -> Sent {
     let offer = Some(Body::sdp("again"));
@@ -359,6 +356,15 @@ fn rfc3311_5_2_update_of_the_peer_one_offer_at_a_time() {
     agent.sent();
     agent.offer("UPDATE", 9, &tag, "");
     assert_eq!(statuses(&agent.run()), [491]);
+    // One that meets an offer of theirs in a re-INVITE, which is not answered yet.
+    let mut agent = Agent::with(|config| config.methods = vec![Method::Update]);
+    let (_, tag) = agent.answered("Allow: UPDATE\r\n");
+    agent.offer("INVITE", 6, &tag, "");
+    assert!(agent.run().is_empty());
+    agent.offer("UPDATE", 7, &tag, "");
+    let refused = response(&agent.run());
+    assert_eq!(refused.status().as_u16(), 500);
+    assert!(refused.headers().contains(HeaderName::RetryAfter));
 }
 
 #[test]

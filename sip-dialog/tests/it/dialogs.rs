@@ -90,7 +90,8 @@ fn rfc3261_12_2_2_a_lower_cseq_is_refused_and_an_unknown_dialog_handed_back() {
 #[test]
 fn rfc3261_12_1_1_a_2xx_copies_the_record_route_and_has_a_contact() {
     let mut agent = Agent::new();
-    agent.request("INVITE", 5, "", "Record-Route: <sip:p1.example.com;lr>\r\n");
+    let fields = "Record-Route: <sip:p3.example.com;lr;x=1>;y=2, \"P\" <sips:p2.example.com>\r\nRecord-Route: <sip:p1.example.com;lr>\r\n";
+    agent.request("INVITE", 5, "", fields);
     agent.run();
     let Some(Event::Incoming { session, .. }) = agent.events.pop() else {
         panic!("no call")
@@ -103,9 +104,14 @@ fn rfc3261_12_1_1_a_2xx_copies_the_record_route_and_has_a_contact() {
     let Some(Call::Respond { response, .. }) = calls.last() else {
         panic!("{calls:?}")
     };
+    let copied = response.headers().values(HeaderName::RecordRoute);
     assert_eq!(
-        response.headers().get(HeaderName::RecordRoute),
-        Some("<sip:p1.example.com;lr>")
+        copied.collect::<Vec<_>>(),
+        [
+            "<sip:p3.example.com;lr;x=1>;y=2",
+            "\"P\" <sips:p2.example.com>",
+            "<sip:p1.example.com;lr>"
+        ]
     );
     assert_eq!(
         response.headers().get(HeaderName::Contact),

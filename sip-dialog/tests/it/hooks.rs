@@ -3,9 +3,7 @@
 use sip_dialog::{Body, EarlyMediaDirection, Event, SessionId};
 use sip_message::{HeaderName, Method, StatusCode, Uri};
 
-use crate::agent::{Agent, methods, response, statuses};
-
-const CONTACT: &str = "Contact: <sip:bob@192.0.2.7>\r\n";
+use crate::agent::{Agent, CONTACT, methods, response, statuses};
 
 #[test]
 fn rfc6086_5_2_2_packages_are_told_and_kept_to() {

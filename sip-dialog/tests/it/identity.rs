@@ -4,16 +4,12 @@ use sip_dialog::{
     Body, Event, InviteRequest, ReferRequest, ReferTarget, ReferrerIdentity, ReferrerToken,
     SubscriptionEnd, check_referrer,
 };
-use sip_message::{HeaderName, Request, StatusCode, Uri};
+use sip_message::{HeaderName, Request, StatusCode};
 use sip_testkit::Call;
 
-use crate::agent::{Agent, flow, statuses};
+use crate::agent::{Agent, flow, statuses, uri};
 
 const DATE: &str = "Sat, 21 Nov 2026 12:00:00 GMT";
-
-fn uri(text: &str) -> Uri {
-    Uri::parse(text).unwrap()
-}
 
 /// Signs by a word that only it knows, for want of a certificate.
 struct Seal(&'static str);

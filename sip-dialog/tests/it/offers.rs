@@ -4,9 +4,8 @@ use sip_dialog::{Body, DialogConfig, Event, Meaning, SessionBody, SessionId};
 use sip_message::{HeaderName, Method, StatusCode, Uri};
 use sip_testkit::Call;
 
-use crate::agent::{Agent, Sent, methods, requests, response, statuses};
+use crate::agent::{Agent, CONTACT, Sent, methods, only, requests, response, statuses};
 
-const CONTACT: &str = "Contact: <sip:bob@192.0.2.7>\r\n";
 const RELIABLE: &str = "Contact: <sip:bob@192.0.2.7>\r\nRequire: 100rel\r\n";
 
 /// Notes what it is asked, and refuses what begins with "bad".
@@ -83,17 +82,6 @@ pub(crate) fn bodies(calls: &[Call]) -> Vec<(String, String)> {
         (what, String::from_utf8_lossy(&body).into_owned())
     };
     calls.iter().map(body).collect()
-}
-
-fn only(calls: &[Call]) -> Sent {
-    let sent = calls.iter().find_map(|call| match call {
-        Call::Request { id, request, .. } => Some(Sent {
-            id: *id,
-            request: request.clone(),
-        }),
-        _ => None,
-    });
-    sent.unwrap()
 }
 
 pub(crate) fn calling(agent: &mut Agent, notes: &mut Notes, offers: bool) -> (SessionId, Sent) {

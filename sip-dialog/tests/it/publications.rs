@@ -7,9 +7,8 @@ use sip_dialog::{
     PublishRequest, SubscribeRequest, SubscriptionEnd, SubscriptionId, SubscriptionStatus,
 };
 use sip_message::{HeaderName, Method, Request, Response, StatusCode, Uri};
-use sip_testkit::Call;
 
-use crate::agent::{Agent, Sent, methods, request, response, statuses};
+use crate::agent::{Agent, Sent, methods, only, request, response, statuses};
 
 pub(crate) fn pidf(text: &'static str) -> Body {
     Body {
@@ -23,14 +22,6 @@ pub(crate) fn publish(agent: &mut Agent) -> (PublicationId, Sent) {
     let publish = PublishRequest::new(target, "presence", pidf("open"));
     let id = agent.dialogs.publish(publish, &mut agent.layer, agent.now);
     (id, agent.sent())
-}
-
-pub(crate) fn only(calls: Vec<Call>) -> Sent {
-    let sent = calls.into_iter().find_map(|call| match call {
-        Call::Request { id, request, .. } => Some(Sent { id, request }),
-        _ => None,
-    });
-    sent.unwrap()
 }
 
 pub(crate) fn granted(tag: &str, seconds: u32) -> String {

@@ -4,9 +4,7 @@ use sip_dialog::{Body, EndCause, Event};
 use sip_message::{HeaderName, Method};
 use sip_testkit::Call;
 
-use crate::agent::{Agent, Sent, methods, request, requests, response, statuses};
-
-const CONTACT: &str = "Contact: <sip:bob@192.0.2.7>\r\n";
+use crate::agent::{Agent, CONTACT, Sent, methods, request, requests, response, statuses};
 
 /// A call that was answered, whose ACK has not come.
 fn moratorium(agent: &mut Agent, offered: bool) -> (sip_dialog::SessionId, String) {

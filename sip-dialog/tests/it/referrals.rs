@@ -6,18 +6,15 @@ use sip_dialog::{
     Body, DialogConfig, EndCause, Event, InviteRequest, ReferRequest, ReferTarget, Report,
     SessionId, SubscriptionEnd, SubscriptionId, SubscriptionStatus,
 };
-use sip_message::{HeaderName, Method, Request, StatusCode, Uri};
+use sip_message::{HeaderName, Method, Request, StatusCode};
 use sip_testkit::Call;
 
-use crate::agent::{Agent, Sent, methods, request, requests, response, statuses};
+use crate::agent::{
+    Agent, CONTACT, Sent, methods, only, request, requests, response, statuses, uri,
+};
 
-pub(crate) const CONTACT: &str = "Contact: <sip:bob@192.0.2.7>\r\n";
 const GRUU: &str = "Contact: <sip:bob@192.0.2.7;gr=1>\r\n";
 pub(crate) const REFER_TO: &str = "Refer-To: <sip:carol@example.com>\r\n";
-
-pub(crate) fn uri(text: &str) -> Uri {
-    Uri::parse(text).unwrap()
-}
 
 pub(crate) fn carol(report: Report) -> ReferRequest {
     let mut refer = ReferRequest::new(uri("sip:carol@example.com"));
@@ -30,14 +27,6 @@ pub(crate) fn referee(config: &mut DialogConfig) {
     config.supported = ["norefersub", "explicitsub", "nosub", "tdialog", "replaces"]
         .map(str::to_owned)
         .to_vec();
-}
-
-pub(crate) fn only(calls: Vec<Call>) -> Sent {
-    let sent = calls.into_iter().find_map(|call| match call {
-        Call::Request { id, request, .. } => Some(Sent { id, request }),
-        _ => None,
-    });
-    sent.unwrap()
 }
 
 /// A NOTIFY of the peer about `sent`, a REFER.

@@ -5,12 +5,12 @@ use std::time::Duration;
 use sip_dialog::{Body, Event, Meaning, OpaqueBody, SessionId};
 use sip_message::header::RSeq;
 use sip_message::{HeaderName, Method, StatusCode};
-use sip_testkit::Call;
 use sip_transaction::{Event as TransactionEvent, ServerTransactionId};
 
-use crate::agent::{Agent, Sent, flow, methods, request, requests, response, statuses};
+use crate::agent::{
+    Agent, CONTACT, Sent, flow, methods, only, request, requests, response, statuses,
+};
 
-const CONTACT: &str = "Contact: <sip:bob@192.0.2.7>\r\n";
 const MOVED: &str = "Contact: <sip:bob@198.51.100.9>\r\n";
 
 fn agent() -> Agent {
@@ -18,19 +18,6 @@ fn agent() -> Agent {
         config.supported = vec!["100rel".to_owned()];
         config.methods = vec![Method::Update];
     })
-}
-
-fn only(calls: &[Call]) -> Sent {
-    let mut sent = calls.iter().filter_map(|call| match call {
-        Call::Request { id, request, .. } => Some(Sent {
-            id: *id,
-            request: request.clone(),
-        }),
-        _ => None,
-    });
-    let found = sent.next().unwrap();
-    assert!(sent.next().is_none(), "{calls:?}");
-    found
 }
 
 /// A session of ours, and our re-INVITE in it.
@@ -380,7 +367,7 @@ fn rfc3311_5_1_our_update_inside_of_our_reinvite() {
     assert!(update(&mut agent, session, None).is_err(), "one at a time");
     agent.reply(&moved, 200, "", CONTACT, "");
     // It is: another may follow.
-    let prack = only(&agent.reply(&reinvite, 183, "", &reliable, "answer"));
+    let prack = only(agent.reply(&reinvite, 183, "", &reliable, "answer"));
     agent.reply(&prack, 200, "", "", "");
     update(&mut agent, session, Some("second offer")).unwrap();
     let second = agent.sent();
@@ -425,7 +412,7 @@ fn rfc3311_5_1_an_update_inside_of_a_reinvite_meets_theirs_and_comes_again() {
     let mut agent = agent();
     let (session, reinvite) = changing(&mut agent, Some("offer"));
     let reliable = format!("{CONTACT}Require: 100rel\r\nRSeq: 1\r\n");
-    let prack = only(&agent.reply(&reinvite, 183, "", &reliable, "answer"));
+    let prack = only(agent.reply(&reinvite, 183, "", &reliable, "answer"));
     agent.reply(&prack, 200, "", "", "");
     let offer = Some(Body::sdp("second offer"));
     agent

@@ -109,7 +109,9 @@ fn rfc3262_3_one_at_a_time_and_numbered_in_order() {
     agent.request("PRACK", 6, &tag, &rack(number));
     let calls = agent.run();
     assert_eq!(statuses(&calls), [200, 183]);
-    assert_eq!(rseq(&response(&calls)), number + 1);
+    let next = response(&calls);
+    assert_eq!(rseq(&next), number + 1);
+    assert_eq!(next.headers().get(HeaderName::Require), Some("100rel"));
 }
 
 #[test]

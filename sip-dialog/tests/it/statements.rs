@@ -7,25 +7,7 @@ use sip_message::header::NameAddr;
 use sip_message::{HeaderName, Method, Request, StatusCode, Uri};
 use sip_testkit::Call;
 
-use crate::agent::{Agent, methods, request, requests, response, statuses};
-
-const CONTACT: &str = "Contact: <sip:bob@192.0.2.7>\r\n";
-
-/// The requests that are sent within a dialog: what `session` sends when asked for an OPTIONS.
-fn within(agent: &mut Agent, session: sip_dialog::SessionId) -> crate::agent::Sent {
-    agent
-        .dialogs
-        .request_within(
-            session,
-            Method::Options,
-            &[],
-            None,
-            &mut agent.layer,
-            agent.now,
-        )
-        .unwrap();
-    agent.sent()
-}
+use crate::agent::{Agent, CONTACT, methods, request, requests, response, statuses};
 
 /// An agent that can do more than it must.
 fn able() -> Agent {
@@ -93,7 +75,7 @@ fn rfc3261_8_1_1_4_a_call_id_is_new_for_each_call_and_one_within_it() {
     assert!(id.len() >= 11, "{id}");
     let (ack, _) = requests(&calls)[0];
     assert_eq!(ack.headers().call_id(), Some(id.as_str()));
-    assert_eq!(within(&mut agent, session).field(HeaderName::CallId), id);
+    assert_eq!(agent.asks(session).field(HeaderName::CallId), id);
     let (_, other) = agent.invite(None);
     assert_ne!(other.field(HeaderName::CallId), id);
 }
@@ -103,7 +85,7 @@ fn rfc3261_8_1_1_5_the_number_of_a_request_names_its_method() {
     let mut agent = Agent::new();
     let (session, invite, _) = agent.calling(CONTACT);
     assert_eq!(invite.cseq(), "1 INVITE");
-    assert_eq!(within(&mut agent, session).cseq(), "2 OPTIONS");
+    assert_eq!(agent.asks(session).cseq(), "2 OPTIONS");
 }
 
 #[test]
@@ -111,10 +93,7 @@ fn rfc3261_8_1_1_6_max_forwards_is_70() {
     let mut agent = Agent::new();
     let (session, invite, _) = agent.calling(CONTACT);
     assert_eq!(invite.field(HeaderName::MaxForwards), "70");
-    assert_eq!(
-        within(&mut agent, session).field(HeaderName::MaxForwards),
-        "70"
-    );
+    assert_eq!(agent.asks(session).field(HeaderName::MaxForwards), "70");
 }
 
 #[test]
@@ -142,8 +121,17 @@ fn rfc3261_8_1_3_2_unknown_codes_are_as_those_of_their_class() {
     // An unknown provisional response is as 183.
     let mut agent = Agent::new();
     let (_, invite) = agent.invite(None);
-    agent.reply(&invite, 199, "b1", "", "");
-    assert!(matches!(agent.events.last(), Some(Event::Progress { .. })));
+    for status in [199, 183] {
+        agent.reply(&invite, status, "b1", "", "");
+        assert!(
+            matches!(agent.events.pop(), Some(Event::Progress { status: told, .. }) if told.as_u16() == status)
+        );
+    }
+    // A 100 is taken, and is no answer.
+    let mut agent = Agent::new();
+    let (_, invite) = agent.invite(None);
+    assert!(agent.reply(&invite, 100, "", "", "").is_empty());
+    assert_eq!(agent.dialogs.session_count(), 1);
     // Unknown final ones end the call, or begin it.
     for status in [399, 499, 599, 699] {
         let mut agent = Agent::new();
@@ -206,7 +194,7 @@ fn rfc3261_12_1_1_the_state_of_a_callee_is_taken_from_the_request() {
     let mut agent = Agent::new();
     let fields = "Record-Route: <sip:p2.example.com;lr;x=1>, <sip:p1.example.com;lr>;y=2\r\n";
     let (session, tag) = agent.answered(fields);
-    let sent = within(&mut agent, session);
+    let sent = agent.asks(session);
     // Record-Route in order, with all parameters; Contact; Call-ID; tags and URIs the other way round.
     assert_eq!(
         routes(&sent.request),
@@ -225,7 +213,7 @@ fn rfc3261_12_1_1_the_state_of_a_callee_is_taken_from_the_request() {
 fn rfc3261_12_1_1_without_record_route_there_is_no_route() {
     let mut agent = Agent::new();
     let (session, _) = agent.answered("");
-    let sent = within(&mut agent, session);
+    let sent = agent.asks(session);
     assert!(routes(&sent.request).is_empty());
     assert_eq!(sent.request.uri_str(), "sip:bob@192.0.2.9");
 }
@@ -238,7 +226,7 @@ fn rfc3261_12_1_1_the_numbers_of_a_callee_begin_with_the_request() {
     agent.request("OPTIONS", 3, &tag, "");
     assert_eq!(statuses(&agent.run()), [500]);
     // Our own numbers are not theirs.
-    assert_eq!(within(&mut agent, session).cseq(), "1 OPTIONS");
+    assert_eq!(agent.asks(session).cseq(), "1 OPTIONS");
 }
 
 #[test]
@@ -262,7 +250,7 @@ fn rfc3261_12_1_1_a_request_without_a_from_tag_is_of_a_null_tag() {
         flow: crate::agent::flow(),
     });
     agent.run();
-    let sent = within(&mut agent, session);
+    let sent = agent.asks(session);
     // RFC 3261 section 12.2.1.1: a tag that is null is left out.
     assert_eq!(sent.field(HeaderName::To), "<sip:bob@example.com>");
 }
@@ -291,7 +279,7 @@ fn rfc3261_12_1_1_what_is_asked_for_by_sips_is_answered_by_sips() {
 fn rfc3261_12_1_2_the_state_of_a_caller_is_taken_from_the_response() {
     let mut agent = Agent::new();
     let (session, invite, _) = agent.calling(CONTACT);
-    let sent = within(&mut agent, session);
+    let sent = agent.asks(session);
     assert!(routes(&sent.request).is_empty());
     assert_eq!(sent.request.uri_str(), "sip:bob@192.0.2.7");
     assert_eq!(sent.cseq(), "2 OPTIONS");
@@ -326,7 +314,7 @@ fn rfc3261_12_1_2_a_response_without_a_to_tag_is_of_a_null_tag() {
     });
     assert_eq!(methods(&agent.run()), ["ACK"]);
     assert_eq!(
-        within(&mut agent, session).field(HeaderName::To),
+        agent.asks(session).field(HeaderName::To),
         "<sip:bob@example.com>"
     );
 }
@@ -336,10 +324,18 @@ fn rfc3261_12_2_1_1_numbers_grow_by_one() {
     let mut agent = Agent::new();
     let (session, _, _) = agent.calling(CONTACT);
     for number in 2..6 {
-        let sent = within(&mut agent, session);
+        let sent = agent.asks(session);
         assert_eq!(sent.cseq(), format!("{number} OPTIONS"));
         agent.reply(&sent, 200, "", "", "");
     }
+    // Who was called has had no number until then: it begins as any request does, below 2^31.
+    let mut agent = Agent::new();
+    let (session, _) = agent.answered("");
+    let number = |sent: &crate::agent::Sent| sent.request.headers().cseq().unwrap().0;
+    let first = agent.asks(session);
+    assert!(number(&first) < 1 << 31);
+    agent.reply(&first, 200, "", "", "");
+    assert_eq!(number(&agent.asks(session)), number(&first) + 1);
 }
 
 #[test]
@@ -347,7 +343,7 @@ fn rfc3261_12_2_1_1_before_a_loose_router_the_target_is_the_request_uri() {
     let mut agent = Agent::new();
     let fields = "Contact: <sip:bob@192.0.2.7>\r\nRecord-Route: <sip:p2.example.com;lr>;b=2, <sip:p1.example.com;lr;a=1>\r\n";
     let (session, _, _) = agent.calling(fields);
-    let sent = within(&mut agent, session);
+    let sent = agent.asks(session);
     assert_eq!(sent.request.uri_str(), "sip:bob@192.0.2.7");
     assert_eq!(
         routes(&sent.request),
@@ -359,7 +355,7 @@ fn rfc3261_12_2_1_1_before_a_loose_router_the_target_is_the_request_uri() {
 fn rfc3261_12_2_1_1_without_a_route_set_there_is_no_route() {
     let mut agent = Agent::new();
     let (session, _, _) = agent.calling(CONTACT);
-    let sent = within(&mut agent, session);
+    let sent = agent.asks(session);
     assert_eq!(sent.request.uri_str(), "sip:bob@192.0.2.7");
     assert!(!sent.request.headers().contains(HeaderName::Route));
 }
@@ -399,17 +395,11 @@ fn rfc3261_12_2_1_2_a_2xx_to_a_target_refresh_moves_the_target() {
         .unwrap();
     let sent = agent.sent();
     agent.reply(&sent, 200, "", "Contact: <sip:bob@192.0.2.8>\r\n", "ok");
-    assert_eq!(
-        within(&mut agent, session).request.uri_str(),
-        "sip:bob@192.0.2.8"
-    );
+    assert_eq!(agent.asks(session).request.uri_str(), "sip:bob@192.0.2.8");
     // Other requests do not.
-    let sent = within(&mut agent, session);
+    let sent = agent.asks(session);
     agent.reply(&sent, 200, "", "Contact: <sip:bob@192.0.2.99>\r\n", "");
-    assert_eq!(
-        within(&mut agent, session).request.uri_str(),
-        "sip:bob@192.0.2.8"
-    );
+    assert_eq!(agent.asks(session).request.uri_str(), "sip:bob@192.0.2.8");
 }
 
 #[test]
@@ -430,10 +420,7 @@ fn rfc3261_12_2_2_a_target_refresh_of_the_peer_moves_the_target() {
     agent.run();
     agent.ack(6, &tag);
     agent.run();
-    assert_eq!(
-        within(&mut agent, session).request.uri_str(),
-        "sip:bob@192.0.2.88"
-    );
+    assert_eq!(agent.asks(session).request.uri_str(), "sip:bob@192.0.2.88");
 }
 
 #[test]
@@ -515,7 +502,7 @@ fn rfc3261_13_2_2_4_the_2xx_sets_the_route_set_anew() {
     agent.reply(&invite, 180, "b1", early, "");
     let late = "Contact: <sip:bob@192.0.2.7>\r\nRecord-Route: <sip:late.example.com;lr>\r\n";
     agent.reply(&invite, 200, "b1", late, "answer");
-    let sent = within(&mut agent, session);
+    let sent = agent.asks(session);
     assert_eq!(routes(&sent.request), ["<sip:late.example.com;lr>"]);
     assert_eq!(sent.request.uri_str(), "sip:bob@192.0.2.7");
 }

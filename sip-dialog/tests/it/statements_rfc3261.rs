@@ -4,28 +4,10 @@ use std::time::Duration;
 
 use sip_dialog::{Body, Event, Meaning, RejectCause};
 use sip_message::header::NameAddr;
-use sip_message::{HeaderName, Method, Request, StatusCode};
+use sip_message::{HeaderName, Request, StatusCode};
 use sip_testkit::Call;
 
-use crate::agent::{Agent, methods, request, requests, response, statuses};
-
-const CONTACT: &str = "Contact: <sip:bob@192.0.2.7>\r\n";
-
-/// An OPTIONS within the dialog.
-fn within(agent: &mut Agent, session: sip_dialog::SessionId) -> Request {
-    agent
-        .dialogs
-        .request_within(
-            session,
-            Method::Options,
-            &[],
-            None,
-            &mut agent.layer,
-            agent.now,
-        )
-        .unwrap();
-    agent.sent().request
-}
+use crate::agent::{Agent, CONTACT, methods, request, requests, response, statuses};
 
 fn address(request: &Request, name: HeaderName) -> (String, Option<String>) {
     let value = request.headers().get(name).unwrap();
@@ -38,7 +20,7 @@ fn rfc3261_12_2_1_1_a_request_in_a_dialog_names_both_sides_as_the_dialog_does() 
     // As the caller.
     let mut agent = Agent::new();
     let (session, invite, _) = agent.calling(CONTACT);
-    let request = within(&mut agent, session);
+    let request = agent.asks(session).request;
     let bob = ("sip:bob@example.com".to_owned(), Some("b1".to_owned()));
     assert_eq!(address(&request, HeaderName::To), bob);
     assert_eq!(
@@ -52,7 +34,7 @@ fn rfc3261_12_2_1_1_a_request_in_a_dialog_names_both_sides_as_the_dialog_does() 
     // As the callee.
     let mut agent = Agent::new();
     let (session, tag) = agent.answered("");
-    let request = within(&mut agent, session);
+    let request = agent.asks(session).request;
     let peer = ("sip:bob@example.com".to_owned(), Some("peer".to_owned()));
     let local = ("sip:alice@example.com".to_owned(), Some(tag));
     assert_eq!(address(&request, HeaderName::To), peer);
@@ -65,7 +47,7 @@ fn rfc3261_12_2_1_1_a_null_tag_is_left_out() {
     let mut agent = Agent::new();
     let (session, invite) = agent.invite(Some("offer"));
     agent.reply(&invite, 200, "", CONTACT, "answer");
-    let request = within(&mut agent, session);
+    let request = agent.asks(session).request;
     assert_eq!(
         request.headers().get(HeaderName::To),
         Some("<sip:bob@example.com>")
@@ -76,7 +58,7 @@ fn rfc3261_12_2_1_1_a_null_tag_is_left_out() {
 fn rfc3261_12_2_2_the_first_request_of_the_peer_sets_its_number() {
     let mut agent = Agent::new();
     let (session, _, _) = agent.calling(CONTACT);
-    let ours = within(&mut agent, session);
+    let ours = agent.asks(session).request;
     let (_, local) = address(&ours, HeaderName::From);
     let local = local.unwrap();
     let from_peer = |number: u32| {

@@ -7,8 +7,8 @@ use sip_dialog::{
 };
 use sip_message::{HeaderName, Request, StatusCode, Uri};
 
-use crate::agent::{Agent, Sent, methods, request, response, statuses};
-use crate::publications::{accepted, compositor, granted, only, pidf, publish, publishing, tag};
+use crate::agent::{Agent, Sent, methods, only, request, response, statuses};
+use crate::publications::{accepted, compositor, granted, pidf, publish, publishing, tag};
 
 /// A compositor that is changed by what is published to it, and refuses what its state says.
 #[derive(Debug, Default)]
@@ -66,11 +66,6 @@ fn published(agent: &mut Agent) -> PublicationId {
     let (id, first) = publish(agent);
     agent.reply(&first, 200, "t", &granted("one", 400), "");
     id
-}
-
-fn values(sent: &Sent, name: HeaderName) -> Vec<String> {
-    let values = sent.request.headers().values(name);
-    values.map(str::to_owned).collect()
 }
 
 /// Each kind of PUBLISH: first, refresh, change, end.
@@ -154,17 +149,17 @@ fn rfc3903_4_one_request_at_a_time_for_a_request_uri() {
 fn rfc3903_4_1_a_publish_has_one_event_and_one_tag() {
     let [first, refresh, change, last] = each();
     for sent in [&first, &refresh, &change, &last] {
-        assert_eq!(values(sent, HeaderName::Event), ["presence"]);
+        assert_eq!(sent.values(HeaderName::Event), ["presence"]);
     }
-    assert_eq!(values(&refresh, HeaderName::SipIfMatch), ["one"]);
-    assert_eq!(values(&change, HeaderName::SipIfMatch), ["two"]);
-    assert_eq!(values(&last, HeaderName::SipIfMatch), ["three"]);
+    assert_eq!(refresh.values(HeaderName::SipIfMatch), ["one"]);
+    assert_eq!(change.values(HeaderName::SipIfMatch), ["two"]);
+    assert_eq!(last.values(HeaderName::SipIfMatch), ["three"]);
 }
 
 #[test]
 fn rfc3903_4_2_the_first_has_state_and_no_tag() {
     let [first, ..] = each();
-    assert_eq!(values(&first, HeaderName::SipIfMatch), [""; 0]);
+    assert_eq!(first.values(HeaderName::SipIfMatch), [""; 0]);
     assert_eq!(first.request.body(), b"open");
 }
 
@@ -186,7 +181,7 @@ fn rfc3903_4_3_a_refresh_has_the_last_tag_and_no_body() {
     published(&mut agent);
     for (had, gets) in [("one", "two"), ("two", "three"), ("three", "three")] {
         let refresh = only(agent.wait(Duration::from_secs(1000)).1);
-        assert_eq!(values(&refresh, HeaderName::SipIfMatch), [had]);
+        assert_eq!(refresh.values(HeaderName::SipIfMatch), [had]);
         assert!(refresh.request.body().is_empty());
         assert!(!refresh.request.headers().contains(HeaderName::ContentType));
         agent.reply(&refresh, 200, "t", &granted(gets, 400), "");
@@ -203,7 +198,7 @@ fn rfc3903_4_4_a_change_has_the_last_tag_and_the_state() {
             .modify_publication(id, pidf(text), &mut agent.layer, agent.now)
             .unwrap();
         let change = agent.sent();
-        assert_eq!(values(&change, HeaderName::SipIfMatch), [had]);
+        assert_eq!(change.values(HeaderName::SipIfMatch), [had]);
         assert_eq!(change.request.body(), text.as_bytes());
         agent.reply(&change, 200, "t", &granted(gets, 400), "");
     }
@@ -213,7 +208,7 @@ fn rfc3903_4_4_a_change_has_the_last_tag_and_the_state() {
 fn rfc3903_4_5_an_end_has_the_last_tag_and_no_body() {
     let [.., last] = each();
     assert_eq!(last.field(HeaderName::Expires), "0");
-    assert_eq!(values(&last, HeaderName::SipIfMatch), ["three"]);
+    assert_eq!(last.values(HeaderName::SipIfMatch), ["three"]);
     assert!(last.request.body().is_empty());
 }
 
@@ -225,12 +220,12 @@ fn rfc3903_5_after_a_412_the_tag_is_gone_and_all_is_published_anew() {
     let calls = agent.reply(&refresh, 412, "t", "", "");
     assert_eq!(methods(&calls), ["PUBLISH"], "one, and not the same again");
     let again = only(calls);
-    assert_eq!(values(&again, HeaderName::SipIfMatch), [""; 0]);
+    assert_eq!(again.values(HeaderName::SipIfMatch), [""; 0]);
     assert_eq!(again.request.body(), b"open");
     // Nor is the tag used later.
     agent.reply(&again, 200, "t", &granted("new", 400), "");
     let refresh = only(agent.wait(Duration::from_secs(1000)).1);
-    assert_eq!(values(&refresh, HeaderName::SipIfMatch), ["new"]);
+    assert_eq!(refresh.values(HeaderName::SipIfMatch), ["new"]);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::time::Duration;
 use sip_dialog::Event;
 use sip_message::{HeaderName, Method, Response, StatusCode};
 
-use crate::agent::{Agent, Sent, methods, response, statuses};
-use crate::timers::{agent, agreed, only};
+use crate::agent::{Agent, Sent, methods, only, response, statuses};
+use crate::timers::{agent, agreed};
 
 const LONG: Duration = Duration::from_secs(1 << 33);
 

@@ -8,9 +8,9 @@ use sip_dialog::{
 use sip_message::{HeaderName, Method, Request, StatusCode, Uri};
 use sip_testkit::Call;
 
-use crate::agent::{Agent, methods, request, requests, response, statuses};
+use crate::agent::{Agent, methods, only, request, requests, response, statuses};
 use crate::subscriptions::{
-    active, end, granted, notifier, notify, only, pidf, response_field, subscribe, subscribed,
+    active, end, granted, notifier, notify, pidf, response_field, subscribe, subscribed,
 };
 
 /// A package that decides as its resource is called.

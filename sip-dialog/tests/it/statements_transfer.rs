@@ -6,13 +6,11 @@ use sip_dialog::{Body, Event, Report, SessionId};
 use sip_message::{HeaderName, Method, Response, StatusCode};
 use sip_testkit::Call;
 
-use crate::agent::{Agent, Sent, methods, request, requests, response, statuses};
-use crate::offers::{Notes, both, negotiate};
-use crate::referrals::{
-    CONTACT, REFER_TO, accept, carol, notify, only, referee, referred, referring, told,
+use crate::agent::{
+    Agent, CONTACT, Sent, UPDATES, methods, only, request, requests, response, statuses,
 };
-
-const UPDATES: &str = "Contact: <sip:bob@192.0.2.7>\r\nAllow: INVITE, ACK, CANCEL, BYE, UPDATE\r\n";
+use crate::offers::{Notes, both, negotiate};
+use crate::referrals::{REFER_TO, accept, carol, notify, referee, referred, referring, told};
 
 fn replacing() -> Agent {
     Agent::with(|config| config.supported = vec!["replaces".to_owned()])
@@ -29,11 +27,6 @@ fn invited(agent: &mut Agent, fields: &str) -> Vec<Call> {
 
 fn replaces(tag: &str) -> String {
     format!("Replaces: one;to-tag={tag};from-tag=peer\r\n")
-}
-
-fn values(sent: &Sent, name: HeaderName) -> Vec<String> {
-    let values = sent.request.headers().values(name);
-    values.map(str::to_owned).collect()
 }
 
 /// A REFER that was accepted in a call: the referral, its tag, and the first NOTIFY.
@@ -62,14 +55,8 @@ fn rfc3515_2_a_refer_has_one_contact_and_the_route_of_its_dialog() {
         )
         .unwrap();
     let refer = agent.sent();
-    assert_eq!(
-        values(&refer, HeaderName::Contact),
-        ["<sip:alice@192.0.2.1>"]
-    );
-    assert_eq!(
-        values(&refer, HeaderName::Route),
-        ["<sip:p.example.com;lr>"]
-    );
+    assert_eq!(refer.values(HeaderName::Contact), ["<sip:alice@192.0.2.1>"]);
+    assert_eq!(refer.values(HeaderName::Route), ["<sip:p.example.com;lr>"]);
     assert_eq!(refer.request.uri_str(), "sip:bob@192.0.2.7");
 }
 
@@ -78,7 +65,7 @@ fn rfc3515_2_4_1_a_refer_has_one_refer_to() {
     let mut agent = Agent::new();
     let (_, _, refer) = referring(&mut agent, Report::Implicit);
     assert_eq!(
-        values(&refer, HeaderName::ReferTo),
+        refer.values(HeaderName::ReferTo),
         ["<sip:carol@example.com>"]
     );
 }

@@ -4,16 +4,10 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use sip_dialog::{Body, Event, InviteRequest, Output, RejectCause, SessionId};
-use sip_message::{HeaderName, Method, Request, Uri};
+use sip_message::{HeaderName, Method, Request};
 use sip_testkit::Call;
 
-use crate::agent::{Agent, Sent, flow, methods, requests};
-
-const CONTACT: &str = "Contact: <sip:bob@192.0.2.7>\r\n";
-
-fn uri(text: &str) -> Uri {
-    Uri::parse(text).unwrap()
-}
+use crate::agent::{Agent, CONTACT, Sent, flow, methods, requests, uri};
 
 /// Where the next request goes first, and what it is.
 fn next(agent: &mut Agent) -> (String, Sent) {

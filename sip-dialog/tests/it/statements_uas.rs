@@ -7,9 +7,7 @@ use sip_dialog::{Body, Event};
 use sip_message::{HeaderName, Method, Request, StatusCode};
 use sip_transaction::{Event as TransactionEvent, ServerTransactionId};
 
-use crate::agent::{Agent, flow, methods, request, requests, response, statuses};
-
-const CONTACT: &str = "Contact: <sip:bob@192.0.2.7>\r\n";
+use crate::agent::{Agent, CONTACT, flow, methods, request, requests, response, statuses};
 
 /// An INVITE with this body and these fields about it.
 fn with_body(fields: &str) -> Request {

@@ -10,7 +10,7 @@ use sip_message::{HeaderName, Method, Request, StatusCode, Uri};
 use sip_testkit::Call;
 use sip_transaction::Event as TransactionEvent;
 
-use crate::agent::{Agent, Sent, methods, request, response, statuses};
+use crate::agent::{Agent, Sent, methods, only, request, response, statuses};
 
 /// Subscribes to presence: the subscription, and the SUBSCRIBE.
 pub(crate) fn subscribe(agent: &mut Agent, seconds: u64) -> (SubscriptionId, Sent) {
@@ -44,13 +44,6 @@ pub(crate) fn notify(sent: &Sent, number: u32, branch: &str, fields: &str) -> Re
 
 pub(crate) fn active(seconds: u32) -> String {
     format!("Event: presence\r\nSubscription-State: active;expires={seconds}\r\n")
-}
-
-pub(crate) fn only(calls: Vec<Call>) -> Sent {
-    match calls.into_iter().next_back() {
-        Some(Call::Request { id, request, .. }) => Sent { id, request },
-        other => panic!("no request but {other:?}"),
-    }
 }
 
 /// A subscription of ours that is active for ten minutes.

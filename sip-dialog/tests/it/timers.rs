@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use sip_dialog::{EndCause, Event};
 use sip_message::{HeaderName, Method, StatusCode};
-use sip_testkit::{Call, Path, Simulation};
+use sip_testkit::{Path, Simulation};
 
-use crate::agent::{Agent, Sent, methods, requests, response, statuses};
+use crate::agent::{Agent, methods, only, requests, response, statuses};
 use crate::phone::{Manner, Phone};
 
 pub(crate) fn agent() -> Agent {
@@ -15,13 +15,6 @@ pub(crate) fn agent() -> Agent {
 
 pub(crate) fn agreed(refresher: &str, more: &str) -> String {
     format!("Contact: <sip:bob@192.0.2.7>\r\nSession-Expires: 1800;refresher={refresher}\r\n{more}")
-}
-
-pub(crate) fn only(calls: Vec<Call>) -> Sent {
-    match calls.into_iter().next() {
-        Some(Call::Request { id, request, .. }) => Sent { id, request },
-        other => panic!("no request but {other:?}"),
-    }
 }
 
 #[test]
