@@ -4,6 +4,7 @@
 
 mod attributes;
 mod browsers;
+mod bundles;
 mod corpus;
 mod data;
 mod edit;
@@ -13,4 +14,5 @@ mod exchanges;
 mod negotiation;
 mod parse;
 mod properties;
+mod protection;
 mod statements;
