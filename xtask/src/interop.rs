@@ -109,7 +109,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 /// The program as `cargo test` builds it: the development profile, because nothing here measures speed, and with the judge of
-/// what leaves, so that with `SIP_JUDGE=1` a wrong message of ours ends it and the case fails.
+/// what leaves: a wrong message of ours ends it, and the case fails.
 fn build(with_redis: bool) -> Result<PathBuf> {
     let mut command: Command = shell::cargo();
     command.args([
