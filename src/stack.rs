@@ -802,9 +802,7 @@ impl Stack {
                 let mut response =
                     Response::to(&request, status).to_tag(&self.transactions.mint_tag());
                 if status == StatusCode::METHOD_NOT_ALLOWED {
-                    let mut allowed: Vec<&str> = self.handled.iter().map(Method::as_str).collect();
-                    allowed.extend(self.dialogs.as_ref().map(Dialogs::allow));
-                    response = response.header(HeaderName::Allow, allowed.join(", "));
+                    response = response.header(HeaderName::Allow, self.allowed());
                 }
                 self.reply(id, response.build(), now);
             }
@@ -829,6 +827,23 @@ impl Stack {
             }
             other => tracing::trace!(?other, "an event of no part"),
         }
+    }
+
+    /// The methods that some part takes, each once.
+    fn allowed(&self) -> String {
+        let mut allowed: Vec<&str> = Vec::new();
+        let of_server = self.proxy.as_ref().map(Proxy::allow);
+        let of_agent = self.dialogs.as_ref().map(Dialogs::allow);
+        let registers =
+            (of_server.is_none() && self.registrar.is_some()).then_some(Method::Register.as_str());
+        let all = [of_server, registers, of_agent];
+        let all = all.into_iter().flatten().flat_map(|list| list.split(", "));
+        for method in all.chain(self.handled.iter().map(Method::as_str)) {
+            if !method.is_empty() && !allowed.contains(&method) {
+                allowed.push(method);
+            }
+        }
+        allowed.join(", ")
     }
 
     /// What is forwarded without a transaction never gets one.

@@ -51,6 +51,9 @@ pub struct DialogConfig {
     /// The types of bodies that an INVITE may have, `application/sdp` by default; another one is answered 415, unless it is
     /// optional (RFC 3261 section 8.2.3). One that consists of parts is always taken. When this is empty, so are all.
     pub bodies: Vec<String>,
+    /// What this side can do, with ports of zero (RFC 3264 section 9): the body of the answer to an OPTIONS, for who reads its type
+    /// (RFC 3261 section 11.2).
+    pub capabilities: Option<Body>,
     /// The methods that the application wants to see within dialogs, as [`Event::Within`](crate::Event::Within), each of which it
     /// answers; `UPDATE` stands for [`Event::Update`](crate::Event::Update). What is not here is answered 405.
     pub methods: Vec<Method>,
@@ -101,6 +104,7 @@ impl Default for DialogConfig {
             agent: None,
             supported: Vec::new(),
             bodies: vec!["application/sdp".to_owned()],
+            capabilities: None,
             methods: Vec::new(),
             session_interval: None,
             min_session_interval: Duration::from_secs(90),

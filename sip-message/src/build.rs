@@ -371,6 +371,16 @@ mod tests {
                 .values(HeaderName::Via)
                 .eq(request.headers().values(HeaderName::Via))
         );
+        for name in [HeaderName::From, HeaderName::CallId, HeaderName::CSeq] {
+            let copied = ok.headers().get(name.clone());
+            assert!(copied.is_some_and(|value| !value.is_empty()));
+            assert_eq!(copied, request.headers().get(name));
+        }
+        let to = request.headers().get(HeaderName::To).unwrap();
+        assert_eq!(
+            ok.headers().get(HeaderName::To),
+            Some(&*format!("{to};tag=t1"))
+        );
         assert_eq!(ok.headers().to_tag(), Some("t1"));
         assert!(
             !ok.headers().contains(HeaderName::Timestamp)

@@ -14,7 +14,7 @@ use sip_transport::tokio::{Listen, Resolver, local_addresses};
 use sip_transport::{Seed, TransportConfig, TransportKind, Transports};
 use tokio::sync::{Mutex, mpsc, watch};
 
-use super::{Account, AgentError, Codec, Inner, Traced, UserAgent};
+use super::{Account, AgentError, Codec, Inner, Traced, UserAgent, offer};
 use crate::runtime::{Hub, Services, Tracer, Worker};
 use crate::stack::Parts;
 
@@ -188,6 +188,9 @@ impl UserAgentBuilder {
         dialog.session_interval = self.session_interval;
         // RFC 3311: the other side changes the call by UPDATE too.
         dialog.methods.push(Method::Update);
+        dialog.capabilities = listen
+            .first()
+            .and_then(|first| offer::capabilities(first.addr.ip(), &self.codecs));
         let parts = Parts {
             transports: Transports::new(transport, seed.derive("transport")),
             transactions: Transactions::new(

@@ -1,6 +1,6 @@
 //! The adapter between session descriptions and the audio of a call (RFC 3264).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -47,15 +47,8 @@ pub(super) enum NoCommonMedia {
 impl Negotiation {
     /// A call whose audio arrives at `local`, with `codecs` in order of preference.
     pub(super) fn new(local: SocketAddr, codecs: &[Codec]) -> Self {
-        // RFC 8866 section 5.2 recommends a time stamp: unique per host and user is what it is to be.
-        let id = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(1, |since| since.as_micros() as u64 & (u64::MAX >> 1));
-        let mut list: Vec<SdpCodec> = codecs.iter().map(|codec| of(*codec)).collect();
-        list.push(SdpCodec::telephone_event(8000));
-        let local = LocalSession::new(id, local.ip()).audio(local.port(), list);
         Self(Arc::new(Mutex::new(State {
-            local,
+            local: session(local, codecs),
             negotiator: Negotiator::new(),
             outcome: None,
         })))
@@ -175,6 +168,23 @@ impl SessionBody for Negotiation {
         let text = error.to_string().replace(['"', '\\', '\r', '\n'], " ");
         Some(format!("305 {} \"{text}\"", state.local.address))
     }
+}
+
+/// RFC 3264 section 9: all that a telephone with these codecs can do, and no session.
+pub(super) fn capabilities(address: IpAddr, codecs: &[Codec]) -> Option<Body> {
+    let session = session(SocketAddr::new(address, 0), codecs);
+    let description = session.capabilities(session.session_id).ok()?;
+    Some(Body::sdp(description.to_vec()))
+}
+
+fn session(local: SocketAddr, codecs: &[Codec]) -> LocalSession {
+    // RFC 8866 section 5.2 recommends a time stamp: unique per host and user is what it is to be.
+    let id = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(1, |since| since.as_micros() as u64 & (u64::MAX >> 1));
+    let mut list: Vec<SdpCodec> = codecs.iter().map(|codec| of(*codec)).collect();
+    list.push(SdpCodec::telephone_event(8000));
+    LocalSession::new(id, local.ip()).audio(local.port(), list)
 }
 
 const fn of(codec: Codec) -> SdpCodec {

@@ -52,6 +52,21 @@ impl Registered {
             refresher.abort();
         }
     }
+
+    /// RFC 5626 §4.2.2: a refusal that passes, such as a 503 with Retry-After, takes nothing from the flow: what comes over it
+    /// is answered, its keep-alives go on, and its loss is noticed, while the registrar is left alone.
+    fn keeps_its_flow(&self, error: &AgentError) -> bool {
+        let AgentError::Refused { status, .. } = error else {
+            return false;
+        };
+        let passes = matches!(
+            *status,
+            StatusCode::SERVER_INTERNAL_ERROR
+                | StatusCode::SERVICE_UNAVAILABLE
+                | StatusCode::SERVER_TIMEOUT
+        );
+        self.is_up && (passes || self.asked.is_some())
+    }
 }
 
 impl UserAgent {
@@ -161,7 +176,6 @@ impl UserAgent {
     async fn register_once(&self, registered: &mut Registered) -> Result<Registration, AgentError> {
         let registrar = self.registrar(&registered.options)?;
         let aor = self.account()?.aor.clone();
-        registered.is_up = false;
         // One 423 is followed (RFC 3261 section 10.2.8), and one 439 (RFC 5626 section 11.6); a registrar that then wants
         // still more is refused.
         for _ in 0..3 {
@@ -365,7 +379,10 @@ async fn keep(inner: Weak<Inner>, nth: usize, wait: Duration, lost: Option<onesh
             }
             Err(AgentError::Stopped(_)) => return,
             Err(error) => {
-                lost = None;
+                if !registered.keeps_its_flow(&error) {
+                    registered.is_up = false;
+                    lost = None;
+                }
                 match agent.back_off(registered, others_work).await {
                     Ok(next) => wait = next,
                     Err(_) => return,

@@ -715,23 +715,11 @@ fn find_places(
     inherited: &[Inherited],
     or_free_port: bool,
 ) -> Result<(Vec<Place>, PortChange), BuildError> {
-    const DEFAULT: [&str; 4] = [
-        "udp:0.0.0.0:5060",
-        "tcp:0.0.0.0:5060",
-        "udp:[::]:5060",
-        "tcp:[::]:5060",
-    ];
     let machine = local_addresses();
     let places = if asked.is_empty() && !inherited.is_empty() {
         inherited::places(inherited)
     } else if asked.is_empty() {
-        listen::expand(
-            &DEFAULT
-                .iter()
-                .filter_map(|text| Place::parse(text).ok())
-                .collect::<Vec<_>>(),
-            &machine,
-        )
+        listen::expand(&listen::by_default(), &machine)
     } else {
         listen::expand(asked, &machine)
     };

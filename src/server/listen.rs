@@ -83,6 +83,18 @@ impl Place {
     }
 }
 
+/// Where a server listens that was told nothing: RFC 3261 §18.2.1 has it at port 5060 of all interfaces, by TCP as by UDP.
+pub(super) fn by_default() -> Vec<Place> {
+    const DEFAULT: [&str; 4] = [
+        "udp:0.0.0.0:5060",
+        "tcp:0.0.0.0:5060",
+        "udp:[::]:5060",
+        "tcp:[::]:5060",
+    ];
+    let places = DEFAULT.iter().map(|text| Place::parse(text));
+    places.filter_map(Result::ok).collect()
+}
+
 /// The addresses to bind: those of this machine in the place of a wildcard, since a response has to name the one that
 /// the request came to (RFC 3261 §18.2.1); each once.
 pub(super) fn expand(places: &[Place], machine: &[IpAddr]) -> Vec<Place> {
@@ -190,6 +202,21 @@ pub(super) fn uri(places: &[Place]) -> Option<Uri> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rfc3261_18_2_1_by_default_every_address_is_listened_on_by_udp_and_tcp_at_port_5060() {
+        let machine: Vec<IpAddr> = ["192.0.2.1", "127.0.0.1", "2001:db8::1"]
+            .map(|text| text.parse().unwrap())
+            .to_vec();
+        let places = expand(&by_default(), &machine);
+        for ip in machine {
+            for kind in [TransportKind::Udp, TransportKind::Tcp] {
+                let addr = SocketAddr::new(ip, 5060);
+                let here = |place: &&Place| (place.kind, place.addr) == (kind, addr);
+                assert_eq!(places.iter().filter(here).count(), 1, "{kind} {addr}");
+            }
+        }
+    }
 
     #[test]
     fn places_are_read() {

@@ -1,110 +1,16 @@
 //! Statements about what user agents send, seen by a peer that is written out (`conformance/`).
 
 use std::collections::{BTreeSet, HashSet};
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use sip_stack::agent::{Account, RegisterOptions, UserAgent, UserAgentBuilder};
-use sip_stack::message::{HeaderName, Message, ParserConfig, Request, Response, StatusCode, Uri};
+use sip_stack::agent::{Account, RegisterOptions};
+use sip_stack::message::{HeaderName, Request, StatusCode, Uri};
 use sip_stack::server::Server;
 use tokio::net::UdpSocket;
 
+use crate::peer::{Peer, both, builder, number, of_bob, value};
+
 const INSTANCE: &str = "urn:uuid:00000000-0000-1000-8000-AABBCCDDEEFF";
-
-/// The other side: a registrar, a proxy, a telephone.
-struct Peer {
-    socket: UdpSocket,
-}
-
-impl Peer {
-    async fn new() -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        Self { socket }
-    }
-
-    fn port(&self) -> u16 {
-        self.socket.local_addr().unwrap().port()
-    }
-
-    fn uri(&self, user: &str) -> String {
-        format!("sip:{user}127.0.0.1:{}", self.port())
-    }
-
-    async fn request(&self) -> (Request, SocketAddr) {
-        let mut datagram = vec![0; 4096];
-        let received = self.socket.recv_from(&mut datagram);
-        let (length, from) = tokio::time::timeout(Duration::from_secs(10), received)
-            .await
-            .expect("something comes")
-            .unwrap();
-        datagram.truncate(length);
-        match Message::parse(datagram.into(), &ParserConfig::default()).unwrap() {
-            Message::Request(request) => (request, from),
-            Message::Response(response) => panic!("{response:?}"),
-        }
-    }
-
-    async fn answer(&self, request: &Request, to: SocketAddr, fields: &[(HeaderName, &str)]) {
-        self.answer_with(request, to, 200, fields).await;
-    }
-
-    async fn answer_with(
-        &self,
-        request: &Request,
-        to: SocketAddr,
-        status: u16,
-        fields: &[(HeaderName, &str)],
-    ) {
-        let status = StatusCode::from_u16(status).unwrap();
-        let mut response = Response::to(request, status).to_tag("peer");
-        for (name, value) in fields {
-            response = response.header(name.clone(), value);
-        }
-        let bytes = response.build().unwrap().to_bytes();
-        self.socket.send_to(&bytes, to).await.unwrap();
-    }
-
-    /// The next request, which is answered 200 with its Contact.
-    async fn register(&self, fields: &[(HeaderName, &str)]) -> Request {
-        let (request, from) = self.request().await;
-        let contact = request
-            .headers()
-            .get(HeaderName::Contact)
-            .map(str::to_owned);
-        let mut all = fields.to_vec();
-        let granted = contact.map(|contact| format!("{contact};expires=3600"));
-        if let Some(granted) = &granted {
-            all.push((HeaderName::Contact, granted));
-        }
-        self.answer(&request, from, &all).await;
-        request
-    }
-}
-
-fn builder() -> UserAgentBuilder {
-    UserAgent::builder()
-        .listen("udp:127.0.0.1:0")
-        .unwrap()
-        .request_timeout(Duration::from_secs(10))
-}
-
-async fn of_bob(peer: &Peer) -> UserAgent {
-    let account = Account::new(&peer.uri("bob@")).unwrap();
-    builder().account(account).build().await.unwrap()
-}
-
-fn value(request: &Request, name: HeaderName) -> String {
-    request.headers().get(name).unwrap_or_default().to_owned()
-}
-
-fn number(request: &Request) -> u32 {
-    request.headers().cseq().unwrap().0
-}
-
-/// What one side does while the other does something.
-async fn both<A, B>(one: impl Future<Output = A>, other: impl Future<Output = B>) -> (A, B) {
-    tokio::join!(one, other)
-}
 
 /// A MESSAGE by an outbound proxy.
 async fn by_a_proxy() -> (Request, u16) {
@@ -338,15 +244,8 @@ async fn rfc3261_8_1_1_8_the_contact_is_where_the_agent_is_reached_at_any_time()
          From: <sip:a@h>;tag=1\r\nTo: <sip:bob@h>\r\nCall-ID: o\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n",
         peer.port()
     );
-    let to = ("127.0.0.1", port);
-    peer.socket.send_to(options.as_bytes(), to).await.unwrap();
-    let mut datagram = vec![0; 4096];
-    let received = peer.socket.recv(&mut datagram);
-    let length = tokio::time::timeout(Duration::from_secs(10), received)
-        .await
-        .unwrap()
-        .unwrap();
-    assert!(datagram[..length].starts_with(b"SIP/2.0 200 "));
+    peer.send(&options, port).await;
+    assert!(peer.text().await.starts_with("SIP/2.0 200 "));
 }
 
 /// Option tags that RFCs of the standards track registered and that are of use to a user agent.
@@ -396,8 +295,8 @@ async fn extensions() -> BTreeSet<String> {
         .collect()
 }
 
-#[tokio::test]
-async fn rfc3261_8_1_1_9_extensions_that_are_named_are_of_the_standards_track() {
+/// Each extension that is named is one of these.
+async fn are_standard() {
     let named = extensions().await;
     assert!(
         named.contains("replaces") && named.contains("path"),
@@ -410,23 +309,18 @@ async fn rfc3261_8_1_1_9_extensions_that_are_named_are_of_the_standards_track() 
 }
 
 #[tokio::test]
+async fn rfc3261_8_1_1_9_extensions_that_are_named_are_of_the_standards_track() {
+    are_standard().await;
+}
+
+#[tokio::test]
 async fn rfc3261_20_32_extensions_that_are_required_are_of_the_standards_track() {
-    assert!(
-        extensions()
-            .await
-            .iter()
-            .all(|tag| STANDARD.contains(&&**tag))
-    );
+    are_standard().await;
 }
 
 #[tokio::test]
 async fn rfc3261_20_37_extensions_that_are_supported_are_of_the_standards_track() {
-    assert!(
-        extensions()
-            .await
-            .iter()
-            .all(|tag| STANDARD.contains(&&**tag))
-    );
+    are_standard().await;
 }
 
 #[tokio::test]
@@ -535,15 +429,8 @@ async fn of_no_dialog(method: &str) -> String {
          Content-Length: 0\r\n\r\n",
         peer.port()
     );
-    let to = ("127.0.0.1", port);
-    peer.socket.send_to(text.as_bytes(), to).await.unwrap();
-    let mut datagram = vec![0; 4096];
-    let received = peer.socket.recv(&mut datagram);
-    let length = tokio::time::timeout(Duration::from_secs(10), received)
-        .await
-        .unwrap()
-        .unwrap();
-    let answer = String::from_utf8_lossy(&datagram[..length]).into_owned();
+    peer.send(&text, port).await;
+    let answer = peer.text().await;
     answer.lines().next().unwrap_or_default().to_owned()
 }
 
@@ -661,17 +548,10 @@ async fn rfc3264_6_1_the_port_of_an_answer_is_open_when_the_answer_is_sent() {
         here = peer.port(),
         length = offer.len()
     );
-    let to = ("127.0.0.1", port);
-    peer.socket.send_to(text.as_bytes(), to).await.unwrap();
+    peer.send(&text, port).await;
     let call = agent.incoming().await.unwrap().accept().await.unwrap();
-    let mut datagram = vec![0; 4096];
     let accepted = loop {
-        let received = peer.socket.recv(&mut datagram);
-        let length = tokio::time::timeout(Duration::from_secs(10), received)
-            .await
-            .unwrap()
-            .unwrap();
-        let text = String::from_utf8_lossy(&datagram[..length]).into_owned();
+        let text = peer.text().await;
         if text.starts_with("SIP/2.0 200 ") {
             break text;
         }

@@ -20,9 +20,11 @@ mod misbehaving;
 mod nodes;
 mod operate;
 mod outage;
+mod peer;
 mod program;
 mod registrations;
 mod secure;
+mod sessions;
 mod subject;
 #[cfg(all(unix, feature = "otel"))]
 mod telemetry;

@@ -7,6 +7,8 @@ use sip_stack::reginfo::{self, Applied, ContactEvent, RegInfo, RegTable};
 use sip_stack::server::Server;
 use sip_stack::users::Memory;
 
+use crate::peer::Peer;
+
 /// A server on a free port of the loopback address; it ends with the test's runtime.
 async fn server(workers: u16) -> u16 {
     let server = Server::builder()
@@ -543,5 +545,109 @@ async fn rfc5626_4_2_a_call_goes_by_the_next_proxy_when_one_does_not_serve_it() 
     assert!(
         matches!(&refused, Err(AgentError::Refused { status, .. }) if status.as_u16() == 404),
         "{refused:?}"
+    );
+}
+
+/// A registrar of one connection, which grants flows, refuses the second REGISTER for two seconds and takes the third; what it
+/// saw until then, and whether there was another connection.
+async fn refuses_for_a_while(listener: tokio::net::TcpListener) -> (Vec<String>, bool) {
+    use sip_message::{HeaderName, Message, ParserConfig, Response, StatusCode};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let (mut seen, mut bytes, mut registers) = (Vec::new(), Vec::new(), 0);
+    while registers < 3 {
+        let count = stream.read_buf(&mut bytes).await.unwrap();
+        assert!(count > 0, "the flow was closed: {seen:?}");
+        while let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+            let message: Vec<u8> = bytes.drain(..end + 4).collect();
+            if end == 0 {
+                // RFC 5626 section 3.5.1: a ping and its pong.
+                seen.push("ping".to_owned());
+                stream.write_all(b"\r\n").await.unwrap();
+                continue;
+            }
+            let Ok(Message::Request(request)) =
+                Message::parse(message.into(), &ParserConfig::default())
+            else {
+                panic!("requests only");
+            };
+            registers += 1;
+            let contact = request.headers().get(HeaderName::Contact).unwrap();
+            let (status, fields) = if registers == 2 {
+                (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    vec![(HeaderName::RetryAfter, "2".to_owned())],
+                )
+            } else {
+                (
+                    StatusCode::OK,
+                    vec![
+                        // It is refreshed after a second.
+                        (HeaderName::Contact, format!("{contact};expires=6")),
+                        (HeaderName::Require, "outbound".to_owned()),
+                        (HeaderName::FlowTimer, "1".to_owned()),
+                    ],
+                )
+            };
+            seen.push(status.as_u16().to_string());
+            let mut response = Response::to(&request, status).to_tag("registrar");
+            for (name, value) in fields {
+                response = response.header(name, value);
+            }
+            let response = response.build().unwrap().to_bytes();
+            stream.write_all(&response).await.unwrap();
+        }
+    }
+    let another = tokio::time::timeout(Duration::ZERO, listener.accept()).await;
+    (seen, another.is_ok())
+}
+
+#[tokio::test]
+async fn rfc5626_4_2_2_a_503_with_retry_after_leaves_the_flow_and_its_keep_alives() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let registrar = tokio::spawn(refuses_for_a_while(listener));
+    let account = Account::new(&format!("sip:alice@127.0.0.1:{port}")).unwrap();
+    let proxy = format!("sip:127.0.0.1:{port};transport=tcp");
+    let alice = UserAgent::builder()
+        .account(account.instance("urn:uuid:1"))
+        .listen("tcp:127.0.0.1:0")
+        .unwrap()
+        .outbound_proxy(sip_message::Uri::parse(&proxy).unwrap())
+        .build()
+        .await
+        .unwrap();
+    let mut changes = alice.registration_changes();
+    alice.register_with(at_once()).await.unwrap();
+    let refused = changes.next().await.unwrap().unwrap_err();
+    assert!(
+        matches!(&*refused, AgentError::Refused { status, .. } if status.as_u16() == 503),
+        "{refused:?}"
+    );
+    let (seen, another) = registrar.await.unwrap();
+    assert!(changes.next().await.unwrap().is_ok());
+    assert!(!another, "the flow that was there was used");
+    let finals: Vec<&String> = seen.iter().filter(|what| *what != "ping").collect();
+    assert_eq!(finals, ["200", "503", "200"]);
+    let after = seen.iter().skip_while(|what| *what != "503");
+    assert!(after.clone().any(|what| what == "ping"), "{seen:?}");
+}
+
+#[tokio::test]
+async fn rfc3515_2_5_a_registrar_answers_a_refer_405_with_what_it_takes() {
+    let port = server(1).await;
+    let peer = Peer::new().await;
+    let request = format!(
+        "REFER sip:example.test SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{here};branch=z9hG4bKr\r\nMax-Forwards: 70\r\n\
+         From: <sip:alice@example.test>;tag=1\r\nTo: <sip:example.test>\r\nCall-ID: r\r\nCSeq: 1 REFER\r\n\
+         Contact: <sip:alice@127.0.0.1:{here}>\r\nRefer-To: <sip:bob@example.test>\r\nContent-Length: 0\r\n\r\n",
+        here = peer.port(),
+    );
+    peer.send(&request, port).await;
+    let answer = peer.text().await;
+    assert!(answer.starts_with("SIP/2.0 405 "), "{answer}");
+    assert!(
+        answer.contains("\r\nAllow: OPTIONS, REGISTER\r\n"),
+        "{answer}"
     );
 }

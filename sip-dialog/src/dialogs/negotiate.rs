@@ -84,12 +84,11 @@ impl Dialogs {
         match body {
             Ok(body) => Ok(Some(body)),
             Err(status) => {
-                // RFC 6337 table 2: 488 to the INVITE.
+                // RFC 6337 table 2: 488 to the INVITE; section 2.3: with a Warning that says why.
+                let warning = session_body.warning();
                 if session.reinvite.is_some() {
-                    self.reject_reinvite(id, status, t, now)?;
+                    self.reject_reinvite_because(id, status, warning, t, now)?;
                 } else {
-                    // RFC 6337 section 2.3: with a Warning that says why.
-                    let warning = session_body.warning();
                     let warning = warning.map(|warning| (HeaderName::Warning, warning));
                     self.reject(id, status, warning.as_slice(), t, now)?;
                 }
@@ -177,14 +176,22 @@ impl Dialogs {
                 };
                 let _ = match answer {
                     Ok(answer) => self.accept_reinvite(*session, Some(answer), t, now),
-                    Err(status) => self.reject_reinvite(*session, status, t, now),
+                    Err(status) => {
+                        // RFC 3261 §14.2.
+                        let warning = session_body.warning();
+                        self.reject_reinvite_because(*session, status, warning, t, now)
+                    }
                 };
                 return true;
             }
             Event::Update { session, body } => {
                 let _ = match session_body.answer(body) {
                     Ok(answer) => self.accept_update(*session, Some(answer), t, now),
-                    Err(status) => self.reject_update(*session, status, t, now),
+                    Err(status) => {
+                        // RFC 3311 §5.2.
+                        let warning = session_body.warning();
+                        self.reject_update_because(*session, status, warning, t, now)
+                    }
                 };
                 return true;
             }

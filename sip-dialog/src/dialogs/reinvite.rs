@@ -70,18 +70,32 @@ impl Dialogs {
         t: &mut dyn TransactionLayer,
         now: Instant,
     ) -> Result<(), Gone> {
+        self.reject_reinvite_because(id, status, None, t, now)
+    }
+
+    /// The same, with a Warning that says why.
+    pub(super) fn reject_reinvite_because(
+        &mut self,
+        id: SessionId,
+        status: StatusCode,
+        warning: Option<String>,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> Result<(), Gone> {
         self.last_now = Some(now);
         let session = self.sessions.get(&id).ok_or(Gone)?;
         if session.has_executed() {
             return self.accept_reinvite(id, None, t, now);
         }
-        self.refuse_reinvite(id, status, t, now).ok_or(Gone)
+        self.refuse_reinvite(id, status, warning, t, now)
+            .ok_or(Gone)
     }
 
     pub(super) fn refuse_reinvite(
         &mut self,
         id: SessionId,
         status: StatusCode,
+        warning: Option<String>,
         t: &mut dyn TransactionLayer,
         now: Instant,
     ) -> Option<()> {
@@ -89,8 +103,11 @@ impl Dialogs {
         let (transaction, request) = session.reinvite.take()?;
         self.forget_reliable(id);
         self.by_server_transaction.remove(&transaction);
-        let response = self.answer(&request, status, "").build();
-        self.respond(transaction, response, t, now)
+        let mut response = self.answer(&request, status, "");
+        if let Some(warning) = warning {
+            response = response.header(HeaderName::Warning, warning);
+        }
+        self.respond(transaction, response.build(), t, now)
     }
 
     /// A provisional response to our re-INVITE, other than 100.

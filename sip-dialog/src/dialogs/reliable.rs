@@ -330,7 +330,7 @@ impl Dialogs {
             return;
         };
         if session.reinvite.is_some() {
-            self.refuse_reinvite(id, StatusCode::SERVER_TIMEOUT, t, now);
+            self.refuse_reinvite(id, StatusCode::SERVER_TIMEOUT, None, t, now);
             return;
         }
         if let Some((transaction, request, tag)) = session.invited() {

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use sip_message::header::Accept;
 use sip_message::{HeaderName, Method, Request, StatusCode};
 use sip_transaction::{ServerTransactionId, TransactionLayer};
 
@@ -112,11 +113,27 @@ impl Dialogs {
         t: &mut dyn TransactionLayer,
         now: Instant,
     ) -> Result<(), Gone> {
+        self.reject_update_because(id, status, None, t, now)
+    }
+
+    /// The same, with a Warning that says why.
+    pub(super) fn reject_update_because(
+        &mut self,
+        id: SessionId,
+        status: StatusCode,
+        warning: Option<String>,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> Result<(), Gone> {
         self.last_now = Some(now);
         let session = self.sessions.get_mut(&id).ok_or(Gone)?;
         let (transaction, request) = session.update.take().ok_or(Gone)?;
-        let response = self.answer(&request, status, "").build();
-        self.respond(transaction, response, t, now).ok_or(Gone)
+        let mut response = self.answer(&request, status, "");
+        if let Some(warning) = warning {
+            response = response.header(HeaderName::Warning, warning);
+        }
+        self.respond(transaction, response.build(), t, now)
+            .ok_or(Gone)
     }
 
     /// The session whose dialog has this Call-ID and these tags, seen from here (section 12): for what names a dialog in a header field,
@@ -498,7 +515,10 @@ impl Dialogs {
         if let Some(packages) = &self.allow_events {
             response = response.header(HeaderName::AllowEvents, packages);
         }
-        self.respond(transaction, response.build(), t, now);
+        let body = self.config.capabilities.as_ref();
+        let body = body.filter(|body| is_read(request, body)).cloned();
+        let response = answered_with(response, body).build();
+        self.respond(transaction, response, t, now);
     }
 
     fn answer_later(
@@ -530,4 +550,19 @@ impl Dialogs {
             .build();
         self.respond(transaction, response, t, now);
     }
+}
+
+/// RFC 3261 section 20.1: whether the sender reads such a body; who does not say so reads session descriptions.
+fn is_read(request: &Request, body: &Body) -> bool {
+    let kind = body
+        .content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim();
+    if !request.headers().contains(HeaderName::Accept) {
+        return kind.eq_ignore_ascii_case("application/sdp");
+    }
+    let mut ranges = request.headers().typed_all::<Accept<'_>>().flatten();
+    ranges.any(|range| range.matches(kind) && range.q().thousandths() > 0)
 }

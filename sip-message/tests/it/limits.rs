@@ -80,6 +80,10 @@ fn rfc3261_7_1_request_lines() {
         12,
         Some(400),
     );
+    // Between angle brackets it can be read, as other schemes can, and is no Request-URI.
+    let bracketed = options("").replace("OPTIONS sip:", "OPTIONS <sip:");
+    let message = Message::parse(bracketed.into(), &ParserConfig::default()).unwrap();
+    assert!(message.validate().is_err());
     let lower = options("").replace("SIP/2.0\r\nVia", "sip/2.0\r\nVia");
     assert!(
         Message::parse(lower.into(), &ParserConfig::default()).is_ok(),

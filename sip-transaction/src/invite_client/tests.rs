@@ -250,6 +250,13 @@ fn rfc3261_17_1_1_2_no_timer_runs_in_proceeding() {
         .deadline(),
         None
     );
+    // Each is told, and nothing is sent.
+    let mut machine = calling(unreliable());
+    for time in [5, 6, 7000] {
+        let step = machine.on_provisional(unreliable(), at(time));
+        assert_eq!(step.to_string(), "tell Response");
+        assert_eq!(machine.deadline(), None);
+    }
 }
 
 #[test]

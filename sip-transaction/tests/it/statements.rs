@@ -1,7 +1,9 @@
 //! Statements of RFCs 3263, 3581, 5393, 6026 and 6665 about transactions that no other test shows, one by one (`conformance/`).
 
+use std::time::Duration;
+
 use sip_message::{Method, Response, StatusCode};
-use sip_transaction::{Branch, Gone, Input, TransactionLayer, TransportKind};
+use sip_transaction::{Branch, Gone, Input, TransactionConfig, TransactionLayer, TransportKind};
 
 use crate::rig::{Rig, flow, outgoing, parse, request_text};
 
@@ -301,4 +303,12 @@ fn rfc6665_4_6_a_cancel_of_a_subscribe_or_notify_is_answered_and_that_is_all() {
         assert_eq!(rig.wait(1000), [""; 0], "nobody is told, nobody answers");
         assert_eq!(rig.respond(0, 200), [format!("-> 200 ({method})")]);
     }
+}
+
+#[test]
+fn rfc3261_17_1_1_2_t1_is_half_a_second_unless_it_is_configured() {
+    assert_eq!(TransactionConfig::default().t1, Duration::from_millis(500));
+    let mut rig = Rig::udp();
+    rig.send(Method::Invite);
+    assert_eq!(rig.wait(600), ["500 -> INVITE"]);
 }

@@ -29,6 +29,11 @@ impl Proxy {
             })
     }
 
+    /// The methods that the server itself takes, as an Allow names them (RFC 3261 §20.5).
+    pub(crate) fn allow(&self) -> &str {
+        self.abilities.get(HeaderName::Allow).unwrap_or_default()
+    }
+
     /// 200, with what the server itself can do: no body, as it has no session.
     pub(super) fn answer_options(
         &mut self,

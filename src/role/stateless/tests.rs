@@ -605,3 +605,15 @@ fn rfc7339_5_5_each_copy_of_a_request_meets_the_same_decision() {
     // All of them begin something, and until that is counted one in five is believed not to: half are held back.
     assert!((75..=125).contains(&on), "{on}");
 }
+
+#[test]
+fn rfc4028_8_a_stateless_proxy_asks_for_no_timer() {
+    for fields in ["", "Supported: timer\r\n"] {
+        let mut world = world(pair());
+        world.arrive(request("INVITE", "sip:bob@example.com", "z9hG4bK1", fields));
+        let (copy, _) = world.forwarded().remove(0);
+        assert!(!copy.headers().contains(HeaderName::SessionExpires));
+        assert!(!copy.headers().contains(HeaderName::MinSe));
+        assert!(!copy.headers().contains(HeaderName::Require));
+    }
+}

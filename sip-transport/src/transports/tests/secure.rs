@@ -36,6 +36,15 @@ fn example() -> Option<Arc<PeerIdentity>> {
 
 /// Opens a connection to a domain, whose certificate proves this.
 fn connected(bench: &mut Bench, uri: &str, peer: Option<Arc<PeerIdentity>>) -> Flow {
+    connected_over(bench, uri, peer).0
+}
+
+/// The same, with the connection.
+fn connected_over(
+    bench: &mut Bench,
+    uri: &str,
+    peer: Option<Arc<PeerIdentity>>,
+) -> (Flow, ConnectionId) {
     let flow = select(bench, uri);
     let Output::Connect {
         connection,
@@ -49,7 +58,7 @@ fn connected(bench: &mut Bench, uri: &str, peer: Option<Arc<PeerIdentity>>) -> F
     assert!(bench.input(Input::Secured { connection, peer }).is_empty());
     let local = addr("192.0.2.1:33000");
     bench.input(Input::Connected { connection, local });
-    flow
+    (flow, connection)
 }
 
 fn select(bench: &mut Bench, uri: &str) -> Flow {
@@ -305,16 +314,29 @@ fn rfc3261_26_3_2_2_the_next_request_goes_over_the_connection_that_is_there() {
     assert_eq!(words(&outputs), ["stream INVITE"]);
 }
 
+/// A day of registrations, each refreshed when nine tenths of its hour are over; nothing else is sent.
 #[test]
 fn rfc3261_26_3_2_1_the_connection_of_a_registration_stays_open() {
     let mut bench = bench();
-    let flow = connected(&mut bench, "sips:example.com", example());
-    let outputs = bench.pass(Duration::from_secs(5));
-    assert!(
-        !words(&outputs).iter().any(|word| word == "close"),
-        "{outputs:?}"
-    );
-    assert_eq!(words(&bench.send(flow.id, b"y")), ["stream y"]);
+    let (flow, connection) = connected_over(&mut bench, "sips:example.com", example());
+    bench.input(Input::Sent {
+        connection,
+        bytes: 1,
+    });
+    let refresh = Duration::from_secs(3600 - 360);
+    for _ in 0..27 {
+        let answer = response("SIP/2.0/TLS 192.0.2.1:5061;branch=z9hG4bK1");
+        assert_eq!(bench.stream(connection, answer).len(), 1);
+        let outputs = bench.pass(refresh);
+        assert!(outputs.is_empty(), "{:?}", words(&outputs));
+        assert_eq!(select(&mut bench, "sips:example.com").id, flow.id);
+        assert_eq!(words(&bench.send(flow.id, b"y")), ["stream y"]);
+        bench.input(Input::Sent {
+            connection,
+            bytes: 1,
+        });
+    }
+    assert!(bench.now - origin() > Duration::from_secs(24 * 3600));
 }
 
 #[test]

@@ -73,6 +73,33 @@ fn rfc3261_16_6_a_copy_changes_only_what_it_must() {
     assert_eq!(world.hops, ["sip:bob@192.0.2.99:5062;ob"]);
 }
 
+/// All the rest, in any order that a sender likes, and a body that nobody reads.
+#[test]
+fn rfc3261_16_6_a_copy_has_all_fields_in_their_order_and_the_same_body() {
+    let mut world = World::new();
+    world.bind("sip:bob@192.0.2.99", None);
+    let fields = "X-One: 1\r\nSubject:  two  words \r\nContact: <sip:carol@198.51.100.7>\r\nX-One: again\r\n\
+                  Content-Type: application/x-odd\r\n";
+    let body = "\u{0}any\r\n\r\nthing";
+    let text = invite("sip:bob@example.com", fields).replace(
+        "Content-Length: 0\r\n\r\n",
+        &format!("Content-Length: {}\r\n\r\n{body}", body.len()),
+    );
+    world.request(&text);
+    let sent = world.sent();
+    let others = |request: &Request| -> Vec<(String, String)> {
+        let fields = request.headers().fields();
+        fields
+            .map(|field| (field.name().to_string(), field.value().unwrap().to_owned()))
+            .filter(|(name, _)| {
+                !["Record-Route", "Max-Forwards", "Max-Breadth"].contains(&name.as_str())
+            })
+            .collect()
+    };
+    assert_eq!(others(&sent[0].request), others(&parse(&text)));
+    assert_eq!(sent[0].request.body(), body.as_bytes());
+}
+
 #[test]
 fn rfc3261_16_6_step_3_max_forwards_is_added() {
     let mut world = World::new();

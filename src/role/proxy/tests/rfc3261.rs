@@ -230,6 +230,37 @@ fn rfc3261_22_3_the_challenges_of_others_go_on() {
     assert_eq!(all, [other, third]);
 }
 
+/// Alice has proved who she is in her INVITE; nothing that belongs to it can be asked for more.
+#[test]
+fn rfc3261_22_1_what_belongs_to_an_admitted_invite_is_asked_for_nothing() {
+    let mut world = ringing();
+    assert_eq!(world.refused(&invite("sip:bob@example.com", ALICE)).0, 407);
+    let (id, sent) = world.request_of_alice();
+    let recorded = values(&sent[0].request, HeaderName::RecordRoute)[0].to_owned();
+    world.reply(&sent[0], 180);
+    assert_eq!(world.statuses(), [180]);
+    let fields = format!("{ALICE}CSeq: 2 CANCEL\r\n");
+    assert!(world.input(cancel(id, &fields)).is_none());
+    let calls = world.layer.take();
+    assert!(
+        matches!(&calls[..], [Call::Respond { response, .. }, Call::Cancel { .. }] if response.status() == StatusCode::OK),
+        "{calls:?}"
+    );
+    // It was too late.
+    world.reply(&sent[0], 200);
+    assert_eq!(world.statuses(), [200]);
+    let fields =
+        format!("{ALICE}To: <sip:bob@example.com>;tag=2\r\nCSeq: 2 ACK\r\nRoute: {recorded}\r\n");
+    let ack = Event::Ack {
+        invite: None,
+        request: parse(&message("ACK", "sip:bob@192.0.2.1", &fields)).into(),
+        flow: flow(TransportKind::Udp, 0, "198.51.100.7:5060"),
+    };
+    assert!(world.input(ack).is_none());
+    let calls = world.layer.take();
+    assert!(matches!(&calls[..], [Call::Ack { .. }]), "{calls:?}");
+}
+
 #[test]
 fn rfc3261_22_3_credentials_are_told_apart_by_their_realm() {
     let mut world = ringing();
@@ -247,6 +278,24 @@ fn rfc3261_22_3_credentials_are_told_apart_by_their_realm() {
     );
     world.request(&invite("sip:bob@example.com", &fields));
     assert_eq!(world.sent().len(), 1);
+}
+
+#[test]
+fn rfc3261_22_3_the_only_scheme_is_one_with_realms() {
+    let mut world = ringing();
+    world.request(&invite("sip:bob@example.com", ALICE));
+    let challenge = world.responses().remove(0);
+    let values: Vec<&str> = challenge
+        .headers()
+        .values(HeaderName::ProxyAuthenticate)
+        .collect();
+    assert!(!values.is_empty());
+    for value in values {
+        assert!(
+            value.starts_with("Digest ") && value.contains("realm=\"example.com\""),
+            "{value}"
+        );
+    }
 }
 
 #[test]

@@ -305,6 +305,38 @@ fn rfc4028_8_2_the_interval_of_a_response_passes_unchanged() {
     }
 }
 
+/// No refresher is added, no interval made shorter or longer, no least one named: nothing is asked for.
+#[test]
+fn rfc4028_8_1_the_intervals_of_a_request_pass_unchanged() {
+    let names = [
+        HeaderName::SessionExpires,
+        HeaderName::MinSe,
+        HeaderName::Supported,
+        HeaderName::Require,
+    ];
+    for fields in [
+        "",
+        "Supported: timer\r\n",
+        "Session-Expires: 30\r\n",
+        "Session-Expires: 1800;refresher=uas\r\nMin-SE: 1800\r\n",
+        "Supported: timer\r\nSession-Expires: 4294967295\r\nMin-SE: 3600\r\n",
+        "Supported: timer\r\nSession-Expires: 1800;refresher=uac\r\n",
+    ] {
+        let mut world = World::new();
+        world.bind("sip:bob@192.0.2.99", None);
+        let text = invite("sip:bob@example.com", fields);
+        world.request(&text);
+        let sent = world.sent();
+        for name in names.clone() {
+            assert_eq!(
+                sent[0].request.headers().get(name.clone()),
+                parse(&text).headers().get(name),
+                "{fields}"
+            );
+        }
+    }
+}
+
 #[test]
 fn rfc4028_8_3_a_proxy_sends_no_bye() {
     let mut world = World::new();
