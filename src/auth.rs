@@ -440,6 +440,11 @@ fn quote(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Are these credentials for this realm, as whoever looks at them reads them?
+pub(crate) fn is_for(credentials: &str, realm: &str) -> bool {
+    Given::parse(credentials).is_some_and(|given| given.realm.as_deref() == Some(realm))
+}
+
 /// More than what is in a challenge beside its realm and its nonce.
 const CHALLENGE: usize = 96;
 

@@ -6,7 +6,7 @@ use sip_message::header::NameAddr;
 use sip_message::{HeaderName, Method, Request, StatusCode, Uri, UriRef};
 use sip_transport::{Flow, Seed, TransportKind};
 
-use crate::auth::hex;
+use crate::auth::{hex, is_for};
 use crate::domain::{Aor, Domains};
 use crate::gruu::{Gruus, Wanted};
 use crate::role::Refusal;
@@ -241,11 +241,10 @@ pub(super) fn destination(
 /// Removes the credentials for a realm; others stay.
 pub(super) fn remove_credentials(request: &mut Request, realm: &str) {
     let name = HeaderName::ProxyAuthorization;
-    let needle = format!("realm=\"{realm}\"");
     let others: Vec<String> = request
         .headers()
         .values(name.clone())
-        .filter(|value| !value.contains(&needle))
+        .filter(|value| !is_for(value, realm))
         .map(str::to_owned)
         .collect();
     request.headers_mut().remove_all(name.clone());

@@ -299,6 +299,28 @@ fn rfc3261_22_3_the_only_scheme_is_one_with_realms() {
 }
 
 #[test]
+fn rfc3261_22_3_credentials_for_our_realm_go_no_further_however_they_are_written() {
+    let third = "Digest username=\"a\", realm=\"third\", nonce=\"x\", uri=\"y\", response=\"z\"";
+    for written in ["realm=\"", "realm = \"", "REALM=\""] {
+        let mut world = ringing();
+        world.request(&invite("sip:bob@example.com", ALICE));
+        let challenge = world.responses().remove(0);
+        let to = "sip:bob@example.com";
+        let ours = credentials(&challenge, "alice", "secret", "INVITE", to);
+        assert!(ours.contains("realm=\""), "{ours}");
+        let ours = ours.replace("realm=\"", written);
+        let fields = format!("{ALICE}CSeq: 2 INVITE\r\nProxy-Authorization: {third}\r\n{ours}");
+        world.request(&invite(to, &fields));
+        let sent = world.sent();
+        assert_eq!(
+            values(&sent[0].request, HeaderName::ProxyAuthorization),
+            [third],
+            "{written}"
+        );
+    }
+}
+
+#[test]
 fn rfc3261_22_4_every_challenge_has_qop_and_none_is_basic() {
     let mut world = ringing();
     for fields in [
