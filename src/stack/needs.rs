@@ -1,0 +1,173 @@
+//! What the parts of a stack need: flows are looked for below, everything else outside; the answers go back to who asked.
+
+use std::time::{Instant, SystemTime};
+
+use sip_message::Uri;
+use sip_transport::{Flow, SelectError, SelectId, Target};
+
+use super::boundary::{Asker, Role, Selecting};
+use super::{LatencyRole, Output, Stack};
+use crate::role::{self, Answer, Need};
+
+impl Stack {
+    pub(super) fn answer(&mut self, asker: Asker, answer: Answer, wall: SystemTime, now: Instant) {
+        let Asker(role, token) = asker;
+        match role {
+            Role::Registrar => {
+                if let Some(registrar) = &mut self.registrar {
+                    let t = &mut self
+                        .latencies
+                        .watch(&mut self.transactions, LatencyRole::Registrar);
+                    registrar.handle_answer(token, answer, t, wall, now);
+                }
+            }
+            Role::Events => {
+                if let Some(events) = &mut self.events {
+                    events.handle_answer(token, answer, &mut self.transactions, wall, now);
+                }
+            }
+            Role::Proxy => {
+                if let Some(proxy) = &mut self.proxy {
+                    let t = &mut self
+                        .latencies
+                        .watch(&mut self.transactions, LatencyRole::Proxy);
+                    proxy.handle_answer(token, answer, t, wall, now);
+                }
+            }
+            Role::Probes => {
+                if let Some(probes) = &mut self.probes {
+                    probes.handle_answer(token, answer, &mut self.transactions, now);
+                }
+            }
+            Role::Stateless => {
+                if let Some(stateless) = &mut self.stateless {
+                    stateless.handle_answer(token, answer, &mut self.transactions, now);
+                }
+            }
+        }
+    }
+
+    pub(super) fn on_role(
+        &mut self,
+        role: Role,
+        output: role::RoleOutput,
+        wall: SystemTime,
+        now: Instant,
+    ) {
+        match output {
+            role::RoleOutput::Need {
+                token,
+                need:
+                    Need::SelectFlow {
+                        next_hop,
+                        size,
+                        way,
+                    },
+            } => {
+                // RFC 5626 §5.3: the flow that the token names; without it, the way that the URI tells.
+                let is_only = way.as_ref().is_some_and(|way| way.is_only);
+                let flow = way.and_then(|way| self.flow_of(&way.token, now));
+                match flow {
+                    None if is_only => {
+                        let answer = Answer::Flows(Err(SelectError::NoRoute));
+                        self.answer(Asker(role, token), answer, wall, now);
+                    }
+                    Some(flow) => {
+                        self.answer(Asker(role, token), Answer::Flows(Ok(vec![flow])), wall, now)
+                    }
+                    None => {
+                        self.start_selecting(Selecting::Role(role, token), &next_hop, size, now)
+                    }
+                }
+            }
+            role::RoleOutput::Need {
+                token,
+                need: Need::FlowToken { flow },
+            } => {
+                let way = self.token_of(&flow).map(Box::from);
+                self.answer(Asker(role, token), Answer::FlowToken(way), wall, now);
+            }
+            role::RoleOutput::Need { token, need } => {
+                self.outputs.push_back(Output::Need {
+                    asker: Asker(role, token),
+                    need,
+                });
+            }
+            role::RoleOutput::Watch { aor, is_watched } => {
+                self.outputs.push_back(Output::Watch { aor, is_watched });
+            }
+            role::RoleOutput::Event(event) => {
+                self.counts.role(&event);
+                self.note(&event, now);
+                self.outputs.push_back(Output::Role(event));
+            }
+        }
+    }
+
+    pub(super) fn start_selecting(
+        &mut self,
+        selecting: Selecting,
+        next_hop: &Uri,
+        size: usize,
+        now: Instant,
+    ) {
+        match Target::from_uri(next_hop.as_ref()) {
+            Ok(target) => {
+                // Where the way is known, a dialog goes on at once. A role may ask from within an answer, and waits its turn.
+                if let Selecting::Dialogs(token) = selecting
+                    && let Some(flow) = self.transports.known_flow(&target, size, now)
+                    && let Some(dialogs) = &mut self.dialogs
+                {
+                    dialogs.flow_selected(token, Ok(vec![flow]), &mut self.transactions, now);
+                    return;
+                }
+                let id = self.transports.select(&target, size, now);
+                self.selecting.insert(id, selecting);
+            }
+            Err(error) => {
+                tracing::debug!(%next_hop, %error, "no target");
+                self.selected_nothing(selecting, now);
+            }
+        }
+    }
+
+    pub(super) fn selected(
+        &mut self,
+        id: SelectId,
+        result: Result<Vec<Flow>, SelectError>,
+        wall: SystemTime,
+        now: Instant,
+    ) {
+        match self.selecting.remove(&id) {
+            Some(Selecting::Dialogs(token)) => {
+                if let Some(dialogs) = &mut self.dialogs {
+                    dialogs.flow_selected(token, result, &mut self.transactions, now);
+                }
+            }
+            Some(Selecting::Role(role, token)) => {
+                self.answer(Asker(role, token), Answer::Flows(result), wall, now)
+            }
+            Some(Selecting::Application) | None => {
+                self.outputs.push_back(Output::Selected { id, result })
+            }
+        }
+    }
+
+    fn selected_nothing(&mut self, selecting: Selecting, now: Instant) {
+        let result = Err(SelectError::NoRoute);
+        match selecting {
+            Selecting::Dialogs(token) => {
+                if let Some(dialogs) = &mut self.dialogs {
+                    dialogs.flow_selected(token, result, &mut self.transactions, now);
+                }
+            }
+            Selecting::Role(role, token) => self.answer(
+                Asker(role, token),
+                Answer::Flows(result),
+                SystemTime::UNIX_EPOCH,
+                now,
+            ),
+            Selecting::Application => {}
+        }
+    }
+}
