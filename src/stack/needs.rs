@@ -75,9 +75,13 @@ impl Stack {
                     Some(flow) => {
                         self.answer(Asker(role, token), Answer::Flows(Ok(vec![flow])), wall, now)
                     }
-                    None => {
-                        self.start_selecting(Selecting::Role(role, token), &next_hop, size, now)
-                    }
+                    None => self.start_selecting(
+                        Selecting::Role(role, token),
+                        &next_hop,
+                        size,
+                        wall,
+                        now,
+                    ),
                 }
             }
             role::RoleOutput::Need {
@@ -109,6 +113,7 @@ impl Stack {
         selecting: Selecting,
         next_hop: &Uri,
         size: usize,
+        wall: SystemTime,
         now: Instant,
     ) {
         match Target::from_uri(next_hop.as_ref()) {
@@ -126,7 +131,7 @@ impl Stack {
             }
             Err(error) => {
                 tracing::debug!(%next_hop, %error, "no target");
-                self.selected_nothing(selecting, now);
+                self.selected_nothing(selecting, wall, now);
             }
         }
     }
@@ -153,7 +158,7 @@ impl Stack {
         }
     }
 
-    fn selected_nothing(&mut self, selecting: Selecting, now: Instant) {
+    fn selected_nothing(&mut self, selecting: Selecting, wall: SystemTime, now: Instant) {
         let result = Err(SelectError::NoRoute);
         match selecting {
             Selecting::Dialogs(token) => {
@@ -161,12 +166,9 @@ impl Stack {
                     dialogs.flow_selected(token, result, &mut self.transactions, now);
                 }
             }
-            Selecting::Role(role, token) => self.answer(
-                Asker(role, token),
-                Answer::Flows(result),
-                SystemTime::UNIX_EPOCH,
-                now,
-            ),
+            Selecting::Role(role, token) => {
+                self.answer(Asker(role, token), Answer::Flows(result), wall, now);
+            }
             Selecting::Application => {}
         }
     }

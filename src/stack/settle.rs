@@ -42,7 +42,7 @@ impl Stack {
                     sip_transaction::Output::Event(event) => self.on_transaction(event, wall, now),
                 }
             }
-            quiet &= !self.drain_dialogs(now);
+            quiet &= !self.drain_dialogs(wall, now);
             quiet &= !self.drain_roles(wall, now);
             if quiet {
                 return;
@@ -306,7 +306,7 @@ impl Stack {
         }
     }
 
-    fn drain_dialogs(&mut self, now: Instant) -> bool {
+    fn drain_dialogs(&mut self, wall: SystemTime, now: Instant) -> bool {
         let mut moved = false;
         while let Some(output) = self.dialogs.as_mut().and_then(Dialogs::poll_output) {
             moved = true;
@@ -316,7 +316,7 @@ impl Stack {
                     next_hop,
                     size,
                 } => {
-                    self.start_selecting(Selecting::Dialogs(token), &next_hop, size, now);
+                    self.start_selecting(Selecting::Dialogs(token), &next_hop, size, wall, now);
                 }
                 sip_dialog::Output::Authenticate {
                     token,
