@@ -138,7 +138,7 @@ pub trait TransactionLayer {
 /// fn is_one(_: &mut dyn TransactionLayer) {}
 /// let mut transactions = sip_transaction::Transactions::new(
 ///     sip_transaction::TransactionConfig::default(),
-///     &sip_transaction::Seed::from_bytes([1; 32]),
+///     sip_transaction::Seed::from_bytes([1; 32]),
 /// );
 /// is_one(&mut Counting(&mut transactions, 0));
 /// ```
