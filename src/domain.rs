@@ -181,11 +181,10 @@ impl Domains {
         match host {
             Host::Name(name) => {
                 let name = name.trim_end_matches('.');
-                name.eq_ignore_ascii_case("localhost")
-                    || self
-                        .names
-                        .iter()
-                        .any(|known| name.eq_ignore_ascii_case(known))
+                // Most write it as it was configured.
+                self.names().any(|known| known == name)
+                    || self.names().any(|known| name.eq_ignore_ascii_case(known))
+                    || name.eq_ignore_ascii_case("localhost")
             }
             Host::V4(_) | Host::V6(_) => false,
         }

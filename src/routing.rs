@@ -42,7 +42,7 @@ pub use self::shared::Shared;
 /// It is asked on the path of every new request, so it answers at once, from what it knows: a router that has to ask
 /// others keeps a table that they change.
 pub trait Router: fmt::Debug + Send + Sync {
-    /// The way of a request that came over this flow; `None` for the usual one.
+    /// The way of a request that came over this flow; `None` for the usual one. It may be asked more than once about a request.
     fn route(&self, request: &Request, flow: &Flow) -> Option<Route>;
 
     /// May it ever answer with a [stateless](Route::stateless) route? If not, nobody asks about that beforehand.

@@ -54,7 +54,8 @@ macro_rules! names {
             /// Every name of the table, in alphabetical order.
             pub const REGISTERED: &[Self] = &[$(Self::$variant,)*];
 
-            #[inline]
+            // Nearly all names are constants, of which this makes one more.
+            #[inline(always)]
             pub(crate) const fn id(&self) -> NameId {
                 match self {
                     $(Self::$variant => NameId(Id::$variant as u8),)*

@@ -125,10 +125,14 @@ impl Rng {
         let mut left = len;
         while left > 0 {
             let mut bits = self.next_u64();
-            for _ in 0..left.min(12) {
-                out.push(char::from(ALPHABET[(bits & 31) as usize]));
+            let mut some = [0; 12];
+            for place in &mut some {
+                *place = ALPHABET[(bits & 31) as usize];
                 bits >>= 5;
             }
+            // It is ASCII.
+            let some = std::str::from_utf8(&some).unwrap_or_default();
+            out.push_str(some.get(..left).unwrap_or(some));
             left = left.saturating_sub(12);
         }
     }

@@ -483,7 +483,7 @@ impl Proxy {
             }
             return None;
         }
-        if self.is_plain_options(&request) {
+        if self.is_plain_options(&request, &flow) {
             self.answer_options(id, &request, t, now);
             return None;
         }

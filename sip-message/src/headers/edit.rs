@@ -24,7 +24,7 @@ impl Headers {
     /// Puts a field after all others. See [`push_front`](Self::push_front) for line ends in the value.
     pub fn push_back(&mut self, name: HeaderName, value: impl AsRef<str>) {
         let span = self.append_line(&name, |out| push_value(out, value.as_ref().as_bytes()));
-        self.insert(self.fields.len(), span);
+        self.add(span);
     }
 
     /// [`push_back`](Self::push_back) of a value that is put together from parts.
@@ -43,7 +43,7 @@ impl Headers {
                 }
             });
         });
-        self.insert(self.fields.len(), span);
+        self.add(span);
     }
 
     /// [`push_front`](Self::push_front) of a typed header.
@@ -56,7 +56,7 @@ impl Headers {
     /// [`push_back`](Self::push_back) of a typed header.
     pub fn push_back_typed<'a, H: TypedHeader<'a>>(&mut self, header: &H) {
         let span = self.append_line(&H::NAME, |out| push_typed(out, header));
-        self.insert(self.fields.len(), span);
+        self.add(span);
     }
 
     /// [`replace`](Self::replace) by a typed header.
@@ -229,14 +229,11 @@ impl Headers {
     pub(crate) fn copy_line(&mut self, line: &[u8], span: &Span) {
         let start = offset(self.overlay.len());
         self.overlay.extend_from_slice(line);
-        self.insert(
-            self.fields.len(),
-            Span {
-                start,
-                source: Source::Overlay,
-                ..*span
-            },
-        );
+        self.add(Span {
+            start,
+            source: Source::Overlay,
+            ..*span
+        });
     }
 
     /// Appends all fields of another, which is best made for this: what is the same in every message is written once, and then
@@ -263,7 +260,7 @@ impl Headers {
                 source: Source::Overlay,
                 ..*span
             };
-            self.insert(self.fields.len(), copy);
+            self.add(copy);
             start += span.len as usize;
         }
     }
@@ -356,7 +353,7 @@ impl Headers {
                     self.remove_at(other);
                 }
             }
-            None => self.insert(self.fields.len(), span),
+            None => self.add(span),
         }
     }
 
@@ -369,18 +366,24 @@ impl Headers {
     }
 
     fn insert(&mut self, at: usize, span: Span) {
-        if at < self.fields.len() {
-            self.touch();
-            self.hints = [UNKNOWN; place::COUNT];
-        } else {
-            self.touch_end();
-            if let Some(hint) = self.hints.get_mut(span.name.place())
-                && *hint == ABSENT
-            {
-                *hint = UNKNOWN;
-            }
+        if at >= self.fields.len() {
+            return self.add(span);
         }
+        self.touch();
+        self.hints = [UNKNOWN; place::COUNT];
         self.fields.insert(at, span);
+    }
+
+    /// Puts a field behind all others, whose line was the last to be appended.
+    #[inline]
+    fn add(&mut self, span: Span) {
+        self.touch_end();
+        if let Some(hint) = self.hints.get_mut(span.name.place())
+            && *hint == ABSENT
+        {
+            *hint = UNKNOWN;
+        }
+        self.fields.push(span);
     }
 
     fn remove_at(&mut self, at: usize) {

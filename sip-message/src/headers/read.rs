@@ -176,7 +176,12 @@ impl Headers {
     }
 
     fn tag(&self, name: HeaderName) -> Option<&str> {
-        let value = self.get(name)?;
+        let at = self.find(&name, 0)?;
+        // Of one that ends with its address nothing else needs a look.
+        if self.value_at(at).ends_with(b">") {
+            return None;
+        }
+        let value = self.text_at(at)?;
         // As nearly everybody writes it: nothing but the tag behind the address, or nothing at all.
         if let Some(bracket) = memchr::memrchr(b'>', value.as_bytes()) {
             match value.get(bracket + 1..) {
@@ -282,6 +287,7 @@ impl Headers {
         }
     }
 
+    #[inline]
     pub(super) fn has_name(&self, span: &Span, name: &HeaderName) -> bool {
         span.name == name.id()
             && (span.name != NameId::OTHER
@@ -349,6 +355,7 @@ impl<'a> Field<'a> {
     }
 
     /// Is this its name?
+    #[inline]
     #[must_use]
     pub fn is(&self, name: &HeaderName) -> bool {
         self.headers.has_name(self.span, name)

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use sip_message::{HeaderName, Headers, Method, Request, Response, StatusCode};
 use sip_transaction::{ServerTransactionId, TransactionLayer};
+use sip_transport::Flow;
 
 use super::{Proxy, ProxyConfig};
 use crate::role::unknown_options;
@@ -11,11 +12,11 @@ use crate::role::unknown_options;
 impl Proxy {
     /// Is this an OPTIONS that nothing but the server itself can be meant by, as nearly all are that are sent to it? The others
     /// take the way of every request, to the same answer.
-    pub(super) fn is_plain_options(&self, request: &Request) -> bool {
+    pub(super) fn is_plain_options(&self, request: &Request, flow: &Flow) -> bool {
+        let router = self.config.router.as_ref();
         *request.method() == Method::Options
             && self.config.trust.is_none()
             && self.config.emergency.is_none()
-            && self.config.router.is_none()
             && !request.headers().contains(HeaderName::Route)
             && request.uri().is_ok_and(|uri| {
                 uri.is_sip()
@@ -25,6 +26,7 @@ impl Proxy {
                         self.config.domains.is_ours(uri)
                     } else {
                         self.config.domains.serves(uri)
+                            && router.is_none_or(|router| router.route(request, flow).is_none())
                     }
             })
     }

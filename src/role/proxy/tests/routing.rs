@@ -35,6 +35,21 @@ fn a_rule_refuses_before_anybody_is_asked_for_a_password() {
 }
 
 #[test]
+fn rfc3261_11_2_options_to_the_server_itself_unless_a_rule_says_where_to() {
+    // As most servers have it: a table with rules, none of which is about this.
+    let mut other = world([Rule::new(Route::reject(403, "Not For You").unwrap()).prefix("999")]);
+    other.request(&message("OPTIONS", "sip:example.com", ""));
+    assert_eq!(other.statuses(), [200]);
+    assert_eq!(other.proxy.contexts(), 0);
+    let rule = Rule::new(Route::reject(480, "Elsewhere").unwrap()).method(Method::Options);
+    let mut world = world([rule]);
+    assert_eq!(
+        world.refused(&message("OPTIONS", "sip:example.com", "")),
+        (480, "Elsewhere".into())
+    );
+}
+
+#[test]
 fn strangers_get_no_gateway_unless_the_rule_is_trusted() {
     let gateway = || Route::to([hop("sip:gw.example.net")]);
     let mut closed = world([Rule::new(gateway()).prefix("+")]);
