@@ -118,20 +118,19 @@ impl Stack {
     ) {
         match Target::from_uri(next_hop.as_ref()) {
             Ok(target) => {
-                // Where the way is known, a dialog goes on at once. A role may ask from within an answer, and waits its turn.
-                if let Selecting::Dialogs(token) = selecting
-                    && let Some(flow) = self.transports.known_flow(&target, size, now)
-                    && let Some(dialogs) = &mut self.dialogs
-                {
-                    dialogs.flow_selected(token, Ok(vec![flow]), &mut self.transactions, now);
-                    return;
+                // RFC 3263 §4: nobody is asked about an address. Who wants the flow that is known goes on at once; what it
+                // queues for that is drained where its question was.
+                match self.transports.known_flow(&target, size, now) {
+                    Some(flow) => self.tell_selected(selecting, Ok(vec![flow]), wall, now),
+                    None => {
+                        let id = self.transports.select(&target, size, now);
+                        self.selecting.insert(id, selecting);
+                    }
                 }
-                let id = self.transports.select(&target, size, now);
-                self.selecting.insert(id, selecting);
             }
             Err(error) => {
                 tracing::debug!(%next_hop, %error, "no target");
-                self.selected_nothing(selecting, wall, now);
+                self.tell_selected(selecting, Err(SelectError::NoRoute), wall, now);
             }
         }
     }
@@ -144,22 +143,21 @@ impl Stack {
         now: Instant,
     ) {
         match self.selecting.remove(&id) {
-            Some(Selecting::Dialogs(token)) => {
-                if let Some(dialogs) = &mut self.dialogs {
-                    dialogs.flow_selected(token, result, &mut self.transactions, now);
-                }
-            }
-            Some(Selecting::Role(role, token)) => {
-                self.answer(Asker(role, token), Answer::Flows(result), wall, now)
-            }
             Some(Selecting::Application) | None => {
                 self.outputs.push_back(Output::Selected { id, result })
             }
+            Some(selecting) => self.tell_selected(selecting, result, wall, now),
         }
     }
 
-    fn selected_nothing(&mut self, selecting: Selecting, wall: SystemTime, now: Instant) {
-        let result = Err(SelectError::NoRoute);
+    /// Tells a part what its question for flows came to. The application asks by another way, and is told elsewhere.
+    fn tell_selected(
+        &mut self,
+        selecting: Selecting,
+        result: Result<Vec<Flow>, SelectError>,
+        wall: SystemTime,
+        now: Instant,
+    ) {
         match selecting {
             Selecting::Dialogs(token) => {
                 if let Some(dialogs) = &mut self.dialogs {

@@ -136,13 +136,17 @@ impl Transports {
     }
 
     /// The flow that [`select`](Self::select) would answer with, where that is known without looking for it: the UDP flow
-    /// to an address that was selected before, if nothing has changed since that would make it another one. For callers
-    /// that can go on at once; `None` means that they select.
+    /// to an address that was selected before, if nothing has changed since that would make it another one, or the open
+    /// TCP connection to an address whose URI asks for TCP. For callers that can go on at once; `None` means that they
+    /// select.
     #[inline]
     pub fn known_flow(&mut self, target: &Target, size: usize, now: Instant) -> Option<Flow> {
-        let remote = plain_address(target)?;
-        // Of places that fail, and of what is too large for a datagram, the long way knows more.
-        if size > self.config.datagram_size || !self.failing.is_empty() {
+        let (kind, remote) = plain_address(target)?;
+        if kind == TransportKind::Tcp {
+            return self.known_connection(remote, now);
+        }
+        // What is too large for a datagram has two ways.
+        if size > self.config.datagram_size {
             return None;
         }
         let id = self.shortcuts.find(remote)?;
@@ -153,6 +157,16 @@ impl Transports {
         entry.used = now;
         entry.referenced = true;
         Some(entry.flow)
+    }
+
+    /// RFC 3261 §18: "connections be kept open for some implementation-defined duration", and are used again.
+    fn known_connection(&mut self, remote: SocketAddr, now: Instant) -> Option<Flow> {
+        let id = *self.stream_flows.get(&(TransportKind::Tcp, remote))?;
+        if self.is_open(id) {
+            self.touch(id, now)
+        } else {
+            None
+        }
     }
 
     fn ask(&mut self, id: SelectId, questions: Vec<(usize, crate::io::Question, Box<str>)>) {
@@ -259,9 +273,9 @@ impl Transports {
                 Ok(flows)
             }
         });
-        if let (Some(remote), Ok([flow])) = (plain_address(target), result.as_deref())
+        if let (Some((TransportKind::Udp, remote)), Ok([flow])) =
+            (plain_address(target), result.as_deref())
             && flow.kind == TransportKind::Udp
-            && self.failing.is_empty()
         {
             self.shortcuts.note(remote, flow.id);
         }
@@ -384,17 +398,23 @@ impl Transports {
     }
 }
 
-/// The address of a target that needs no procedure: where UDP will do, and is what a sip URI means (RFC 3263 §4.1).
+/// The one place of a target that needs no procedure: an address, where UDP will do, which is what a sip URI means
+/// (RFC 3263 §4.1), or where TCP is asked for. That it failed of late changes nothing, as there is no other.
 #[inline]
-fn plain_address(target: &Target) -> Option<SocketAddr> {
+fn plain_address(target: &Target) -> Option<(TransportKind, SocketAddr)> {
     let TargetHost::Ip(ip) = target.host else {
         return None;
     };
-    if target.secure || !matches!(target.transport, None | Some(TransportKind::Udp)) {
+    if target.secure {
         return None;
     }
+    let kind = match target.transport {
+        None | Some(TransportKind::Udp) => TransportKind::Udp,
+        Some(TransportKind::Tcp) => TransportKind::Tcp,
+        Some(_) => return None,
+    };
     let port = target
         .port
         .unwrap_or(const { TransportKind::Udp.default_port() });
-    Some(SocketAddr::new(ip, port))
+    Some((kind, SocketAddr::new(ip, port)))
 }

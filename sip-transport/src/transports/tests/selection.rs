@@ -412,3 +412,60 @@ fn an_interface_that_goes_away_fails_its_flows_and_is_not_chosen_again() {
     let flow = bench.select("sip:192.0.2.9", 500).unwrap()[0];
     assert_eq!(flow.local, addr("192.0.2.1:5060"));
 }
+
+#[test]
+fn rfc3261_18_an_open_connection_to_the_address_is_known() {
+    let mut bench = Bench::new();
+    let uri = sip_message::UriRef::parse("sip:192.0.2.9:40000;transport=tcp").unwrap();
+    let (target, now) = (Target::from_uri(uri).unwrap(), bench.now);
+    assert_eq!(bench.transports.known_flow(&target, 500, now), None);
+    let (connection, _) = bench.accept(1, PEER);
+    let flow = bench.transports.known_flow(&target, 2000, now).unwrap();
+    assert_eq!((flow.kind, flow.remote), (TransportKind::Tcp, addr(PEER)));
+    // It is what selecting answers, for the other transports do not come into it.
+    assert_eq!(
+        bench.select("sip:192.0.2.9:40000;transport=tcp", 2000),
+        Ok(vec![flow])
+    );
+    assert_eq!(
+        bench.transports.known_flow(
+            &Target::ip(addr(PEER).ip(), Some(40000), Some(TransportKind::Tls)),
+            500,
+            now
+        ),
+        None
+    );
+    bench.input(Input::Closed {
+        connection,
+        error: None,
+    });
+    assert_eq!(bench.transports.known_flow(&target, 500, now), None);
+}
+
+#[test]
+fn a_place_that_fails_makes_no_other_unknown() {
+    let mut bench = Bench::new();
+    let (failing, known) = (
+        bench.select("sip:192.0.2.8", 500).unwrap(),
+        bench.select("sip:192.0.2.9", 500).unwrap(),
+    );
+    let now = bench.now;
+    bench.transports.report_failure(failing[0].id, now);
+    let target = |flows: &[Flow]| Target::ip(flows[0].remote.ip(), None, None);
+    for flows in [&known, &failing] {
+        let found = bench.transports.known_flow(&target(flows), 500, now);
+        assert_eq!(found, Some(flows[0]));
+    }
+    // The same by the long way, which is taken again once the sockets are others.
+    bench
+        .transports
+        .add_listener(UDP, TransportKind::Udp, addr("192.0.2.1:5060"));
+    for flows in [&known, &failing] {
+        let target = target(flows);
+        assert_eq!(bench.transports.known_flow(&target, 500, now), None);
+        let again = bench.select(&format!("sip:{}", flows[0].remote.ip()), 500);
+        assert_eq!(again.as_ref(), Ok(flows));
+        let found = bench.transports.known_flow(&target, 500, now);
+        assert_eq!(found, Some(flows[0]));
+    }
+}
