@@ -102,10 +102,10 @@ fn framed() -> Case {
         transports.handle_input(input, now);
         let mut messages = 0;
         while let Some(output) = transports.poll_output() {
-            messages += usize::from(matches!(
-                black_box(&output),
-                Output::Event(Event::Message { .. })
-            ));
+            if let Output::Event(Event::Message { message, .. }) = black_box(output) {
+                messages += 1;
+                transports.recycle(message);
+            }
         }
         assert_eq!(messages, 10);
     })
@@ -164,8 +164,9 @@ fn there_and_back(transports: &mut Transports, now: Instant) -> Option<usize> {
         match output {
             Output::Event(Event::Message { message, reply, .. }) => {
                 transports
-                    .send(reply.id, message.to_bytes(), now)
+                    .send_message(reply.id, &message, now)
                     .expect("the flow is there");
+                transports.recycle(message);
             }
             Output::Datagram { payload, .. } | Output::Stream { payload, .. } => {
                 sent = Some(black_box(payload).len())

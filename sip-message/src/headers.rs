@@ -10,10 +10,10 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::str::Utf8Error;
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes};
 use bytestring::ByteString;
 
-pub use self::read::{Field, Fields, TypedAll};
+pub use self::read::{Field, Fields, RawFields, TypedAll};
 pub(crate) use self::spans::Spans;
 pub use self::values::{Values, ValuesRev};
 use crate::name::{NameId, place};
@@ -43,6 +43,8 @@ pub struct Headers {
     base: Base,
     /// Lines of edited fields, and the start line of an edited or built message. Only ever appended to.
     overlay: Vec<u8>,
+    /// The line that the transport layer wrote, in a buffer of its own that many messages share.
+    stamp: Option<Bytes>,
     fields: Spans,
     /// Where the parser saw the first field of each [`place`](crate::name::place).
     hints: Hints,
@@ -98,7 +100,7 @@ pub(crate) fn hint_of(at: usize) -> u8 {
 /// One field line, its CRLF included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
-    /// Offset of the first byte of the name, in the base or the overlay.
+    /// Offset of the first byte of the name, in its buffer.
     pub(crate) start: u32,
     /// Bytes of the line with its CRLF, folds included.
     pub(crate) len: u32,
@@ -122,14 +124,18 @@ impl Span {
     }
 }
 
-/// Which buffer a span is of.
+/// Bytes of an overlay that a message keeps for the next one.
+const KEPT_OVERLAY: usize = 1024;
+
+/// Which buffer a span is of: what came, what was written to the message, or what the transport layer wrote for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     Base,
     Overlay,
+    Stamp,
 }
 
-/// A place in one of the two buffers.
+/// A place in one of the buffers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) source: Source,
@@ -142,6 +148,7 @@ impl Headers {
         Self {
             base: Base::Bytes(base),
             overlay: Vec::new(),
+            stamp: None,
             fields: Spans::new(),
             hints: [UNKNOWN; place::COUNT],
             state: 0,
@@ -154,10 +161,25 @@ impl Headers {
         Self {
             base: Base::Bytes(base),
             overlay: Vec::new(),
+            stamp: None,
             fields: Spans::new(),
             hints: [ABSENT; place::COUNT],
             state: 0,
         }
+    }
+
+    /// As [`empty`](Self::empty), in the place of what is not needed any more: the buffers of others are let go, and a small one
+    /// of one's own is used again.
+    pub(crate) fn clear(&mut self) {
+        self.base = Base::Bytes(Bytes::new());
+        self.stamp = None;
+        if self.overlay.capacity() > KEPT_OVERLAY {
+            self.overlay = Vec::new();
+        }
+        self.overlay.clear();
+        self.fields.clear();
+        self.hints = [ABSENT; place::COUNT];
+        self.state = 0;
     }
 
     /// Fields for a message that is built, with room for so many bytes.
@@ -281,6 +303,7 @@ impl Headers {
                 let bytes = match source {
                     Source::Base => base.bytes(),
                     Source::Overlay => self.overlay.as_slice(),
+                    Source::Stamp => self.stamp.as_deref()?,
                 };
                 core::str::from_utf8(bytes.get(from..to)?).ok()
             }
@@ -304,6 +327,7 @@ impl Headers {
         match source {
             Source::Base => self.base.bytes(),
             Source::Overlay => &self.overlay,
+            Source::Stamp => self.stamp.as_deref().unwrap_or_default(),
         }
     }
 
@@ -347,13 +371,13 @@ impl Headers {
 
     /// Appends the lines of all fields, in runs of bytes that are neighbours in a buffer. `run` is a place before
     /// the fields (the start line) and starts the first run.
-    pub(crate) fn encode_after(&self, run: Place, out: &mut Vec<u8>) -> Place {
+    pub(crate) fn encode_after(&self, run: Place, out: &mut impl BufMut) -> Place {
         let mut run = run;
         for span in self.fields.iter() {
             if span.source == run.source && span.start == run.end {
                 run.end += span.len;
             } else {
-                out.extend_from_slice(self.bytes(run));
+                out.put_slice(self.bytes(run));
                 run = Place {
                     source: span.source,
                     start: span.start,

@@ -1,12 +1,14 @@
 //! [`Message`]: a request or a response.
 
 mod boxed;
+mod spares;
 
 use alloc::vec::Vec;
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 
 pub use self::boxed::BoxedMessage;
+pub use self::spares::Spares;
 use crate::config::ParserConfig;
 use crate::error::{ParseError, ParseErrorKind as Kind};
 use crate::header::{self, TypedHeader};
@@ -242,6 +244,11 @@ impl Body {
     }
 }
 
+/// How many bytes start line, fields and body have.
+fn encoded_len(line: Place, headers: &Headers, body: &[u8]) -> usize {
+    (line.end - line.start) as usize + headers.encoded_len() + 2 + body.len()
+}
+
 /// Encodes start line, fields and body.
 pub(crate) fn encode(line: Place, headers: &Headers, body: &Body, out: &mut Vec<u8>) {
     if let Some(slices) = as_joined_slices(line, headers, body) {
@@ -251,8 +258,13 @@ pub(crate) fn encode(line: Place, headers: &Headers, body: &Body, out: &mut Vec<
         }
         return;
     }
-    let content = body.as_slice(headers);
-    out.reserve((line.end - line.start) as usize + headers.encoded_len() + 2 + content.len());
+    out.reserve(encoded_len(line, headers, body.as_slice(headers)));
+    put(line, headers, body, out);
+}
+
+/// In runs of what are neighbours in a buffer.
+#[inline]
+fn put(line: Place, headers: &Headers, body: &Body, out: &mut impl BufMut) {
     let mut run = headers.encode_after(line, out);
     // The empty line and the body may continue the last run.
     if let Body::Base { start, end } = body
@@ -260,12 +272,12 @@ pub(crate) fn encode(line: Place, headers: &Headers, body: &Body, out: &mut Vec<
         && run.end + 2 == *start
     {
         run.end = *end;
-        out.extend_from_slice(headers.bytes(run));
+        out.put_slice(headers.bytes(run));
         return;
     }
-    out.extend_from_slice(headers.bytes(run));
-    out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(content);
+    out.put_slice(headers.bytes(run));
+    out.put_slice(b"\r\n");
+    out.put_slice(body.as_slice(headers));
 }
 
 /// The fields, the empty line and the body, unless edits have scattered the fields. The last two are part of the first where
@@ -307,16 +319,40 @@ pub(crate) fn as_joined_slices<'a>(
 
 /// The whole message as bytes: a slice of the buffer when nothing was edited.
 pub(crate) fn to_bytes(line: Place, headers: &Headers, body: &Body) -> Bytes {
-    if let Body::Base { end, .. } = body {
-        let (start, end) = (line.start as usize, *end as usize);
-        let untouched = line.source == Source::Base && !headers.is_edited();
-        if untouched && start <= end && end <= headers.base().len() {
-            return headers.base().slice(start..end);
-        }
+    if let Some(bytes) = untouched(line, headers, body) {
+        return bytes;
     }
     let mut out = Vec::new();
     encode(line, headers, body, &mut out);
     out.into()
+}
+
+/// The same, in a buffer that many messages share when something was edited.
+pub(crate) fn to_bytes_in(
+    room: &mut BytesMut,
+    line: Place,
+    headers: &Headers,
+    body: &Body,
+) -> Bytes {
+    if let Some(bytes) = untouched(line, headers, body) {
+        return bytes;
+    }
+    room.clear();
+    room.reserve(encoded_len(line, headers, body.as_slice(headers)));
+    put(line, headers, body, room);
+    room.split().freeze()
+}
+
+/// The message as it came, if nothing was edited.
+#[inline]
+fn untouched(line: Place, headers: &Headers, body: &Body) -> Option<Bytes> {
+    let Body::Base { end, .. } = body else {
+        return None;
+    };
+    let (start, end) = (line.start as usize, *end as usize);
+    let untouched = line.source == Source::Base && !headers.is_edited();
+    (untouched && start <= end && end <= headers.base().len())
+        .then(|| headers.base().slice(start..end))
 }
 
 /// Puts a new body and its Content-Type and Content-Length into place.

@@ -3,15 +3,13 @@
 //! It is one file, long as it is: what each byte of a message passes is inlined into one loop, and what is counted of it (in
 //! instructions, `benches/baseline.toml`) depends on what the compiler sees together.
 
-use alloc::boxed::Box;
-
 use bytes::Bytes;
 
 use crate::chars;
 use crate::config::{Limits, ParserConfig};
 use crate::error::{ParseError, ParseErrorKind as Kind};
 use crate::headers::{ABSENT, Headers, Hints, Place, Source, Span, Spans, hint_of, offset};
-use crate::message::{Body, BoxedMessage, Message, Unfilled};
+use crate::message::{Body, BoxedMessage, Message, Spares, Unfilled};
 use crate::method::Method;
 use crate::name::{Key, NameId, place};
 use crate::request::Request;
@@ -31,9 +29,14 @@ pub(crate) fn message(datagram: Bytes, config: &ParserConfig) -> Result<Message,
 }
 
 /// The same, in the place where the message stays.
-pub(crate) fn boxed(datagram: Bytes, config: &ParserConfig) -> Result<BoxedMessage, ParseError> {
+#[inline]
+pub(crate) fn boxed(
+    datagram: Bytes,
+    config: &ParserConfig,
+    spares: &mut Spares,
+) -> Result<BoxedMessage, ParseError> {
     let (line, fields_at, non_ascii) = datagram_line(&datagram, config)?;
-    let mut message = boxed_without_fields(line);
+    let mut message = boxed_without_fields(line, spares);
     fill(datagram, fields_at, non_ascii, config, message.unfilled())?;
     Ok(message)
 }
@@ -88,9 +91,14 @@ pub(crate) fn front(stream: &mut Bytes, config: &ParserConfig) -> Option<Message
 }
 
 /// The same, in the place where the message stays.
-pub(crate) fn boxed_front(stream: &mut Bytes, config: &ParserConfig) -> Option<BoxedMessage> {
+#[inline]
+pub(crate) fn boxed_front(
+    stream: &mut Bytes,
+    config: &ParserConfig,
+    spares: &mut Spares,
+) -> Option<BoxedMessage> {
     let (line, fields_at, non_ascii) = front_line(stream, config)?;
-    let mut message = boxed_without_fields(line);
+    let mut message = boxed_without_fields(line, spares);
     fill_from_front(stream, fields_at, non_ascii, config, message.unfilled())?;
     Some(message)
 }
@@ -173,20 +181,16 @@ fn without_fields(line: StartLine) -> Message {
 }
 
 #[inline(always)]
-fn boxed_without_fields(line: StartLine) -> BoxedMessage {
-    let headers = Headers::empty(Bytes::new());
-    let nothing = Body::Base { start: 0, end: 0 };
+fn boxed_without_fields(line: StartLine, spares: &mut Spares) -> BoxedMessage {
     match line {
-        StartLine::Request { method, line, uri } => BoxedMessage::Request(Box::new(
-            Request::from_parts(method, line, uri, headers, nothing),
-        )),
+        StartLine::Request { method, line, uri } => {
+            BoxedMessage::Request(spares.request(method, line, uri))
+        }
         StartLine::Response {
             status,
             line,
             reason,
-        } => BoxedMessage::Response(Box::new(Response::from_parts(
-            status, line, reason, headers, nothing,
-        ))),
+        } => BoxedMessage::Response(spares.response(status, line, reason)),
     }
 }
 

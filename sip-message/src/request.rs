@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::build::RequestBuilder;
 use crate::error::{BuildError, ParseError, ParseErrorKind as Kind};
@@ -72,6 +72,20 @@ impl Request {
         }
     }
 
+    /// Lets go of everything, for [`renew`](Self::renew).
+    pub(crate) fn clear(&mut self) {
+        self.headers.clear();
+        self.body = Body::Base { start: 0, end: 0 };
+    }
+
+    /// What [`from_parts`](Self::from_parts) makes without fields, of a request that was cleared.
+    #[inline]
+    pub(crate) fn renew(&mut self, method: Method, line: Place, uri: Place) {
+        self.method = method;
+        self.line = line;
+        self.uri = uri;
+    }
+
     /// The method.
     #[must_use]
     pub const fn method(&self) -> &Method {
@@ -85,7 +99,7 @@ impl Request {
     }
 
     /// The Request-URI for who looks at many bytes at a time: the bytes of the buffer from its beginning on, and how many of
-    /// them are of it. The rest may be anything. See [`Headers::get_and_beyond`].
+    /// them are of it. The rest may be anything. See [`RawFields::get_and_beyond`](crate::RawFields::get_and_beyond).
     #[must_use]
     pub fn uri_and_beyond(&self) -> (&[u8], usize) {
         self.headers.beyond(self.uri)
@@ -213,6 +227,13 @@ impl Request {
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
         message::to_bytes(self.line, &self.headers, &self.body)
+    }
+
+    /// [`to_bytes`](Self::to_bytes) of a message that is sent once: what was edited is written into `room`, which many messages
+    /// may share, so that while there is room it takes no allocation. What is written to it is never overwritten.
+    #[must_use]
+    pub fn to_bytes_in(&self, room: &mut BytesMut) -> Bytes {
+        message::to_bytes_in(room, self.line, &self.headers, &self.body)
     }
 
     /// For who has called [`validate`](Self::validate), or has looked at all that it looks at: until the next edit it is not

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::build::ResponseBuilder;
 use crate::error::ParseError;
@@ -63,6 +63,20 @@ impl Response {
             headers,
             body,
         }
+    }
+
+    /// Lets go of everything, for [`renew`](Self::renew).
+    pub(crate) fn clear(&mut self) {
+        self.headers.clear();
+        self.body = Body::Base { start: 0, end: 0 };
+    }
+
+    /// What [`from_parts`](Self::from_parts) makes without fields, of a response that was cleared.
+    #[inline]
+    pub(crate) const fn renew(&mut self, status: StatusCode, line: Place, reason: Place) {
+        self.status = status;
+        self.line = line;
+        self.reason = reason;
     }
 
     /// The status code.
@@ -163,6 +177,13 @@ impl Response {
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
         message::to_bytes(self.line, &self.headers, &self.body)
+    }
+
+    /// [`to_bytes`](Self::to_bytes) of a message that is sent once: what was edited is written into `room`, which many messages
+    /// may share, so that while there is room it takes no allocation. What is written to it is never overwritten.
+    #[must_use]
+    pub fn to_bytes_in(&self, room: &mut BytesMut) -> Bytes {
+        message::to_bytes_in(room, self.line, &self.headers, &self.body)
     }
 
     /// See [`Message::validate`](crate::Message::validate).

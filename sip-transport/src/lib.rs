@@ -16,6 +16,7 @@ mod kind;
 mod minted;
 mod procedure;
 mod recovery;
+mod room;
 mod route;
 mod seed;
 mod slab;

@@ -31,7 +31,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use foldhash::fast::FixedState;
-use sip_message::Host;
+use sip_message::{BoxedMessage, Host, Spares};
 
 use self::outputs::Outputs;
 use self::owed::Owed;
@@ -49,6 +49,7 @@ use crate::identity::PeerIdentity;
 use crate::io::{Captured, Event, FlowFailure, Gone, Input, Output};
 use crate::keep_alive::{Due, KeepAlive, Pinger};
 use crate::kind::TransportKind;
+use crate::room::Room;
 use crate::route::{self, Listener};
 use crate::seed::{KeyedHash, Rng, Seed};
 use crate::slab::Slab;
@@ -102,6 +103,8 @@ pub struct Transports {
     held: usize,
     deadlines: DeadlineQueue<Timer>,
     outputs: Outputs,
+    room: Room,
+    spares: Spares,
     rng: Rng,
     /// For the tag of answers that need no state (RFC 3261 §8.2.7).
     tags: KeyedHash,
@@ -195,6 +198,8 @@ impl Transports {
             held: 0,
             deadlines: DeadlineQueue::new(),
             outputs: Outputs::default(),
+            room: Room::default(),
+            spares: Spares::default(),
             rng: seed.derive("selection").rng(),
             tags: seed.derive("tags").hasher(),
             next_connection: 0,
@@ -255,6 +260,27 @@ impl Transports {
             self.write(flow, payload, now);
         }
         Ok(())
+    }
+
+    /// [`send`](Self::send) of a message that is sent once: it is encoded into a buffer that many share, and so takes no
+    /// allocation.
+    ///
+    /// # Errors
+    /// [`Gone`] when there is no such flow any more.
+    pub fn send_message(
+        &mut self,
+        flow: FlowId,
+        message: &BoxedMessage,
+        now: Instant,
+    ) -> Result<(), Gone> {
+        let payload = message.to_bytes_in(self.room.open());
+        self.send(flow, payload, now)
+    }
+
+    /// Takes back a message of [`Event::Message`] that is not needed any more: the next that arrives is put in its place, and so
+    /// takes no allocation. Never necessary.
+    pub fn recycle(&mut self, message: BoxedMessage) {
+        self.spares.keep(message);
     }
 
     /// Closes a flow. A datagram flow is forgotten, a connection closed when what was sent is written.

@@ -10,7 +10,7 @@ mod scan;
 
 use std::net::Ipv4Addr;
 
-use sip_message::{HeaderName, Headers, Method, Request, Response};
+use sip_message::{HeaderName, Method, RawFields, Request, Response};
 
 use self::scan::Scan;
 
@@ -36,56 +36,50 @@ pub(crate) struct UsualVia {
 pub(crate) fn request(request: &Request) -> Option<UsualVia> {
     let (beyond, len) = request.uri_and_beyond();
     let mut scan = Scan::new(beyond, len)?;
-    let is_usual = uri(&mut scan, 0)? == len
-        && match request.headers().get_bytes(HeaderName::MaxForwards) {
-            None | Some([b'0'..=b'9'] | [b'0'..=b'9', b'0'..=b'9']) => true,
-            Some(_) => false,
-        };
-    if is_usual {
-        fields(request.headers(), Some(request.method()))
-    } else {
-        None
+    if uri(&mut scan, 0)? != len {
+        return None;
     }
+    let raw = request.headers().raw();
+    match raw.get_and_beyond(HeaderName::MaxForwards) {
+        Some((&[b'0'..=b'9', ..], 1) | (&[b'0'..=b'9', b'0'..=b'9', ..], 2)) => {}
+        Some(_) => return None,
+        None if request.headers().contains(HeaderName::MaxForwards) => return None,
+        None => {}
+    }
+    fields(raw, Some(request.method()))
 }
 
 /// The same for a response.
 pub(crate) fn response(response: &Response) -> Option<UsualVia> {
-    fields(response.headers(), None)
+    fields(response.headers().raw(), None)
 }
 
 #[inline(always)]
-fn fields(headers: &Headers, method: Option<&Method>) -> Option<UsualVia> {
-    let is_usual = party(scan(headers, HeaderName::From)?)?
-        && party(scan(headers, HeaderName::To)?)?
-        && call_id(scan(headers, HeaderName::CallId)?)
-        && cseq(headers.get_bytes(HeaderName::CSeq)?, method);
-    if is_usual {
-        via(scan(headers, HeaderName::Via)?)
-    } else {
-        None
-    }
-}
-
-/// In every place anew, where the name is known and is not looked up.
-#[inline(always)]
-fn scan(headers: &Headers, name: HeaderName) -> Option<Scan<'_>> {
-    let (beyond, len) = headers.get_and_beyond(name)?;
-    Scan::new(beyond, len)
+fn fields(raw: RawFields<'_>, method: Option<&Method>) -> Option<UsualVia> {
+    let (beyond, len) = raw.get_and_beyond(HeaderName::From)?;
+    party(beyond, len)?;
+    let (beyond, len) = raw.get_and_beyond(HeaderName::To)?;
+    party(beyond, len)?;
+    let (beyond, len) = raw.get_and_beyond(HeaderName::CallId)?;
+    call_id(Scan::new(beyond, len)?)?;
+    let (beyond, len) = raw.get_and_beyond(HeaderName::CSeq)?;
+    cseq(beyond.get(..len)?, method)?;
+    let (beyond, len) = raw.get_and_beyond(HeaderName::Via)?;
+    via(Scan::new(beyond, len)?)
 }
 
 /// `SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK1;rport`.
 #[inline(always)]
 fn via(mut scan: Scan<'_>) -> Option<UsualVia> {
     let rest = scan.text().strip_prefix(b"SIP/2.0/")?;
-    let host_at = match rest {
-        [b'U', b'D', b'P', b' ', ..]
-        | [b'T', b'C', b'P', b' ', ..]
-        | [b'T', b'L', b'S', b' ', ..]
-        | [b'W', b'S', b'S', b' ', ..] => 12,
-        [b'W', b'S', b' ', ..] => 11,
+    let host_at: u32 = match rest.first_chunk()? {
+        b"UDP " | b"TCP " | b"TLS " | b"WSS " => 12,
+        [b'W', b'S', b' ', _] => 11,
         _ => return None,
     };
-    let mut at = scan.stop(host_at);
+    scan.skip(host_at);
+    let host_at = host_at as usize;
+    let mut at = scan.next();
     let name = scan.text().get(host_at..at)?;
     let mut via = UsualVia {
         host: host(name)?,
@@ -96,25 +90,28 @@ fn via(mut scan: Scan<'_>) -> Option<UsualVia> {
         alias: false,
     };
     if scan.byte(at) == Some(b':') {
-        let end = scan.stop(at + 1);
+        let end = scan.next();
         via.port = Some(port(scan.text().get(at + 1..end)?)?);
         at = end;
     }
     while scan.byte(at) == Some(b';') {
-        let (name, end) = parameter(&mut scan, at + 1)?;
+        let (name_end, end) = parameter(&mut scan, at + 1)?;
         // Names differ by their lengths first.
-        match name.len() {
-            5 if name.eq_ignore_ascii_case(b"rport") => {
+        let len = name_end - (at + 1);
+        if matches!(len, 5 | 8) {
+            let name = scan.text().get(at + 1..name_end)?;
+            if name.eq_ignore_ascii_case(b"rport") {
                 // One that says a port already is a lie, or a copy.
                 if via.rport.is_some() || end != at + RPORT {
                     return None;
                 }
                 via.rport = Some(at);
+            } else if name.eq_ignore_ascii_case(b"alias") {
+                via.alias = true;
+            } else if name.eq_ignore_ascii_case(b"maddr") || name.eq_ignore_ascii_case(b"received")
+            {
+                return None;
             }
-            5 if name.eq_ignore_ascii_case(b"alias") => via.alias = true,
-            5 if name.eq_ignore_ascii_case(b"maddr") => return None,
-            8 if name.eq_ignore_ascii_case(b"received") => return None,
-            _ => {}
         }
         at = end;
     }
@@ -124,32 +121,30 @@ fn via(mut scan: Scan<'_>) -> Option<UsualVia> {
 
 /// `"Alice" <sip:alice@example.com>;tag=1`, with or without the name and the quotes.
 #[inline(never)] // From and To.
-fn party(mut scan: Scan<'_>) -> Option<bool> {
-    let mut at = 0;
-    match scan.byte(0)? {
-        b'<' => {}
-        b'"' => {
-            let mut end = scan.stop(1);
-            loop {
-                match scan.byte(end)? {
-                    b'"' => break,
-                    // Whatever is printed, but backslashes.
-                    b'\\' => return None,
-                    b' '..=b'~' => end = scan.stop(end + 1),
-                    _ => return None,
-                }
-            }
-            at = end + 1;
-            if scan.byte(at) == Some(b' ') {
-                at += 1;
+fn party(beyond: &[u8], len: usize) -> Option<()> {
+    let mut scan = Scan::new(beyond, len)?;
+    let mut at = scan.next();
+    if at > 0 {
+        // One word without quotes.
+        at = rest_of_token(&mut scan, at);
+        if scan.byte(at) != Some(b' ') {
+            return None;
+        }
+        at = next_to(&mut scan, at)?;
+    } else if scan.byte(0) == Some(b'"') {
+        loop {
+            at = scan.next();
+            match scan.byte(at)? {
+                b'"' => break,
+                // Whatever is printed, but backslashes.
+                b'\\' => return None,
+                b' '..=b'~' => {}
+                _ => return None,
             }
         }
-        _ => {
-            at = token(&mut scan, 0);
-            if at == 0 || scan.byte(at) != Some(b' ') {
-                return None;
-            }
-            at += 1;
+        at = next_to(&mut scan, at)?;
+        if scan.byte(at) == Some(b' ') {
+            at = next_to(&mut scan, at)?;
         }
     }
     if scan.byte(at) != Some(b'<') {
@@ -159,67 +154,84 @@ fn party(mut scan: Scan<'_>) -> Option<bool> {
     if scan.byte(at) != Some(b'>') {
         return None;
     }
-    at += 1;
+    at = next_to(&mut scan, at)?;
     while scan.byte(at) == Some(b';') {
-        let (name, end) = parameter(&mut scan, at + 1)?;
+        let (name_end, end) = parameter(&mut scan, at + 1)?;
         // Without a value.
-        if name.len() == 3 && end == at + 4 && name.eq_ignore_ascii_case(b"tag") {
+        if end == at + 4
+            && name_end == end
+            && scan.text().get(at + 1..end)?.eq_ignore_ascii_case(b"tag")
+        {
             return None;
         }
         at = end;
     }
-    Some(at == scan.text().len())
+    (at == len).then_some(())
+}
+
+/// The place behind one that was passed, if it is no plain byte, or the end.
+#[inline(always)]
+fn next_to(scan: &mut Scan<'_>, at: usize) -> Option<usize> {
+    let next = scan.next();
+    (next == at + 1).then_some(next)
 }
 
 /// `word [ "@" word ]`, both of characters of a token.
-fn call_id(mut scan: Scan<'_>) -> bool {
-    let (len, at) = (scan.text().len(), token(&mut scan, 0));
-    if at == len {
-        return len > 0;
-    }
-    at > 0 && scan.byte(at) == Some(b'@') && at + 1 < len && token(&mut scan, at + 1) == len
+#[inline(always)]
+fn call_id(mut scan: Scan<'_>) -> Option<()> {
+    let (len, at) = (scan.text().len(), token(&mut scan));
+    let is_usual = if at == len {
+        len > 0
+    } else {
+        at > 0 && scan.byte(at) == Some(b'@') && at + 1 < len && token(&mut scan) == len
+    };
+    is_usual.then_some(())
 }
 
 /// `1*DIGIT SP Method`.
-fn cseq(value: &[u8], method: Option<&Method>) -> bool {
+fn cseq(value: &[u8], method: Option<&Method>) -> Option<()> {
     let digits = value.iter().take_while(|b| b.is_ascii_digit()).count();
     let Some([b' ', name @ ..]) = value.get(digits..).filter(|_| matches!(digits, 1..=9)) else {
-        return false;
+        return None;
     };
-    match method {
+    let is_usual = match method {
         // RFC 3261 §8.1.1.5: the same as that of the request; methods are compared with case.
         Some(method) => name == method.as_str().as_bytes(),
         None => !name.is_empty() && name.iter().all(u8::is_ascii_uppercase),
-    }
+    };
+    is_usual.then_some(())
 }
 
 /// The end of a sip or sips URI without password, escapes, header fields and IPv6 reference.
 #[inline(always)]
 fn uri(scan: &mut Scan<'_>, at: usize) -> Option<usize> {
-    let start = match scan.text().get(at..)? {
-        [b's', b'i', b'p', b':', ..] => at + 4,
-        [b's', b'i', b'p', b's', b':', ..] => at + 5,
+    // The letters are plain.
+    let colon = scan.next();
+    match scan.text().get(at..)?.first_chunk()? {
+        b"sip:" => {}
+        b"sips" if colon == at + 4 && scan.byte(colon) == Some(b':') => {}
         _ => return None,
-    };
+    }
+    let start = colon + 1;
     let mut from = start;
-    let mut at = scan.stop(start);
+    let mut at = scan.next();
     let plain = at;
     // Unreserved characters that no host has, and the "+" of telephone numbers.
-    while let Some(b'+' | b'!' | b'~' | b'*') = scan.byte(at) {
-        at = scan.stop(at + 1);
+    while let Some(b'+' | b'_' | b'!' | b'~' | b'*') = scan.byte(at) {
+        at = scan.next();
     }
     if scan.byte(at) == Some(b'@') {
         if at == start {
             return None;
         }
         from = at + 1;
-        at = scan.stop(from);
+        at = scan.next();
     } else if at != plain {
         return None;
     }
     host(scan.text().get(from..at)?)?;
     if scan.byte(at) == Some(b':') {
-        let end = scan.stop(at + 1);
+        let end = scan.next();
         port(scan.text().get(at + 1..end)?)?;
         at = end;
     }
@@ -230,6 +242,7 @@ fn uri(scan: &mut Scan<'_>, at: usize) -> Option<usize> {
 }
 
 /// The address if it is one, `None` in it for a name. Of plain characters.
+#[inline(always)]
 fn host(text: &[u8]) -> Option<Option<Ipv4Addr>> {
     let (first, last) = (text.first()?, text.last()?);
     if first.is_ascii_digit() {
@@ -239,6 +252,7 @@ fn host(text: &[u8]) -> Option<Option<Ipv4Addr>> {
 }
 
 /// Four decimal numbers without leading zeros.
+#[inline(never)]
 fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
     let (first, rest) = octet(text)?;
     let (second, rest) = octet(rest.strip_prefix(b".")?)?;
@@ -263,55 +277,97 @@ fn octet(text: &[u8]) -> Option<(u8, &[u8])> {
 }
 
 /// A port that can be sent to.
+#[inline(always)]
 fn port(digits: &[u8]) -> Option<u16> {
-    if !matches!(digits.len(), 1..=5) {
-        return None;
-    }
-    let mut number = 0_u32;
-    for &byte in digits {
-        let digit = u32::from(byte.wrapping_sub(b'0'));
-        if digit > 9 {
-            return None;
+    let number = match *digits {
+        [a, b, c, d] => four_digits([a, b, c, d])?,
+        [a, b, c, d, e] => {
+            four_digits([a, b, c, d])? * 10 + u32::from(e.is_ascii_digit().then(|| e - b'0')?)
         }
-        number = number * 10 + digit;
-    }
+        [_, ..] if digits.len() < 4 => {
+            let mut four = [b'0'; 4];
+            for (to, &from) in four.iter_mut().rev().zip(digits.iter().rev()) {
+                *to = from;
+            }
+            four_digits(four)?
+        }
+        _ => return None,
+    };
     u16::try_from(number).ok().filter(|&number| number != 0)
 }
 
-/// `name [ "=" token ]`: the name, and where both end.
+/// All four at once.
 #[inline(always)]
-fn parameter<'a>(scan: &mut Scan<'a>, at: usize) -> Option<(&'a [u8], usize)> {
-    let end = token(scan, at);
-    let name = scan.text().get(at..end).filter(|name| !name.is_empty())?;
-    if scan.byte(end) != Some(b'=') {
-        return Some((name, end));
+const fn four_digits(digits: [u8; 4]) -> Option<u32> {
+    // A digit is now its value, and everything else more than nine.
+    let values = u32::from_le_bytes(digits) ^ 0x3030_3030;
+    if (values.wrapping_add(0x7676_7676) | values) & 0x8080_8080 != 0 {
+        return None;
     }
-    let value_end = token(scan, end + 1);
-    (value_end > end + 1).then_some((name, value_end))
+    // The first digit is in the lowest byte: two neighbours become a number, and then those two.
+    let pairs = (values * 10 + (values >> 8)) & 0x00ff_00ff;
+    Some((pairs * 100 + (pairs >> 16)) & 0xffff)
+}
+
+/// Where the name and the whole end of `name [ "=" token ]`.
+#[inline(always)]
+fn parameter(scan: &mut Scan<'_>, at: usize) -> Option<(usize, usize)> {
+    let name_end = token(scan);
+    if name_end == at {
+        return None;
+    }
+    if scan.byte(name_end) != Some(b'=') {
+        return Some((name_end, name_end));
+    }
+    let end = token(scan);
+    (end > name_end + 1).then_some((name_end, end))
 }
 
 /// The end of `pname [ "=" pvalue ]` of plain characters.
 #[inline(always)]
 fn uri_parameter(scan: &mut Scan<'_>, at: usize) -> Option<usize> {
-    let end = scan.stop(at);
+    let end = scan.next();
     if end == at {
         return None;
     }
     if scan.byte(end) != Some(b'=') {
         return Some(end);
     }
-    let value_end = scan.stop(end + 1);
+    let value_end = scan.next();
     (value_end > end + 1).then_some(value_end)
 }
 
-/// RFC 3261 §25.1: where what begins there is no `token` any more.
+/// RFC 3261 §25.1: where what begins behind the last stop is no `token` any more.
 #[inline(always)]
-fn token(scan: &mut Scan<'_>, at: usize) -> usize {
-    let mut at = scan.stop(at);
-    while let Some(b'!' | b'%' | b'*' | b'+' | b'`' | b'\'' | b'~') = scan.byte(at) {
-        at = scan.stop(at + 1);
+fn token(scan: &mut Scan<'_>) -> usize {
+    let at = scan.next();
+    rest_of_token(scan, at)
+}
+
+#[inline(always)]
+fn rest_of_token(scan: &mut Scan<'_>, at: usize) -> usize {
+    let mut at = at;
+    while scan.byte(at).is_some_and(goes_on) {
+        at = scan.next();
     }
     at
+}
+
+/// Is it of a token, though not plain? By a table, which is less than as many comparisons.
+#[inline(always)]
+fn goes_on(byte: u8) -> bool {
+    #[expect(clippy::indexing_slicing, reason = "const evaluation")]
+    static GOES_ON: [bool; 256] = {
+        let mut table = [false; 256];
+        let more = b"_!%*+`'~";
+        let mut nth = 0;
+        while nth < more.len() {
+            table[more[nth] as usize] = true;
+            nth += 1;
+        }
+        table
+    };
+    GOES_ON.get(usize::from(byte)).is_some_and(|&more| more)
 }
 
 #[cfg(test)]
@@ -367,6 +423,28 @@ mod tests {
         assert_eq!(found.alias, via.params().contains("alias"), "{shown}");
         assert!(via.maddr().is_none() && via.received().is_none(), "{shown}");
         Some(found)
+    }
+
+    #[test]
+    fn a_port_is_its_digits() {
+        for number in 0..=u32::from(u16::MAX) + 9 {
+            let expected = u16::try_from(number).ok().filter(|&port| port != 0);
+            assert_eq!(port(number.to_string().as_bytes()), expected, "{number}");
+        }
+        for text in [
+            "",
+            "506a",
+            "/060",
+            ":",
+            "1:",
+            "5060 ",
+            "500000",
+            "+506",
+            "\u{ff}506",
+        ] {
+            assert_eq!(port(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(port(b"05060"), Some(5060));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 use sip_message::{HeaderName, Headers, Host, ParseError, Request};
 
+use crate::room::Room;
 use crate::target::parse_host;
 use crate::usual;
 
@@ -64,6 +65,7 @@ pub(crate) fn receive(
     request: &mut Request,
     source: SocketAddr,
     honour_maddr: bool,
+    room: &mut Room,
     named: impl FnOnce(&str, Option<u16>),
 ) -> Result<ReplyRoute, ParseError> {
     let Some(via) = usual::request(request) else {
@@ -88,7 +90,8 @@ pub(crate) fn receive(
     if via.rport.is_some() || via.host.is_none_or(|host| IpAddr::V4(host) != ip) {
         let without = via.rport.map_or(0..0, |at| at..at + usual::RPORT);
         let port = via.rport.map(|_| source.port());
-        request.headers_mut().stamp_plain_via(without, ip, port);
+        let headers = request.headers_mut();
+        headers.stamp_plain_via(room.open(), without, ip, port);
     }
     request.set_validated();
     Ok(ReplyRoute {
@@ -201,7 +204,9 @@ mod tests {
         assert_eq!(request.headers().get(HeaderName::Via), Some(expected));
         assert_eq!(route.datagram(source).to_string(), to);
         // The short way, where it is taken, comes to the same.
-        assert_eq!(receive(&mut other, source, true, |_, _| {}), Ok(route));
+        let mut room = Room::default();
+        let short = receive(&mut other, source, true, &mut room, |_, _| {});
+        assert_eq!(short, Ok(route));
         assert_eq!(other.to_bytes(), request.to_bytes());
     }
 

@@ -173,7 +173,8 @@ fn sip(socket: UdpSocket, count: usize, listens: &Sender<()>) {
                 while let Some(output) = transports.poll_output() {
                     match output {
                         Output::Event(Event::Message { message, reply, .. }) => {
-                            transports.send(reply.id, message.to_bytes(), now).unwrap();
+                            transports.send_message(reply.id, &message, now).unwrap();
+                            transports.recycle(message);
                             done += 1;
                         }
                         Output::Event(event) => panic!("{event:?}"),

@@ -440,6 +440,11 @@ impl Headers {
                 self.overlay.extend_from_within(range);
             }
             Source::Overlay => {}
+            Source::Stamp => {
+                let stamp = self.stamp.as_deref().unwrap_or_default();
+                self.overlay
+                    .extend_from_slice(stamp.get(range).unwrap_or_default());
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use core::marker::PhantomData;
 
-use super::{ABSENT, Headers, Span, UNKNOWN, Values, ValuesRev, values};
+use super::{ABSENT, Headers, Hints, Source, Span, UNKNOWN, Values, ValuesRev, values};
 use crate::chars;
 use crate::error::HeaderError;
 use crate::header::{self, TypedHeader};
@@ -48,13 +48,15 @@ impl Headers {
         self.fields.get(at).map(|span| self.value(span))
     }
 
-    /// The same for who looks at many bytes at a time: the bytes of the buffer from the beginning of the value on, and how
-    /// many of them are of the value. The rest may be anything.
+    /// The fields as they came, for who looks at many of them, and at many bytes at a time.
     #[inline(always)]
     #[must_use]
-    pub fn get_and_beyond(&self, name: HeaderName) -> Option<(&[u8], usize)> {
-        let span = self.fields.get(self.find(&name, 0)?)?;
-        Some(self.beyond(span.value_place()))
+    pub fn raw(&self) -> RawFields<'_> {
+        RawFields {
+            base: self.base(),
+            spans: &self.fields,
+            hints: &self.hints,
+        }
     }
 
     /// Is there a field of this name?
@@ -309,6 +311,40 @@ impl Headers {
     #[inline]
     pub(super) fn value_at(&self, at: usize) -> &[u8] {
         self.fields.get(at).map_or(&[], |span| self.value(span))
+    }
+}
+
+/// The fields of a message as they came: those that have a place of their own in the index and were not edited.
+///
+/// ```
+/// use sip_message::{HeaderName, Message, ParserConfig};
+/// let text = "OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:h>\r\n\
+///     Call-ID: x\r\nCSeq: 1 OPTIONS\r\n\r\n";
+/// let message = Message::parse(text.into(), &ParserConfig::default()).unwrap();
+/// let raw = message.headers().raw();
+/// assert_eq!(raw.get_and_beyond(HeaderName::CallId), Some((&b"x\r\nCSeq: 1 OPTIONS\r\n\r\n"[..], 1)));
+/// assert_eq!(raw.get_and_beyond(HeaderName::MaxForwards), None);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct RawFields<'a> {
+    base: &'a [u8],
+    spans: &'a [Span],
+    hints: &'a Hints,
+}
+
+impl<'a> RawFields<'a> {
+    /// The bytes of the buffer from the beginning of the value of the first field of this name on, and how many of them are of
+    /// the value. The rest may be anything. `None` where a search would be needed to find it, and where it was edited.
+    #[inline(always)]
+    #[must_use]
+    pub fn get_and_beyond(&self, name: HeaderName) -> Option<(&'a [u8], usize)> {
+        let hint = *self.hints.get(name.id().place())?;
+        let span = self.spans.get(usize::from(hint))?;
+        if span.source != Source::Base || hint >= ABSENT {
+            return None;
+        }
+        let at = span.start as usize + usize::from(span.value_at);
+        Some((self.base.get(at..)?, span.value_len as usize))
     }
 }
 

@@ -41,6 +41,13 @@ impl Spans {
         }
     }
 
+    /// Takes all spans out.
+    pub(crate) fn clear(&mut self) {
+        self.len = 0;
+        self.spare = 0;
+        self.more.clear();
+    }
+
     #[inline]
     pub(crate) fn push(&mut self, span: Span) {
         if self.more.is_empty()
@@ -183,6 +190,7 @@ mod tests {
         Fill(usize),
         Insert(usize),
         Remove(usize),
+        Clear,
     }
 
     fn edits() -> impl Strategy<Value = Vec<Edit>> {
@@ -191,6 +199,7 @@ mod tests {
             2 => (0..30_usize).prop_map(Edit::Fill),
             2 => (0..60_usize).prop_map(Edit::Insert),
             3 => (0..60_usize).prop_map(Edit::Remove),
+            1 => Just(Edit::Clear),
         ];
         proptest::collection::vec(edit, 0..60)
     }
@@ -227,6 +236,10 @@ mod tests {
                     Edit::Insert(at) => {
                         spans.insert(at, span);
                         model.insert(at.min(model.len()), span);
+                    }
+                    Edit::Clear => {
+                        spans.clear();
+                        model.clear();
                     }
                     Edit::Remove(at) => {
                         spans.remove(at);

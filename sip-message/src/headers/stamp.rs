@@ -4,6 +4,8 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::ops::Range;
 
+use bytes::BytesMut;
+
 use super::{Headers, Source, Span, offset};
 use crate::header;
 use crate::name::HeaderName;
@@ -11,20 +13,24 @@ use crate::name::HeaderName;
 impl Headers {
     /// [`set_top_via_params`](Self::set_top_via_params) for who has looked at the field: the first Via field has one
     /// value, which is well-formed and has no `received`, and whose only `rport` is at `without` (an empty range where
-    /// there is none), its semicolon included, in bytes of the value. That is not looked at again. `false`, and no change,
-    /// without a Via or when the range is not of its value.
+    /// there is none), its semicolon included, in bytes of the value. That is not looked at again. The line goes into
+    /// `room`, which many messages may share, so that while there is room it takes no allocation; each message keeps that
+    /// buffer alive. `false`, and no change, without a Via or when the range is not of its value.
     ///
     /// ```
     /// use sip_message::{HeaderName, Message, ParserConfig};
     /// let text = "OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/UDP a;rport;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:h>\r\n\
     ///     Call-ID: x\r\nCSeq: 1 OPTIONS\r\n\r\n";
     /// let mut message = Message::parse(text.into(), &ParserConfig::default()).unwrap();
-    /// assert!(message.headers_mut().stamp_plain_via(13..19, "192.0.2.1".parse().unwrap(), Some(5062)));
+    /// let mut room = bytes::BytesMut::with_capacity(1024);
+    /// let from = "192.0.2.1".parse().unwrap();
+    /// assert!(message.headers_mut().stamp_plain_via(&mut room, 13..19, from, Some(5062)));
     /// assert_eq!(message.headers().get(HeaderName::Via),
     ///     Some("SIP/2.0/UDP a;branch=z9hG4bK1;received=192.0.2.1;rport=5062"));
     /// ```
     pub fn stamp_plain_via(
         &mut self,
+        room: &mut BytesMut,
         without: Range<usize>,
         received: IpAddr,
         rport: Option<u16>,
@@ -41,33 +47,33 @@ impl Headers {
         if cut_from > cut_to || cut_to > end {
             return false;
         }
-        let from = old.start as usize;
         let mut stamp = [0; STAMP];
         let stamp = write_stamp(&mut stamp, received, rport);
-        let mut out = core::mem::take(&mut self.overlay);
-        out.reserve(end + STAMP);
-        let start = out.len();
-        match old.source {
-            Source::Base => {
-                let line = self.base().get(from..from + end).unwrap_or_default();
-                out.extend_from_slice(line.get(..cut_from).unwrap_or_default());
-                if cut_to < end {
-                    out.extend_from_slice(line.get(cut_to..).unwrap_or_default());
-                }
-            }
-            Source::Overlay => {
-                out.extend_from_within(from..from + cut_from);
-                out.extend_from_within(from + cut_to..from + end);
-            }
+        let line = self.line(&old);
+        let len = end - (cut_to - cut_from) + stamp.len();
+        room.clear();
+        room.reserve(len);
+        if cut_from == cut_to {
+            room.extend_from_slice(line.get(..end).unwrap_or_default());
+        } else {
+            room.extend_from_slice(line.get(..cut_from).unwrap_or_default());
+            room.extend_from_slice(line.get(cut_to..end).unwrap_or_default());
         }
-        out.extend_from_slice(stamp);
-        let len = out.len() - start - 2;
-        self.overlay = out;
+        room.extend_from_slice(stamp);
+        // What was stamped before may be what another field still is.
+        let (source, start) = if self.stamp.is_none() {
+            self.stamp = Some(room.split().freeze());
+            (Source::Stamp, 0)
+        } else {
+            let start = self.overlay.len();
+            self.overlay.extend_from_slice(room);
+            (Source::Overlay, start)
+        };
         let span = Span {
             start: offset(start),
-            len: offset(len + 2),
-            value_len: offset(len - value_at),
-            source: Source::Overlay,
+            len: offset(len),
+            value_len: offset(len - 2 - value_at),
+            source,
             ..old
         };
         self.put(at, span, old.name);
@@ -75,53 +81,184 @@ impl Headers {
     }
 }
 
-/// Longer than any address and port with their names.
+/// Longer than any address and port with their names, and some bytes more.
 const STAMP: usize = 96;
 
 /// `;received=192.0.2.1;rport=5062` and the line end, in a place of its own first: one copy of all is less than many of a few
 /// bytes.
 #[inline(always)]
 fn write_stamp(to: &mut [u8; STAMP], received: IpAddr, rport: Option<u16>) -> &[u8] {
-    let mut at = 0;
-    let mut push = |byte: u8| {
-        if let Some(place) = to.get_mut(at) {
-            *place = byte;
-        }
-        at += 1;
-    };
-    b";received=".iter().copied().for_each(&mut push);
+    const RECEIVED: &[u8; 10] = b";received=";
+    if let Some(place) = to.first_chunk_mut() {
+        *place = *RECEIVED;
+    }
+    let mut at = RECEIVED.len();
     match received {
         IpAddr::V4(v4) => {
-            for (nth, octet) in v4.octets().into_iter().enumerate() {
-                if nth > 0 {
-                    push(b'.');
-                }
-                if octet >= 100 {
-                    push(octet / 100 + b'0');
-                }
-                if octet >= 10 {
-                    push(octet / 10 % 10 + b'0');
-                }
-                push(octet % 10 + b'0');
+            for octet in v4.octets() {
+                at += put_octet(to, at, octet);
             }
+            // Without the last dot.
+            at -= 1;
         }
         IpAddr::V6(_) => {
             let mut text = Vec::new();
             header::push_ip(&mut text, received);
-            text.into_iter().for_each(&mut push);
+            at += put(to, at, &text);
         }
     }
     if let Some(rport) = rport {
-        b";rport=".iter().copied().for_each(&mut push);
-        let mut unit = 10_000;
-        while unit > 1 && rport < unit {
-            unit /= 10;
+        at += put(to, at, b";rport=");
+        let mut digits = [0; 5];
+        let mut from = digits.len();
+        let mut left = rport;
+        for place in digits.iter_mut().rev() {
+            *place = (left % 10) as u8 + b'0';
+            left /= 10;
+            from -= 1;
+            if left == 0 {
+                break;
+            }
         }
-        while unit > 0 {
-            push((rport / unit % 10) as u8 + b'0');
-            unit /= 10;
+        at += put(to, at, digits.get(from..).unwrap_or_default());
+    }
+    at += put(to, at, b"\r\n");
+    to.get(..at).unwrap_or_default()
+}
+
+/// How many bytes were put.
+#[inline(always)]
+fn put(to: &mut [u8; STAMP], at: usize, text: &[u8]) -> usize {
+    match to.get_mut(at..at + text.len()) {
+        Some(place) => {
+            place.copy_from_slice(text);
+            text.len()
+        }
+        None => 0,
+    }
+}
+
+/// The number and a dot; how many bytes of the four that were written.
+#[inline(always)]
+fn put_octet(to: &mut [u8; STAMP], at: usize, octet: u8) -> usize {
+    let Some((text, len)) = OCTETS.get(usize::from(octet)) else {
+        return 0;
+    };
+    put(to, at, text);
+    usize::from(*len)
+}
+
+/// Each number with a dot behind it, and how long that is.
+#[expect(clippy::indexing_slicing, reason = "const evaluation")]
+static OCTETS: [([u8; 4], u8); 256] = {
+    let mut table = [([b'.'; 4], 2); 256];
+    let mut octet = 0;
+    while octet < 256 {
+        let zero = b'0' as usize;
+        let hundreds = (octet / 100 + zero) as u8;
+        let (tens, ones) = ((octet / 10 % 10 + zero) as u8, (octet % 10 + zero) as u8);
+        table[octet] = match octet {
+            100.. => ([hundreds, tens, ones, b'.'], 4),
+            10.. => ([tens, ones, b'.', b'.'], 3),
+            _ => ([ones, b'.', b'.', b'.'], 2),
+        };
+        octet += 1;
+    }
+    table
+};
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+    use crate::{Message, ParserConfig};
+
+    fn options() -> Message {
+        let text = "OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/UDP a;rport;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\n\
+            To: <sip:h>\r\nCall-ID: x\r\nCSeq: 1 OPTIONS\r\n\r\n";
+        Message::parse(text.into(), &ParserConfig::default()).unwrap()
+    }
+
+    #[test]
+    fn every_number_is_written_as_it_is_read() {
+        for number in 0..=u8::MAX {
+            for (ip, port) in [
+                (
+                    IpAddr::from([number, 0, 255, number]),
+                    u16::from(number) * 257,
+                ),
+                (
+                    IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::from(number)]),
+                    1,
+                ),
+            ] {
+                let mut to = [0; STAMP];
+                let stamp = write_stamp(&mut to, ip, Some(port)).to_vec();
+                let expected = format!(";received={ip};rport={port}\r\n");
+                assert_eq!(core::str::from_utf8(&stamp), Ok(&*expected));
+                let mut to = [0; STAMP];
+                let expected = format!(";received={ip}\r\n");
+                assert_eq!(write_stamp(&mut to, ip, None), expected.as_bytes());
+            }
         }
     }
-    b"\r\n".iter().copied().for_each(&mut push);
-    to.get(..at).unwrap_or_default()
+
+    /// What is written for one message is not what another one has, and what an edit takes over stays.
+    #[test]
+    fn stamps_share_a_buffer_and_nothing_else() {
+        let (mut one, mut other) = (options(), options());
+        let mut room = BytesMut::with_capacity(256);
+        let ip = |last| IpAddr::from([192, 0, 2, last]);
+        for (message, last) in [(&mut one, 1), (&mut other, 2)] {
+            let headers = message.headers_mut();
+            assert!(headers.stamp_plain_via(&mut room, 13..19, ip(last), Some(last.into())));
+        }
+        let via = |message: &Message| {
+            let values = message.headers().values(HeaderName::Via);
+            values.collect::<Vec<_>>().join(" ")
+        };
+        let first = "SIP/2.0/UDP a;branch=z9hG4bK1;received=192.0.2.1;rport=1";
+        assert_eq!(via(&one), first);
+        assert_eq!(
+            via(&other),
+            "SIP/2.0/UDP a;branch=z9hG4bK1;received=192.0.2.2;rport=2"
+        );
+        // Another Via before it is stamped in its turn.
+        let headers = one.headers_mut();
+        headers.push_front(HeaderName::Via, "SIP/2.0/UDP b");
+        assert!(headers.stamp_plain_via(&mut room, 0..0, ip(3), None));
+        assert_eq!(
+            via(&one),
+            format!("SIP/2.0/UDP b;received=192.0.2.3 {first}")
+        );
+        // And what the stamp has is copied by an edit of it.
+        let headers = other.headers_mut();
+        assert!(headers.set_top_via_params(None, Some(9)));
+        assert_eq!(
+            via(&other),
+            "SIP/2.0/UDP a;branch=z9hG4bK1;received=192.0.2.2;rport=9"
+        );
+        let bytes = other.to_bytes();
+        let again = Message::parse(bytes.clone(), &ParserConfig::default()).unwrap();
+        assert_eq!(via(&again), via(&other));
+        let (Message::Request(request), mut room) = (other, BytesMut::new()) else {
+            panic!("it is a request")
+        };
+        assert_eq!(request.to_bytes_in(&mut room), bytes);
+        assert!(room.is_empty());
+    }
+
+    #[test]
+    fn what_is_not_of_the_value_is_not_left_out() {
+        let (mut message, mut room) = (options(), BytesMut::new());
+        let before = message.to_bytes();
+        let headers = message.headers_mut();
+        let ip = IpAddr::from([192, 0, 2, 1]);
+        for without in [500..506, 19..500] {
+            assert!(!headers.stamp_plain_via(&mut room, without, ip, None));
+        }
+        assert_eq!(message.to_bytes(), before);
+        assert!(!Headers::new().stamp_plain_via(&mut room, 0..0, ip, None));
+    }
 }

@@ -1,9 +1,9 @@
 //! [`BoxedMessage`]: a message that is moved as a pointer.
 
 use alloc::boxed::Box;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
-use super::{Message, Unfilled};
+use super::{Message, Spares, Unfilled};
 use crate::config::ParserConfig;
 use crate::error::ParseError;
 use crate::headers::Headers;
@@ -40,13 +40,35 @@ impl BoxedMessage {
     /// # Errors
     /// As [`Message::parse`].
     pub fn parse(datagram: Bytes, config: &ParserConfig) -> Result<Self, ParseError> {
-        parse::boxed(datagram, config)
+        parse::boxed(datagram, config, &mut Spares::default())
     }
 
     /// As [`Message::take_front`].
     #[must_use]
     pub fn take_front(stream: &mut Bytes, config: &ParserConfig) -> Option<Self> {
-        parse::boxed_front(stream, config)
+        parse::boxed_front(stream, config, &mut Spares::default())
+    }
+
+    /// [`parse`](Self::parse) into a message that is not needed any more, if there is one.
+    ///
+    /// # Errors
+    /// As [`Message::parse`].
+    pub fn parse_in(
+        spares: &mut Spares,
+        datagram: Bytes,
+        config: &ParserConfig,
+    ) -> Result<Self, ParseError> {
+        parse::boxed(datagram, config, spares)
+    }
+
+    /// [`take_front`](Self::take_front) into a message that is not needed any more, if there is one.
+    #[must_use]
+    pub fn take_front_in(
+        spares: &mut Spares,
+        stream: &mut Bytes,
+        config: &ParserConfig,
+    ) -> Option<Self> {
+        parse::boxed_front(stream, config, spares)
     }
 
     /// The request, if it is one.
@@ -91,6 +113,26 @@ impl BoxedMessage {
         match self {
             Self::Request(request) => request.to_bytes(),
             Self::Response(response) => response.to_bytes(),
+        }
+    }
+
+    /// [`to_bytes`](Self::to_bytes) of a message that is sent once: what was edited is written into `room`, which many messages
+    /// may share, so that while there is room it takes no allocation. What is written to it is never overwritten.
+    ///
+    /// ```
+    /// use sip_message::{BoxedMessage, HeaderName, Method, Request};
+    /// let request = Request::builder(Method::Options, "sip:h").header(HeaderName::Subject, "a").build_partial()?;
+    /// let message = BoxedMessage::from(request);
+    /// let mut room = bytes::BytesMut::with_capacity(1024);
+    /// let (one, other) = (message.to_bytes_in(&mut room), message.to_bytes_in(&mut room));
+    /// assert_eq!((&one, &other), (&message.to_bytes(), &one));
+    /// # Ok::<(), sip_message::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn to_bytes_in(&self, room: &mut BytesMut) -> Bytes {
+        match self {
+            Self::Request(request) => request.to_bytes_in(room),
+            Self::Response(response) => response.to_bytes_in(room),
         }
     }
 

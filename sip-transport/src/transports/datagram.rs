@@ -58,8 +58,9 @@ impl Transports {
         if self.capturing {
             self.captured(false, listener.kind, listener.local, remote, &payload);
         }
-        let received = BoxedMessage::parse(payload.clone(), &self.config.parser)
-            .and_then(|message| self.on_datagram_message(listener, remote, message, now));
+        let received =
+            BoxedMessage::parse_in(&mut self.spares, payload.clone(), &self.config.parser)
+                .and_then(|message| self.on_datagram_message(listener, remote, message, now));
         if let Err(error) = received {
             let answer =
                 self.answer_malformed(listener.kind, listener.local, remote, &payload, error);
@@ -84,7 +85,8 @@ impl Transports {
                 let mut named = None;
                 let known = self.datagram_flows.get(&(listener.id, remote)).copied();
                 let entry = known.and_then(|id| self.flows.get_mut(id));
-                let route = via::receive(request, remote, honour_maddr, |name, port| {
+                let room = &mut self.room;
+                let route = via::receive(request, remote, honour_maddr, room, |name, port| {
                     let is_noted = entry
                         .and_then(|entry| entry.link.owed())
                         .is_some_and(|owed| owed.is_for(name, port));

@@ -277,7 +277,8 @@ impl Transports {
         // Nearly always what came is whole messages, each of which is framed and parsed in one pass.
         while let Some(bytes) = rest.as_mut()
             && self.is_between_messages(id)
-            && let Some(message) = BoxedMessage::take_front(bytes, &self.config.parser)
+            && let Some(message) =
+                BoxedMessage::take_front_in(&mut self.spares, bytes, &self.config.parser)
         {
             self.on_parsed(id, message, now);
         }
@@ -330,10 +331,10 @@ impl Transports {
     /// A keep-alive in a message of its own (RFC 7118 §6): a ping is answered, an answer noted.
     fn on_keep_alive(&mut self, id: FlowId, payload: &Bytes, now: Instant) {
         let awaited = |entry: &mut Entry| entry.pinger.as_mut().is_some_and(|pinger| pinger.pong());
-        if payload.len() >= 4 {
+        if payload.starts_with(b"\r\n\r\n") {
             self.stats.keep_alives += 1;
             self.write(id, Bytes::from_static(b"\r\n"), now);
-        } else if self.flows.get_mut(id).is_some_and(awaited) {
+        } else if payload[..] == *b"\r\n" && self.flows.get_mut(id).is_some_and(awaited) {
             self.event(Event::Pong { flow: id });
         }
     }
@@ -405,7 +406,7 @@ impl Transports {
     }
 
     fn on_frame(&mut self, id: FlowId, frame: Bytes, now: Instant) {
-        match BoxedMessage::parse(frame.clone(), &self.config.parser) {
+        match BoxedMessage::parse_in(&mut self.spares, frame.clone(), &self.config.parser) {
             Ok(message) => self.on_parsed(id, message, now),
             Err(error) => {
                 self.capture_frame(id, || frame.clone());
@@ -450,7 +451,8 @@ impl Transports {
         match &mut message {
             BoxedMessage::Request(request) => {
                 let named = |name: &str, port| stream.note_sent_by(name, port);
-                let route = match via::receive(request, flow.remote, false, named) {
+                let room = &mut self.room;
+                let route = match via::receive(request, flow.remote, false, room, named) {
                     Ok(route) => route,
                     Err(error) => {
                         self.on_broken(id, &request.to_bytes(), error, now);

@@ -93,6 +93,39 @@ fn rfc5626_4_4_1_half_a_ping_is_not_taken_for_a_pong() {
     );
 }
 
+/// An empty message used to be taken for the answer, so that a peer that was no longer there for SIP kept its flow.
+#[test]
+fn rfc7118_6_only_a_line_end_answers_a_ping_in_a_message_of_its_own() {
+    let mut bench = Bench::new();
+    let listener = ListenerId::new(7);
+    bench
+        .transports
+        .add_listener(listener, TransportKind::Ws, addr("192.0.2.1:80"));
+    let connection = ConnectionId::accepted(7);
+    bench.input(Input::Accepted {
+        connection,
+        listener,
+        remote: addr(PEER),
+    });
+    let id = bench.transports.flows().next().unwrap().id;
+    let keep_alive = Some(KeepAlive::ping(Duration::from_secs(20)));
+    bench
+        .transports
+        .keep_alive(id, keep_alive, bench.now)
+        .unwrap();
+    assert!(bench.pass(Duration::from_secs(20)).iter().any(is_ping));
+    for nothing in ["", "\r", "\n", "\n\n", "\n\n\n\n"] {
+        assert!(bench.stream(connection, nothing).is_empty(), "{nothing:?}");
+    }
+    assert_eq!(words(&bench.stream(connection, "\r\n")), ["pong"]);
+    assert!(bench.stream(connection, "\r\n").is_empty());
+    let answer = bench.stream(connection, "\r\n\r\n");
+    assert!(
+        matches!(&answer[..], [Output::Stream { payload, .. }] if payload == "\r\n"),
+        "{answer:?}"
+    );
+}
+
 #[test]
 fn a_datagram_flow_is_kept_without_answers() {
     let mut bench = Bench::new();
