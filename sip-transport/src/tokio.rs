@@ -15,8 +15,8 @@
 //! for socket in &bound {
 //!     transports.add_listener(socket.listener, socket.kind, socket.local);
 //! }
-//! // The loop of a worker: `driver.recv(&mut inputs).await` against a sleep until `transports.poll_timeout()`, each
-//! // input to `transports.handle_input`, then this.
+//! // The loop of a worker: `driver.recv_until(&mut inputs, transports.poll_timeout()).await`, then each input to
+//! // `transports.handle_input`, or `transports.handle_timeout` if it was false, then this.
 //! while let Some(output) = transports.poll_output() {
 //!     match output {
 //!         Output::Event(event) => println!("{event:?}"),
@@ -53,7 +53,7 @@ use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use foldhash::fast::FixedState;
@@ -207,6 +207,21 @@ impl Driver {
     /// Appends what arrived; waits until there is something. Dropping the future loses nothing.
     pub async fn recv(&mut self, out: &mut Vec<Input>) {
         poll_fn(|cx| self.poll_recv(cx, out)).await;
+    }
+
+    /// [`recv`](Self::recv) that waits no longer than to a time, such as that of
+    /// [`Transports::poll_timeout`](crate::Transports::poll_timeout). Did something arrive? If not, it is time for
+    /// [`Transports::handle_timeout`](crate::Transports::handle_timeout).
+    pub async fn recv_until(&mut self, out: &mut Vec<Input>, time: Option<Instant>) -> bool {
+        match time {
+            Some(time) => tokio::time::timeout_at(time.into(), self.recv(out))
+                .await
+                .is_ok(),
+            None => {
+                self.recv(out).await;
+                true
+            }
+        }
     }
 
     fn poll_recv(&mut self, cx: &mut Context<'_>, out: &mut Vec<Input>) -> Poll<()> {

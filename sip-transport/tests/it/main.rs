@@ -104,15 +104,8 @@ impl Worker {
 
     async fn turn(&mut self) {
         let wake = self.transports.poll_timeout();
-        let due = async {
-            match wake {
-                Some(at) => tokio::time::sleep_until(at.into()).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = self.driver.recv(&mut self.inputs) => {}
-            () = due => self.transports.handle_timeout(now()),
+        if !self.driver.recv_until(&mut self.inputs, wake).await {
+            self.transports.handle_timeout(now());
         }
         for input in self.inputs.drain(..) {
             self.transports.handle_input(input, now());
