@@ -50,6 +50,7 @@ enum State {
     Trying {
         /// When a 100 is due, and before which none may leave over an unreliable transport (RFC 4320 §4.1).
         trying: Tick,
+        /// The 100, or what it is going to be made of.
         response: Box<[u8]>,
         expiry: Tick,
     },
@@ -84,7 +85,20 @@ impl NonInviteServer {
         matches!(&self.state, State::Trying { .. })
     }
 
-    /// The 100 for the case that the TU is slow; to be given before its timer fires.
+    /// What the 100 is made of, if it is time for that.
+    pub(crate) fn trying_is_due(&self, now: Tick) -> Option<&[u8]> {
+        match &self.state {
+            State::Trying {
+                trying, response, ..
+            } if *trying <= now => Some(response),
+            State::Trying { .. }
+            | State::Proceeding { .. }
+            | State::Completed { .. }
+            | State::Terminated => None,
+        }
+    }
+
+    /// The 100 for the case that the TU is slow, or what it is made of; the 100 has to be given before its timer fires.
     pub(crate) fn keep_trying(&mut self, response: &[u8]) {
         if let State::Trying {
             response: place, ..

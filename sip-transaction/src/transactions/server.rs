@@ -284,8 +284,8 @@ impl Transactions {
     }
 
     /// Most requests are answered before the next one comes: the header lines of the newest one wait in a buffer of the
-    /// layer, and the 100 is made of them only when another request needs the buffer or the timer fires. So does its
-    /// first deadline.
+    /// layer until another request needs it. The 100 for an INVITE is made of them then, that for another request only when
+    /// the timer fires. Its first deadline waits too.
     pub(super) fn keep_fresh(&mut self) {
         let Some(key) = self.fresh.take() else {
             return;
@@ -305,11 +305,9 @@ impl Transactions {
                 compose::trying(&self.fresh_headers, delay, &mut self.scratch);
                 invite.machine.keep_trying(&self.scratch);
             }
+            // Hardly any of them waits for so long that it is needed.
             Machine::NonInvite(machine) if machine.waits_for_trying() => {
-                self.scratch.clear();
-                let delay = self.times.trying_non_invite_after().as_millis();
-                compose::trying(&self.fresh_headers, delay, &mut self.scratch);
-                machine.keep_trying(&self.scratch);
+                machine.keep_trying(&self.fresh_headers);
             }
             Machine::Invite(_) | Machine::NonInvite(_) => {}
         }
@@ -425,7 +423,15 @@ impl Transactions {
                     (invite.machine.on_deadline(timing, now), first)
                 }
                 // The only message that a timer of this machine sends is its first: the 100.
-                Machine::NonInvite(machine) => (machine.on_deadline(now), true),
+                Machine::NonInvite(machine) => {
+                    if let Some(headers) = machine.trying_is_due(now) {
+                        self.scratch.clear();
+                        let delay = self.times.trying_non_invite_after().as_millis();
+                        compose::trying(headers, delay, &mut self.scratch);
+                        machine.keep_trying(&self.scratch);
+                    }
+                    (machine.on_deadline(now), true)
+                }
             };
             if step.send.is_some() && !first {
                 self.stats.retransmitted_responses += 1;
