@@ -21,7 +21,7 @@ use self::{
     play::Stage,
     script::{Role, Script},
 };
-use crate::shell;
+use crate::{robustness::sins, shell};
 
 /// Who is examined from outside, without being started here.
 #[derive(Debug, Clone)]
@@ -112,6 +112,7 @@ pub(crate) fn from_outside(
     role: Role,
     domain: Option<&str>,
     caller: Option<&str>,
+    misbehaving: bool,
 ) -> Result<()> {
     let (wire, address) = match subject.split_once(':') {
         Some(("tcp", rest)) => (Wire::Tcp, rest),
@@ -121,6 +122,13 @@ pub(crate) fn from_outside(
     let address: SocketAddr = address
         .parse()
         .with_context(|| format!("{address}: not an address and a port, such as 127.0.0.1:5060"))?;
+    if role == Role::Caller && caller.is_none_or(|caller| caller.trim().is_empty()) {
+        bail!("--role caller needs --caller, the command by which the subject calls");
+    }
+    if misbehaving {
+        let wire = wire.name().to_lowercase();
+        return sins::from_outside(address, &wire, role, domain, caller);
+    }
     // Whatever address the system would use to get there.
     let probe = std::net::UdpSocket::bind(if address.is_ipv4() {
         "0.0.0.0:0"
@@ -140,9 +148,6 @@ pub(crate) fn from_outside(
             .map(str::to_owned)
             .collect(),
     };
-    if role == Role::Caller && subject.caller.is_empty() {
-        bail!("--role caller needs --caller, the command by which the subject calls");
-    }
     let outcomes = examine(&subject)?;
     let failed = tell(&outcomes);
     println!(

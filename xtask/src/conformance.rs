@@ -43,6 +43,9 @@ pub(crate) struct Options {
     /// The command by which a subject that calls is made to call `sip:alice@{self}`
     #[arg(long, value_name = "COMMAND", requires = "subject")]
     caller: Option<String>,
+    /// Instead of the scenarios, all that the misbehaving peer can do to the subject
+    #[arg(long, requires = "subject")]
+    misbehaving: bool,
     /// Where the texts of the RFCs are, as rfcNNNN.txt
     #[arg(long, value_name = "DIRECTORY", default_value = "../shared/rfc")]
     texts: PathBuf,
@@ -60,6 +63,7 @@ impl Options {
             role: blackbox::script::Role::Server,
             domain: None,
             caller: None,
+            misbehaving: false,
             texts: PathBuf::from("../shared/rfc"),
         }
     }
@@ -75,6 +79,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             options.role,
             options.domain.as_deref(),
             options.caller.as_deref(),
+            options.misbehaving,
         );
     }
     let documents = documents()?;

@@ -11,7 +11,7 @@ use crate::shell;
 const HEAD: &str = "# Robustness\n\nEach part is made by the command that it names.\n";
 
 /// The parts, in their order.
-const PARTS: [&str; 2] = ["misbehaving", "endurance"];
+const PARTS: [&str; 3] = ["misbehaving", "others", "endurance"];
 
 /// Rewrites one part of the page.
 pub(crate) fn write(part: &str, text: &str) -> Result<()> {

@@ -44,6 +44,17 @@ pub(crate) fn set_up() -> Result<()> {
     ip(&["link", "set", device, "up"])
 }
 
+/// Another address of the interface; one that it has already is no fault.
+pub(crate) fn add_address(address: IpAddr) -> Result<()> {
+    ip(&[
+        "address",
+        "replace",
+        &format!("{address}/24"),
+        "dev",
+        "dummy0",
+    ])
+}
+
 fn ip(arguments: &[&str]) -> Result<()> {
     let mut command = Command::new("ip");
     command.args(arguments);

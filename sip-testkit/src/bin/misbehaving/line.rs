@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sip_testkit::TransportKind;
@@ -13,6 +13,8 @@ use super::Error;
 pub(super) struct Line {
     pub(super) role: Role,
     pub(super) subject: SocketAddr,
+    /// The address of the peers; that of the subject when it is not given.
+    pub(super) from: IpAddr,
     pub(super) transport: TransportKind,
     pub(super) domain: String,
     pub(super) sins: Vec<Sin>,
@@ -26,10 +28,11 @@ pub(super) struct Line {
 impl Line {
     pub(super) fn read(mut words: impl Iterator<Item = String>) -> Result<Self, Error> {
         let stamp = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
-        let mut role = None;
+        let (mut role, mut from) = (None, None);
         let mut line = Self {
             role: Role::Proxy,
             subject: SocketAddr::from(([127, 0, 0, 1], 5060)),
+            from: IpAddr::from([127, 0, 0, 1]),
             transport: TransportKind::Udp,
             domain: String::new(),
             sins: Vec::new(),
@@ -55,6 +58,7 @@ impl Line {
                         .parse()
                         .map_err(|_| format!("{value}: not an address and a port"))?
                 }
+                "--from" => from = Some(value.parse()?),
                 "--wire" if value == "udp" => line.transport = TransportKind::Udp,
                 "--wire" if value == "tcp" => line.transport = TransportKind::Tcp,
                 "--domain" => line.domain = value,
@@ -72,6 +76,7 @@ impl Line {
         }
         line.role =
             role.ok_or_else(|| names("role", "--role", Role::ALL.iter().map(|role| role.name())))?;
+        line.from = from.unwrap_or_else(|| line.subject.ip());
         if line.sins.is_empty() {
             line.sins = Sin::ALL.to_vec();
         }

@@ -1,7 +1,8 @@
 //! `misbehaving`: does every named sin to a real implementation, all at once, while honest calls go on by its side.
 //!
 //! ```text
-//! misbehaving --role ROLE --subject HOST:PORT [--wire udp|tcp] [--domain NAME] [--sin NAME]... [--seconds N] [--call COMMAND]
+//! misbehaving --role ROLE --subject HOST:PORT [--from ADDRESS] [--wire udp|tcp] [--domain NAME] [--sin NAME]...
+//!             [--seconds N] [--call COMMAND]
 //! ```
 //! Each line of what it prints is a sin, what came of it, what was expected, and `ok` or `WRONG`, with tabs between. Its exit code
 //! is 1 if a sin came to something else than the table says, an honest call failed, or what the subject sent is no good message.
@@ -45,7 +46,7 @@ struct Actor {
 
 impl Actor {
     fn new(line: &Line, number: u64, role: Role, sin: Option<Sin>) -> Result<Self, Error> {
-        let sockets = Sockets::open(line.subject.ip(), line.transport)?;
+        let sockets = Sockets::open(line.from, line.transport)?;
         let mut plan = Plan::new(role, sockets.here, line.subject);
         plan.sin = sin;
         plan.other = sockets.other;
@@ -302,7 +303,7 @@ fn register(line: &Line, actor: &Actor) -> Result<(), Error> {
          From: <sip:{user}@{domain}>;tag=1\r\nTo: <sip:{user}@{domain}>\r\nCall-ID: register-{number}\r\nCSeq: 1 REGISTER\r\n\
          Contact: <sip:{user}@{here}{parameter}>\r\nExpires: 600\r\nContent-Length: 0\r\n\r\n"
     );
-    for _ in 0..20 {
+    for _ in 0..60 {
         socket.send_to(request.as_bytes(), line.subject)?;
         let mut buffer = [0; 4_096];
         if let Ok(length) = socket.recv(&mut buffer)

@@ -145,8 +145,8 @@ fn call(scene: &mut Scene, wire: Wire) -> Result<String> {
     all_pass(&subject, &format!("sip call {}", wire.name()))
 }
 
-fn kamailio(scene: &mut Scene) -> Result<String> {
-    scene.judge = ODD;
+/// Kamailio as registrar and proxy of the domain, on the address of the namespace.
+pub(super) fn start_kamailio(scene: &Scene) -> Result<Process> {
     let dir = text(&scene.dir)?.to_owned();
     let template = fs::read_to_string(shell::root().join("xtask/interop/kamailio-domain.cfg"))?;
     let config = scene.path("kamailio.cfg");
@@ -163,19 +163,28 @@ fn kamailio(scene: &mut Scene) -> Result<String> {
         process.still_runs()?;
         server::options(Server::address(), Duration::from_millis(300))
     })?;
+    Ok(process)
+}
+
+fn kamailio(scene: &mut Scene) -> Result<String> {
+    scene.judge = ODD;
+    let mut process = start_kamailio(scene)?;
     let outcomes = blackbox::examine(&subject(Role::Server, Wire::Udp, PORT))?;
     process.interrupt();
     process.wait(LIMIT)?;
     most_pass(&outcomes, "Kamailio UDP")
 }
 
-/// The files of a baresip that answers by itself.
-fn baresip(scene: &Scene) -> Result<String> {
-    let dir = scene.path("baresip");
+/// As many calls as baresip takes if nothing is said.
+const CALLS: u32 = 4;
+
+/// The files of a baresip that answers by itself, on this port (0 is any), so many calls at a time.
+pub(super) fn baresip(scene: &Scene, name: &str, port: u16, calls: u32) -> Result<String> {
+    let dir = scene.path(name);
     fs::create_dir_all(&dir)?;
-    let (voice, _) = scene.speech("baresip/voice.wav", 1, 30)?;
+    let (voice, _) = scene.speech(&format!("{name}/voice.wav"), 1, 30)?;
     let config = format!(
-        "poll_method epoll\nsip_listen {HOST}:{PORT}\naudio_source aufile,{voice}\nausrc_srate 8000\nauplay_srate 8000\nnet_af ipv4\n\
+        "poll_method epoll\ncall_max_calls {calls}\nsip_listen {HOST}:{port}\naudio_source aufile,{voice}\nausrc_srate 8000\nauplay_srate 8000\nnet_af ipv4\n\
          module_path /usr/lib/baresip/modules\nmodule account.so\nmodule g711.so\nmodule aufile.so\nmodule_app menu.so\n",
         voice = text(&voice)?
     );
@@ -186,13 +195,19 @@ fn baresip(scene: &Scene) -> Result<String> {
     Ok(text(&dir)?.to_owned())
 }
 
-fn baresip_answers(scene: &mut Scene) -> Result<String> {
-    scene.judge = ODD;
-    let dir = baresip(scene)?;
+/// A baresip that answers.
+pub(super) fn start_baresip(scene: &Scene, calls: u32) -> Result<Process> {
+    let dir = baresip(scene, "baresip", PORT, calls)?;
     let mut command = Command::new("baresip");
     command.args(["-f", &dir]);
     let mut process = Process::spawn(&mut command, "callee", &scene.dir)?;
     process.says("baresip is ready.", LIMIT)?;
+    Ok(process)
+}
+
+fn baresip_answers(scene: &mut Scene) -> Result<String> {
+    scene.judge = ODD;
+    let mut process = start_baresip(scene, CALLS)?;
     let outcomes = blackbox::examine(&subject(Role::Callee, Wire::Udp, PORT))?;
     process.still_runs()?;
     most_pass(&outcomes, "baresip answers UDP")
@@ -200,7 +215,7 @@ fn baresip_answers(scene: &mut Scene) -> Result<String> {
 
 fn baresip_calls(scene: &mut Scene) -> Result<String> {
     scene.judge = ODD;
-    let dir = baresip(scene)?;
+    let dir = baresip(scene, "baresip", PORT, CALLS)?;
     let mut subject = subject(Role::Caller, Wire::Udp, PORT);
     subject.caller = ["baresip", "-f", &dir, "-e", "/dial sip:alice@{self}"]
         .map(str::to_owned)
