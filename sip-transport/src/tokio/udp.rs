@@ -33,6 +33,9 @@ pub(super) struct UdpListener {
     cuts: bool,
 }
 
+/// The error of a socket without a peer that is never about the datagram that is being sent, but about one before it: that nobody
+/// listens at a port is what an ICMP message says that came back.
+const EARLIER: io::ErrorKind = io::ErrorKind::ConnectionRefused;
 /// Datagrams that wait while the socket takes no more.
 const QUEUE: usize = 1024;
 /// Datagrams sent at once.
@@ -193,6 +196,10 @@ impl UdpListener {
         };
         stats.refused += 1;
         tracing::debug!(%remote, %error, "datagram refused by the system");
+        if error.kind() == EARLIER {
+            // It says nothing about this peer; the error queue tells who it was.
+            return;
+        }
         let listener = self.id;
         failed.push_back(Input::DatagramFailed { listener, remote });
     }
@@ -337,11 +344,29 @@ mod batch {
         }
     }
 
-    /// Linux hands out the error of an earlier datagram first; these were not tried.
+    /// Linux hands out the errors of earlier datagrams first, whoever they were for; these were not tried. More may come
+    /// meanwhile.
     fn retry(mut send: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
-        match send() {
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => send(),
-            other => other,
+        let mut errors = 0;
+        loop {
+            match send() {
+                Err(error) if errors < most_earlier(&error) => errors += 1,
+                other => return other,
+            }
+        }
+    }
+
+    /// How many errors of this kind in a row may be those of earlier datagrams.
+    fn most_earlier(error: &io::Error) -> u32 {
+        use io::ErrorKind::{HostUnreachable, NetworkUnreachable};
+        let kind = error.kind();
+        if kind == super::EARLIER {
+            1000
+        } else if matches!(kind, HostUnreachable | NetworkUnreachable) {
+            // The system itself says so too, and then again.
+            2
+        } else {
+            0
         }
     }
 
@@ -427,6 +452,55 @@ mod batch {
         let flags = MsgFlags::MSG_DONTWAIT;
         let sent = sendmmsg(socket.as_raw_fd(), &mut headers, &slices, addrs, [], flags)?;
         Ok(sent.count())
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use std::io::{self, ErrorKind};
+
+        use super::retry;
+
+        /// What comes after so many errors of this kind, and how often it was tried.
+        fn after(errors: u32, kind: ErrorKind) -> (io::Result<usize>, u32) {
+            let mut tries = 0;
+            let result = retry(|| {
+                tries += 1;
+                if tries <= errors {
+                    Err(kind.into())
+                } else {
+                    Ok(1)
+                }
+            });
+            (result, tries)
+        }
+
+        #[test]
+        fn rfc3261_18_4_the_errors_of_earlier_datagrams_are_not_those_of_this_one() {
+            for (errors, kind) in [
+                (0, ErrorKind::ConnectionRefused),
+                (1, ErrorKind::ConnectionRefused),
+                (40, ErrorKind::ConnectionRefused),
+                (2, ErrorKind::HostUnreachable),
+                (1, ErrorKind::NetworkUnreachable),
+            ] {
+                let (result, tries) = after(errors, kind);
+                assert_eq!((result.ok(), tries), (Some(1), errors + 1), "{kind}");
+            }
+        }
+
+        #[test]
+        fn an_error_that_stays_is_one() {
+            for (kind, expected) in [
+                (ErrorKind::HostUnreachable, 3),
+                (ErrorKind::PermissionDenied, 1),
+                (ErrorKind::WouldBlock, 1),
+                (ErrorKind::ConnectionRefused, 1001),
+            ] {
+                let (result, tries) = after(u32::MAX, kind);
+                assert_eq!(result.map_err(|error| error.kind()), Err(kind));
+                assert_eq!(tries, expected, "{kind}");
+            }
+        }
     }
 }
 
