@@ -213,6 +213,11 @@ impl NonInviteServer {
         }
     }
 
+    /// Has Timer J fired, after which there is nothing left to do?
+    pub(crate) fn is_over(&self, now: Tick) -> bool {
+        matches!(&self.state, State::Completed { timer_j, .. } if *timer_j <= now)
+    }
+
     /// The flow that carries the responses failed.
     pub(crate) fn on_flow_failed(&mut self) -> Step {
         match &self.state {

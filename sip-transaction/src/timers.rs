@@ -202,6 +202,11 @@ impl Timers {
         else {
             return;
         };
+        if old.prev == NONE && old.next == NONE {
+            (lane.head, lane.tail) = (NONE, NONE);
+            (*first, lane.last) = (Tick::NEVER, Tick::NEVER);
+            return;
+        }
         let after = slab.at_mut(old.next).map(|next| {
             next.alarm().prev = old.prev;
             next.alarm().at

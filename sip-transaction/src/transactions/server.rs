@@ -108,7 +108,7 @@ impl Transactions {
             self.stats.unidentifiable += 1;
             return None;
         };
-        if *request.method() == Method::Ack {
+        if matches!(request.method(), Method::Ack) {
             return self.on_ack(request, &identity, now);
         }
         let match_key = identity.with_method(request.method());
@@ -121,7 +121,7 @@ impl Transactions {
             return None;
         }
         let (id, merged) = self.start_server(request, match_key, identity.legacy, peer, reply, now);
-        if *request.method() == Method::Cancel {
+        if matches!(request.method(), Method::Cancel) {
             return self.on_new_cancel(id, request, &identity, now);
         }
         Some(Told::Request { id, merged })
@@ -208,7 +208,7 @@ impl Transactions {
         reply: &Flow,
     ) -> bool {
         // A CANCEL frees what others wait for; there is at most one per INVITE.
-        let cancels = *request.method() == Method::Cancel
+        let cancels = matches!(request.method(), Method::Cancel)
             && self
                 .find_server(&identity.with_method(&Method::Invite))
                 .is_some();
@@ -239,7 +239,7 @@ impl Transactions {
         let reliable = reply.is_reliable();
         let timing = self.timing(reliable);
         let method = request.method();
-        let machine = if *method == Method::Invite {
+        let machine = if matches!(method, Method::Invite) {
             let machine = InviteServer::new(timing, now);
             Machine::Invite(Box::new(Invite {
                 machine,
@@ -250,7 +250,7 @@ impl Transactions {
             Machine::NonInvite(NonInviteServer::new(timing, now))
         };
         let deadline = machine.deadline();
-        let is_cancel = *method == Method::Cancel;
+        let is_cancel = matches!(method, Method::Cancel);
         self.keep_fresh();
         self.fresh_headers.clear();
         request.headers().encode(&mut self.fresh_headers);
@@ -406,6 +406,12 @@ impl Transactions {
             self.keep_fresh();
         }
         while let Some(server) = self.servers.get_mut(key) {
+            // The way of nearly all of them.
+            if let Machine::NonInvite(machine) = &server.machine
+                && machine.is_over(now)
+            {
+                return self.end_server(key);
+            }
             if server
                 .machine
                 .deadline()
@@ -438,11 +444,6 @@ impl Transactions {
             }
             if step.tell == Some(Tell::AckTimedOut) {
                 self.stats.ack_timeouts += 1;
-            }
-            // The way of nearly all of them.
-            if step.ended && step.send.is_none() && step.tell.is_none() {
-                self.end_server(key);
-                return;
             }
             self.apply_server(key, step, now);
         }
