@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use sip_dialog::{Event, SubscriptionId};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use super::leg::Leg;
 use super::offer::Negotiation;
@@ -56,6 +57,8 @@ pub struct Call {
     remote: String,
     started: Instant,
     ended: Option<(Party, Instant)>,
+    /// An offer or answer of the other side that is being seen to.
+    negotiating: Option<JoinHandle<Result<bool, AgentError>>>,
 }
 
 /// A call that is over.
@@ -92,6 +95,7 @@ impl Call {
             remote: remote.to_owned(),
             started: Instant::now(),
             ended: None,
+            negotiating: None,
         }
     }
 
@@ -148,6 +152,11 @@ impl Call {
             if let Some((by, _)) = self.ended {
                 return CallEvent::Ended { by };
             }
+            if let Some(negotiating) = &mut self.negotiating {
+                let negotiated = negotiating.await;
+                self.negotiating = None;
+                self.on_negotiated(matches!(negotiated, Ok(Ok(_))));
+            }
             let media = async {
                 match &mut self.media {
                     Some(media) => media.event().await,
@@ -159,7 +168,7 @@ impl Call {
                     Some(event) if event.is_end() => self.end(Party::Remote),
                     None => self.end(Party::Remote),
                     Some(event) => {
-                        if let Some(told) = self.on_event(event).await {
+                        if let Some(told) = self.on_event(event) {
                             return told;
                         }
                     }
@@ -211,13 +220,18 @@ impl Call {
     }
 
     /// What is neither the end nor of the audio.
-    async fn on_event(&mut self, event: Event) -> Option<CallEvent> {
+    fn on_event(&mut self, event: Event) -> Option<CallEvent> {
         let event = match self.on_transfer(event) {
             Ok(told) => return told,
             Err(other) => other,
         };
         // The other side changes the session, or answers what we have offered.
-        if self.leg.negotiate(*event, &self.negotiation).await.is_err() {
+        self.negotiating = Some(self.leg.negotiate(*event, &self.negotiation));
+        None
+    }
+
+    fn on_negotiated(&mut self, done: bool) {
+        if !done {
             tracing::debug!("a later offer was not answered");
         }
         if let Some(config) = self.negotiation.agreed() {
@@ -225,7 +239,6 @@ impl Call {
         } else if let Some(error) = self.negotiation.failed() {
             tracing::debug!(%error, "a later offer cannot be accepted");
         }
-        None
     }
 
     fn configure(&mut self, config: MediaConfig) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sip_dialog::{Event, FailureCause, InviteRequest, ReferrerToken, RejectCause, SubscriptionId};
 use sip_message::{HeaderName, StatusCode, Uri};
+use tokio::task::JoinHandle;
 
 use super::call::bind;
 use super::leg::Leg;
@@ -79,6 +80,35 @@ pub struct Dialing {
     others: VecDeque<Uri>,
     /// Has anybody answered anything?
     heard: bool,
+    /// What is being done about the last event.
+    doing: Option<Doing>,
+}
+
+/// What takes time, and goes on when nobody waits for [`Dialing::event`] any more.
+#[derive(Debug)]
+enum Doing {
+    /// A description is seen to.
+    Negotiating(JoinHandle<Result<bool, AgentError>>, Then),
+    /// The next proxies are tried, because of this.
+    GoingOn(JoinHandle<Option<Onward>>, RejectCause),
+}
+
+/// What is told when a description was seen to.
+#[derive(Debug)]
+enum Then {
+    Nothing,
+    Progress(StatusCode),
+    /// Where the other side is.
+    Answered(String),
+}
+
+/// The way by another proxy, and those that are left.
+#[derive(Debug)]
+struct Onward {
+    proxy: Uri,
+    leg: Leg,
+    pending: (MediaPort, Negotiation),
+    others: VecDeque<Uri>,
 }
 
 pub(super) async fn dial(
@@ -133,6 +163,7 @@ pub(super) async fn dial_for(
         called: target,
         others,
         heard: false,
+        doing: None,
     })
 }
 
@@ -201,9 +232,13 @@ async fn start(
 }
 
 impl Dialing {
-    /// What happens next. After [`DialEvent::Answered`] and [`DialEvent::Failed`] nothing does any more.
+    /// What happens next. After [`DialEvent::Answered`] and [`DialEvent::Failed`] nothing does any more. Dropping the future loses
+    /// nothing.
     pub async fn event(&mut self) -> DialEvent {
         loop {
+            if let Some(told) = self.done().await {
+                return told;
+            }
             let event = tokio::select! {
                 event = self.leg.events.recv() => event,
                 () = tokio::time::sleep_until(self.deadline) => {
@@ -214,32 +249,80 @@ impl Dialing {
             match event {
                 Some(event @ Event::Progress { status, .. }) => {
                     self.heard = true;
-                    self.negotiate(event).await;
-                    if status != StatusCode::TRYING {
-                        return DialEvent::Progress { status };
-                    }
+                    self.negotiate(
+                        event,
+                        if status == StatusCode::TRYING {
+                            Then::Nothing
+                        } else {
+                            Then::Progress(status)
+                        },
+                    );
                 }
                 Some(Event::Redirected { status, target, .. }) => {
                     self.heard = true;
                     self.target = target.to_string();
                     return DialEvent::Redirected { status, target };
                 }
-                Some(event @ Event::Accepted { .. }) => return self.answered(event).await,
+                Some(Event::Accepted {
+                    ref remote_target, ..
+                }) => {
+                    let then = Then::Answered(remote_target.clone());
+                    if let Some(event) = event {
+                        self.negotiate(event, then);
+                    }
+                }
                 Some(Event::Rejected { cause, .. }) => {
                     self.leg.over = true;
-                    if self.heard || !is_of_proxy(&cause) || !self.goes_on().await {
+                    if self.heard || !is_of_proxy(&cause) {
                         return DialEvent::Failed(rejection(cause, &self.target));
                     }
+                    self.go_on(cause);
                 }
                 Some(Event::Ended { .. }) => {
                     self.leg.over = true;
                     return DialEvent::Failed(AgentError::Ended);
                 }
                 // RFC 3311 section 5.1: the session may be changed before the call is answered.
-                Some(other) => self.negotiate(other).await,
+                Some(other) => self.negotiate(other, Then::Nothing),
                 None => {
                     self.leg.over = true;
                     return DialEvent::Failed(AgentError::Ended);
+                }
+            }
+        }
+    }
+
+    /// Waits for what is being done, if anything is, and tells what is to be told of it.
+    async fn done(&mut self) -> Option<DialEvent> {
+        match self.doing.as_mut()? {
+            Doing::Negotiating(negotiating, _) => {
+                // A user agent that has stopped says so with the next event.
+                let _ = negotiating.await;
+                match self.doing.take()? {
+                    Doing::Negotiating(_, Then::Progress(status)) => {
+                        Some(DialEvent::Progress { status })
+                    }
+                    Doing::Negotiating(_, Then::Answered(remote)) => {
+                        Some(self.answered(&remote).await)
+                    }
+                    Doing::Negotiating(_, Then::Nothing) | Doing::GoingOn(..) => None,
+                }
+            }
+            Doing::GoingOn(going, _) => {
+                let onward = going.await.ok().flatten();
+                let doing = self.doing.take()?;
+                if let Some(onward) = onward {
+                    self.agent.use_proxy(&onward.proxy);
+                    self.leg = onward.leg;
+                    self.pending = Some(onward.pending);
+                    self.others = onward.others;
+                    return None;
+                }
+                match doing {
+                    Doing::GoingOn(_, cause) => {
+                        Some(DialEvent::Failed(rejection(cause, &self.target)))
+                    }
+                    Doing::Negotiating(..) => None,
                 }
             }
         }
@@ -256,33 +339,34 @@ impl Dialing {
         }
     }
 
-    /// Calls by the next proxy that can be reached. Is there one?
-    async fn goes_on(&mut self) -> bool {
-        while let Some(proxy) = self.others.pop_front() {
-            let started = start(&self.agent, &self.called, Some(&proxy), None).await;
-            if let Ok((leg, pending)) = started {
-                self.agent.use_proxy(&proxy);
-                self.leg = leg;
-                self.pending = Some(pending);
-                return true;
+    /// Calls by the next proxy that can be reached, if there is one.
+    fn go_on(&mut self, cause: RejectCause) {
+        let mut others = std::mem::take(&mut self.others);
+        let (agent, called) = (self.agent.clone(), self.called.clone());
+        let going = tokio::spawn(async move {
+            while let Some(proxy) = others.pop_front() {
+                if let Ok((leg, pending)) = start(&agent, &called, Some(&proxy), None).await {
+                    return Some(Onward {
+                        proxy,
+                        leg,
+                        pending,
+                        others,
+                    });
+                }
             }
-        }
-        false
+            None
+        });
+        self.doing = Some(Doing::GoingOn(going, cause));
     }
 
-    async fn negotiate(&self, event: Event) {
+    fn negotiate(&mut self, event: Event, then: Then) {
         if let Some((_, negotiation)) = &self.pending {
-            // A user agent that has stopped says so with the next event.
-            let _ = self.leg.negotiate(event, negotiation).await;
+            let negotiating = self.leg.negotiate(event, negotiation);
+            self.doing = Some(Doing::Negotiating(negotiating, then));
         }
     }
 
-    async fn answered(&mut self, event: Event) -> DialEvent {
-        let Event::Accepted { remote_target, .. } = &event else {
-            return DialEvent::Failed(AgentError::Ended);
-        };
-        let remote = remote_target.clone();
-        self.negotiate(event).await;
+    async fn answered(&mut self, remote: &str) -> DialEvent {
         let Some((port, negotiation)) = self.pending.take() else {
             return DialEvent::Failed(AgentError::Ended);
         };
@@ -300,7 +384,7 @@ impl Dialing {
             port,
             config,
             negotiation,
-            &remote,
+            remote,
         );
         DialEvent::Answered(call)
     }

@@ -10,7 +10,7 @@ use super::call::bind;
 use super::leg::Leg;
 use super::offer::Negotiation;
 use super::{AgentError, Call, UserAgent};
-use crate::runtime::Incoming;
+use crate::runtime::{Incoming, Stopped};
 
 /// A call that came in and is not answered yet. Dropping it refuses it with 480.
 #[derive(Debug)]
@@ -102,7 +102,8 @@ impl IncomingCall {
             }
             match self.leg.events.recv().await {
                 Some(event @ Event::Confirmed { .. }) => {
-                    self.leg.negotiate(event, &negotiation).await?;
+                    let negotiated = self.leg.negotiate(event, &negotiation).await;
+                    negotiated.map_err(|_| AgentError::from(Stopped))??;
                     if !negotiation.has_agreed() {
                         return Err(negotiation.failure());
                     }

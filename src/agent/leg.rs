@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use sip_dialog::{Event, SessionId};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::AgentError;
 use super::offer::Negotiation;
@@ -35,27 +36,26 @@ impl Leg {
         + Send
         + 'static,
     ) -> Result<R, AgentError> {
-        let session = self.session;
-        let result = self.handle.run(move |state, wall, now| {
-            state.stack.dialogs(wall, now, |dialogs, transactions| {
-                call(dialogs, session, transactions, now)
-            })
-        });
-        result.await?.ok_or_else(|| Stopped.into())
+        run(&self.handle, self.session, call).await
     }
 
     /// Has the descriptions see to what an event brings: offers are answered, answers taken, and what cannot be is refused or ends the
     /// session (RFC 6337). Whether it was about a description at all.
-    pub(super) async fn negotiate(
+    ///
+    /// It is done whether it is waited for or not.
+    pub(super) fn negotiate(
         &self,
         event: Event,
         negotiation: &Negotiation,
-    ) -> Result<bool, AgentError> {
+    ) -> JoinHandle<Result<bool, AgentError>> {
+        let (handle, session) = (self.handle.clone(), self.session);
         let mut negotiation = negotiation.clone();
-        self.run(move |dialogs, _, transactions, now| {
-            dialogs.negotiate(&event, &mut negotiation, transactions, now)
+        tokio::spawn(async move {
+            run(&handle, session, move |dialogs, _, transactions, now| {
+                dialogs.negotiate(&event, &mut negotiation, transactions, now)
+            })
+            .await
         })
-        .await
     }
 
     /// What is left when the session has gone to another owner.
@@ -80,6 +80,26 @@ impl Leg {
         let _ = tokio::time::timeout(PARTING, ended).await;
         self.over = true;
     }
+}
+
+async fn run<R: Send + 'static>(
+    handle: &Handle,
+    session: SessionId,
+    call: impl FnOnce(
+        &mut sip_dialog::Dialogs,
+        SessionId,
+        &mut sip_transaction::Transactions,
+        Instant,
+    ) -> R
+    + Send
+    + 'static,
+) -> Result<R, AgentError> {
+    let result = handle.run(move |state, wall, now| {
+        state.stack.dialogs(wall, now, |dialogs, transactions| {
+            call(dialogs, session, transactions, now)
+        })
+    });
+    result.await?.ok_or_else(|| Stopped.into())
 }
 
 impl Drop for Leg {

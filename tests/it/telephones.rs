@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use sip_stack::agent::{Account, AgentError, CallEvent, CallOptions, DialEvent, Party, UserAgent};
@@ -129,6 +130,63 @@ async fn two_telephones_register_call_and_hear_each_other() {
         .count();
     // Half a second of 440 Hz has 220 periods; a gap of a stalled machine may take a few.
     assert!((200..=222).contains(&rising), "{rising}");
+    alice.shutdown().await;
+}
+
+/// What a future has at once, if anything; it is dropped then.
+async fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    let ready = std::future::poll_fn(|cx| {
+        Poll::Ready(match future.as_mut().poll(cx) {
+            Poll::Ready(value) => Some(value),
+            Poll::Pending => None,
+        })
+    });
+    let value = ready.await;
+    tokio::task::yield_now().await;
+    value
+}
+
+/// As in a loop that waits for several things at a time, of which another one is always first.
+#[tokio::test]
+async fn no_event_is_lost_with_the_future_that_waited_for_it() {
+    let port = server().await;
+    let (alice, bob) = (
+        phone("alice", "a-secret", port).await,
+        phone("bob", "b-secret", port).await,
+    );
+    bob.register().await.unwrap();
+    let answering = tokio::spawn(async move {
+        let mut incoming = bob.incoming().await.unwrap();
+        incoming.ring().await.unwrap();
+        let call = incoming.accept().await.unwrap();
+        call.hang_up().await.unwrap();
+        bob.shutdown().await;
+    });
+    let uri = format!("sip:bob@127.0.0.1:{port}");
+    let mut dialing = alice.dial(&uri, CallOptions::new()).await.unwrap();
+    let mut rang = 0;
+    let mut call = loop {
+        match at_once(dialing.event()).await {
+            Some(DialEvent::Progress { status }) => {
+                rang += u32::from(status == StatusCode::RINGING);
+            }
+            Some(DialEvent::Answered(call)) => break call,
+            Some(other) => panic!("{other:?}"),
+            None => {}
+        }
+    };
+    assert_eq!(rang, 1);
+    let by = loop {
+        match at_once(call.event()).await {
+            Some(CallEvent::Ended { by }) => break by,
+            Some(other) => panic!("{other:?}"),
+            None => {}
+        }
+    };
+    assert_eq!(by, Party::Remote);
+    call.hang_up().await.unwrap();
+    answering.await.unwrap();
     alice.shutdown().await;
 }
 
