@@ -29,8 +29,6 @@ pub(super) struct UdpListener {
     queue: VecDeque<(SocketAddr, Bytes)>,
     /// Did the socket take no more when it was last asked?
     full: bool,
-    /// Does the system cut datagrams of one length for one peer out of one long buffer?
-    cuts: bool,
 }
 
 /// The error of a socket without a peer that is never about the datagram that is being sent, but about one before it: that nobody
@@ -66,7 +64,6 @@ impl UdpListener {
             state,
             queue: VecDeque::new(),
             full: false,
-            cuts: true,
         })
     }
 
@@ -145,7 +142,7 @@ impl UdpListener {
         while !self.queue.is_empty() {
             // The system is asked directly: the runtime would have to be asked first whether the socket is ready, and
             // answers no until it was polled once.
-            match batch::send(&self.socket, &mut self.queue, &mut self.cuts) {
+            match batch::send(&self.socket, &mut self.queue) {
                 Ok(sent) => stats.sent += sent as u64,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.full = true;
@@ -172,7 +169,7 @@ impl UdpListener {
             }
             // Through the runtime, so that a full socket is waited for.
             let sent = self.socket.try_io(Interest::WRITABLE, || {
-                batch::send(&self.socket, &mut self.queue, &mut self.cuts)
+                batch::send(&self.socket, &mut self.queue)
             });
             match sent {
                 Ok(sent) => stats.sent += sent as u64,
@@ -322,10 +319,7 @@ mod batch {
     use std::os::fd::AsRawFd;
 
     use bytes::Bytes;
-    use nix::errno::Errno;
-    use nix::sys::socket::{
-        ControlMessage, MsgFlags, MultiHeaders, SockaddrStorage, sendmmsg, sendmsg,
-    };
+    use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, sendmmsg};
     use socket2::SockRef;
     use tokio::net::UdpSocket;
 
@@ -333,9 +327,8 @@ mod batch {
     pub(super) fn send(
         socket: &UdpSocket,
         queue: &mut VecDeque<(SocketAddr, Bytes)>,
-        cuts: &mut bool,
     ) -> io::Result<usize> {
-        match retry(|| send_once(socket, queue, cuts)) {
+        match retry(|| send_once(socket, queue)) {
             Ok(sent) => {
                 queue.drain(..sent);
                 Ok(sent)
@@ -370,66 +363,7 @@ mod batch {
         }
     }
 
-    /// From so many of one length to one peer on they go as one buffer.
-    const RUN: usize = 4;
-    /// No datagram is longer, so that each fits into what nearly every path takes (RFC 8200 §5): what is cut is not fragmented.
-    const SHORT: usize = 1200;
-
-    /// How many at the front of the queue are of one length and for one peer, as the answers to another server often are.
-    fn run(queue: &VecDeque<(SocketAddr, Bytes)>) -> usize {
-        let Some((peer, len)) = queue.front().map(|(peer, payload)| (*peer, payload.len())) else {
-            return 0;
-        };
-        if !(1..=SHORT).contains(&len) {
-            return 0;
-        }
-        let alike = |(to, payload): &&(SocketAddr, Bytes)| payload.len() == len && *to == peer;
-        queue.iter().take(super::BATCH).take_while(alike).count()
-    }
-
-    /// Sends the first so many, which are alike, as one buffer that the system or the network card cuts.
-    fn send_run(
-        socket: &UdpSocket,
-        queue: &VecDeque<(SocketAddr, Bytes)>,
-        count: usize,
-    ) -> Result<usize, Errno> {
-        let mut datagrams = queue.iter();
-        let (remote, len) = match queue.front() {
-            Some((remote, payload)) => (*remote, payload.len()),
-            None => return Ok(0),
-        };
-        let slices: [IoSlice<'_>; super::BATCH] = std::array::from_fn(|_| {
-            IoSlice::new(datagrams.next().map_or(&[], |(_, payload)| payload))
-        });
-        // No longer than `SHORT`.
-        let len = len as u16;
-        sendmsg(
-            socket.as_raw_fd(),
-            slices.get(..count).unwrap_or_default(),
-            &[ControlMessage::UdpGsoSegments(&len)],
-            MsgFlags::MSG_DONTWAIT,
-            Some(&SockaddrStorage::from(remote)),
-        )?;
-        Ok(count)
-    }
-
-    fn send_once(
-        socket: &UdpSocket,
-        queue: &VecDeque<(SocketAddr, Bytes)>,
-        cuts: &mut bool,
-    ) -> io::Result<usize> {
-        if *cuts {
-            let count = run(queue);
-            if count >= RUN {
-                match send_run(socket, queue, count) {
-                    // The system, the card or the path cannot do it: never again, and these as all others.
-                    Err(Errno::EIO | Errno::EINVAL | Errno::EMSGSIZE | Errno::EOPNOTSUPP) => {
-                        *cuts = false;
-                    }
-                    other => return Ok(other?),
-                }
-            }
-        }
+    fn send_once(socket: &UdpSocket, queue: &VecDeque<(SocketAddr, Bytes)>) -> io::Result<usize> {
         let (first, second) = queue.as_slices();
         if let ([(remote, payload)], []) = (first, second) {
             return SockRef::from(socket)
@@ -518,7 +452,6 @@ mod batch {
     pub(super) fn send(
         socket: &UdpSocket,
         queue: &mut VecDeque<(SocketAddr, Bytes)>,
-        _cuts: &mut bool,
     ) -> io::Result<usize> {
         let Some((remote, payload)) = queue.front() else {
             return Ok(0);

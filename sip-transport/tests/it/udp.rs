@@ -51,46 +51,6 @@ fn hundreds_of_datagrams_at_once_all_arrive_in_order() {
 }
 
 #[test]
-fn datagrams_of_one_length_leave_together_and_arrive_one_by_one() {
-    within(async {
-        let mut worker = Worker::start("127.0.0.1");
-        let peers = [
-            UdpSocket::bind("127.0.0.1:0").await.unwrap(),
-            UdpSocket::bind("127.0.0.1:0").await.unwrap(),
-        ];
-        // Runs of one length and of one peer, and what breaks them.
-        let plan: Vec<(usize, usize)> = (0..100)
-            .map(|n| match n {
-                0..40 => (0, 500),
-                40..45 => (1, 500),
-                45..50 => (0, 1201),
-                50..60 => (0, n),
-                60..63 => (0, 64),
-                _ => (n % 33 / 32, 64),
-            })
-            .collect();
-        let text = |n: usize, len: usize| format!("{n:03}{}", "x".repeat(len - 3));
-        for (n, &(peer, len)) in plan.iter().enumerate() {
-            worker.driver.execute(Output::Datagram {
-                listener: worker.bound[0].listener,
-                remote: peers[peer].local_addr().unwrap(),
-                payload: text(n, len).into(),
-            });
-        }
-        worker.driver.flush();
-        let mut buffer = [0; 2000];
-        for (n, &(peer, len)) in plan.iter().enumerate() {
-            let got = peers[peer].recv(&mut buffer).await.unwrap();
-            assert_eq!(std::str::from_utf8(&buffer[..got]), Ok(&*text(n, len)));
-        }
-        assert_eq!(worker.driver.stats().sent, 100);
-        for peer in &peers {
-            assert!(peer.try_recv(&mut buffer).is_err(), "something came twice");
-        }
-    });
-}
-
-#[test]
 fn a_dropped_recv_loses_nothing() {
     within(async {
         let mut worker = Worker::start("127.0.0.1");
