@@ -488,6 +488,22 @@ impl Dialogs {
         Some(response)
     }
 
+    /// Refuses a request of a session, with the Warning that says why, if there is one.
+    fn refuse_because(
+        &mut self,
+        transaction: ServerTransactionId,
+        request: &Request,
+        (status, warning): (StatusCode, Option<String>),
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> Option<()> {
+        let mut response = self.answer(request, status, "");
+        if let Some(warning) = warning {
+            response = response.header(HeaderName::Warning, warning);
+        }
+        self.respond(transaction, response.build(), t, now)
+    }
+
     fn answer(&self, request: &Request, status: StatusCode, tag: &str) -> ResponseBuilder {
         let mut response = Response::to(request, status);
         if !tag.is_empty() {

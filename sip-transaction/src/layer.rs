@@ -150,6 +150,9 @@ pub trait Interposed {
     fn layer(&mut self) -> &mut Self::Layer;
 
     /// A [`request`](TransactionLayer::request) is being sent: as it is, or changed.
+    ///
+    /// What is passed on for another ([`forward`](TransactionLayer::forward)) passes as it is, and so does an ACK to a 2xx
+    /// ([`send_ack`](TransactionLayer::send_ack)).
     fn on_request<'r>(&mut self, request: &'r Request) -> Cow<'r, Request> {
         Cow::Borrowed(request)
     }

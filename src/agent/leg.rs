@@ -24,19 +24,31 @@ pub(super) struct Leg {
 }
 
 impl Leg {
-    /// Calls the dialog layer about this session.
-    pub(super) async fn run<R: Send + 'static>(
+    /// Calls the dialog layer about this session. What waits for the result is independent of the leg.
+    pub(super) fn run<R, F>(
         &self,
-        call: impl FnOnce(
-            &mut sip_dialog::Dialogs,
-            SessionId,
-            &mut sip_transaction::Transactions,
-            Instant,
-        ) -> R
-        + Send
-        + 'static,
-    ) -> Result<R, AgentError> {
-        run(&self.handle, self.session, call).await
+        call: F,
+    ) -> impl Future<Output = Result<R, AgentError>> + Send + use<R, F>
+    where
+        R: Send + 'static,
+        F: FnOnce(
+                &mut sip_dialog::Dialogs,
+                SessionId,
+                &mut sip_transaction::Transactions,
+                Instant,
+            ) -> R
+            + Send
+            + 'static,
+    {
+        let (handle, session) = (self.handle.clone(), self.session);
+        async move {
+            let result = handle.run(move |state, wall, now| {
+                state.stack.dialogs(wall, now, |dialogs, transactions| {
+                    call(dialogs, session, transactions, now)
+                })
+            });
+            result.await?.ok_or_else(|| Stopped.into())
+        }
     }
 
     /// Has the descriptions see to what an event brings: offers are answered, answers taken, and what cannot be is refused or ends the
@@ -48,14 +60,10 @@ impl Leg {
         event: Event,
         negotiation: &Negotiation,
     ) -> JoinHandle<Result<bool, AgentError>> {
-        let (handle, session) = (self.handle.clone(), self.session);
         let mut negotiation = negotiation.clone();
-        tokio::spawn(async move {
-            run(&handle, session, move |dialogs, _, transactions, now| {
-                dialogs.negotiate(&event, &mut negotiation, transactions, now)
-            })
-            .await
-        })
+        tokio::spawn(self.run(move |dialogs, _, transactions, now| {
+            dialogs.negotiate(&event, &mut negotiation, transactions, now)
+        }))
     }
 
     /// What is left when the session has gone to another owner.
@@ -80,26 +88,6 @@ impl Leg {
         let _ = tokio::time::timeout(PARTING, ended).await;
         self.over = true;
     }
-}
-
-async fn run<R: Send + 'static>(
-    handle: &Handle,
-    session: SessionId,
-    call: impl FnOnce(
-        &mut sip_dialog::Dialogs,
-        SessionId,
-        &mut sip_transaction::Transactions,
-        Instant,
-    ) -> R
-    + Send
-    + 'static,
-) -> Result<R, AgentError> {
-    let result = handle.run(move |state, wall, now| {
-        state.stack.dialogs(wall, now, |dialogs, transactions| {
-            call(dialogs, session, transactions, now)
-        })
-    });
-    result.await?.ok_or_else(|| Stopped.into())
 }
 
 impl Drop for Leg {

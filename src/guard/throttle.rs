@@ -284,11 +284,11 @@ impl Throttle {
         if !self.is_used() {
             return true;
         }
-        let is_taken = self.change(decide);
-        if !is_taken {
-            self.lock().held_back += 1;
-        }
-        is_taken
+        self.change(|servers| {
+            let is_taken = decide(servers);
+            servers.held_back += u64::from(!is_taken);
+            is_taken
+        })
     }
 
     fn change<R>(&self, change: impl FnOnce(&mut Servers) -> R) -> R {

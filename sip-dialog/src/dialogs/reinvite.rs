@@ -103,11 +103,7 @@ impl Dialogs {
         let (transaction, request) = session.reinvite.take()?;
         self.forget_reliable(id);
         self.by_server_transaction.remove(&transaction);
-        let mut response = self.answer(&request, status, "");
-        if let Some(warning) = warning {
-            response = response.header(HeaderName::Warning, warning);
-        }
-        self.respond(transaction, response.build(), t, now)
+        self.refuse_because(transaction, &request, (status, warning), t, now)
     }
 
     /// A provisional response to our re-INVITE, other than 100.

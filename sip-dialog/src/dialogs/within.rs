@@ -128,11 +128,7 @@ impl Dialogs {
         self.last_now = Some(now);
         let session = self.sessions.get_mut(&id).ok_or(Gone)?;
         let (transaction, request) = session.update.take().ok_or(Gone)?;
-        let mut response = self.answer(&request, status, "");
-        if let Some(warning) = warning {
-            response = response.header(HeaderName::Warning, warning);
-        }
-        self.respond(transaction, response.build(), t, now)
+        self.refuse_because(transaction, &request, (status, warning), t, now)
             .ok_or(Gone)
     }
 

@@ -51,6 +51,26 @@ fn verify(
     }
 }
 
+/// What a verifier makes of a request at this time, whose certificates are all this authority's.
+pub(super) fn outcome(
+    verifier: &Verifier,
+    of: &Authority,
+    request: &Request,
+    seconds: u64,
+) -> Result<Verified, Fault> {
+    let mut pending = match verifier.begin(request, at(seconds)) {
+        Check::Fetch(pending) => pending,
+        Check::Failed(fault) => return Err(fault),
+        Check::Unsigned => panic!("unsigned"),
+    };
+    loop {
+        match verifier.finish(pending, Some(of.leaf.as_bytes()), at(seconds))? {
+            Progress::Good(verified) => return Ok(verified),
+            Progress::Fetch(next) => pending = next,
+        }
+    }
+}
+
 #[test]
 fn rfc8224_6_a_call_is_signed_and_verified() {
     let authority = authority(Some(ONE));

@@ -82,6 +82,21 @@ impl World {
         back.map(|request| *request)
     }
 
+    /// A 180 with these Vias comes from the server. Is it one that goes through here?
+    fn ring(&mut self, vias: &str) -> bool {
+        let text = format!(
+            "SIP/2.0 180 Ringing\r\n{vias}From: <sip:a@h>;tag=1\r\nTo: <sip:b@h>;tag=2\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n\r\n"
+        );
+        let Ok(Message::Response(response)) = Message::parse(text.into(), &ParserConfig::default())
+        else {
+            panic!("a response")
+        };
+        let from = flow(TransportKind::Udp, 1, "192.0.2.99:5060");
+        let back = self.proxy.handle_response(response.into(), from, self.now);
+        self.answer();
+        back.is_none()
+    }
+
     fn answer(&mut self) {
         while let Some(output) = self.proxy.poll_output() {
             let RoleOutput::Need {
@@ -158,19 +173,7 @@ fn rfc3261_16_11_each_copy_goes_the_same_way_and_so_do_its_cancel_and_ack() {
 fn rfc3261_16_11_a_response_goes_where_the_next_via_says() {
     let mut world = world(pair());
     let respond = |world: &mut World, vias: &str| {
-        let text = format!(
-            "SIP/2.0 180 Ringing\r\n{vias}From: <sip:a@h>;tag=1\r\nTo: <sip:b@h>;tag=2\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n\r\n"
-        );
-        let Ok(Message::Response(response)) = Message::parse(text.into(), &ParserConfig::default())
-        else {
-            panic!("a response")
-        };
-        let from = flow(TransportKind::Udp, 1, "192.0.2.99:5060");
-        let back = world
-            .proxy
-            .handle_response(response.into(), from, world.now);
-        world.answer();
-        back.is_none()
+        world.ring(vias)
     };
     let ours = "Via: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bKs5a1f0c2277d19b3e80c4a6e1f2d3b497\r\n";
     for (via, expected) in [
@@ -512,21 +515,11 @@ fn heeding(report: &str) -> (World, Throttle) {
     let mut world = world(pair());
     let throttle = Throttle::new(&Seed::from_bytes([8; 32]));
     world.proxy.use_throttle(&throttle);
-    let text = format!(
-        "SIP/2.0 180 Ringing\r\nVia: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bKs5a1f0c2277d19b3e80c4a6e1f2d3b497{report}\r\n\
-         Via: SIP/2.0/UDP 198.51.100.7;branch=z9hG4bKtheirs;oc=99;oc-algo=\"loss\";oc-seq=7.0\r\n\
-         From: <sip:a@h>;tag=1\r\nTo: <sip:b@h>;tag=2\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n\r\n"
-    );
-    let Ok(Message::Response(response)) = Message::parse(text.into(), &ParserConfig::default())
-    else {
-        panic!("a response")
-    };
-    let from = flow(TransportKind::Udp, 1, "192.0.2.99:5060");
-    let back = world
-        .proxy
-        .handle_response(response.into(), from, world.now);
-    assert!(back.is_none());
-    world.answer();
+    let is_ours = world.ring(&format!(
+        "Via: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bKs5a1f0c2277d19b3e80c4a6e1f2d3b497{report}\r\n\
+         Via: SIP/2.0/UDP 198.51.100.7;branch=z9hG4bKtheirs;oc=99;oc-algo=\"loss\";oc-seq=7.0\r\n"
+    ));
+    assert!(is_ours);
     let on = world.answered();
     // RFC 7339 §5.4: what a server further on wrote for others goes no further.
     let via = on[0].headers().get(HeaderName::Via);

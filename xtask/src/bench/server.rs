@@ -66,6 +66,16 @@ struct Setup {
 }
 
 impl Setup {
+    /// How what takes time is measured.
+    fn timed(&self) -> String {
+        format!("{} x {} s", self.rounds, self.seconds)
+    }
+
+    /// Operations of the two runs whose difference is counted.
+    const fn counted(&self) -> (u64, u64) {
+        if self.quick { (20, 60) } else { (200, 1_200) }
+    }
+
     /// Ours keeps transactions for 64 T1 (RFC 3261 section 17.2.2): memory that was used once is then used again.
     const fn rest(&self) -> Duration {
         if self.quick {
@@ -138,7 +148,7 @@ pub(crate) fn run(options: &Options, quick: bool) -> Result<()> {
     if !rows.is_empty() {
         table::print(&rows);
     }
-    let mut figures: Vec<Figure> = rows.iter().flat_map(Row::figures).collect();
+    let mut figures: Vec<Figure> = rows.iter().flat_map(|row| row.figures(&setup)).collect();
     if is_wanted("memory") && !options.only_instructions {
         figures.extend(memory::run(&setup)?);
     }
@@ -146,10 +156,7 @@ pub(crate) fn run(options: &Options, quick: bool) -> Result<()> {
         figures.push(overload::run(&setup, options.write)?);
     }
     if options.write {
-        report::write(
-            &figures,
-            &format!("{} x {} s, load {load}", setup.rounds, setup.seconds),
-        )?;
+        report::write(&figures, &format!("load {load}"))?;
     }
     Ok(())
 }
@@ -211,7 +218,7 @@ fn check(scenario: &Scenario, kind: Kind, run: &Run) -> Result<()> {
 /// Instructions of one operation: the difference of two runs, so that start and end cancel out.
 fn instructions(setup: &Setup, scenario: &Scenario, row: &mut Row) -> Result<()> {
     let generator = Generator::new(setup);
-    let (short, long) = if setup.quick { (20, 60) } else { (200, 1_200) };
+    let (short, long) = setup.counted();
     for kind in [Kind::Kamailio, Kind::Ours] {
         let mut counted = [0; 2];
         for (count, counted) in [short, long].into_iter().zip(&mut counted) {

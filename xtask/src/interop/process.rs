@@ -38,6 +38,16 @@ pub(crate) fn wait_until<T>(
     }
 }
 
+/// The resident memory of a process, in KiB.
+pub(crate) fn resident(pid: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .context("no VmRSS")?;
+    Ok(line.trim().trim_end_matches("kB").trim().parse()?)
+}
+
 /// A running child in a process group of its own. Dropping it kills the group.
 #[derive(Debug)]
 pub(crate) struct Process {

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::{
     namespace::HOST,
-    process::{Process, wait_until},
+    process::{Process, resident, wait_until},
     scene::{Scene, text},
 };
 
@@ -100,12 +100,7 @@ impl Server {
 
     /// Resident memory, in KiB.
     pub(crate) fn memory(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .context("no VmRSS")?;
-        Ok(line.trim().trim_end_matches("kB").trim().parse()?)
+        resident(self.process.id())
     }
 }
 

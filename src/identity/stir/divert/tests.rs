@@ -3,7 +3,8 @@ use crate::identity::certificate::Anchors;
 use crate::identity::certificate::tests::{Authority, NOW, at, authority};
 use crate::identity::passport::SigningKey;
 use crate::identity::passport::tests::vectors::{PRIVATE_KEY, PUBLIC_HALF};
-use crate::identity::stir::{Check, Progress, Verified, Verifier};
+use crate::identity::stir::tests::outcome;
+use crate::identity::stir::{Verified, Verifier};
 use sip_message::{HeaderName, Message, ParserConfig};
 
 /// From the caller to B of example.com, sent on to C.
@@ -42,17 +43,7 @@ fn identities(request: &Request) -> Vec<Passport> {
 
 fn verify(of: &Authority, request: &Request, seconds: u64) -> Result<Verified, Fault> {
     let verifier = Verifier::new(Anchors::from_pem(&of.anchor).unwrap());
-    let mut pending = match verifier.begin(request, at(seconds)) {
-        Check::Fetch(pending) => pending,
-        Check::Failed(fault) => return Err(fault),
-        Check::Unsigned => panic!("unsigned"),
-    };
-    loop {
-        match verifier.finish(pending, Some(of.leaf.as_bytes()), at(seconds))? {
-            Progress::Good(verified) => return Ok(verified),
-            Progress::Fetch(next) => pending = next,
-        }
-    }
+    outcome(&verifier, of, request, seconds)
 }
 
 /// Alice called Bob, who is now Carol.

@@ -41,6 +41,7 @@ fn tell(what: &str, taken: [Result<u64>; 2], bar: u64) -> Result<Figure> {
         kamailio: kamailio as f64,
         ours: ours as f64,
         bar: Bar::Most(bar as f64),
+        how: "once".to_owned(),
     })
 }
 

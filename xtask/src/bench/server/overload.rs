@@ -72,6 +72,7 @@ pub(super) fn run(setup: &Setup, is_kept: bool) -> Result<Figure> {
         kamailio: share(0),
         ours: share(1),
         bar: Bar::Least(BAR),
+        how: "once".to_owned(),
     })
 }
 

@@ -11,8 +11,9 @@ const HEAD: &str = "# The server beside Kamailio
 
 Written by `cargo xtask bench server --write`, which replaces the rows of what it measured. CPU time and instructions are those of the
 server's processes for one operation; see the README for how. Bars are the most that ours may cost: of Kamailio's, or as a figure.
-The last column says how it was measured: rounds and their seconds, and the load average of the machine when that began, which should
-be near 0; on a busy machine caches are shared with others, and the figures of both are higher and less certain.
+The last column says how it was measured: rounds and their seconds, or the operations that instructions were counted of, and the load
+average of the machine when that began, which should be near 0; on a busy machine caches are shared with others, and the times of both
+are higher and less certain. Instructions are those of the programs themselves, and depend on the load hardly at all.
 
 | figure | Kamailio | `sip serve` | ratio | bar | met | measured |
 |---|---|---|---|---|---|---|
@@ -26,6 +27,8 @@ pub(super) struct Figure {
     pub(super) kamailio: f64,
     pub(super) ours: f64,
     pub(super) bar: Bar,
+    /// By how many rounds or operations.
+    pub(super) how: String,
 }
 
 /// What ours is measured by.
@@ -41,7 +44,7 @@ pub(super) enum Bar {
 }
 
 impl Figure {
-    fn row(&self, how: &str) -> String {
+    fn row(&self, load: &str) -> String {
         let ratio = self.ours / self.kamailio;
         let (bar, is_met) = match self.bar {
             Bar::None => ("-".to_owned(), None),
@@ -55,14 +58,14 @@ impl Figure {
             Some(false) => "no",
         };
         format!(
-            "| {} | {:.1} | {:.1} | {ratio:.2} | {bar} | {met} | {how} |",
-            self.name, self.kamailio, self.ours
+            "| {} | {:.1} | {:.1} | {ratio:.2} | {bar} | {met} | {}, {load} |",
+            self.name, self.kamailio, self.ours, self.how
         )
     }
 }
 
 /// The text with these rows in place of those of the same name; others stay.
-fn merged(before: &str, figures: &[Figure], how: &str) -> String {
+fn merged(before: &str, figures: &[Figure], load: &str) -> String {
     let mut rows: Vec<String> = before
         .lines()
         .filter(|line| line.starts_with("| "))
@@ -72,8 +75,8 @@ fn merged(before: &str, figures: &[Figure], how: &str) -> String {
     for figure in figures {
         let begin = format!("| {} |", figure.name);
         match rows.iter_mut().find(|row| row.starts_with(&begin)) {
-            Some(row) => *row = figure.row(how),
-            None => rows.push(figure.row(how)),
+            Some(row) => *row = figure.row(load),
+            None => rows.push(figure.row(load)),
         }
     }
     let mut text = HEAD.to_owned();
@@ -84,10 +87,10 @@ fn merged(before: &str, figures: &[Figure], how: &str) -> String {
     text
 }
 
-pub(super) fn write(figures: &[Figure], how: &str) -> Result<()> {
+pub(super) fn write(figures: &[Figure], load: &str) -> Result<()> {
     let path: PathBuf = shell::root().join("benches/server.md");
     let before = fs::read_to_string(&path).unwrap_or_default();
-    fs::write(&path, merged(&before, figures, how)).with_context(|| path.display().to_string())?;
+    fs::write(&path, merged(&before, figures, load)).with_context(|| path.display().to_string())?;
     println!("written: benches/server.md");
     Ok(())
 }
@@ -103,6 +106,7 @@ mod tests {
             kamailio: 10.0,
             ours,
             bar,
+            how: "once".to_owned(),
         };
         let first = merged(
             "",
@@ -110,28 +114,28 @@ mod tests {
                 figure("a", 5.0, Bar::Ratio(0.6)),
                 figure("b", 501.0, Bar::Most(500.0)),
             ],
-            "once",
+            "load 0",
         );
         assert!(first.starts_with(HEAD));
         assert!(first.ends_with(
-            "| a | 10.0 | 5.0 | 0.50 | ratio 0.60 | yes | once |\n| b | 10.0 | 501.0 | 50.10 | at most 500 | no | once |\n"
+            "| a | 10.0 | 5.0 | 0.50 | ratio 0.60 | yes | once, load 0 |\n| b | 10.0 | 501.0 | 50.10 | at most 500 | no | once, load 0 |\n"
         ));
-        let second = merged(&first, &[figure("a", 7.0, Bar::Ratio(0.6))], "once");
+        let second = merged(&first, &[figure("a", 7.0, Bar::Ratio(0.6))], "load 0");
         assert!(
             second
-                .contains("| a | 10.0 | 7.0 | 0.70 | ratio 0.60 | no | once |\n| b | 10.0 | 501.0")
+                .contains("| a | 10.0 | 7.0 | 0.70 | ratio 0.60 | no | once, load 0 |\n| b | 10.0 | 501.0")
         );
-        assert_eq!(merged(&second, &[], "twice"), second);
+        assert_eq!(merged(&second, &[], "load 9"), second);
         let third = merged(
             &second,
             &[
                 figure("c", 80.0, Bar::Least(80.0)),
                 figure("d", 1.0, Bar::None),
             ],
-            "once",
+            "load 0",
         );
         assert!(third.ends_with(
-            "| c | 10.0 | 80.0 | 8.00 | at least 80 | yes | once |\n| d | 10.0 | 1.0 | 0.10 | - | - | once |\n"
+            "| c | 10.0 | 80.0 | 8.00 | at least 80 | yes | once, load 0 |\n| d | 10.0 | 1.0 | 0.10 | - | - | once, load 0 |\n"
         ));
     }
 }

@@ -1,5 +1,6 @@
 //! The figures, side by side.
 
+use super::Setup;
 use super::load::Run;
 use super::report::{Bar, Figure};
 use super::scenario::Scenario;
@@ -55,7 +56,8 @@ impl Row {
     }
 
     /// The scenario as figures to keep.
-    pub(super) fn figures(&self) -> Vec<Figure> {
+    pub(super) fn figures(&self, setup: &Setup) -> Vec<Figure> {
+        let (short, long) = setup.counted();
         let bar = |bar: u32| Bar::Ratio(f64::from(bar) / 100.0);
         let mut figures = Vec::new();
         if let (Some(kamailio), Some(ours)) = (median(&self.kamailio.cpu), median(&self.ours.cpu)) {
@@ -64,6 +66,7 @@ impl Row {
                 kamailio,
                 ours,
                 bar: bar(self.bars.0),
+                how: setup.timed(),
             });
         }
         if let (Some(kamailio), Some(ours)) = (self.kamailio.instructions, self.ours.instructions) {
@@ -72,6 +75,7 @@ impl Row {
                 kamailio: kamailio as f64 / 1e3,
                 ours: ours as f64 / 1e3,
                 bar: self.bars.1.map_or(Bar::None, bar),
+                how: format!("{} operations", long - short),
             });
         }
         figures
