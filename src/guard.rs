@@ -11,6 +11,7 @@
 
 mod challenge;
 mod feedback;
+pub(crate) mod hop;
 mod overload;
 mod sources;
 pub(crate) mod throttle;

@@ -23,6 +23,7 @@ use sip_transport::{DeadlineId, DeadlineQueue, Flow, FlowId, MintedHash, Seed, T
 use super::proxy::route::{self, Mark, Side};
 use super::{Answer, Need, Refusal, RoleOutput, Token, unknown_options};
 use crate::domain::Domains;
+use crate::guard::hop;
 use crate::guard::throttle::own_reports_only;
 use crate::guard::{Class, Throttle};
 use crate::routing::{self, Action, Router};
@@ -208,6 +209,7 @@ impl Stateless {
             own_reports_only(&mut response);
         }
         response.headers_mut().remove_first(HeaderName::Via);
+        hop::give_back(&mut response);
         // §16.11 with §16.7 step 3: without another Via it is not to be forwarded. A Via that cannot be read leads nowhere.
         let next_hop = response
             .headers()
@@ -331,6 +333,7 @@ impl Stateless {
             );
         }
         let mut copy = request.clone();
+        hop::keep(&mut copy);
         // §16.4: the Route that led here.
         let is_ours = copy
             .headers()

@@ -292,3 +292,39 @@ fn who_sends_nothing_but_garbage_is_not_listened_to() {
     world.receive(from, request("INVITE", from, 1, ""));
     assert!(world.sent.len() > count);
 }
+
+#[test]
+fn rfc7339_5_6_who_asks_is_told_of_this_server_in_what_others_answer() {
+    let mut config = GuardConfig::default();
+    config.overload.feedback = true;
+    let mut world = World::new(config, false);
+    let (from, bob) = ("203.0.113.9:5060", "192.0.2.200:5060");
+    let asked = "branch=z9hG4bK1;oc;oc-algo=\"loss\"";
+    world.receive(
+        from,
+        request("INVITE", from, 1, "").replace("branch=z9hG4bK1", asked),
+    );
+    let (_, invite) = world.sent.pop().unwrap();
+    assert!(invite.starts_with("INVITE sip:bob@192.0.2.200"), "{invite}");
+    assert!(!invite.contains(";oc"), "{invite}");
+    let fields: Vec<&str> = invite
+        .lines()
+        .filter(|line| {
+            ["Via:", "From:", "To:", "Call-ID:", "CSeq:"]
+                .iter()
+                .any(|name| line.starts_with(name))
+        })
+        .collect();
+    let ringing = format!(
+        "SIP/2.0 180 Ringing\r\n{}\r\nContent-Length: 0\r\n\r\n",
+        fields.join("\r\n")
+    );
+    world.receive(bob, ringing);
+    let (to, told) = world.sent.pop().unwrap();
+    assert_eq!(to.to_string(), from);
+    let via = told.lines().find(|line| line.starts_with("Via:")).unwrap();
+    assert!(
+        told.starts_with("SIP/2.0 180") && via.contains(";oc=0;oc-algo=\"loss\";oc-validity="),
+        "{told}"
+    );
+}

@@ -13,7 +13,7 @@ use super::signature::divert_copy;
 use super::{Due, Proxy, Waiting, admit, caller, route};
 use crate::domain::Aor;
 use crate::gruu::Wanted;
-use crate::guard::Class;
+use crate::guard::{Class, hop};
 use crate::location::Binding;
 use crate::role::{Need, Refusal, Way};
 
@@ -345,6 +345,7 @@ impl Proxy {
 
     fn route_ack(&mut self, request: Box<Request>, token: Option<Box<str>>, now: Instant) {
         let mut request = request;
+        hop::keep(&mut request);
         if let Some(next_hop) = route::next_hop(&mut request) {
             let size = request.encoded_len();
             self.need(
@@ -445,6 +446,7 @@ impl Share {
 /// §16.6, steps 1 to 7 but the Record-Route: the copy for a target, and the next hop.
 fn copy(request: &Request, target: &Target, breadth: u32) -> Option<(Request, Uri)> {
     let mut copy = request.clone();
+    hop::keep(&mut copy);
     // Step 2: without what is not allowed in a Request-URI.
     let uri = target.uri.as_ref().request_uri();
     if uri != copy.uri_str() {

@@ -172,9 +172,7 @@ fn rfc3261_16_11_each_copy_goes_the_same_way_and_so_do_its_cancel_and_ack() {
 #[test]
 fn rfc3261_16_11_a_response_goes_where_the_next_via_says() {
     let mut world = world(pair());
-    let respond = |world: &mut World, vias: &str| {
-        world.ring(vias)
-    };
+    let respond = |world: &mut World, vias: &str| world.ring(vias);
     let ours = "Via: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bKs5a1f0c2277d19b3e80c4a6e1f2d3b497\r\n";
     for (via, expected) in [
         ("UDP 198.51.100.7", "sip:198.51.100.7:5060;transport=udp"),
@@ -609,4 +607,26 @@ fn rfc4028_8_a_stateless_proxy_asks_for_no_timer() {
         assert!(!copy.headers().contains(HeaderName::MinSe));
         assert!(!copy.headers().contains(HeaderName::Require));
     }
+}
+
+#[test]
+fn rfc7339_5_6_what_the_client_asks_of_this_server_is_for_no_other() {
+    let mut world = world(pair());
+    let asked = "z9hG4bK1;oc;oc-algo=\"loss\"";
+    for method in ["INVITE", "CANCEL", "ACK"] {
+        world.arrive(request(method, "sip:bob@example.com", asked, ""));
+        let (copy, _) = world.forwarded().remove(0);
+        let via = copy.headers().get(HeaderName::Via).unwrap();
+        assert!(via.ends_with(";branch=z9hG4bK1;kept-oc=\"loss\""), "{via}");
+    }
+    let is_ours = world.ring(
+        "Via: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bKs5a1f0c2277d19b3e80c4a6e1f2d3b497\r\n\
+         Via: SIP/2.0/UDP 198.51.100.7:5070;branch=z9hG4bK1;kept-oc=\"loss\"\r\n",
+    );
+    assert!(is_ours);
+    let on = world.answered();
+    assert_eq!(
+        on[0].headers().get(HeaderName::Via),
+        Some("SIP/2.0/UDP 198.51.100.7:5070;branch=z9hG4bK1;oc;oc-algo=\"loss\"")
+    );
 }

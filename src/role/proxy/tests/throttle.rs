@@ -183,3 +183,26 @@ fn rfc7339_5_9_who_answers_nothing_is_called_no_more_until_they_do() {
         assert_eq!(sent.len(), 1);
     }
 }
+
+#[test]
+fn rfc7339_5_6_what_the_caller_asks_of_this_server_is_for_no_other() {
+    for heeds in [false, true] {
+        let mut world = World::new();
+        world.proxy.config.heeds_overload = heeds;
+        world.bind("sip:bob@192.0.2.99", None);
+        let asked = "branch=z9hG4bKtheirs;oc;oc-algo=\"loss,rate\"";
+        let text = invite("sip:bob@example.com", "").replace("branch=z9hG4bKtheirs", asked);
+        world.request(&text);
+        let sent = world.sent();
+        let vias: Vec<&str> = sent[0].request.headers().values(HeaderName::Via).collect();
+        assert_eq!(
+            vias,
+            ["SIP/2.0/UDP 198.51.100.7;branch=z9hG4bKtheirs;kept-oc=\"loss,rate\""]
+        );
+        for status in [180, 486] {
+            let responses = tell(&mut world, &sent[0], status, "");
+            let via = responses[0].headers().get(HeaderName::Via).unwrap();
+            assert!(via.ends_with(asked), "{status}: {via}");
+        }
+    }
+}

@@ -121,10 +121,9 @@ mod tests {
             "| a | 10.0 | 5.0 | 0.50 | ratio 0.60 | yes | once, load 0 |\n| b | 10.0 | 501.0 | 50.10 | at most 500 | no | once, load 0 |\n"
         ));
         let second = merged(&first, &[figure("a", 7.0, Bar::Ratio(0.6))], "load 0");
-        assert!(
-            second
-                .contains("| a | 10.0 | 7.0 | 0.70 | ratio 0.60 | no | once, load 0 |\n| b | 10.0 | 501.0")
-        );
+        assert!(second.contains(
+            "| a | 10.0 | 7.0 | 0.70 | ratio 0.60 | no | once, load 0 |\n| b | 10.0 | 501.0"
+        ));
         assert_eq!(merged(&second, &[], "load 9"), second);
         let third = merged(
             &second,
