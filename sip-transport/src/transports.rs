@@ -10,6 +10,7 @@
 
 mod alias;
 mod closing;
+mod correspondents;
 mod datagram;
 mod half_closed;
 mod malformed;
@@ -33,6 +34,7 @@ use bytes::Bytes;
 use foldhash::fast::FixedState;
 use sip_message::{BoxedMessage, Host, Spares};
 
+use self::correspondents::Correspondents;
 use self::outputs::Outputs;
 use self::owed::Owed;
 use self::race::Race;
@@ -82,9 +84,8 @@ pub struct Transports {
     config: TransportConfig,
     listeners: Vec<Listener>,
     flows: Slab<Entry>,
-    /// Keys chosen by peers (addresses can be forged): keyed.
-    datagram_flows: HashMap<(ListenerId, SocketAddr), FlowId, KeyedHash>,
-    /// The stream flow to use for an address; keyed as above.
+    datagram_flows: Correspondents,
+    /// The stream flow to use for an address. Keys chosen by peers: keyed.
     stream_flows: HashMap<(TransportKind, SocketAddr), FlowId, KeyedHash>,
     /// Minted by the driver and by us: a fast hash will do.
     connections: HashMap<ConnectionId, FlowId, FixedState>,
@@ -186,7 +187,7 @@ impl Transports {
             config: config.clamped(),
             listeners: Vec::new(),
             flows: Slab::new(),
-            datagram_flows: HashMap::with_hasher(seed.derive("datagram flows").hasher()),
+            datagram_flows: Correspondents::new(seed.derive("datagram flows").hasher()),
             stream_flows: HashMap::with_hasher(seed.derive("stream flows").hasher()),
             connections: HashMap::with_hasher(FixedState::default()),
             peers: HashMap::with_hasher(seed.derive("peers").hasher()),
@@ -613,7 +614,7 @@ impl Transports {
         }
         match entry.link {
             Link::Datagram(listener, _) => {
-                self.datagram_flows.remove(&(listener, entry.flow.remote));
+                self.datagram_flows.remove(listener, entry.flow.remote);
                 self.stats.datagram_flows -= 1;
             }
             Link::Stream(stream) => {

@@ -50,7 +50,7 @@ impl Transports {
         if is_keep_alive(&payload) {
             // It keeps the binding of a NAT; over UDP nothing is answered (RFC 5626 §4.4.2 has STUN for that).
             self.stats.keep_alives += 1;
-            if let Some(&flow) = self.datagram_flows.get(&(listener.id, remote)) {
+            if let Some(flow) = self.datagram_flows.get(listener.id, remote) {
                 self.touch(flow, now);
             }
             return;
@@ -83,7 +83,7 @@ impl Transports {
             BoxedMessage::Request(request) => {
                 let honour_maddr = self.config.honour_maddr;
                 let mut named = None;
-                let known = self.datagram_flows.get(&(listener.id, remote)).copied();
+                let known = self.datagram_flows.get(listener.id, remote);
                 let entry = known.and_then(|id| self.flows.get_mut(id));
                 let room = &mut self.room;
                 let route = via::receive(request, remote, honour_maddr, room, |name, port| {
@@ -136,7 +136,7 @@ impl Transports {
 
     /// RFC 5626 §8: a server that takes requests on a port "MUST also provide a limited version of a STUN server" there.
     fn on_stun(&mut self, listener: Listener, remote: SocketAddr, payload: &[u8], now: Instant) {
-        let flow = self.datagram_flows.get(&(listener.id, remote)).copied();
+        let flow = self.datagram_flows.get(listener.id, remote);
         match stun::decode(payload) {
             // Whoever sent it may have been forged: what is sent there is hardly more than what came.
             Some(Stun::Request { id, unknown }) => {
@@ -191,7 +191,7 @@ impl Transports {
         remote: SocketAddr,
         now: Instant,
     ) {
-        if let Some(&flow) = self.datagram_flows.get(&(listener, remote)) {
+        if let Some(flow) = self.datagram_flows.get(listener, remote) {
             self.note_failure(TransportKind::Udp, remote, now);
             let owed = self
                 .flows
@@ -211,7 +211,7 @@ impl Transports {
         remote: SocketAddr,
         now: Instant,
     ) -> Flow {
-        let known = self.datagram_flows.get(&(listener.id, remote)).copied();
+        let known = self.datagram_flows.get(listener.id, remote);
         if let Some(flow) = known.and_then(|id| self.touch(id, now)) {
             return flow;
         }
@@ -227,7 +227,7 @@ impl Transports {
             link: Link::Datagram(listener.id, None),
         });
         self.stats.datagram_flows += 1;
-        self.datagram_flows.insert((listener.id, remote), id);
+        self.datagram_flows.insert(listener.id, remote, id);
         self.arm(id);
         Flow::new(id, TransportKind::Udp, listener.local, remote)
     }
