@@ -15,6 +15,7 @@ use bytestring::ByteString;
 
 pub use self::read::{Field, Fields, RawFields, TypedAll};
 pub(crate) use self::spans::Spans;
+pub use self::stamp::ViaStamp;
 pub use self::values::{Values, ValuesRev};
 use crate::name::{NameId, place};
 

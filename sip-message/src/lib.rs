@@ -39,7 +39,9 @@ pub use crate::config::{Limits, ParserConfig};
 pub use crate::error::{BuildError, HeaderError, ParseError, ParseErrorKind};
 pub use crate::frame::FrameScanner;
 pub use crate::header::TypedHeader;
-pub use crate::headers::{Field, Fields, Headers, RawFields, TypedAll, Values, ValuesRev};
+pub use crate::headers::{
+    Field, Fields, Headers, RawFields, TypedAll, Values, ValuesRev, ViaStamp,
+};
 pub use crate::message::{BoxedMessage, Message, Spares};
 pub use crate::message_summary::{MessageCount, MessageSummary};
 pub use crate::method::{InvalidMethod, Method};

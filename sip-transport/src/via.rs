@@ -91,7 +91,8 @@ pub(crate) fn receive(
         let without = via.rport.map_or(0..0, |at| at..at + usual::RPORT);
         let port = via.rport.map(|_| source.port());
         let headers = request.headers_mut();
-        headers.stamp_plain_via(room.open(), without, ip, port);
+        let (room, stamp) = room.open_for(ip, port);
+        headers.stamp_plain_via(room, without, stamp);
     }
     request.set_validated();
     Ok(ReplyRoute {

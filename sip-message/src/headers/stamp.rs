@@ -11,20 +11,20 @@ use crate::header;
 use crate::name::HeaderName;
 
 impl Headers {
-    /// [`set_top_via_params`](Self::set_top_via_params) for who has looked at the field: the first Via field has one
+    /// [`set_top_via_params`](Self::set_top_via_params) for those who have looked at the field: the first Via field has one
     /// value, which is well-formed and has no `received`, and whose only `rport` is at `without` (an empty range where
     /// there is none), its semicolon included, in bytes of the value. That is not looked at again. The line goes into
     /// `room`, which many messages may share, so that while there is room it takes no allocation; each message keeps that
     /// buffer alive. `false`, and no change, without a Via or when the range is not of its value.
     ///
     /// ```
-    /// use sip_message::{HeaderName, Message, ParserConfig};
+    /// use sip_message::{HeaderName, Message, ParserConfig, ViaStamp};
     /// let text = "OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/UDP a;rport;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:h>\r\n\
     ///     Call-ID: x\r\nCSeq: 1 OPTIONS\r\n\r\n";
     /// let mut message = Message::parse(text.into(), &ParserConfig::default()).unwrap();
     /// let mut room = bytes::BytesMut::with_capacity(1024);
-    /// let from = "192.0.2.1".parse().unwrap();
-    /// assert!(message.headers_mut().stamp_plain_via(&mut room, 13..19, from, Some(5062)));
+    /// let stamp = ViaStamp::new("192.0.2.1".parse().unwrap(), Some(5062));
+    /// assert!(message.headers_mut().stamp_plain_via(&mut room, 13..19, &stamp));
     /// assert_eq!(message.headers().get(HeaderName::Via),
     ///     Some("SIP/2.0/UDP a;branch=z9hG4bK1;received=192.0.2.1;rport=5062"));
     /// ```
@@ -32,8 +32,7 @@ impl Headers {
         &mut self,
         room: &mut BytesMut,
         without: Range<usize>,
-        received: IpAddr,
-        rport: Option<u16>,
+        stamp: &ViaStamp,
     ) -> bool {
         let Some(at) = self.find(&HeaderName::Via, 0) else {
             return false;
@@ -47,8 +46,7 @@ impl Headers {
         if cut_from > cut_to || cut_to > end {
             return false;
         }
-        let mut stamp = [0; STAMP];
-        let stamp = write_stamp(&mut stamp, received, rport);
+        let stamp = stamp.line_end();
         let line = self.line(&old);
         let len = end - (cut_to - cut_from) + stamp.len();
         room.clear();
@@ -81,13 +79,36 @@ impl Headers {
     }
 }
 
+/// What the topmost Via of a request says of where it came from: `received`, and `rport` if it was asked for. It is the same
+/// for all messages of a connection.
+#[derive(Clone, Debug)]
+pub struct ViaStamp {
+    /// Behind it is the line end.
+    text: [u8; STAMP],
+    len: u8,
+}
+
+impl ViaStamp {
+    /// `;received=192.0.2.1;rport=5062` (RFC 3261 §18.2.1, RFC 3581 §4).
+    #[must_use]
+    pub fn new(received: IpAddr, rport: Option<u16>) -> Self {
+        let mut text = [0; STAMP];
+        // It is shorter than its place.
+        let len = write_stamp(&mut text, received, rport) as u8;
+        Self { text, len }
+    }
+
+    #[inline]
+    fn line_end(&self) -> &[u8] {
+        self.text.get(..self.len.into()).unwrap_or_default()
+    }
+}
+
 /// Longer than any address and port with their names, and some bytes more.
 const STAMP: usize = 96;
 
-/// `;received=192.0.2.1;rport=5062` and the line end, in a place of its own first: one copy of all is less than many of a few
-/// bytes.
-#[inline(always)]
-fn write_stamp(to: &mut [u8; STAMP], received: IpAddr, rport: Option<u16>) -> &[u8] {
+/// `;received=192.0.2.1;rport=5062` and the line end; how long that is.
+fn write_stamp(to: &mut [u8; STAMP], received: IpAddr, rport: Option<u16>) -> usize {
     const RECEIVED: &[u8; 10] = b";received=";
     if let Some(place) = to.first_chunk_mut() {
         *place = *RECEIVED;
@@ -122,8 +143,7 @@ fn write_stamp(to: &mut [u8; STAMP], received: IpAddr, rport: Option<u16>) -> &[
         }
         at += put(to, at, digits.get(from..).unwrap_or_default());
     }
-    at += put(to, at, b"\r\n");
-    to.get(..at).unwrap_or_default()
+    at + put(to, at, b"\r\n")
 }
 
 /// How many bytes were put.
@@ -193,13 +213,11 @@ mod tests {
                     1,
                 ),
             ] {
-                let mut to = [0; STAMP];
-                let stamp = write_stamp(&mut to, ip, Some(port)).to_vec();
+                let stamp = ViaStamp::new(ip, Some(port));
                 let expected = format!(";received={ip};rport={port}\r\n");
-                assert_eq!(core::str::from_utf8(&stamp), Ok(&*expected));
-                let mut to = [0; STAMP];
+                assert_eq!(core::str::from_utf8(stamp.line_end()), Ok(&*expected));
                 let expected = format!(";received={ip}\r\n");
-                assert_eq!(write_stamp(&mut to, ip, None), expected.as_bytes());
+                assert_eq!(ViaStamp::new(ip, None).line_end(), expected.as_bytes());
             }
         }
     }
@@ -212,7 +230,8 @@ mod tests {
         let ip = |last| IpAddr::from([192, 0, 2, last]);
         for (message, last) in [(&mut one, 1), (&mut other, 2)] {
             let headers = message.headers_mut();
-            assert!(headers.stamp_plain_via(&mut room, 13..19, ip(last), Some(last.into())));
+            let stamp = ViaStamp::new(ip(last), Some(last.into()));
+            assert!(headers.stamp_plain_via(&mut room, 13..19, &stamp));
         }
         let via = |message: &Message| {
             let values = message.headers().values(HeaderName::Via);
@@ -227,7 +246,7 @@ mod tests {
         // Another Via before it is stamped in its turn.
         let headers = one.headers_mut();
         headers.push_front(HeaderName::Via, "SIP/2.0/UDP b");
-        assert!(headers.stamp_plain_via(&mut room, 0..0, ip(3), None));
+        assert!(headers.stamp_plain_via(&mut room, 0..0, &ViaStamp::new(ip(3), None)));
         assert_eq!(
             via(&one),
             format!("SIP/2.0/UDP b;received=192.0.2.3 {first}")
@@ -254,11 +273,11 @@ mod tests {
         let (mut message, mut room) = (options(), BytesMut::new());
         let before = message.to_bytes();
         let headers = message.headers_mut();
-        let ip = IpAddr::from([192, 0, 2, 1]);
+        let stamp = ViaStamp::new([192, 0, 2, 1].into(), None);
         for without in [500..506, 19..500] {
-            assert!(!headers.stamp_plain_via(&mut room, without, ip, None));
+            assert!(!headers.stamp_plain_via(&mut room, without, &stamp));
         }
         assert_eq!(message.to_bytes(), before);
-        assert!(!Headers::new().stamp_plain_via(&mut room, 0..0, ip, None));
+        assert!(!Headers::new().stamp_plain_via(&mut room, 0..0, &stamp));
     }
 }

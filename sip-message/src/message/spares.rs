@@ -89,7 +89,7 @@ mod tests {
     use bytes::{Bytes, BytesMut};
 
     use super::*;
-    use crate::{HeaderName, ParserConfig};
+    use crate::{HeaderName, ParserConfig, ViaStamp};
 
     fn text(start: &str, more: &str) -> String {
         alloc::format!(
@@ -119,7 +119,8 @@ mod tests {
                     request.set_uri("sip:edited").unwrap();
                     let headers = request.headers_mut();
                     headers.push_back(HeaderName::Subject, "b".repeat(3000));
-                    headers.stamp_plain_via(&mut room, 0..0, [192, 0, 2, 1].into(), None);
+                    let stamp = ViaStamp::new([192, 0, 2, 1].into(), None);
+                    headers.stamp_plain_via(&mut room, 0..0, &stamp);
                     request.set_body("text/plain", "other");
                 }
                 spares.keep(message);
