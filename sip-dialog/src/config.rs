@@ -69,7 +69,7 @@ pub struct DialogConfig {
     pub min_subscription: Duration,
     /// The longest subscription that is granted: one hour.
     pub max_subscription: Duration,
-    /// Whether a refresh of a subscription to us comes up as [`Event::Resubscribed`](crate::Event::Resubscribed), for packages whose full
+    /// Whether a refresh of a subscription to us, or its end by the subscriber, comes up as [`Event::Resubscribed`](crate::Event::Resubscribed), for packages whose full
     /// state is not what was told last; otherwise that is told again.
     pub tell_refreshes: bool,
     /// Whether notifications have entity tags, by which a subscriber is spared what it knows (RFC 5839). A subscriber makes use of them

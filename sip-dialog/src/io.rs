@@ -281,8 +281,10 @@ pub enum Event {
         /// How it arrived.
         flow: Flow,
     },
-    /// A subscription was refreshed, when [`DialogConfig::tell_refreshes`](crate::DialogConfig::tell_refreshes) is set: the full state is to be
-    /// told now, by [`Dialogs::notify`](crate::Dialogs::notify) (RFC 6665 section 4.2.1.4).
+    /// A subscription was refreshed, or ended by its subscriber, when
+    /// [`DialogConfig::tell_refreshes`](crate::DialogConfig::tell_refreshes) is set: the full state is to be told now, by
+    /// [`Dialogs::notify`](crate::Dialogs::notify) (RFC 6665 section 4.2.1.4). In one that ends it is told last, whatever status is given
+    /// with it; then comes [`SubscriptionEnded`](Self::SubscriptionEnded).
     Resubscribed {
         /// Which.
         subscription: SubscriptionId,

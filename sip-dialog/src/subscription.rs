@@ -194,6 +194,8 @@ pub(crate) struct Notifier {
     pub(crate) told: bool,
     /// Set once the last NOTIFY is sent.
     pub(crate) over: Option<Over>,
+    /// Whether the subscriber has ended it, and the application has not told the last state.
+    pub(crate) leaves: bool,
     /// The types that its subscriber takes; none stands for those of the package (RFC 6665 section 3.1.3).
     pub(crate) accept: Option<Box<str>>,
     /// Whether it tells of a referral, in which the state is ours to tell (RFC 3515).
@@ -222,6 +224,7 @@ impl Notifier {
             condition: None,
             told: false,
             over: None,
+            leaves: false,
             refers,
         }
     }

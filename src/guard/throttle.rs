@@ -200,6 +200,13 @@ impl Throttle {
         self.change(|servers| servers.fail(server, now));
     }
 
+    /// A server has shown that it is there, though not by an answer: it gets requests again (RFC 7339 §5.9).
+    pub fn seen(&self, server: SocketAddr) {
+        if self.is_used() {
+            self.change(|servers| servers.silent.remove(&server));
+        }
+    }
+
     /// May a request of this class go to this server? It is counted as one that goes there, or as one held back.
     #[must_use]
     pub fn takes(&self, server: SocketAddr, class: Class, now: Instant) -> bool {
@@ -269,7 +276,7 @@ impl Throttle {
         told.count() + silent.count()
     }
 
-    fn is_used(&self) -> bool {
+    pub(crate) fn is_used(&self) -> bool {
         self.0.is_used.load(Ordering::Relaxed)
     }
 

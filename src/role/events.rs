@@ -11,18 +11,19 @@ mod instance;
 pub mod package;
 pub mod reg;
 mod subscribe;
+mod tell;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
-use sip_dialog::{Body, DialogConfig, Dialogs, SubscriptionId, SubscriptionStatus};
-use sip_message::{HeaderName, Request, StatusCode};
+use sip_dialog::{DialogConfig, Dialogs, SubscriptionId};
+use sip_message::{HeaderName, Request, Uri};
 use sip_transaction::{Event, ServerTransactionId, TransactionLayer};
 use sip_transport::{DeadlineId, DeadlineQueue, Flow, Rng, Seed};
 
 use self::instance::{Held, Lost, Place};
-use self::package::{Package, Scope, Source};
+use self::package::{Package, Source};
 use super::node::Node;
 use super::{Answer, Need, RoleEvent, RoleOutput, Token, Way};
 use crate::auth::{Attempt, Authenticator};
@@ -91,8 +92,8 @@ pub struct Events {
     resources: BTreeMap<Key, Resource>,
     /// Ids that are minted below, so the default hasher serves; never iterated.
     subscriptions: HashMap<SubscriptionId, Subscriber>,
-    /// The flows of subscribers that are reached by nothing else, by their contacts (RFC 5626 §5.3).
-    ways: HashMap<String, Box<str>>,
+    /// What is changing for a subscription, if its refresh is taken.
+    moved: Option<(SubscriptionId, Option<ByFlow>)>,
     waiting: HashMap<Token, (Waiting, DeadlineId)>,
     deadlines: DeadlineQueue<Due>,
     outputs: VecDeque<RoleOutput>,
@@ -120,12 +121,20 @@ struct Resource {
 #[derive(Debug)]
 struct Subscriber {
     key: Key,
-    /// The contact, if there is a flow for it.
-    contact: Option<String>,
+    by_flow: Option<ByFlow>,
     /// How many documents it was told; `None`: it waits for its first.
     told: Option<u32>,
     /// Has the user of the resource proven to be the subscriber?
     is_owner: bool,
+}
+
+/// How a subscriber is reached whose contact leads nowhere but over the flow that its SUBSCRIBE came over (RFC 5626 §5.3).
+///
+/// It is that of one subscription: behind other translators of addresses there are other subscribers with the same contact.
+#[derive(Debug)]
+struct ByFlow {
+    contact: String,
+    token: Box<str>,
 }
 
 /// A SUBSCRIBE on its way.
@@ -139,12 +148,24 @@ struct Job {
     is_owner: bool,
 }
 
+/// A SUBSCRIBE in the dialog of a subscription, on its way.
+#[derive(Debug)]
+struct Refresh {
+    subscription: SubscriptionId,
+    id: ServerTransactionId,
+    request: Box<Request>,
+    flow: Flow,
+    merged: bool,
+}
+
 /// What an answer is awaited for.
 #[derive(Debug)]
 enum Waiting {
     Credential(Box<Job>, Attempt),
     /// The token of the flow that a subscriber is reached by.
     Token(Box<Job>, String),
+    /// The same of one that refreshes its subscription.
+    Moved(Box<Refresh>, String),
     Bindings(Key, Cause),
     /// Where the instance is that a request of the dialogs is for.
     Instance(Lost),
@@ -158,6 +179,7 @@ enum Due {
     Need(Token),
     Resource(Key),
     Held(Held),
+    Lost(Lost),
 }
 
 /// How long until the store is asked again that did not answer.
@@ -190,7 +212,7 @@ impl Events {
             packages,
             resources: BTreeMap::new(),
             subscriptions: HashMap::new(),
-            ways: HashMap::new(),
+            moved: None,
             waiting: HashMap::new(),
             deadlines: DeadlineQueue::new(),
             outputs: VecDeque::new(),
@@ -296,11 +318,11 @@ impl Events {
                 self.store_failed(&job, StoreError::Closed, t, now);
             }
             (Waiting::Token(job, contact), answer) => {
-                let token = match answer {
-                    Answer::FlowToken(token) => token,
-                    _ => None,
-                };
-                self.begin(*job, token.map(|token| (contact, token)), t, now);
+                self.begin(*job, by_flow(contact, answer), t, now);
+            }
+            (Waiting::Moved(refresh, contact), answer) => {
+                let way = by_flow(contact, answer);
+                self.refresh(*refresh, Some(way), t, now);
             }
             (Waiting::Bindings(key, cause), Answer::Bindings(Ok(bindings))) => {
                 self.on_bindings(&key, &bindings, cause, t, wall, now);
@@ -312,12 +334,15 @@ impl Events {
                 };
                 self.on_no_bindings(&key, cause, error, t, now);
             }
-            (Waiting::Instance(lost), answer) => {
-                let bindings = match answer {
-                    Answer::Bindings(Ok(bindings)) => bindings,
-                    _ => Vec::new(),
-                };
+            (Waiting::Instance(lost), Answer::Bindings(Ok(bindings))) => {
                 self.on_instance(&lost, bindings, t, wall, now);
+            }
+            (Waiting::Instance(lost), answer) => {
+                let error = match answer {
+                    Answer::Bindings(Err(error)) => error,
+                    _ => StoreError::Closed,
+                };
+                self.on_no_instance(lost, error, t, now);
             }
             (Waiting::Flows(token, place), Answer::Flows(flows)) => {
                 let patience = now + self.config.store_timeout;
@@ -386,6 +411,7 @@ impl Events {
                     }
                 }
                 Due::Held(held) => self.on_held(held, t, now),
+                Due::Lost(lost) => self.ask_again(lost, now),
                 Due::Need(token) => match self.waiting.remove(&token) {
                     Some((Waiting::Credential(job, _), _)) => {
                         self.store_failed(&job, StoreError::Busy, t, now);
@@ -394,14 +420,14 @@ impl Events {
                         self.on_no_bindings(&key, cause, StoreError::Busy, t, now);
                     }
                     Some((Waiting::Instance(lost), _)) => {
-                        let none = Err(sip_transport::SelectError::NoRoute);
-                        self.dialogs.flow_selected(lost.token(), none, t, now);
+                        self.on_no_instance(lost, StoreError::Busy, t, now);
                     }
                     Some((Waiting::Flows(token, _), _)) => {
                         let none = Err(sip_transport::SelectError::NoRoute);
                         self.dialogs.flow_selected(token, none, t, now);
                     }
                     Some((Waiting::Token(job, _), _)) => self.begin(*job, None, t, now),
+                    Some((Waiting::Moved(refresh, _), _)) => self.refresh(*refresh, None, t, now),
                     None => {}
                 },
             }
@@ -447,10 +473,7 @@ impl Events {
                     if self.find_instance(token, &next_hop, size, now) {
                         continue;
                     }
-                    let way = self.ways.get(next_hop.as_str()).map(|token| Way {
-                        token: token.clone(),
-                        is_only: false,
-                    });
+                    let way = self.way(token, &next_hop);
                     let need = Need::SelectFlow {
                         next_hop,
                         size,
@@ -463,6 +486,7 @@ impl Events {
                     self.dialogs.credentials(token, None, t, now);
                 }
                 sip_dialog::Output::Event(sip_dialog::Event::Resubscribed { subscription }) => {
+                    self.take_move(subscription);
                     self.tell_all_of_it(subscription, t, wall, now);
                 }
                 sip_dialog::Output::Event(sip_dialog::Event::SubscriptionEnded {
@@ -473,6 +497,16 @@ impl Events {
                 sip_dialog::Output::Event(other) => tracing::trace!(?other, "events"),
             }
         }
+    }
+
+    /// The flow that a NOTIFY goes by, if its subscriber is reached by nothing else.
+    fn way(&self, token: sip_dialog::Token, next_hop: &Uri) -> Option<Way> {
+        let subscriber = self.subscriptions.get(&self.dialogs.notifies(token)?)?;
+        let by_flow = subscriber.by_flow.as_ref()?;
+        (by_flow.contact == next_hop.as_str()).then(|| Way {
+            token: by_flow.token.clone(),
+            is_only: false,
+        })
     }
 
     /// Asks the store, unless it was asked just now.
@@ -525,6 +559,18 @@ impl Events {
             return;
         };
         resource.is_asked = false;
+        // A store whose clock is behind has bindings that are over here. They would be asked for again and again.
+        let live: Vec<Binding>;
+        let bindings = if bindings.iter().all(|binding| binding.is_live(wall)) {
+            bindings
+        } else {
+            let all = bindings.iter();
+            live = all
+                .filter(|binding| binding.is_live(wall))
+                .cloned()
+                .collect();
+            &live
+        };
         let has_changed = package.bound(&key.1, bindings, cause, wall);
         let expires = package.changes_at(&key.1);
         self.tell(key, has_changed, t, wall, now);
@@ -564,90 +610,11 @@ impl Events {
                 .get(&id)
                 .is_some_and(|subscriber| subscriber.told.is_none());
             if is_new {
-                let _ = self
-                    .dialogs
-                    .refuse(id, StatusCode::SERVICE_UNAVAILABLE, t, now);
+                let _ = self.dialogs.put_off(id, self.config.retry_after, t, now);
                 self.ended(id);
             }
         }
         self.wake_at(key, now + RETRY);
-    }
-
-    /// Tells the state to who waits for it, and what has changed to the others.
-    fn tell(
-        &mut self,
-        key: &Key,
-        has_changed: bool,
-        t: &mut dyn TransactionLayer,
-        wall: SystemTime,
-        now: Instant,
-    ) {
-        let Some(resource) = self.resources.get_mut(key) else {
-            return;
-        };
-        if has_changed {
-            resource.told_at = Some(now);
-        }
-        for id in resource.subscriptions.clone() {
-            let known = self.subscriptions.get(&id);
-            let is_owner = known.is_some_and(|known| known.is_owner);
-            match known.map(|known| known.told) {
-                Some(None) => self.tell_all_of_it(id, t, wall, now),
-                Some(Some(version)) if has_changed => {
-                    let body = self.body(key, version, Scope::Partial, is_owner, wall);
-                    self.count(id);
-                    let active = SubscriptionStatus::Active;
-                    let _ = self.dialogs.notify(id, active, body, t, now);
-                }
-                Some(Some(_)) | None => {}
-            }
-        }
-    }
-
-    /// The whole state, to a new subscriber or in answer to a refresh.
-    fn tell_all_of_it(
-        &mut self,
-        id: SubscriptionId,
-        t: &mut dyn TransactionLayer,
-        wall: SystemTime,
-        now: Instant,
-    ) {
-        let Some(subscriber) = self.subscriptions.get(&id) else {
-            return;
-        };
-        let (key, told, is_owner) = (subscriber.key.clone(), subscriber.told, subscriber.is_owner);
-        let body = self.body(&key, told.unwrap_or(0), Scope::Full, is_owner, wall);
-        self.count(id);
-        let active = SubscriptionStatus::Active;
-        let _ = match told {
-            None => self.dialogs.grant(id, active, body, t, now),
-            Some(_) => self.dialogs.notify(id, active, body, t, now),
-        };
-    }
-
-    fn body(
-        &mut self,
-        key: &Key,
-        version: u32,
-        scope: Scope,
-        is_owner: bool,
-        wall: SystemTime,
-    ) -> Option<Body> {
-        let package = self.packages.get_mut(key.0)?;
-        Some(Body {
-            content_type: package.content_type().to_owned(),
-            content: if is_owner {
-                package.document_for_owner(&key.1, version, scope, wall)
-            } else {
-                package.document(&key.1, version, scope, wall)
-            },
-        })
-    }
-
-    fn count(&mut self, id: SubscriptionId) {
-        if let Some(subscriber) = self.subscriptions.get_mut(&id) {
-            subscriber.told = Some(subscriber.told.map_or(1, |told| told.wrapping_add(1)));
-        }
     }
 
     /// Is the resource watched in any package?
@@ -660,9 +627,6 @@ impl Events {
         let Some(subscriber) = self.subscriptions.remove(&id) else {
             return;
         };
-        if let Some(contact) = subscriber.contact {
-            self.ways.remove(&contact);
-        }
         let key = subscriber.key;
         let Some(resource) = self.resources.get_mut(&key) else {
             return;
@@ -684,6 +648,13 @@ impl Events {
                 is_watched: false,
             });
         }
+    }
+}
+
+fn by_flow(contact: String, answer: Answer) -> Option<ByFlow> {
+    match answer {
+        Answer::FlowToken(Some(token)) => Some(ByFlow { contact, token }),
+        _ => None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Which requests come from a user agent that is reached by the flow they came over, and by nothing else.
 
+use std::net::IpAddr;
+
 use sip_message::{HeaderName, Host, Request, UriRef};
 use sip_transport::Flow;
 
@@ -31,9 +33,14 @@ pub(super) fn needs_flow(request: &Request, flow: &Flow, contact: UriRef<'_>) ->
     let Some(via) = request.headers().top_via() else {
         return false;
     };
+    // A socket of both families has the IPv4 addresses of its peers as IPv6 ones.
+    let is_remote = |ip: IpAddr| ip.to_canonical() == flow.remote.ip().to_canonical();
     let names_itself = contact.is_same(&via.host());
-    let is_elsewhere = via.host().ip().is_some_and(|ip| ip != flow.remote.ip());
-    names_itself && (flow.kind.is_stream() || is_elsewhere)
+    if flow.kind.is_stream() {
+        // It may have learned from earlier responses how it looks from here, and say so in Contact.
+        return names_itself || contact.ip().is_some_and(is_remote);
+    }
+    names_itself && via.host().ip().is_some_and(|ip| !is_remote(ip))
 }
 
 /// RFC 2606 §2: no such name exists.
@@ -51,6 +58,10 @@ mod tests {
     use sip_transport::{FlowId, TransportKind};
 
     fn needs(kind: TransportKind, via: &str, contact: &str, more: &str) -> bool {
+        needs_from("198.51.100.7:31000", kind, via, contact, more)
+    }
+
+    fn needs_from(remote: &str, kind: TransportKind, via: &str, contact: &str, more: &str) -> bool {
         let text = format!(
             "REGISTER sip:h SIP/2.0\r\nVia: SIP/2.0/UDP {via};branch=z9hG4bK1\r\n{more}From: <sip:a@h>;tag=1\r\n\
              To: <sip:a@h>\r\nCall-ID: x\r\nCSeq: 1 REGISTER\r\nContent-Length: 0\r\n\r\n"
@@ -64,7 +75,7 @@ mod tests {
             FlowId::from_parts(0, 0),
             kind,
             "192.0.2.10:5060".parse().unwrap(),
-            "198.51.100.7:31000".parse().unwrap(),
+            remote.parse().unwrap(),
         );
         needs_flow(&request, &flow, UriRef::parse(contact).unwrap())
     }
@@ -93,12 +104,35 @@ mod tests {
             "sip:a@198.51.100.7:5060;transport=tcp",
             ""
         ));
+        // RFC 5626 §4.2: one that learned its address from a response says so.
+        assert!(needs(
+            tcp,
+            "192.168.1.2",
+            "sip:a@198.51.100.7:31000;transport=tcp",
+            ""
+        ));
         assert!(!needs(
             tcp,
             "198.51.100.7",
             "sip:a@203.0.113.1;transport=tcp",
             ""
         ));
+    }
+
+    #[test]
+    fn rfc4291_2_5_5_2_an_address_that_is_mapped_is_the_same() {
+        let mapped = "[::ffff:198.51.100.7]:5060";
+        let (udp, tcp) = (TransportKind::Udp, TransportKind::Tcp);
+        let contact = "sip:a@198.51.100.7";
+        assert!(!needs_from(mapped, udp, "198.51.100.7", contact, ""));
+        assert!(needs_from(
+            mapped,
+            udp,
+            "192.168.1.2",
+            "sip:a@192.168.1.2",
+            ""
+        ));
+        assert!(needs_from(mapped, tcp, "192.168.1.2", contact, ""));
     }
 
     #[test]

@@ -10,9 +10,10 @@ mod contacts;
 mod push;
 
 use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use sip_message::header::{Date, From, To};
+use sip_message::header::{Contact, Date, From, To};
 use sip_message::{HeaderName, Method, Request, Response, StatusCode, Uri};
 use sip_transaction::{Event, ServerTransactionId, TransactionLayer};
 use sip_transport::{DeadlineId, DeadlineQueue, Flow, MintedHash, Rng, Seed};
@@ -23,6 +24,7 @@ use super::{Answer, Need, Refusal, RoleEvent, RoleOutput, Token, unknown_options
 use crate::auth::{Asker, Attempt, Authenticator, Check, Verdict};
 use crate::domain::{Aor, Domains};
 use crate::gruu::Gruus;
+use crate::guard::Throttle;
 use crate::identity::Peers;
 use crate::location::{Binding, BindingUpdate, Change, StoreError, UpdateOutcome};
 
@@ -91,6 +93,8 @@ pub struct Registrar {
     /// `None`: whoever asks may register whatever they name.
     authenticator: Option<Authenticator>,
     peers: Peers,
+    /// Who answers nothing, and gets no requests (RFC 7339 §5.9).
+    throttle: Option<Throttle>,
     /// The requests that wait for an answer. Tokens are our own numbers; the map is never iterated.
     waiting: HashMap<Token, Waiting, MintedHash>,
     deadlines: DeadlineQueue<Token>,
@@ -138,6 +142,7 @@ impl Registrar {
             config,
             authenticator,
             peers: Peers::default(),
+            throttle: None,
             waiting: HashMap::default(),
             deadlines: DeadlineQueue::new(),
             outputs: VecDeque::new(),
@@ -156,6 +161,34 @@ impl Registrar {
     /// From now on it knows who has proven which of them.
     pub(crate) fn use_peers(&mut self, peers: &Peers) {
         self.peers = peers.clone();
+    }
+
+    /// From now on who registers is known to be there to whoever else has this throttle.
+    pub(crate) fn use_throttle(&mut self, throttle: &Throttle) {
+        self.throttle = Some(throttle.clone());
+    }
+
+    /// RFC 7339 §5.9: a telephone that answered nothing has registered. It is called where it sends from, and at the places there that
+    /// it names.
+    fn has_come_back(&self, request: &Request, from: SocketAddr) {
+        let Some(throttle) = self.throttle.as_ref().filter(|known| known.is_used()) else {
+            return;
+        };
+        throttle.seen(from);
+        let contacts = request.headers().typed_all::<Contact<'_>>();
+        for contact in contacts
+            .filter_map(Result::ok)
+            .take(self.config.max_bindings)
+        {
+            let uri = contact.address().map(|address| address.uri());
+            let place = uri.and_then(|uri| Some((uri.host()?.ip()?, uri.port(), uri.is_secure())));
+            if let Some((ip, port, is_secure)) = place
+                && ip == from.ip()
+            {
+                let usual = if is_secure { 5061 } else { 5060 };
+                throttle.seen(SocketAddr::new(ip, port.unwrap_or(usual)));
+            }
+        }
     }
 
     /// Takes a REGISTER for the domain; everything else comes back, as does a REGISTER for another domain
@@ -491,6 +524,7 @@ impl Registrar {
         let response = builder
             .build()
             .map_err(|_| Refusal::new(StatusCode::SERVER_INTERNAL_ERROR))?;
+        self.has_come_back(&job.request, job.flow.remote);
         let event = RoleEvent::Registered {
             aor,
             bindings: bindings.len(),

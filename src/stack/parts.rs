@@ -65,6 +65,9 @@ pub(super) fn share_throttle(parts: &mut Parts) {
     let Some(throttle) = parts.proxy.as_ref().and_then(Proxy::heeded) else {
         return;
     };
+    if let Some(registrar) = &mut parts.registrar {
+        registrar.use_throttle(throttle);
+    }
     if let Some(events) = &mut parts.events {
         events.use_throttle(throttle);
     }

@@ -10,17 +10,20 @@ use sip_transport::Flow;
 use super::conditional::{condition, entity_tag};
 use super::subscriber::same_event;
 use super::{Deadline, Dialogs};
+use crate::attempt::Owner;
 use crate::authentication::AccountKey;
 use crate::config::Gone;
 use crate::dialog::{ContactValue, Dialog};
 use crate::index::CallKey;
-use crate::io::{Body, Event, FailureCause};
+use crate::io::{Body, Event, FailureCause, Token};
 use crate::subscription::{
     Notifier, Over, Role, Subscription, SubscriptionEnd, SubscriptionId, SubscriptionStatus,
 };
 
 /// Seconds when a SUBSCRIBE names none (RFC 3856 and others).
 const USUAL: u32 = 3600;
+/// How long the application has to tell the last state to a subscriber that leaves, which waits for it that long (Timer N).
+const LAST: Duration = Duration::from_secs(32);
 
 impl Dialogs {
     /// Grants an [`Event::Subscribing`]: 200, and the first NOTIFY with the state as it is (RFC 6665 section 4.2.1.2). With
@@ -70,6 +73,31 @@ impl Dialogs {
         t: &mut dyn TransactionLayer,
         now: Instant,
     ) -> Result<(), Gone> {
+        self.refuse_until(id, status, None, t, now)
+    }
+
+    /// Refuses an [`Event::Subscribing`] for so many seconds: 503 with Retry-After (RFC 3261 section 20.33).
+    ///
+    /// # Errors
+    /// [`Gone`] when it was answered, or is over.
+    pub fn put_off(
+        &mut self,
+        id: SubscriptionId,
+        seconds: u32,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> Result<(), Gone> {
+        self.refuse_until(id, StatusCode::SERVICE_UNAVAILABLE, Some(seconds), t, now)
+    }
+
+    fn refuse_until(
+        &mut self,
+        id: SubscriptionId,
+        status: StatusCode,
+        seconds: Option<u32>,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) -> Result<(), Gone> {
         self.last_now = Some(now);
         let subscription = self.subscriptions.get_mut(&id).ok_or(Gone)?;
         let tag = subscription.local_tag.clone();
@@ -77,10 +105,32 @@ impl Dialogs {
             return Err(Gone);
         };
         let (transaction, request) = notifier.asked.take().ok_or(Gone)?;
-        let response = self.answer(&request, status, &tag).build();
-        self.respond(transaction, response, t, now);
+        let mut response = self.answer(&request, status, &tag);
+        if let Some(seconds) = seconds {
+            response = response.header(HeaderName::RetryAfter, seconds.to_string());
+        }
+        self.respond(transaction, response.build(), t, now);
         self.subscription_over(id, SubscriptionEnd::Local);
         Ok(())
+    }
+
+    /// The subscription to us whose dialog a request is in.
+    #[must_use]
+    pub fn subscription_of(&self, request: &Request) -> Option<SubscriptionId> {
+        let headers = request.headers();
+        let key = CallKey::new(&self.call_hash, headers.call_id()?, headers.to_tag()?);
+        self.by_subscription.get(&key).copied()
+    }
+
+    /// The subscription whose NOTIFY waits for flows ([`Output::SelectFlow`](crate::Output::SelectFlow)).
+    #[must_use]
+    pub fn notifies(&self, token: Token) -> Option<SubscriptionId> {
+        if let Token::Attempt(number) = token
+            && let (Owner::Notify(id), _) = self.attempts.of(number)?
+        {
+            return Some(id);
+        }
+        None
     }
 
     /// Tells a subscriber the state; [`SubscriptionStatus::Terminated`] ends the subscription. It is told again at each refresh.
@@ -107,8 +157,17 @@ impl Dialogs {
     ) -> Result<(), Gone> {
         let subscription = self.subscriptions.get(&id).ok_or(Gone)?;
         match &subscription.role {
-            Role::Notifier(notifier) if notifier.over.is_none() && notifier.asked.is_none() => {}
-            Role::Notifier(_) | Role::Subscriber(_) => return Err(Gone),
+            Role::Notifier(notifier) if notifier.over.is_some() || notifier.asked.is_some() => {
+                return Err(Gone);
+            }
+            Role::Notifier(notifier) if notifier.leaves => {
+                // Section 4.2.1.4: what it is told last, having said that it leaves.
+                self.push_notify(id, SubscriptionStatus::Terminated, body, "timeout");
+                self.mark_over(id, Over::Remote);
+                return Ok(());
+            }
+            Role::Notifier(_) => {}
+            Role::Subscriber(_) => return Err(Gone),
         }
         self.push_notify(id, status, body, "noresource");
         if status == SubscriptionStatus::Terminated {
@@ -296,7 +355,7 @@ impl Dialogs {
         let Role::Notifier(notifier) = &mut subscription.role else {
             return;
         };
-        let live = notifier.over.is_none() && notifier.asked.is_none();
+        let live = notifier.over.is_none() && notifier.asked.is_none() && !notifier.leaves;
         let last = notifier.last.clone();
         let (mut known, mut given) = (false, None);
         if self.config.entity_tags && !notifier.refers {
@@ -346,14 +405,30 @@ impl Dialogs {
                 self.mark_over(id, Over::Remote);
                 self.next_notify(id);
             }
+        } else if self.is_told_of_refreshes(id) {
+            if ends {
+                self.leave(id, now);
+            }
+            self.tell(Event::Resubscribed { subscription: id });
         } else if ends {
             self.push_notify(id, SubscriptionStatus::Terminated, body, "timeout");
             self.mark_over(id, Over::Remote);
-        } else if self.is_told_of_refreshes(id) {
-            self.tell(Event::Resubscribed { subscription: id });
         } else {
             self.push_notify(id, status, body, "");
         }
+    }
+
+    /// The subscriber leaves: what it is told next is the last, and comes before long.
+    fn leave(&mut self, id: SubscriptionId, now: Instant) {
+        let Some(subscription) = self.subscriptions.get_mut(&id) else {
+            return;
+        };
+        if let Role::Notifier(notifier) = &mut subscription.role {
+            notifier.leaves = true;
+        }
+        let at = now + LAST;
+        let timer = self.deadlines.insert(at, Deadline::Subscription(id));
+        subscription.expires = Some((at, timer));
     }
 
     /// A referral is ours to tell, and so is what a package serves.

@@ -339,6 +339,80 @@ fn rfc6665_4_2_1_4_a_refresh_is_answered_with_the_state() {
     assert!(matches!(end(&mut agent), SubscriptionEnd::Remote));
 }
 
+#[test]
+fn rfc6665_4_2_1_4_who_leaves_is_told_the_state_as_it_is() {
+    let leaving = || {
+        let mut agent = Agent::with(|config| {
+            config.event_packages = vec!["presence".to_owned()];
+            config.tell_refreshes = true;
+        });
+        let (id, tag, first) = granted(&mut agent, "Expires: 600\r\n");
+        agent.reply(&first, 200, "", "", "");
+        let end = "Event: presence\r\nExpires: 0\r\n";
+        agent.request("SUBSCRIBE", 6, &tag, end);
+        assert_eq!(
+            response_field(&mut agent, HeaderName::Expires),
+            (200, "0".to_owned())
+        );
+        let told = agent.events.pop();
+        assert!(matches!(told, Some(Event::Resubscribed { subscription }) if subscription == id));
+        // It has left, so there is nothing to refresh.
+        agent.request("SUBSCRIBE", 7, &tag, "Event: presence\r\nExpires: 600\r\n");
+        assert_eq!(statuses(&agent.run()), [481]);
+        (agent, id)
+    };
+    let state = |last: &Sent| {
+        (
+            last.field(HeaderName::SubscriptionState),
+            last.request.body().to_vec(),
+        )
+    };
+    let terminated = "terminated;reason=timeout".to_owned();
+    let (mut agent, id) = leaving();
+    let active = SubscriptionStatus::Active;
+    let tell = |agent: &mut Agent| {
+        agent
+            .dialogs
+            .notify(id, active, pidf("two"), &mut agent.layer, agent.now)
+    };
+    tell(&mut agent).unwrap();
+    let last = only(agent.run());
+    assert_eq!(state(&last), (terminated.clone(), b"two".to_vec()));
+    assert!(tell(&mut agent).is_err(), "nothing comes after the last");
+    agent.reply(&last, 200, "", "", "");
+    assert!(matches!(end(&mut agent), SubscriptionEnd::Remote));
+    // An application that says nothing keeps it no longer than its subscriber waits.
+    let (mut agent, _) = leaving();
+    let (waited, calls) = agent.wait(Duration::from_secs(600));
+    assert_eq!(waited, Duration::from_secs(32));
+    let last = only(calls);
+    assert_eq!(state(&last), (terminated, Vec::new()));
+    agent.reply(&last, 200, "", "", "");
+    assert_eq!(agent.dialogs.subscription_count(), 0);
+}
+
+#[test]
+fn rfc3261_20_33_a_subscription_is_put_off() {
+    let mut agent = notifier();
+    agent.request("SUBSCRIBE", 5, "", "Event: presence\r\n");
+    agent.run();
+    let Some(Event::Subscribing { subscription, .. }) = agent.events.pop() else {
+        panic!("{:?}", agent.events)
+    };
+    let put_off = |agent: &mut Agent| {
+        agent
+            .dialogs
+            .put_off(subscription, 30, &mut agent.layer, agent.now)
+    };
+    put_off(&mut agent).unwrap();
+    assert_eq!(
+        response_field(&mut agent, HeaderName::RetryAfter),
+        (503, "30".to_owned())
+    );
+    assert!(put_off(&mut agent).is_err());
+    assert_eq!(agent.dialogs.subscription_count(), 0);
+}
+
 pub(crate) fn response_field(agent: &mut Agent, name: HeaderName) -> (u16, String) {
     let response = response(&agent.run());
     let value = response.headers().get(name).unwrap_or_default().to_owned();

@@ -12,17 +12,19 @@ use super::{Due, Events, Waiting};
 use crate::domain::Aor;
 use crate::gruu::Wanted;
 use crate::guard::Class;
-use crate::location::Binding;
+use crate::location::{Binding, StoreError};
 use crate::role::proxy::route;
-use crate::role::{Need, Way};
+use crate::role::{Need, RoleEvent, RoleOutput, Way};
 
 /// A request of the dialogs that waits until it is known where its target is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Lost {
     token: sip_dialog::Token,
     size: usize,
     aor: Aor,
     wanted: Wanted,
+    /// How often the store did not answer.
+    failures: u8,
 }
 
 /// A request of the dialogs that a server does not want yet (RFC 7339).
@@ -36,12 +38,8 @@ pub(super) struct Held {
 
 /// How long until such a request is tried again: as long as a report holds that does not say (RFC 7339 §4.3).
 const HOLD: Duration = Duration::from_millis(500);
-
-impl Lost {
-    pub(super) const fn token(&self) -> sip_dialog::Token {
-        self.token
-    }
-}
+/// How often a store that does not answer is asked again where an instance is.
+const FAILURES: u8 = 3;
 
 /// Where an instance is.
 #[derive(Clone, Debug)]
@@ -83,9 +81,40 @@ impl Events {
             size,
             aor,
             wanted,
+            failures: 0,
         };
         self.need(Waiting::Instance(lost), need, now);
         true
+    }
+
+    /// The store did not say where the instance is. It is asked again, since a NOTIFY that is given up ends its subscription.
+    pub(super) fn on_no_instance(
+        &mut self,
+        lost: Lost,
+        error: StoreError,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        self.outputs
+            .push_back(RoleOutput::Event(RoleEvent::StoreFailed(error)));
+        if lost.failures >= FAILURES {
+            let none = Err(SelectError::NoRoute);
+            self.dialogs.flow_selected(lost.token, none, t, now);
+            return;
+        }
+        let lost = Lost {
+            failures: lost.failures + 1,
+            ..lost
+        };
+        self.deadlines.insert(now + super::RETRY, Due::Lost(lost));
+    }
+
+    /// It is time to ask again.
+    pub(super) fn ask_again(&mut self, lost: Lost, now: Instant) {
+        let need = Need::Lookup {
+            aor: lost.aor.clone(),
+        };
+        self.need(Waiting::Instance(lost), need, now);
     }
 
     /// The bindings of its user, if they could be had.

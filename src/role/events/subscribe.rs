@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
+use sip_dialog::SubscriptionId;
 use sip_message::header::{Accept, Contact, Event as EventHeader, From};
-use sip_message::{HeaderName, Method, Request, StatusCode};
+use sip_message::{HeaderName, Method, Request, StatusCode, Uri};
 use sip_transaction::{Event, ServerTransactionId, TransactionLayer};
 use sip_transport::Flow;
 
 use super::package::Source;
-use super::{Events, Job, Subscriber, Waiting};
+use super::{ByFlow, Events, Job, Refresh, Subscriber, Waiting};
 use crate::auth::{Asker, Attempt, Check, Verdict};
 use crate::domain::Aor;
 use crate::location::{Cause, StoreError};
@@ -41,13 +42,24 @@ impl Events {
             if !self.is_used {
                 return back(request, flow);
             }
-            let event = Event::Request {
+            let Some(subscription) = self.dialogs.subscription_of(&request) else {
+                let event = Event::Request {
+                    id,
+                    request,
+                    flow,
+                    merged,
+                };
+                return self.dialogs.handle_input(event, t, now);
+            };
+            let refresh = Refresh {
+                subscription,
                 id,
                 request,
                 flow,
                 merged,
             };
-            return self.dialogs.handle_input(event, t, now);
+            self.on_refresh(refresh, t, now);
+            return None;
         }
         let Some(key) = self.key(&request) else {
             return back(request, flow);
@@ -65,6 +77,67 @@ impl Events {
             self.authenticate(job, t, now);
         }
         None
+    }
+
+    /// A SUBSCRIBE in the dialog of a subscription: its subscriber may be at another place by now, or behind another flow.
+    fn on_refresh(&mut self, refresh: Refresh, t: &mut dyn TransactionLayer, now: Instant) {
+        let contact = contact_of(&refresh.request);
+        let needs_flow = contact.as_ref().is_some_and(|contact| {
+            nat::needs_flow(&refresh.request, &refresh.flow, contact.as_ref())
+        });
+        match contact {
+            // When too many wait it stays where it is.
+            Some(contact) if needs_flow && self.waiting.len() < self.config.max_waiting => {
+                let need = Need::FlowToken { flow: refresh.flow };
+                let waiting = Waiting::Moved(Box::new(refresh), contact.to_string());
+                self.need(waiting, need, now);
+            }
+            Some(_) if !needs_flow => self.refresh(refresh, Some(None), t, now),
+            Some(_) | None => self.refresh(refresh, None, t, now),
+        }
+    }
+
+    /// It is handed to the dialogs. If they take it, its subscriber is reached in this way; `None`: as before.
+    pub(super) fn refresh(
+        &mut self,
+        refresh: Refresh,
+        way: Option<Option<ByFlow>>,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        let Refresh {
+            subscription,
+            id,
+            request,
+            flow,
+            merged,
+        } = refresh;
+        self.moved = way.map(|way| (subscription, way));
+        let event = Event::Request {
+            id,
+            request,
+            flow,
+            merged,
+        };
+        let back = self.dialogs.handle_input(event, t, now);
+        self.drain(t, self.last_wall, now);
+        self.moved = None;
+        if let Some(Event::Request { id, request, .. }) = back {
+            // RFC 6665 §4.1.2.2: it has ended meanwhile, or is not that of this sender.
+            let refusal = Refusal::new(StatusCode::CALL_DOES_NOT_EXIST);
+            if let Ok(response) = refusal.builder(&request, "").build() {
+                let _ = t.respond(id, &response, now);
+            }
+        }
+    }
+
+    /// A refresh was taken: what it said of the way counts from now on.
+    pub(super) fn take_move(&mut self, id: SubscriptionId) {
+        if let Some((_, way)) = self.moved.take_if(|(moved, _)| *moved == id)
+            && let Some(subscriber) = self.subscriptions.get_mut(&id)
+        {
+            subscriber.by_flow = way;
+        }
     }
 
     /// The package and the resource of a SUBSCRIBE, when both are ours.
@@ -200,13 +273,7 @@ impl Events {
             return;
         }
         // Who is reached by nothing but the flow that this came over is told over that.
-        let contact = job
-            .request
-            .headers()
-            .typed::<Contact<'_>>()
-            .ok()
-            .flatten()
-            .and_then(|contact| contact.address().map(|address| address.uri().to_uri()))
+        let contact = contact_of(&job.request)
             .filter(|contact| nat::needs_flow(&job.request, &job.flow, contact.as_ref()));
         match contact {
             Some(contact) => {
@@ -222,7 +289,7 @@ impl Events {
     pub(super) fn begin(
         &mut self,
         job: Job,
-        way: Option<(String, Box<str>)>,
+        by_flow: Option<ByFlow>,
         t: &mut dyn TransactionLayer,
         now: Instant,
     ) {
@@ -256,15 +323,11 @@ impl Events {
         let Some(subscription) = begun else {
             return;
         };
-        let contact = way.map(|(contact, token)| {
-            self.ways.insert(contact.clone(), token);
-            contact
-        });
         self.subscriptions.insert(
             subscription,
             Subscriber {
                 key: key.clone(),
-                contact,
+                by_flow,
                 told: None,
                 is_owner,
             },
@@ -321,4 +384,10 @@ impl Events {
         let refusal = Refusal::unavailable(self.config.retry_after);
         self.refuse(job, &refusal, t, now);
     }
+}
+
+/// Where who sent it says to be.
+fn contact_of(request: &Request) -> Option<Uri> {
+    let contact = request.headers().typed::<Contact<'_>>().ok().flatten()?;
+    Some(contact.address()?.uri().to_uri())
 }

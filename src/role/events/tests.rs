@@ -5,6 +5,7 @@ use sip_testkit::{Call, RecordingTransactions};
 use sip_transaction::ClientTransactionId;
 use sip_transport::{FlowId, TransportKind};
 
+use super::package::Scope;
 use super::reg::RegPackage;
 use super::*;
 use crate::auth::{Algorithm, AuthConfig, hex};
@@ -13,6 +14,7 @@ use crate::location::Outbound;
 use crate::reginfo::RegInfo;
 use crate::users;
 
+mod flows;
 mod statements;
 mod throttle;
 
@@ -29,6 +31,10 @@ struct World {
     tokens: Vec<Option<String>>,
     hops: Vec<String>,
     lookups: usize,
+    /// The token of the flow that requests come over.
+    token: &'static str,
+    /// So many seconds the clock of the store is behind.
+    behind: u64,
 }
 
 /// A NOTIFY that was sent.
@@ -91,6 +97,8 @@ impl World {
             tokens: Vec::new(),
             hops: Vec::new(),
             lookups: 0,
+            token: "theirs",
+            behind: 0,
         }
     }
 
@@ -151,11 +159,12 @@ impl World {
                 Need::Lookup { .. } => {
                     self.lookups += 1;
                     Answer::Bindings(self.bindings.clone().map(|mut all| {
-                        all.retain(|binding| binding.is_live(wall));
+                        let there = wall - Duration::from_secs(self.behind);
+                        all.retain(|binding| binding.is_live(there));
                         all
                     }))
                 }
-                Need::FlowToken { .. } => Answer::FlowToken(Some("theirs".into())),
+                Need::FlowToken { .. } => Answer::FlowToken(Some(self.token.into())),
                 Need::SelectFlow { way, next_hop, .. } => {
                     self.hops.push(next_hop.to_string());
                     self.tokens.push(way.map(|way| way.token.into()));
@@ -472,6 +481,11 @@ fn rfc6665_4_2_1_4_a_refresh_brings_all_of_it_and_an_end_ends_the_watching() {
         "{}",
         told[0].state()
     );
+    // What it is told last is the state as it is, and not the change of which it knows.
+    assert_eq!(
+        told[0].says(),
+        "3 full active sip:a@192.0.2.21=registered sip:b@192.0.2.22=registered"
+    );
     assert_eq!(world.events.subscriptions(), 0);
     assert_eq!(world.watched.last(), Some(&("alice".to_owned(), false)));
     assert!(world.events.resources.is_empty());
@@ -575,7 +589,12 @@ fn a_store_that_is_down_refuses_the_new_and_keeps_the_old() {
     world.seconds += 10;
     world.notice(Cause::Request);
     world.subscribe("Call-ID: other\r\n");
-    assert_eq!(world.statuses(), [503]);
+    let (responses, _) = world.drain();
+    assert_eq!(responses[0].status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        responses[0].headers().get(HeaderName::RetryAfter),
+        Some("10")
+    );
     assert_eq!(world.events.subscriptions(), 1);
     // What changed meanwhile is told when it is back.
     world.bindings = Ok(Vec::new());
@@ -597,57 +616,20 @@ fn the_subscriptions_to_a_user_are_bounded() {
 }
 
 #[test]
-fn rfc5626_5_3_who_is_reached_by_its_flow_alone_is_told_over_it() {
+fn rfc3680_4_7_1_a_store_whose_clock_is_behind_is_not_asked_again_and_again() {
     let mut world = World::new();
-    world.subscribe_over(
-        "Contact: <sip:alice@192.0.2.7:31000;transport=tcp>\r\n",
-        TransportKind::Tcp,
+    world.behind = 30;
+    world.bind("sip:a@192.0.2.21", 1, 60);
+    world.subscribe("");
+    assert_eq!(world.told().len(), 1);
+    world.wait(62);
+    assert_eq!(
+        world.told(),
+        ["1 partial terminated sip:a@192.0.2.21=expired"]
     );
-    assert_eq!(world.told(), ["0 full init"]);
-    assert_eq!(world.tokens, [Some("theirs".to_owned())]);
-    assert_eq!(world.events.ways.len(), 1);
-}
-
-#[test]
-fn rfc5627_6_1_a_subscriber_by_its_gruu_is_told_where_it_is_registered() {
-    let mut world = World::new();
-    world.bind("sip:alice@192.0.2.21:5070", 1, 600);
-    world.bind("sip:alice@192.0.2.22", 1, 600);
-    let all = world.bindings.as_mut().unwrap();
-    for (binding, instance) in all.iter_mut().zip(["urn:uuid:1", "urn:uuid:2"]) {
-        binding.parameters = format!(";+sip.instance=\"<{instance}>\"").into();
-    }
-    all[0].path = vec!["<sip:edge.example.net;lr>".into()];
-    all[1].flow = Some("flow of 2".into());
-    for (instance, uri, hop, token) in [
-        (
-            "urn:uuid:1",
-            "sip:alice@192.0.2.21:5070",
-            "sip:edge.example.net;lr",
-            None,
-        ),
-        (
-            "urn:uuid:2",
-            "sip:alice@192.0.2.22",
-            "sip:alice@192.0.2.22",
-            Some("flow of 2".to_owned()),
-        ),
-    ] {
-        let contact =
-            format!("Call-ID: {instance}\r\nContact: <sip:alice@example.com;gr={instance}>\r\n");
-        world.subscribe(&contact);
-        let (_, told) = world.drain();
-        assert_eq!(told[0].request.uri_str(), uri);
-        assert_eq!(world.hops.last().unwrap(), hop);
-        assert_eq!(world.tokens.pop().unwrap(), token);
-        let route = told[0].request.headers().get(HeaderName::Route);
-        assert_eq!(route.is_some(), token.is_none());
-    }
-    // One that is nowhere is not looked for elsewhere: the subscription ends.
-    let hops = world.hops.len();
-    world.subscribe("Call-ID: 3\r\nContact: <sip:alice@example.com;gr=urn:uuid:3>\r\n");
-    assert!(world.drain().1.is_empty());
-    assert_eq!((world.hops.len(), world.events.subscriptions()), (hops, 2));
+    let asked = world.lookups;
+    world.wait(25);
+    assert_eq!(world.lookups, asked);
 }
 
 /// A package with a state of its own, as that of waiting messages will be.

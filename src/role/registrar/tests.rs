@@ -625,3 +625,34 @@ fn rfc3608_6_3_the_service_route_is_told() {
         ["<sip:p1.example.com;lr>", "<sip:p2.example.com;lr>"]
     );
 }
+
+#[test]
+fn rfc7339_5_9_a_telephone_that_answered_nothing_is_called_again_when_it_registers() {
+    let silent = |world: &mut World, places: &[&str]| {
+        let throttle = Throttle::new(&Seed::from_bytes([8; 32]));
+        world.registrar.use_throttle(&throttle);
+        for place in places {
+            for _ in 0..3 {
+                throttle.failed(place.parse().unwrap(), world.now);
+            }
+        }
+        throttle
+    };
+    // Where it sends from, and where at the same address it is called.
+    let from = flow().remote;
+    let listens = format!("{}:5080", from.ip());
+    let elsewhere = "203.0.113.1:5060";
+    let places = [&*from.to_string(), &*listens, elsewhere];
+    let mut world = World::new();
+    let throttle = silent(&mut world, &places);
+    let takes =
+        |place: &str, now| throttle.takes(place.parse().unwrap(), crate::guard::Class::New, now);
+    let fields = format!("Contact: <sip:alice@{listens}>\r\nContact: <sip:alice@{elsewhere}>\r\n");
+    // Who has proven nothing changes nothing.
+    assert_eq!(world.register(&fields).status(), StatusCode::UNAUTHORIZED);
+    assert!(places.iter().all(|place| !takes(place, world.now)));
+    let response = world.register_as("alice", "secret", &fields);
+    assert_eq!(response.status(), StatusCode::OK);
+    assert!(takes(places[0], world.now) && takes(places[1], world.now));
+    assert!(!takes(elsewhere, world.now), "nothing was heard from there");
+}
