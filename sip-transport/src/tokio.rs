@@ -46,11 +46,12 @@ mod udp;
 mod ws;
 
 use std::collections::{HashMap, VecDeque};
-use std::future::poll_fn;
+use std::future::{Future as _, poll_fn};
 use std::io;
 use std::net::IpAddr;
 #[cfg(feature = "sctp")]
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -59,14 +60,15 @@ use bytes::Bytes;
 use foldhash::fast::FixedState;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Sleep;
 
 pub use self::addresses::local_addresses;
-use self::connection::{Connection, Settings};
+use self::connection::{Connection, REPORT, Settings};
 #[cfg(feature = "dns")]
 pub use self::dns::{Resolver, ResolverConfig};
 pub use self::inherited::Inherited;
 pub use self::listen::{Bound, Listen};
-use self::outbox::Outbox;
+use self::outbox::{Direct, Outbox};
 pub use self::recorder::{Recorder, RecorderStats};
 use self::udp::UdpListener;
 use crate::id::{ConnectionId, ListenerId, ResolveId};
@@ -89,6 +91,14 @@ pub struct Driver {
     /// What was known at once.
     ready: VecDeque<Input>,
     connections: HashMap<ConnectionId, Outbox, FixedState>,
+    /// Connections on which was written at once, and the core has not heard of it.
+    written: Vec<ConnectionId>,
+    /// When it hears of it at the latest.
+    report_at: Option<Pin<Box<Sleep>>>,
+    /// Is it much on one of them?
+    is_much_written: bool,
+    /// How often [`Driver::recv`] was polled.
+    turn: u32,
     /// Accept loops and error readers; they end with the driver.
     tasks: JoinSet<()>,
     /// Held by every connection; closed when the last one has ended.
@@ -114,8 +124,17 @@ pub struct Driver {
 #[derive(Debug)]
 struct Item {
     input: Input,
-    /// Where to put what is to be written, with the first input of a connection that was accepted.
-    writer: Option<Outbox>,
+    /// How what is to be written gets there, with the first input of a connection.
+    writer: Option<Outlet>,
+}
+
+/// How what is to be written on a connection gets there.
+#[derive(Debug)]
+enum Outlet {
+    /// Of one that was accepted.
+    Outbox(Outbox),
+    /// Of one that was opened, whose outbox is here already: the driver may write by itself.
+    Direct(Arc<Direct>),
 }
 
 impl From<Input> for Item {
@@ -152,6 +171,8 @@ const INBOX: usize = 1024;
 const INBOX_BATCH: usize = 256;
 /// Names that are resolved at once: each takes a thread of the runtime's pool while the system resolver works.
 const RESOLVERS: usize = 32;
+/// How long the core waits to hear that something was written at once.
+const REPORT_TIME: Duration = Duration::from_millis(500);
 /// How long a shutdown waits for connections to write what they hold.
 const SHUTDOWN_TIME: Duration = Duration::from_secs(2);
 
@@ -184,6 +205,10 @@ impl Driver {
             to_inbox,
             ready: VecDeque::new(),
             connections: HashMap::with_hasher(FixedState::default()),
+            written: Vec::new(),
+            report_at: None,
+            is_much_written: false,
+            turn: 1,
             tasks: JoinSet::new(),
             alive,
             all_ended,
@@ -226,11 +251,12 @@ impl Driver {
 
     fn poll_recv(&mut self, cx: &mut Context<'_>, out: &mut Vec<Input>) -> Poll<()> {
         let before = out.len();
+        self.turn = self.turn.wrapping_add(1);
         self.stats.queue_delay = Duration::ZERO;
         // What was handed out with the last call has been handled: whom the limits refuse is gone by now.
         for connection in self.admitting.drain(..) {
-            if let Some(writer) = self.connections.get(&connection) {
-                writer.send(Bytes::new());
+            if let Some(writer) = self.connections.get_mut(&connection) {
+                writer.send(Bytes::new(), self.turn);
             }
         }
         for listener in &mut self.udp {
@@ -252,10 +278,31 @@ impl Driver {
                 break;
             }
         }
+        if !self.written.is_empty() {
+            self.poll_written(cx, out);
+        }
         if out.len() > before {
             Poll::Ready(())
         } else {
             Poll::Pending
+        }
+    }
+
+    /// Tells what was written at once: not for each message, because the core wants to know only how much is not written.
+    fn poll_written(&mut self, cx: &mut Context<'_>, out: &mut Vec<Input>) {
+        let at = self
+            .report_at
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(REPORT_TIME)));
+        if !self.is_much_written && at.as_mut().poll(cx).is_pending() {
+            return;
+        }
+        self.report_at = None;
+        self.is_much_written = false;
+        for connection in self.written.drain(..) {
+            if let Some(outbox) = self.connections.get_mut(&connection) {
+                let bytes = outbox.take_unreported();
+                out.push(Input::Sent { connection, bytes });
+            }
         }
     }
 
@@ -268,12 +315,15 @@ impl Driver {
                     listener,
                     ..
                 },
-                Some(writer),
+                Some(Outlet::Outbox(writer)),
             ) => {
                 self.connections.insert(*connection, writer);
                 if self.handshaking.contains(listener) {
                     self.admitting.push(*connection);
                 }
+            }
+            (Input::Connected { connection, .. }, Some(Outlet::Direct(direct))) => {
+                self.connections.get_mut(connection)?.use_direct(direct);
             }
             // What was closed by us has nothing more to say.
             (
@@ -321,9 +371,15 @@ impl Driver {
                 connection,
                 payload,
             } => {
-                if let Some(writer) = self.connections.get(&connection) {
+                if let Some(writer) = self.connections.get_mut(&connection) {
                     // The task may have ended; then its last word is in the inbox.
-                    writer.send(payload);
+                    let written = writer.send(payload, self.turn);
+                    if written > 0 {
+                        if writer.note_written(written) {
+                            self.written.push(connection);
+                        }
+                        self.is_much_written |= writer.unreported() >= REPORT;
+                    }
                 }
             }
             Output::Connect {
@@ -347,7 +403,9 @@ impl Driver {
             }
             Output::Close { connection } => {
                 // Without its sender the task writes what it holds and closes.
-                self.connections.remove(&connection);
+                if let Some(writer) = self.connections.remove(&connection) {
+                    writer.close(self.turn);
+                }
             }
             Output::Resolve { id, question, name } => self.resolve(id, question, name),
             Output::Event(_) => {}
@@ -502,7 +560,9 @@ impl Driver {
     /// Writes what is queued, closes every connection and socket, and waits for that, two seconds at most.
     pub async fn shutdown(mut self) {
         self.tasks.abort_all();
-        self.connections.clear();
+        let turn = self.turn;
+        let all = self.connections.drain();
+        all.for_each(|(_, writer)| writer.close(turn));
         // Nobody listens any more, so no task waits to report.
         self.inbox.close();
         #[cfg(feature = "sctp")]

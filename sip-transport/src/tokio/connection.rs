@@ -6,7 +6,6 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-#[cfg(feature = "ws")]
 use std::sync::Arc;
 use std::task::ready;
 use std::time::Duration;
@@ -18,8 +17,8 @@ use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 
-use super::Item;
-use super::outbox::Queue;
+use super::outbox::{Direct, Queue, Writer};
+use super::{Item, Outlet};
 use crate::id::ConnectionId;
 use crate::io::{ConnectionError, Input};
 use crate::kind::TransportKind;
@@ -51,7 +50,7 @@ pub(super) struct Settings {
 /// Bytes read at once.
 const READ: usize = 16 * 1024;
 /// Bytes written before the core hears of it.
-const REPORT: usize = 32 * 1024;
+pub(super) const REPORT: usize = 32 * 1024;
 /// How long what is still queued may take when a connection is closed, and then the peer to close its side.
 pub(super) const LINGER: Duration = Duration::from_secs(2);
 /// How often a peer that has shut its side is looked at.
@@ -74,10 +73,9 @@ impl Connection {
         }
     }
 
-    /// Runs a connection that was accepted.
+    /// Runs a connection that was accepted, of another transport than TCP.
     pub(super) async fn accepted(self, kind: TransportKind, stream: TcpStream, settings: Settings) {
         set_options(&stream);
-        // All but TCP in boxes of their own: an idle connection without encryption has no room for it.
         match kind {
             #[cfg(feature = "tls")]
             TransportKind::Tls => Box::pin(self.accepted_tls(stream, settings.tls)).await,
@@ -85,10 +83,8 @@ impl Connection {
             TransportKind::Wss => Box::pin(self.accepted_wss(stream, settings)).await,
             #[cfg(feature = "ws")]
             TransportKind::Ws => Box::pin(self.accepted_ws(stream, settings.origins)).await,
-            _ => {
-                let _only_for_others = settings;
-                self.run_tcp(stream).await;
-            }
+            // There is no listener for others.
+            _ => drop((self, stream, settings)),
         }
     }
 
@@ -133,8 +129,14 @@ impl Connection {
             }
             _ => {
                 let _only_for_handshakes = (server_name, settings);
-                if self.report(connected).await {
-                    self.run_tcp(stream).await;
+                let (reader, direct) = halves(stream);
+                self.queue.use_direct(Arc::clone(&direct));
+                let item = Item {
+                    input: connected,
+                    writer: Some(Outlet::Direct(Arc::clone(&direct))),
+                };
+                if self.inbox.send(item).await.is_ok() {
+                    self.run_tcp(reader, direct).await;
                 }
             }
         }
@@ -192,9 +194,8 @@ impl Connection {
     }
 
     /// Runs a connection of TCP: what the peer has asked is answered though it has shut its side.
-    async fn run_tcp(self, stream: TcpStream) {
-        let (reader, writer) = stream.into_split();
-        self.run_halves(reader, writer, Some(refused)).await;
+    pub(super) async fn run_tcp(self, reader: OwnedReadHalf, direct: Arc<Direct>) {
+        self.run_halves(reader, Writer(direct), Some(refused)).await;
     }
 
     /// `refused` says whether a peer that has shut its side takes nothing either.
@@ -240,6 +241,7 @@ impl Connection {
             let write = write_all(connection, queue, inbox, &mut writer, &mut last_words);
             // Both go on at the same time: a peer that does not read does not stop us from reading.
             tokio::select! {
+                biased;
                 ended = read => Ended::ByPeer(ended),
                 ended = write => Ended::ByUs(ended),
             }
@@ -347,8 +349,14 @@ fn refused(reader: &OwnedReadHalf) -> Option<io::Error> {
     stream.take_error().unwrap_or_else(Some)
 }
 
+/// A TCP connection as its task and the driver share it.
+pub(super) fn halves(stream: TcpStream) -> (OwnedReadHalf, Arc<Direct>) {
+    let (reader, writer) = stream.into_split();
+    (reader, Direct::new(writer))
+}
+
 /// Small messages leave at once; a dead peer is noticed.
-fn set_options(stream: &TcpStream) {
+pub(super) fn set_options(stream: &TcpStream) {
     let _best_effort = stream.set_nodelay(true);
     let _best_effort =
         SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE));
@@ -395,9 +403,12 @@ async fn write_all<W: AsyncWrite + Unpin>(
             None => None,
         };
         let Some(mut payload) = next else {
-            *last_words = wrote && !waited;
+            *last_words = (wrote && !waited) || queue.had_last_words();
             return Ok(());
         };
+        if let Some(error) = queue.failure() {
+            return Err(Some(error));
+        }
         wrote |= !payload.is_empty();
         while !payload.is_empty() {
             tokio::select! {
@@ -418,6 +429,7 @@ async fn write_all<W: AsyncWrite + Unpin>(
                 () = over(&mut linger), if !open => return Err(None),
             }
         }
+        queue.written();
         if unreported >= REPORT || (waiting.is_empty() && queue.is_empty()) {
             let bytes = std::mem::take(&mut unreported);
             // A driver that shuts down still wants the rest to be written.
@@ -446,7 +458,8 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let remote = listener.local_addr().unwrap();
         let stream = TcpStream::connect(remote).await.unwrap();
-        let accepted = connection().accepted(TransportKind::Tcp, stream, Settings::default());
+        let (reader, direct) = halves(stream);
+        let accepted = connection().run_tcp(reader, direct);
         let connect =
             connection().connect(TransportKind::Tcp, remote, None, None, Settings::default());
         let sizes = (size_of_val(&accepted), size_of_val(&connect));

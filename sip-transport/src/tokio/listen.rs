@@ -7,15 +7,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
+use tokio::net::tcp::OwnedReadHalf;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 
-use super::connection::{Connection, Settings, is_built_in};
-use super::outbox;
+use super::connection::{self, Connection, Settings, is_built_in};
+use super::outbox::{self, Direct};
 #[cfg(feature = "sctp")]
 use super::sctp;
 use super::udp::UdpListener;
-use super::{Driver, Inherited, Item};
+use super::{Driver, Inherited, Item, Outlet};
 use crate::id::{ConnectionId, ListenerId};
 use crate::io::Input;
 use crate::kind::TransportKind;
@@ -400,7 +401,16 @@ async fn accept(
             }
         };
         let connection = ConnectionId::accepted(numbers.fetch_add(1, Ordering::Relaxed));
-        let (writer, queue) = outbox::channel();
+        let (mut outbox, mut queue) = outbox::channel();
+        let begun = if bound.kind == TransportKind::Tcp {
+            connection::set_options(&stream);
+            let (reader, direct) = connection::halves(stream);
+            outbox.use_direct(Arc::clone(&direct));
+            queue.use_direct(Arc::clone(&direct));
+            Begun::Tcp(reader, direct)
+        } else {
+            Begun::Other(stream)
+        };
         let input = Input::Accepted {
             connection,
             listener: bound.listener,
@@ -409,7 +419,7 @@ async fn accept(
         if inbox
             .send(Item {
                 input,
-                writer: Some(writer),
+                writer: Some(Outlet::Outbox(outbox)),
             })
             .await
             .is_err()
@@ -417,7 +427,18 @@ async fn accept(
             return;
         }
         let task = Connection::new(connection, queue, inbox.clone(), alive.clone());
-        let settings = settings.borrow().clone();
-        tokio::spawn(task.accepted(bound.kind, stream, settings));
+        match begun {
+            Begun::Tcp(reader, direct) => drop(tokio::spawn(task.run_tcp(reader, direct))),
+            Begun::Other(stream) => {
+                let settings = settings.borrow().clone();
+                drop(tokio::spawn(task.accepted(bound.kind, stream, settings)));
+            }
+        }
     }
+}
+
+/// A connection that was accepted, as its task gets it.
+enum Begun {
+    Tcp(OwnedReadHalf, Arc<Direct>),
+    Other(TcpStream),
 }

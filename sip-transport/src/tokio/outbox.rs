@@ -1,8 +1,18 @@
-//! What waits to be written on one connection.
+//! What is to be written on one connection.
 
 use std::future::poll_fn;
+use std::io;
+use std::net::Shutdown;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
+use socket2::SockRef;
+use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::mpsc;
 
 /// Where the driver puts what a connection is to write; the core bounds it. When it is dropped the connection closes.
@@ -10,35 +20,126 @@ use tokio::sync::mpsc;
 /// In boxes, because the channel keeps room for 32 items even while it is empty: a box is a fourth of what is in it, and
 /// most connections write now and then.
 #[derive(Debug)]
-pub(super) struct Outbox(mpsc::UnboundedSender<Box<Bytes>>);
+pub(super) struct Outbox {
+    sender: mpsc::UnboundedSender<Box<Bytes>>,
+    direct: Option<Arc<Direct>>,
+    /// In which turn of the driver something was written at once.
+    wrote_in: u32,
+    /// What was written at once, and the core has not heard of.
+    unreported: u32,
+}
 
 /// The other end.
 #[derive(Debug)]
-pub(super) struct Queue(mpsc::UnboundedReceiver<Box<Bytes>>);
+pub(super) struct Queue {
+    receiver: mpsc::UnboundedReceiver<Box<Bytes>>,
+    direct: Option<Arc<Direct>>,
+}
+
+/// The writing half of a connection on which messages leave as they are: the driver writes what the system takes at once,
+/// and the task of the connection, which then need not be woken, only the rest.
+#[derive(Debug)]
+pub(super) struct Direct {
+    half: OwnedWriteHalf,
+    /// How much is in the queue or in the hands of the task: as long as that is something, all goes behind it.
+    queued: AtomicUsize,
+    /// Did the driver write right before it closed the connection?
+    last_words: AtomicBool,
+    /// Why the driver could not write.
+    failed: Mutex<Option<io::Error>>,
+}
 
 pub(super) fn channel() -> (Outbox, Queue) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    (Outbox(sender), Queue(receiver))
+    let outbox = Outbox {
+        sender,
+        direct: None,
+        wrote_in: 0,
+        unreported: 0,
+    };
+    let direct = None;
+    (outbox, Queue { receiver, direct })
 }
 
 impl Outbox {
-    /// Puts something in. If the connection has ended its last word is on its way, and this is dropped.
-    pub(super) fn send(&self, payload: Bytes) {
-        let _ended = self.0.send(Box::new(payload));
+    /// From now on the driver may write by itself.
+    pub(super) fn use_direct(&mut self, direct: Arc<Direct>) {
+        self.direct = Some(direct);
+    }
+
+    /// Writes what can be written at once, which is what it returns, and puts the rest into the queue. If the connection has
+    /// ended its last word is on its way, and this is dropped.
+    pub(super) fn send(&mut self, payload: Bytes, turn: u32) -> usize {
+        let mut payload = payload;
+        let mut written = 0;
+        if let Some(direct) = &self.direct {
+            if direct.queued.load(Ordering::Acquire) == 0 {
+                match direct.half.try_write(&payload) {
+                    Ok(bytes) => {
+                        written = bytes;
+                        self.wrote_in = turn;
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) => direct.fail(error),
+                }
+                if written == payload.len() {
+                    return written;
+                }
+                payload.advance(written);
+            }
+            direct.queued.fetch_add(1, Ordering::Relaxed);
+        }
+        let _ended = self.sender.send(Box::new(payload));
+        written
+    }
+
+    /// So much was written at once. Was there nothing before?
+    pub(super) fn note_written(&mut self, bytes: usize) -> bool {
+        let is_first = self.unreported == 0;
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.unreported = self.unreported.saturating_add(bytes);
+        is_first
+    }
+
+    /// What was written at once, and the core has not heard of.
+    pub(super) fn unreported(&self) -> usize {
+        usize::try_from(self.unreported).unwrap_or(usize::MAX)
+    }
+
+    /// The core hears of it now.
+    pub(super) fn take_unreported(&mut self) -> usize {
+        let bytes = self.unreported();
+        self.unreported = 0;
+        bytes
+    }
+
+    /// The connection closes when what is queued is written.
+    pub(super) fn close(self, turn: u32) {
+        if let Some(direct) = &self.direct
+            && self.wrote_in != 0
+            && turn.wrapping_sub(self.wrote_in) <= 1
+        {
+            direct.last_words.store(true, Ordering::Relaxed);
+        }
     }
 }
 
 impl Queue {
+    /// The driver may write by itself; the task is told what it has to know of that.
+    pub(super) fn use_direct(&mut self, direct: Arc<Direct>) {
+        self.direct = Some(direct);
+    }
+
     /// Takes the next; `None` when the outbox is dropped and empty. Dropping the future loses nothing.
     pub(super) async fn recv(&mut self) -> Option<Bytes> {
-        self.0.recv().await.map(|payload| *payload)
+        self.receiver.recv().await.map(|payload| *payload)
     }
 
     /// [`recv`](Self::recv), which says whether it had to wait.
     pub(super) async fn recv_noting(&mut self, waited: &mut bool) -> Option<Bytes> {
         *waited = false;
         let payload = poll_fn(|cx| {
-            let polled = self.0.poll_recv(cx);
+            let polled = self.receiver.poll_recv(cx);
             *waited |= polled.is_pending();
             polled
         });
@@ -46,6 +147,75 @@ impl Queue {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.receiver.is_empty()
+    }
+
+    /// What was taken is written.
+    pub(super) fn written(&self) {
+        if let Some(direct) = &self.direct {
+            direct.queued.fetch_sub(1, Ordering::Release);
+        }
+    }
+
+    /// Why the driver could not write, if it could not.
+    pub(super) fn failure(&self) -> Option<io::Error> {
+        let direct = self.direct.as_ref()?;
+        let mut failed = direct.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.take()
+    }
+
+    /// Did the driver write right before it closed the connection?
+    pub(super) fn had_last_words(&self) -> bool {
+        self.direct
+            .as_ref()
+            .is_some_and(|direct| direct.last_words.load(Ordering::Relaxed))
+    }
+}
+
+impl Direct {
+    pub(super) fn new(half: OwnedWriteHalf) -> Arc<Self> {
+        Arc::new(Self {
+            half,
+            queued: AtomicUsize::new(0),
+            last_words: AtomicBool::new(false),
+            failed: Mutex::new(None),
+        })
+    }
+
+    fn fail(&self, error: io::Error) {
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+}
+
+/// What the task writes with.
+#[derive(Debug)]
+pub(super) struct Writer(pub(super) Arc<Direct>);
+
+impl AsyncWrite for Writer {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let half = &self.0.half;
+        loop {
+            ready!(AsRef::<TcpStream>::as_ref(half).poll_write_ready(cx))?;
+            match half.try_write(buf) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let stream: &TcpStream = self.0.half.as_ref();
+        match SockRef::from(stream).shutdown(Shutdown::Write) {
+            Err(error) if error.kind() != io::ErrorKind::NotConnected => Poll::Ready(Err(error)),
+            _ => Poll::Ready(Ok(())),
+        }
     }
 }

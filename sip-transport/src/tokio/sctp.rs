@@ -24,9 +24,9 @@ use socket2::SockRef;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
-use super::Item;
 use super::connection::LINGER;
 use super::outbox::{self, Queue};
+use super::{Item, Outlet};
 use crate::deadline::{DeadlineId, DeadlineQueue};
 use crate::id::{ConnectionId, ListenerId};
 use crate::io::{ConnectionError, Input};
@@ -399,7 +399,7 @@ impl Task {
                     let connection = open.connection;
                     if connection.is_accepted() {
                         let (sender, queue) = outbox::channel();
-                        writer = Some(sender);
+                        writer = Some(Outlet::Outbox(sender));
                         if let Some(commands) = self.commands.upgrade() {
                             tokio::spawn(forward(connection, queue, commands));
                         }
