@@ -42,7 +42,6 @@ use self::selection::Selection;
 use self::shortcut::Shortcuts;
 use self::stream::Stream;
 pub use self::token::FlowTokenError;
-use self::token::TokenKey;
 use crate::config::TransportConfig;
 use crate::deadline::{DeadlineId, DeadlineQueue};
 use crate::flow::Flow;
@@ -54,6 +53,7 @@ use crate::kind::TransportKind;
 use crate::room::Room;
 use crate::route::{self, Listener};
 use crate::seed::{KeyedHash, Rng, Seed};
+use crate::short_code::ShortCode;
 use crate::slab::Slab;
 use crate::stats::Stats;
 use crate::stun;
@@ -116,7 +116,8 @@ pub struct Transports {
     hand: usize,
     last_now: Option<Instant>,
     capturing: bool,
-    token_key: TokenKey,
+    /// Of flow tokens.
+    token_codes: ShortCode,
     stats: Stats,
 }
 
@@ -209,7 +210,7 @@ impl Transports {
             hand: 0,
             last_now: None,
             capturing: false,
-            token_key: TokenKey::new(&token_key),
+            token_codes: ShortCode::new(&Seed::from_bytes(token_key)),
             stats: Stats::default(),
         }
     }

@@ -1,33 +1,14 @@
 //! Flow tokens: a flow, written into a URI that comes back (RFC 5626 §5.2).
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
-
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
 
 use super::{Link, Transports};
 use crate::flow::Flow;
 use crate::id::FlowId;
 use crate::kind::TransportKind;
-
-/// The key of the tokens.
-#[derive(Clone)]
-pub(super) struct TokenKey(Hmac<Sha256>);
-
-impl TokenKey {
-    pub(super) fn new(key: &[u8; 32]) -> Self {
-        // A key of any length will do, so there is no error to be had.
-        Self(Hmac::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&[0; 64].into())))
-    }
-}
-
-impl fmt::Debug for TokenKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TokenKey(..)")
-    }
-}
+use crate::short_code::{ShortCode, hex_digit, push_hex};
 
 /// Why a flow token names no flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,8 +31,8 @@ impl fmt::Display for FlowTokenError {
 
 impl std::error::Error for FlowTokenError {}
 
-/// RFC 5626 §5.2 takes 80 bits of the code; so do we.
-const CODE: usize = 10;
+/// The most bytes that a token says: a kind, two IPv6 addresses, a flow.
+const MOST: usize = 1 + 2 * 19 + 8;
 
 impl Transports {
     /// A token that names a flow in a URI of ours: the user part of a Path or Record-Route (RFC 5626 §5.1, §5.2). It
@@ -91,11 +72,10 @@ impl Transports {
             content.extend(flow.id.index.to_be_bytes());
             content.extend(flow.id.generation.to_be_bytes());
         }
-        let code = self.code(&content);
-        let mut token = String::with_capacity(2 * (CODE + content.len()));
-        for byte in code.iter().take(CODE).chain(&content) {
-            let _infallible = write!(token, "{byte:02x}");
-        }
+        let mut token = String::with_capacity(2 * (ShortCode::LEN + content.len()));
+        // RFC 5626 §5.2 takes 80 bits of the code; so do we.
+        push_hex(&mut token, &self.token_codes.of(&content));
+        push_hex(&mut token, &content);
         token
     }
 
@@ -104,13 +84,14 @@ impl Transports {
     /// # Errors
     /// [`FlowTokenError::Forged`] when it was not made with our key.
     pub fn read_flow_token(&self, token: &str) -> Result<Flow, FlowTokenError> {
-        let bytes = from_hex(token).ok_or(FlowTokenError::Forged)?;
-        let (code, content) = bytes.split_at_checked(CODE).ok_or(FlowTokenError::Forged)?;
-        // In constant time, so that a code cannot be found byte by byte.
-        let mut mac = self.token_key.0.clone();
-        mac.update(content);
-        mac.verify_truncated_left(code)
-            .map_err(|_| FlowTokenError::Forged)?;
+        let mut bytes = [0; ShortCode::LEN + MOST];
+        let bytes = from_hex(token, &mut bytes).ok_or(FlowTokenError::Forged)?;
+        let (code, content) = bytes
+            .split_at_checked(ShortCode::LEN)
+            .ok_or(FlowTokenError::Forged)?;
+        if !self.token_codes.is_of(code, content) {
+            return Err(FlowTokenError::Forged);
+        }
         let (&kind, rest) = content.split_first().ok_or(FlowTokenError::Forged)?;
         let kind = kind_of(kind).ok_or(FlowTokenError::Forged)?;
         let (local, rest) = addr(rest).ok_or(FlowTokenError::Forged)?;
@@ -159,12 +140,6 @@ impl Transports {
             Link::Stream(_) | Link::Datagram(..) => None,
         }
     }
-
-    fn code(&self, content: &[u8]) -> [u8; 32] {
-        let mut mac = self.token_key.0.clone();
-        mac.update(content);
-        mac.finalize().into_bytes().into()
-    }
 }
 
 const fn number(kind: TransportKind) -> u8 {
@@ -206,21 +181,13 @@ fn addr(bytes: &[u8]) -> Option<(SocketAddr, &[u8])> {
 }
 
 /// Bytes of hexadecimal digits in either case: a URI that passed others may have changed it.
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    // The longest that we make: a code, two IPv6 addresses, a flow.
-    if text.len() > 2 * (CODE + 1 + 2 * 19 + 8) {
-        return None;
-    }
-    let digit = |byte: u8| {
-        (byte as char)
-            .to_digit(16)
-            .and_then(|d| u8::try_from(d).ok())
-    };
+fn from_hex<'a>(text: &str, bytes: &'a mut [u8]) -> Option<&'a [u8]> {
     let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
         return None;
     };
-    pairs
-        .iter()
-        .map(|&[high, low]| Some((digit(high)? << 4) | digit(low)?))
-        .collect()
+    let bytes = bytes.get_mut(..pairs.len())?;
+    for (byte, &[high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = (hex_digit(high)? << 4) | hex_digit(low)?;
+    }
+    Some(bytes)
 }

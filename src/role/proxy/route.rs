@@ -1,12 +1,12 @@
 //! Routes (RFC 3261 §16.4, §16.6, steps 4 to 7, §16.12): what comes off, what goes on, and where a request goes next.
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
+use std::fmt::Write as _;
+
 use sip_message::header::NameAddr;
 use sip_message::{HeaderName, Method, Request, StatusCode, Uri, UriRef};
-use sip_transport::{Flow, Seed, TransportKind};
+use sip_transport::{Flow, Seed, ShortCode, TransportKind};
 
-use crate::auth::{hex, is_for};
+use crate::auth::is_for;
 use crate::domain::{Aor, Domains};
 use crate::gruu::{Gruus, Wanted};
 use crate::role::Refusal;
@@ -28,39 +28,55 @@ pub(super) enum Destination {
 /// The mark in our Record-Route: a proof that we put it there, for this Call-ID. A request that brings it back belongs
 /// to a dialog that was let through, and needs no credentials.
 pub(in crate::role) struct Mark {
-    key: Hmac<Sha256>,
+    codes: ShortCode,
 }
 
 /// The name of the URI parameter.
 const MARK: &str = "m";
+/// Its hexadecimal digits.
+const DIGITS: usize = 2 * ShortCode::LEN;
 
 impl Mark {
     pub(in crate::role) fn new(seed: &Seed) -> Self {
-        let mut key = [0; 64];
-        seed.rng().fill(&mut key);
         Self {
-            key: Hmac::new(&key.into()),
+            codes: ShortCode::new(seed),
         }
     }
 
-    fn of(&self, call_id: &str) -> String {
-        let mut mac = self.key.clone();
-        mac.update(call_id.as_bytes());
-        let bytes = mac.finalize().into_bytes();
-        hex(bytes.get(..10).unwrap_or_default())
+    /// The mark of a dialog.
+    fn of(&self, call_id: &str) -> Digits {
+        let code = self.codes.of(call_id.as_bytes());
+        let mut digits = [0; DIGITS];
+        for (place, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(code) {
+            *place = [byte >> 4, byte & 15].map(|nibble| match nibble {
+                0..=9 => b'0' + nibble,
+                _ => b'a' - 10 + nibble,
+            });
+        }
+        Digits(digits)
     }
 
     pub(in crate::role) fn is_on(&self, uri: UriRef<'_>, call_id: &str) -> bool {
-        uri.param(MARK).is_some_and(|mark| {
-            bool::from(subtle::ConstantTimeEq::ct_eq(
-                mark.as_bytes(),
-                self.of(call_id).as_bytes(),
-            ))
-        })
+        uri.param(MARK)
+            .is_some_and(|mark| self.of(call_id).is(mark))
+    }
+}
+
+/// The mark of one dialog.
+#[derive(Clone, Copy)]
+struct Digits([u8; DIGITS]);
+
+impl Digits {
+    fn is(&self, mark: &str) -> bool {
+        bool::from(subtle::ConstantTimeEq::ct_eq(mark.as_bytes(), &self.0[..]))
+    }
+
+    fn is_on(&self, uri: UriRef<'_>) -> bool {
+        uri.param(MARK).is_some_and(|mark| self.is(mark))
     }
 
     /// The Record-Route value for a flow.
-    fn record(&self, side: &Side<'_>, call_id: &str) -> String {
+    fn record(&self, side: &Side<'_>) -> String {
         let (flow, is_secure) = (side.flow, side.is_secure);
         // RFC 3261 §16.6, step 4: a SIPS URI for a request to one, and for no other, whatever the transport.
         let scheme = if is_secure { "sips" } else { "sip" };
@@ -70,18 +86,21 @@ impl Mark {
             TransportKind::Tls if is_secure => "",
             kind => kind.uri_param(),
         };
-        let transport = if transport.is_empty() {
-            String::new()
-        } else {
-            format!(";transport={transport}")
-        };
+        // They are ASCII.
+        let mark = std::str::from_utf8(&self.0).unwrap_or_default();
         // RFC 5626 §5.3: the user part names the flow to that side.
         let (token, at) = side.token.map_or(("", ""), |token| (token, "@"));
-        format!(
-            "<{scheme}:{token}{at}{}{transport};lr;{MARK}={}>",
-            flow.sent_by(),
-            self.of(call_id)
-        )
+        let (name, is) = match transport {
+            "" => ("", ""),
+            _ => (";transport=", transport),
+        };
+        let mut text = String::with_capacity(112 + token.len());
+        let _infallible = write!(
+            text,
+            "<{scheme}:{token}{at}{}{name}{is};lr;{MARK}={mark}>",
+            flow.sent_by()
+        );
+        text
     }
 }
 
@@ -122,6 +141,23 @@ pub(super) struct Trusted {
     pub(super) is_edge: bool,
 }
 
+/// What most requests look like that begin something: nothing in them could have led here.
+fn is_plain(request: &Request) -> bool {
+    !request.headers().contains(HeaderName::Route)
+        && request.uri().is_ok_and(|uri| uri.params().next().is_none())
+}
+
+/// May [`preprocess`] change the request, and leave something in it that is for this server itself?
+pub(super) fn may_end_here(request: &Request, domains: &Domains) -> bool {
+    !is_plain(request)
+        && request.uri().map_or(true, |uri| {
+            domains.is_ours(uri)
+                || domains.serves(uri)
+                || uri.param(MARK).is_some()
+                || uri.param("maddr").is_some()
+        })
+}
+
 /// Takes off the routes that led here. Was one of them marked?
 pub(super) fn preprocess(
     request: &mut Request,
@@ -130,18 +166,16 @@ pub(super) fn preprocess(
     node: Option<&Node>,
 ) -> Result<Option<Trusted>, Refusal> {
     let bad = |_| Refusal::because(StatusCode::BAD_REQUEST, "Malformed Route");
-    // What most requests look like that begin something: nothing in them could have led here.
-    let is_plain = !request.headers().contains(HeaderName::Route)
-        && request.uri().is_ok_and(|uri| uri.params().next().is_none());
-    if is_plain {
+    if is_plain(request) {
         return Ok(None);
     }
-    let call_id = request.headers().call_id().unwrap_or_default().to_owned();
+    let own = mark.of(request.headers().call_id().unwrap_or_default());
     let mut trusted: Option<Trusted> = None;
     // A strict router put our Record-Route into the Request-URI, and the Request-URI at the end of Route.
-    let is_recorded = request
-        .uri()
-        .is_ok_and(|uri| domains.is_ours(uri) && mark.is_on(uri, &call_id));
+    let (is_recorded, has_maddr) = request.uri().map_or((false, false), |uri| {
+        let is_recorded = own.is_on(uri) && domains.is_ours(uri);
+        (is_recorded, is_recorded || uri.param("maddr").is_some())
+    });
     if is_recorded {
         trusted = Some(Trusted {
             token: None,
@@ -161,7 +195,7 @@ pub(super) fn preprocess(
         }
     }
     // maddr with one of our addresses means us, and has done its work.
-    let without_maddr = request.uri().ok().and_then(|uri| {
+    let without_maddr = request.uri().ok().filter(|_| has_maddr).and_then(|uri| {
         let host = sip_message::Host::parse(uri.param("maddr")?)?;
         let there = Uri::sip(None, host, uri.port());
         domains.is_ours(there.as_ref()).then(|| {
@@ -181,8 +215,9 @@ pub(super) fn preprocess(
             break;
         };
         let uri = NameAddr::parse(first).map_err(bad)?.uri();
+        let is_ours = domains.is_ours(uri);
         let flow = node
-            .filter(|_| domains.is_ours(uri))
+            .filter(|_| is_ours)
             .and_then(|node| node.flow_of(uri));
         if flow.is_some() {
             request.headers_mut().remove_first(HeaderName::Route);
@@ -191,8 +226,8 @@ pub(super) fn preprocess(
                 is_edge: true,
             }));
         }
-        let is_marked = mark.is_on(uri, &call_id);
-        if !domains.is_ours(uri) || (trusted.is_some() && !is_marked) {
+        let is_marked = own.is_on(uri);
+        if !is_ours || (trusted.is_some() && !is_marked) {
             break;
         }
         if is_marked {
@@ -256,12 +291,29 @@ pub(super) fn remove_credentials(request: &mut Request, realm: &str) {
 /// RFC 3261 §16.6, step 6: for a strict router the Request-URI goes to the end of Route and the first route into the
 /// Request-URI. Then step 7: the URI of the next hop, which is reached by TLS when the Request-URI is a SIPS URI.
 pub(in crate::role) fn next_hop(request: &mut Request) -> Option<Uri> {
-    let is_secure = request.uri().is_ok_and(|uri| uri.is_secure());
+    let is_secure = is_secure(request);
     let next_hop = first_hop(request)?;
     if is_secure && !next_hop.as_ref().is_secure() {
         return next_hop.as_ref().to_sips();
     }
     Some(next_hop)
+}
+
+/// Is the Request-URI a SIPS one? Of a request whose Request-URI is known to be a URI.
+pub(in crate::role) fn is_secure(request: &Request) -> bool {
+    has_scheme(request, "sips:")
+}
+
+/// The same of one that SIP reaches.
+pub(super) fn is_sip(request: &Request) -> bool {
+    has_scheme(request, "sip:") || has_scheme(request, "sips:")
+}
+
+fn has_scheme(request: &Request, scheme: &str) -> bool {
+    request
+        .uri_str()
+        .get(..scheme.len())
+        .is_some_and(|front| front.eq_ignore_ascii_case(scheme))
 }
 
 fn first_hop(request: &mut Request) -> Option<Uri> {
@@ -316,16 +368,16 @@ pub(in crate::role) fn record(
     outgoing: &Side<'_>,
     mark: &Mark,
 ) {
-    let call_id = request.headers().call_id().unwrap_or_default().to_owned();
+    let own = mark.of(request.headers().call_id().unwrap_or_default());
     let place = |side: &Side<'_>| (side.flow.kind, side.flow.local, side.is_secure);
     let is_same_place = place(incoming) == place(outgoing);
     // One that names a flow is good for that side alone.
     if !is_same_place || incoming.token.is_some() || outgoing.token.is_some() {
         request
             .headers_mut()
-            .push_front(HeaderName::RecordRoute, mark.record(incoming, &call_id));
+            .push_front(HeaderName::RecordRoute, own.record(incoming));
     }
     request
         .headers_mut()
-        .push_front(HeaderName::RecordRoute, mark.record(outgoing, &call_id));
+        .push_front(HeaderName::RecordRoute, own.record(outgoing));
 }
