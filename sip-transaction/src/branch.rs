@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use sip_message::Request;
+use sip_message::{Request, Response};
 use sip_transport::Rng;
 
 use crate::matching::{MAGIC_COOKIE, has_magic_cookie};
+use crate::scan::TopVia;
 use crate::siphash::{HashKey, SipHash};
 
 /// A branch parameter (RFC 3261 §8.1.1.7), held without an allocation.
@@ -55,13 +56,12 @@ impl Branch {
     pub fn stateless(request: &Request) -> Self {
         let mut hash = SipHash::new(HashKey(0, 0));
         let headers = request.headers();
-        let via = headers.top_via();
-        let branch = via
-            .as_ref()
-            .and_then(|via| via.branch())
-            .filter(|branch| has_magic_cookie(branch.as_bytes()));
+        let mut decoded = None;
+        let branch = TopVia::of(headers, &mut decoded)
+            .map(|via| via.branch)
+            .filter(|branch| has_magic_cookie(branch));
         if let Some(branch) = branch {
-            hash.field(branch.as_bytes());
+            hash.field(branch);
         } else {
             if let Some(via) = headers.values(sip_message::HeaderName::Via).next() {
                 hash.field(via.as_bytes());
@@ -125,6 +125,24 @@ impl Branch {
             .is_some_and(|hash| hash.len() == 32 && hash.bytes().all(|b| b.is_ascii_hexdigit()))
     }
 
+    /// Is it the response to a request that a [stateless](Self::stateless) element sent?
+    ///
+    /// ```
+    /// use sip_message::{Message, ParserConfig};
+    /// use sip_transaction::Branch;
+    ///
+    /// let text = "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKs5a1f0c2277d19b3e80c4a6e1f2d3b497\r\n\r\n";
+    /// let Ok(Message::Response(response)) = Message::parse(text.into(), &ParserConfig::default()) else { panic!() };
+    /// assert!(Branch::is_of_stateless(&response));
+    /// ```
+    #[must_use]
+    pub fn is_of_stateless(response: &Response) -> bool {
+        let mut decoded = None;
+        TopVia::of(response.headers(), &mut decoded)
+            .and_then(|via| std::str::from_utf8(via.branch).ok())
+            .is_some_and(Self::is_stateless)
+    }
+
     /// The loop hash of a branch that [`TransactionLayer::forward`](crate::TransactionLayer::forward) made.
     #[must_use]
     pub fn loop_hash_of(branch: &str) -> Option<u64> {
@@ -172,16 +190,22 @@ impl Branch {
         }
     }
 
-    fn push_hex(&mut self, value: u64, digits: u32) {
-        for digit in (0..digits).rev() {
-            let nibble = (value >> (4 * digit)) & 15;
-            self.push(
-                b"0123456789abcdef"
-                    .get(nibble as usize)
-                    .copied()
-                    .unwrap_or(b'0'),
-            );
+    fn push_hex(&mut self, value: u64, digits: u8) {
+        let from = usize::from(self.len);
+        let Some(place) = self.text.get_mut(from..from + usize::from(digits)) else {
+            return;
+        };
+        let mut rest = value;
+        for byte in place.iter_mut().rev() {
+            let nibble = (rest & 15) as u8;
+            *byte = if nibble < 10 {
+                b'0' + nibble
+            } else {
+                b'a' - 10 + nibble
+            };
+            rest >>= 4;
         }
+        self.len += digits;
     }
 }
 

@@ -53,7 +53,7 @@ enum State {
     Proceeding {
         /// The most recent provisional response.
         provisional: Option<Bytes>,
-        /// When a 100 is sent, and the 100, unless the TU has answered before.
+        /// When a 100 is sent, and the header lines that it is made of then, unless the TU has answered before.
         trying: Option<(Tick, Box<[u8]>)>,
     },
     Accepted {
@@ -93,7 +93,23 @@ impl InviteServer {
         )
     }
 
-    /// The 100 for the case that the TU is slow; to be given before its timer fires.
+    /// What is known of the 100 whose timer fires now.
+    pub(crate) fn trying_is_due(&self, now: Tick) -> Option<&[u8]> {
+        match &self.state {
+            State::Proceeding {
+                trying: Some((at, kept)),
+                ..
+            } if *at <= now => Some(kept),
+            State::Proceeding { .. }
+            | State::Accepted { .. }
+            | State::Completed { .. }
+            | State::Confirmed { .. }
+            | State::Terminated => None,
+        }
+    }
+
+    /// The header lines that the 100 is made of for the case that the TU is slow, and then the 100; to be given before its timer
+    /// fires.
     pub(crate) fn keep_trying(&mut self, response: &[u8]) {
         if let State::Proceeding {
             trying: Some((_, place)),

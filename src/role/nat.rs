@@ -12,6 +12,24 @@ fn is_direct(request: &Request) -> bool {
         && !request.headers().contains(HeaderName::RecordRoute)
 }
 
+/// May [`needs_flow`] be true of a contact of this request? Without looking at the contact, because it nearly never is where
+/// nothing translates addresses.
+pub(super) fn may_need_flow(request: &Request, flow: &Flow) -> bool {
+    flow.kind.is_stream()
+        || request.headers().top_via().is_none_or(|via| {
+            via.host().ip() != Some(flow.remote.ip())
+        })
+        || request
+            .headers()
+            .get(HeaderName::Contact)
+            .is_some_and(|contact| {
+                contact
+                    .as_bytes()
+                    .windows(7)
+                    .any(|text| text.eq_ignore_ascii_case(b"invalid"))
+            })
+}
+
 /// Does a contact of the sender lead nowhere but over the flow that the request came over?
 ///
 /// That is so for a connection that the user agent opened, since its port there is no listening one (RFC 5923 §2,

@@ -149,6 +149,9 @@ pub struct Proxy {
     contexts: HashMap<ServerTransactionId, Box<Context>, MintedHash>,
     branches: HashMap<ClientTransactionId, (ServerTransactionId, usize), MintedHash>,
     waiting: HashMap<Token, (Waiting, DeadlineId), MintedHash>,
+    /// The newest question, since when it waits: most are answered at once, before there is another, and need no place among
+    /// the others and no deadline there.
+    newest: Option<(Token, Waiting, Instant)>,
     deadlines: DeadlineQueue<Due>,
     outputs: VecDeque<RoleOutput>,
     rng: Rng,
@@ -212,6 +215,7 @@ impl Proxy {
             contexts: HashMap::default(),
             branches: HashMap::default(),
             waiting: HashMap::default(),
+            newest: None,
             deadlines: DeadlineQueue::new(),
             outputs: VecDeque::new(),
             rng: seed.rng(),
@@ -308,10 +312,16 @@ impl Proxy {
     ) {
         self.wall = wall;
         self.last_now = Some(now);
-        let Some((waiting, deadline)) = self.waiting.remove(&token) else {
-            return;
+        let waiting = match self.newest.take_if(|(newest, ..)| *newest == token) {
+            Some((_, waiting, _)) => waiting,
+            None => {
+                let Some((waiting, deadline)) = self.waiting.remove(&token) else {
+                    return;
+                };
+                self.deadlines.cancel(deadline);
+                waiting
+            }
         };
-        self.deadlines.cancel(deadline);
         match (waiting, answer) {
             (Waiting::Credential(id, attempt), Answer::Credential(Ok(hashes))) => {
                 self.on_credential(id, attempt, hashes.as_ref(), t, now);
@@ -377,6 +387,7 @@ impl Proxy {
     /// Acts on what took too long: answers of stores, and calls that ring (Timer C).
     pub fn handle_timeout(&mut self, t: &mut dyn TransactionLayer, now: Instant) {
         self.last_now = Some(now);
+        self.keep_newest();
         while let Some((_, due)) = self.deadlines.pop_due(now) {
             match due {
                 Due::TimerC(id) => self.on_timer_c(id, t, now),
@@ -410,7 +421,12 @@ impl Proxy {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         if self.outputs.is_empty() {
-            self.deadlines.peek()
+            let newest = self.newest.as_ref();
+            let newest = newest.map(|(.., since)| *since + self.config.need_timeout);
+            match (self.deadlines.peek(), newest) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            }
         } else {
             self.last_now
         }
@@ -424,6 +440,9 @@ impl Proxy {
 
     /// RFC 3261 §16.3, step 2: is the Request-URI one that can be followed, or does something else say where to go?
     fn is_understood(&self, request: &Request, decision: Option<&routing::Route>) -> bool {
+        if route::is_sip(request) {
+            return true;
+        }
         request.uri().is_ok_and(|uri| {
             uri.is_sip()
                 || (self.config.enumeration.is_some() && NumberLookup::number_of(uri).is_some())
@@ -445,11 +464,24 @@ impl Proxy {
     fn need(&mut self, waiting: Waiting, need: Need, now: Instant) {
         self.next += 1;
         let token = Token(self.next);
-        let deadline = self
-            .deadlines
-            .insert(now + self.config.need_timeout, Due::Need(token));
-        self.waiting.insert(token, (waiting, deadline));
+        self.keep_newest();
+        self.newest = Some((token, waiting, now));
         self.outputs.push_back(RoleOutput::Need { token, need });
+    }
+
+    /// The newest question is not answered yet, and gets its place among the others.
+    fn keep_newest(&mut self) {
+        if let Some((token, waiting, since)) = self.newest.take() {
+            let deadline = self
+                .deadlines
+                .insert(since + self.config.need_timeout, Due::Need(token));
+            self.waiting.insert(token, (waiting, deadline));
+        }
+    }
+
+    /// How many questions are not answered.
+    fn needs(&self) -> usize {
+        self.waiting.len() + usize::from(self.newest.is_some())
     }
 
     fn on_request(
@@ -487,7 +519,13 @@ impl Proxy {
             self.answer_options(id, &request, t, now);
             return None;
         }
-        let mut forwarded = request.clone();
+        // Of the request as it came, as a copy of it would come.
+        let loop_hash = admit::loop_hash(&request, &self.loops);
+        // As it came, for the application: what is not for this server is not handed back.
+        let may_return = self.config.trust.is_some()
+            || route::may_end_here(&request, &self.config.domains);
+        let original = may_return.then(|| request.clone());
+        let mut forwarded = request;
         let is_from_inside = self.come_in(&mut forwarded, &flow);
         let trusted = match route::preprocess(
             &mut forwarded,
@@ -497,7 +535,7 @@ impl Proxy {
         ) {
             Ok(trusted) => trusted,
             Err(refusal) => {
-                self.respond_refusal(id, &request, flow, &refusal, t, now);
+                self.respond_refusal(id, &forwarded, flow, &refusal, t, now);
                 return None;
             }
         };
@@ -534,7 +572,7 @@ impl Proxy {
             // Before anything asks where it goes: what is allowed depends on that.
             if forwarded.set_uri(uri.as_str()).is_err() {
                 let refusal = Refusal::new(StatusCode::SERVER_INTERNAL_ERROR);
-                self.respond_refusal(id, &request, flow, &refusal, t, now);
+                self.respond_refusal(id, &forwarded, flow, &refusal, t, now);
                 return None;
             }
             destination = route::destination(
@@ -546,17 +584,17 @@ impl Proxy {
         }
         if !self.is_understood(&forwarded, decision.as_ref()) {
             let refusal = Refusal::new(StatusCode::UNSUPPORTED_URI_SCHEME);
-            self.respond_refusal(id, &request, flow, &refusal, t, now);
+            self.respond_refusal(id, &forwarded, flow, &refusal, t, now);
             return None;
         }
         if destination == Destination::Server && decision.is_none() {
-            if *request.method() == Method::Options {
-                self.answer_options(id, &request, t, now);
+            if *forwarded.method() == Method::Options {
+                self.answer_options(id, &forwarded, t, now);
                 return None;
             }
             return Some(Event::Request {
                 id,
-                request,
+                request: original.unwrap_or(forwarded),
                 flow,
                 merged,
             });
@@ -564,7 +602,7 @@ impl Proxy {
         if self.contexts.len() >= self.config.max_contexts {
             self.respond_refusal(
                 id,
-                &request,
+                &forwarded,
                 flow,
                 &Refusal::unavailable(self.config.retry_after),
                 t,
@@ -573,8 +611,6 @@ impl Proxy {
             return None;
         }
         let tag = self.rng.token(16);
-        // Of the request as it came, as a copy of it would come.
-        let loop_hash = admit::loop_hash(&request, &self.loops);
         let breadth = admit::breadth(&forwarded, self.config.max_breadth);
         let mut context = Context::new(forwarded, flow, destination, tag, loop_hash, breadth);
         context.is_recorded = is_trusted;
@@ -583,15 +619,17 @@ impl Proxy {
         context.action = decision.map(routing::Route::into_action);
         context.is_edge = trusted.as_ref().is_some_and(|trusted| trusted.is_edge);
         context.to = trusted.and_then(|trusted| trusted.token);
-        let is_by_flow = route::makes_route(&request, context.is_recorded)
-            && request
+        let is_by_flow = route::makes_route(&context.request, context.is_recorded)
+            && nat::may_need_flow(&context.request, &flow)
+            && context
+                .request
                 .headers()
                 .typed::<Contact<'_>>()
                 .is_ok_and(|contact| {
                     contact
                         .as_ref()
                         .and_then(Contact::address)
-                        .is_some_and(|contact| nat::needs_flow(&request, &flow, contact.uri()))
+                        .is_some_and(|contact| nat::needs_flow(&context.request, &flow, contact.uri()))
                 });
         let flow = context.flow;
         context.is_admitted = is_trusted;

@@ -11,6 +11,7 @@
 //! A custom server feeds it with messages as they come from the transport, before any transaction sees them.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -69,6 +70,9 @@ pub struct Stateless {
     config: StatelessConfig,
     /// Keyed by tokens that are minted here; never iterated.
     waiting: HashMap<Token, (Waiting, DeadlineId), MintedHash>,
+    /// The newest of them and since when it waits: most are answered at once, before there is another, and need no place
+    /// among the others and no deadline there.
+    newest: Option<(Token, Waiting, Instant)>,
     deadlines: DeadlineQueue<Token>,
     outputs: VecDeque<RoleOutput>,
     /// Which of several servers behind one name was taken, so that a retransmission goes there too: the choice of RFC 3263
@@ -111,6 +115,7 @@ impl Stateless {
             mark,
             throttle: None,
             waiting: HashMap::default(),
+            newest: None,
             deadlines: DeadlineQueue::new(),
             outputs: VecDeque::new(),
             chosen: VecDeque::new(),
@@ -150,23 +155,24 @@ impl Stateless {
             }
         };
         let is_recorded = self.mark.is_some() && route::makes_route(&request, action.is_none());
-        let is_secure = request.uri().is_ok_and(|uri| uri.is_secure());
-        let incoming = is_recorded.then_some((flow, is_secure));
+        let incoming = is_recorded.then(|| (flow, route::is_secure(&request)));
         let branch = Branch::stateless(&request);
         let hash = hash_of(&branch);
         if *request.method() == Method::Ack && request.headers().to_tag() == Some(&*own_tag(hash)) {
             // To an answer of ours: whoever is further on has heard nothing of it.
             return None;
         }
-        match self.prepare(&request, flow, action, hash) {
-            Ok((copy, next_hop)) => {
-                let size = copy.encoded_len();
-                let held = self
-                    .throttle
-                    .is_some()
-                    .then(|| Box::new((*request, reply.id)));
+        // As it came, for an answer of ours that may still be needed.
+        let held = self
+            .throttle
+            .is_some()
+            .then(|| Box::new((Request::clone(&request), reply.id)));
+        let mut request = request;
+        match self.prepare(&mut request, flow, action, hash) {
+            Ok(next_hop) => {
+                let size = request.encoded_len();
                 let waiting = Waiting::Request {
-                    request: Box::new(copy),
+                    request,
                     hash,
                     incoming,
                     held,
@@ -193,11 +199,7 @@ impl Stateless {
         flow: Flow,
         now: Instant,
     ) -> Option<Box<Response>> {
-        let is_ours = response
-            .headers()
-            .top_via()
-            .is_some_and(|via| via.branch().is_some_and(Branch::is_stateless));
-        if !is_ours {
+        if !Branch::is_of_stateless(&response) {
             return Some(response);
         }
         self.last_now = Some(now);
@@ -233,10 +235,16 @@ impl Stateless {
         now: Instant,
     ) {
         self.last_now = Some(now);
-        let Some((waiting, deadline)) = self.waiting.remove(&token) else {
-            return;
+        let waiting = match self.newest.take_if(|(newest, ..)| *newest == token) {
+            Some((_, waiting, _)) => waiting,
+            None => {
+                let Some((waiting, deadline)) = self.waiting.remove(&token) else {
+                    return;
+                };
+                self.deadlines.cancel(deadline);
+                waiting
+            }
         };
-        self.deadlines.cancel(deadline);
         let Answer::Flows(Ok(mut flows)) = answer else {
             // §16.11: a stateless proxy does nothing about errors of the transport.
             return;
@@ -271,7 +279,7 @@ impl Stateless {
                 }
                 if let Some(flow) = self.choose(&flows, hash) {
                     if let (Some((from, was_secure)), Some(mark)) = (&incoming, &self.mark) {
-                        let is_secure = request.uri().is_ok_and(|uri| uri.is_secure());
+                        let is_secure = route::is_secure(&request);
                         let from = Side::new(from, None, *was_secure);
                         route::record(
                             &mut request,
@@ -294,6 +302,7 @@ impl Stateless {
     /// Time passed: messages that found no flow are forgotten.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.last_now = Some(now);
+        self.keep_newest();
         while let Some((_, token)) = self.deadlines.pop_due(now) {
             self.waiting.remove(&token);
         }
@@ -308,20 +317,26 @@ impl Stateless {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         if self.outputs.is_empty() {
-            self.deadlines.peek()
+            let newest = self.newest.as_ref();
+            let newest = newest.map(|(.., since)| *since + self.config.need_timeout);
+            match (self.deadlines.peek(), newest) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            }
         } else {
             self.last_now
         }
     }
 
-    /// §16.3 to §16.6: the copy that is sent, and where to.
+    /// §16.3 to §16.6: makes it what is sent, and says where to. What an answer repeats of a request stays as it came until
+    /// none is needed any more.
     fn prepare(
         &self,
-        request: &Request,
+        request: &mut Request,
         flow: Flow,
         action: Option<Action>,
         hash: u64,
-    ) -> Result<(Request, Uri), Refusal> {
+    ) -> Result<Uri, Refusal> {
         let bad = |error: &'static str| Refusal::because(StatusCode::BAD_REQUEST, error);
         request.validate().map_err(|error| bad(error.reason()))?;
         if request.headers().max_forwards() == Some(0) {
@@ -332,37 +347,35 @@ impl Stateless {
                 Refusal::new(StatusCode::BAD_EXTENSION).with(HeaderName::Unsupported, unsupported)
             );
         }
-        let mut copy = request.clone();
-        hop::keep(&mut copy);
         // §16.4: the Route that led here.
-        let is_ours = copy
+        let is_ours = request
             .headers()
             .values(HeaderName::Route)
             .next()
             .and_then(|value| NameAddr::parse(value).ok())
             .is_some_and(|route| self.config.domains.is_ours(route.uri()));
         if is_ours {
-            copy.headers_mut().remove_first(HeaderName::Route);
+            request.headers_mut().remove_first(HeaderName::Route);
         }
         // The other of two that we put there (RFC 5658 §3).
-        if self.is_marked(&copy) {
-            copy.headers_mut().remove_first(HeaderName::Route);
+        if self.is_marked(request) {
+            request.headers_mut().remove_first(HeaderName::Route);
         }
         let Some(action) = action else {
-            return self.sent_on(copy, flow);
+            return self.sent_on(request, flow);
         };
         match action {
-            Action::Rewrite(uri) => copy.set_uri(uri.as_str()).map_err(|_| bad("URI"))?,
+            Action::Rewrite(uri) => request.set_uri(uri.as_str()).map_err(|_| bad("URI"))?,
             Action::Forward(hops) => {
                 let hop = routing::choose(&hops, hash)
                     .ok_or(Refusal::new(StatusCode::TEMPORARILY_UNAVAILABLE))?;
                 let asked = request.uri().map_err(|error| bad(error.reason()))?;
                 let (uri, route) = hop.target(asked);
                 if uri.as_str() != request.uri_str() {
-                    copy.set_uri(uri.as_str()).map_err(|_| bad("URI"))?;
+                    request.set_uri(uri.as_str()).map_err(|_| bad("URI"))?;
                 }
                 if let Some(route) = route {
-                    copy.headers_mut().push_front(HeaderName::Route, route);
+                    request.headers_mut().push_front(HeaderName::Route, route);
                 }
             }
             Action::Redirect(contacts) => {
@@ -382,7 +395,7 @@ impl Stateless {
             }
             Action::Reject { status, .. } => return Err(Refusal::new(status)),
         }
-        self.sent_on(copy, flow)
+        self.sent_on(request, flow)
     }
 
     /// Is its topmost Route one that we put into this dialog?
@@ -400,49 +413,60 @@ impl Stateless {
     }
 
     /// What every copy gets, and where it goes.
-    fn sent_on(&self, mut copy: Request, flow: Flow) -> Result<(Request, Uri), Refusal> {
+    fn sent_on(&self, request: &mut Request, flow: Flow) -> Result<Uri, Refusal> {
         let bad = |error: &'static str| Refusal::because(StatusCode::BAD_REQUEST, error);
-        copy.headers_mut()
+        request.headers_mut()
             .decrement_max_forwards()
             .ok_or(Refusal::new(StatusCode::TOO_MANY_HOPS))?;
         // RFC 5393 §5.3.3.
-        let breadth = copy
+        let breadth = request
             .headers()
             .get(HeaderName::MaxBreadth)
             .and_then(|text| text.trim().parse::<u32>().ok());
         if breadth.is_none_or(|breadth| breadth > self.config.max_breadth) {
             let most = self.config.max_breadth.to_string();
-            copy.headers_mut().replace(HeaderName::MaxBreadth, most);
+            request.headers_mut().replace(HeaderName::MaxBreadth, most);
         }
-        // The way back over a connection is known by the port at its other end, which nobody else would tell.
-        if flow.kind != TransportKind::Udp {
-            copy.headers_mut().set_top_via_params(
-                Some(flow.remote.ip().to_canonical()),
-                Some(flow.remote.port()),
-            );
-        }
-        let next_hop = route::next_hop(&mut copy).ok_or_else(|| bad("Malformed Route"))?;
+        let next_hop = route::next_hop(request).ok_or_else(|| bad("Malformed Route"))?;
         // §16.3, step 2: when all is rewritten, it must be something that SIP reaches.
         if !matches!(next_hop.as_ref().scheme(), Scheme::Sip | Scheme::Sips) {
             return Err(Refusal::new(StatusCode::UNSUPPORTED_URI_SCHEME));
         }
-        Ok((copy, next_hop))
+        hop::keep(request);
+        // The way back over a connection is known by the port at its other end, which nobody else would tell.
+        if flow.kind != TransportKind::Udp {
+            request.headers_mut().set_top_via_params(
+                Some(flow.remote.ip().to_canonical()),
+                Some(flow.remote.port()),
+            );
+        }
+        Ok(next_hop)
     }
 
     fn need(&mut self, waiting: Waiting, next_hop: Uri, size: usize, now: Instant) {
+        self.keep_newest();
         if self.waiting.len() >= self.config.max_waiting {
             return; // Whoever sent it sends it again.
         }
         self.next += 1;
         let token = Token(self.next);
-        let deadline = self.deadlines.insert(now + self.config.need_timeout, token);
-        self.waiting.insert(token, (waiting, deadline));
+        self.newest = Some((token, waiting, now));
         let need = Need::SelectFlow {
             next_hop,
             size,
             way: None,
         };
         self.outputs.push_back(RoleOutput::Need { token, need });
+    }
+
+    /// The newest is not answered yet, and gets its place among the others.
+    fn keep_newest(&mut self) {
+        if let Some((token, waiting, since)) = self.newest.take() {
+            let deadline = self
+                .deadlines
+                .insert(since + self.config.need_timeout, token);
+            self.waiting.insert(token, (waiting, deadline));
+        }
     }
 
     /// The first flow; of several the one that the request took before.
@@ -478,19 +502,48 @@ fn own_tag(hash: u64) -> String {
 /// Where a response with this topmost Via goes (RFC 3261 §18.2.2, RFC 3581 §4).
 fn place_of(via: &Via<'_>) -> Option<Uri> {
     let kind = TransportKind::from_via(via.transport().as_str())?;
-    let host = match via.received() {
-        Some(ip) => match ip {
-            std::net::IpAddr::V4(ip) => ip.to_string(),
-            std::net::IpAddr::V6(ip) => format!("[{ip}]"),
-        },
-        None => via.host().to_string(),
-    };
+    let mut uri = String::with_capacity(64);
+    uri.push_str("sip:");
+    let ip = via.received().or_else(|| via.host().ip());
+    match ip {
+        Some(std::net::IpAddr::V4(ip)) => {
+            for (place, octet) in ip.octets().into_iter().enumerate() {
+                if place > 0 {
+                    uri.push('.');
+                }
+                push_number(&mut uri, octet.into());
+            }
+        }
+        Some(std::net::IpAddr::V6(ip)) => {
+            let _infallible = write!(uri, "[{ip}]");
+        }
+        None => {
+            let _infallible = write!(uri, "{}", via.host());
+        }
+    }
     let port = via
         .rport()
         .flatten()
         .or_else(|| via.port())
         .unwrap_or_else(|| kind.default_port());
-    Uri::parse(&format!("sip:{host}:{port};transport={}", kind.uri_param())).ok()
+    uri.push(':');
+    push_number(&mut uri, port);
+    uri.push_str(";transport=");
+    uri.push_str(kind.uri_param());
+    Uri::parse(&uri).ok()
+}
+
+/// Appends a number without the ways of formatted text, which take ten times as long.
+fn push_number(out: &mut String, number: u16) {
+    let mut started = false;
+    for unit in [10_000, 1000, 100, 10, 1] {
+        let digit = number / unit % 10;
+        started |= digit > 0 || unit == 1;
+        if started {
+            // It is below 10.
+            out.push(char::from(b'0' + digit as u8));
+        }
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,20 @@ use crate::header::{self, TypedHeader};
 use crate::name::{Arity, HeaderName, NameId, place};
 
 impl Headers {
+    /// Makes room for edits of so many bytes: who knows that several follow needs one allocation for them.
+    ///
+    /// ```
+    /// use sip_message::{HeaderName, Method, Request};
+    /// let mut request = Request::builder(Method::Options, "sip:h").build_partial().unwrap();
+    /// request.headers_mut().reserve(100);
+    /// request.headers_mut().push_front(HeaderName::Route, "<sip:a;lr>");
+    /// request.headers_mut().push_front(HeaderName::Route, "<sip:b;lr>");
+    /// assert_eq!(request.headers().values(HeaderName::Route).count(), 2);
+    /// ```
+    pub fn reserve(&mut self, bytes: usize) {
+        self.overlay.reserve(bytes);
+    }
+
     /// Puts a field before the first of its name; or, if there is none, after the Via fields, where proxies expect
     /// what routes (RFC 3261 §7.3.1).
     ///

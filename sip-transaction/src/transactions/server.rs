@@ -284,8 +284,7 @@ impl Transactions {
     }
 
     /// Most requests are answered before the next one comes: the header lines of the newest one wait in a buffer of the
-    /// layer until another request needs it. The 100 for an INVITE is made of them then, that for another request only when
-    /// the timer fires. Its first deadline waits too.
+    /// layer until another request needs it. The 100 is made of them only when the timer fires. Its first deadline waits too.
     pub(super) fn keep_fresh(&mut self) {
         let Some(key) = self.fresh.take() else {
             return;
@@ -299,13 +298,10 @@ impl Transactions {
             return;
         };
         match &mut server.machine {
-            Machine::Invite(invite) if invite.machine.waits_for_trying() => {
-                self.scratch.clear();
-                let delay = self.config.trying_after.as_millis();
-                compose::trying(&self.fresh_headers, delay, &mut self.scratch);
-                invite.machine.keep_trying(&self.scratch);
-            }
             // Hardly any of them waits for so long that it is needed.
+            Machine::Invite(invite) if invite.machine.waits_for_trying() => {
+                invite.machine.keep_trying(&self.fresh_headers);
+            }
             Machine::NonInvite(machine) if machine.waits_for_trying() => {
                 machine.keep_trying(&self.fresh_headers);
             }
@@ -426,6 +422,12 @@ impl Transactions {
             let (step, first) = match &mut server.machine {
                 Machine::Invite(invite) => {
                     let first = invite.machine.is_proceeding();
+                    if let Some(headers) = invite.machine.trying_is_due(now) {
+                        self.scratch.clear();
+                        let delay = self.config.trying_after.as_millis();
+                        compose::trying(headers, delay, &mut self.scratch);
+                        invite.machine.keep_trying(&self.scratch);
+                    }
                     (invite.machine.on_deadline(timing, now), first)
                 }
                 // The only message that a timer of this machine sends is its first: the 100.

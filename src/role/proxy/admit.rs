@@ -1,6 +1,6 @@
 //! Request validation (RFC 3261 §16.3).
 
-use std::hash::BuildHasher as _;
+use std::hash::{BuildHasher as _, Hasher as _};
 
 use sip_message::header::Via;
 use sip_message::uri::Scheme;
@@ -80,19 +80,26 @@ fn unreadable(request: &Request, reason: &'static str) -> Refusal {
 /// another Request-URI is a spiral and not a loop.
 pub(super) fn loop_hash(request: &Request, loops: &KeyedHash) -> u64 {
     let headers = request.headers();
-    let routes: Vec<&str> = headers
-        .values(HeaderName::Route)
-        .chain(headers.values(HeaderName::ProxyRequire))
-        .collect();
-    let cseq = headers.cseq().map(|(number, _)| number);
-    loops.hash_one((
-        request.uri_str(),
-        routes,
-        headers.call_id(),
-        headers.from_tag(),
-        headers.to_tag(),
-        cseq,
-    ))
+    // In one piece: a hash of many short ones takes twice as long.
+    let mut text = Vec::with_capacity(512);
+    let mut field = |value: &[u8]| {
+        text.extend_from_slice(&value.len().to_le_bytes());
+        text.extend_from_slice(value);
+    };
+    field(request.uri_str().as_bytes());
+    for name in [HeaderName::Route, HeaderName::ProxyRequire] {
+        for value in headers.values(name) {
+            field(value.as_bytes());
+        }
+        field(&[]);
+    }
+    for value in [headers.call_id(), headers.from_tag(), headers.to_tag()] {
+        field(value.unwrap_or_default().as_bytes());
+    }
+    field(&headers.cseq().map_or(0, |(number, _)| number).to_le_bytes());
+    let mut hash = loops.build_hasher();
+    hash.write(&text);
+    hash.finish()
 }
 
 /// How many branches the request may have at a time.

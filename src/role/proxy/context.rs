@@ -9,7 +9,7 @@ use sip_message::{HeaderName, Request, Response, StatusCode, Uri, UriRef};
 use sip_transaction::ClientTransactionId;
 use sip_transport::{DeadlineId, Flow};
 
-use super::route::Destination;
+use super::route::{self, Destination};
 use crate::identity::passport::Party;
 use crate::location::{Binding, Q};
 use crate::role::Way;
@@ -143,7 +143,7 @@ impl Context {
         loop_hash: u64,
         breadth: u32,
     ) -> Self {
-        let is_secure = request.uri().is_ok_and(|uri| uri.is_secure());
+        let is_secure = route::is_secure(&request);
         Self {
             request,
             flow,

@@ -230,7 +230,7 @@ impl Proxy {
         let incoming = route::Side::new(&context.flow, context.from.as_deref(), context.is_secure);
         // The token is of the flow that it goes by, and not of one that was found in its place.
         let token = branch.way.as_ref().map(|way| &*way.token);
-        let is_secure = request.uri().is_ok_and(|uri| uri.is_secure());
+        let is_secure = route::is_secure(&request);
         let outgoing = route::Side::new(&flow, token, is_secure);
         if route::makes_route(&request, context.is_recorded) {
             route::record(&mut request, &incoming, &outgoing, &self.mark);
@@ -278,7 +278,7 @@ impl Proxy {
     /// An ACK to a 2xx goes where its route leads, if the route is ours; it is never answered.
     pub(super) fn on_ack(&mut self, request: Box<Request>, now: Instant) {
         if admit::check(&request, &self.loops, self.options()).is_err()
-            || self.waiting.len() >= self.config.max_contexts
+            || self.needs() >= self.config.max_contexts
         {
             return;
         }
@@ -446,6 +446,7 @@ impl Share {
 /// §16.6, steps 1 to 7 but the Record-Route: the copy for a target, and the next hop.
 fn copy(request: &Request, target: &Target, breadth: u32) -> Option<(Request, Uri)> {
     let mut copy = request.clone();
+    copy.headers_mut().reserve(GROWTH + 64);
     hop::keep(&mut copy);
     // Step 2: without what is not allowed in a Request-URI.
     let uri = target.uri.as_ref().request_uri();

@@ -56,7 +56,13 @@ impl Proxy {
                     Some(true) => Order::Parallel,
                     Some(false) => Order::Sequential,
                 };
-                (ranked(bindings, &Preferences::of(&context.request)), order)
+                // §7.2.3: who says nothing of itself is left alone.
+                let says = |binding: &Binding| !binding.parameters.is_empty();
+                if bindings.iter().any(says) {
+                    (ranked(bindings, &Preferences::of(&context.request)), order)
+                } else {
+                    (equal(bindings), order)
+                }
             } else {
                 (equal(bindings), Order::ByPreference)
             };

@@ -78,11 +78,13 @@ impl Proxy {
         if status.is_success() {
             branch.request = None;
             let is_first = branch.response.is_none();
-            branch.response = Some(response.clone());
             context.note(place, &response);
+            if let Some(branch) = context.branches.get_mut(place) {
+                branch.response = Some(response);
+            }
             // Step 5: every 2xx to an INVITE goes on at once, repeated ones too.
             if is_first || *context.request.method() == Method::Invite {
-                self.forward_success(id, response, t, now);
+                self.forward_success(id, place, t, now);
             }
             return;
         }
@@ -132,18 +134,25 @@ impl Proxy {
     fn forward_success(
         &mut self,
         id: ServerTransactionId,
-        response: Box<Response>,
+        place: usize,
         t: &mut dyn TransactionLayer,
         now: Instant,
     ) {
         let Some(context) = self.contexts.get_mut(&id) else {
             return;
         };
+        let answer = |context: &mut Context| context.branches.get_mut(place)?.response.take();
+        let Some(mut response) = answer(context) else {
+            return;
+        };
         let is_first = !context.is_answered;
         let status = response.status();
-        let mut response = response;
         context.tell(&mut response);
         let _ = t.respond(id, &response, now);
+        // The branch stays one that is answered.
+        if let Some(branch) = context.branches.get_mut(place) {
+            branch.response = Some(response);
+        }
         if !is_first {
             return;
         }
