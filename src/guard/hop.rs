@@ -33,7 +33,7 @@ pub(crate) fn give_back(response: &mut Response) {
 
 /// `None`: there is nothing to keep.
 fn kept_back(via: &str) -> Option<String> {
-    if !params(via).any(|param| is_ours(name(param)) || is(param, KEPT)) {
+    if !may_speak(via) || !params(via).any(|param| is_ours(name(param)) || is(param, KEPT)) {
         return None;
     }
     let asks = params(via).any(|param| is(param, "oc"));
@@ -47,8 +47,21 @@ fn kept_back(via: &str) -> Option<String> {
 
 /// `None`: the client did not ask.
 fn given_back(via: &str) -> Option<String> {
+    if !may_speak(via) {
+        return None;
+    }
     let algorithms = params(via).find(|param| is(param, KEPT)).and_then(value)?;
     Some(without(via) + &format!(";oc;oc-algo={algorithms}"))
+}
+
+/// May there be a parameter of overload control? All their names have these letters, and most Vias have them nowhere.
+fn may_speak(via: &str) -> bool {
+    let via = via.as_bytes();
+    memchr::memchr2_iter(b'c', b'C', via).any(|at| {
+        at.checked_sub(1)
+            .and_then(|before| via.get(before))
+            .is_some_and(|byte| byte.eq_ignore_ascii_case(&b'o'))
+    })
 }
 
 /// The value of a Via without the parameters of overload control.

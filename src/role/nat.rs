@@ -16,9 +16,10 @@ fn is_direct(request: &Request) -> bool {
 /// nothing translates addresses.
 pub(super) fn may_need_flow(request: &Request, flow: &Flow) -> bool {
     flow.kind.is_stream()
-        || request.headers().top_via().is_none_or(|via| {
-            via.host().ip() != Some(flow.remote.ip())
-        })
+        || request
+            .headers()
+            .top_via()
+            .is_none_or(|via| via.host().ip() != Some(flow.remote.ip()))
         || request
             .headers()
             .get(HeaderName::Contact)

@@ -522,8 +522,8 @@ impl Proxy {
         // Of the request as it came, as a copy of it would come.
         let loop_hash = admit::loop_hash(&request, &self.loops);
         // As it came, for the application: what is not for this server is not handed back.
-        let may_return = self.config.trust.is_some()
-            || route::may_end_here(&request, &self.config.domains);
+        let may_return =
+            self.config.trust.is_some() || route::may_end_here(&request, &self.config.domains);
         let original = may_return.then(|| request.clone());
         let mut forwarded = request;
         let is_from_inside = self.come_in(&mut forwarded, &flow);
@@ -629,7 +629,9 @@ impl Proxy {
                     contact
                         .as_ref()
                         .and_then(Contact::address)
-                        .is_some_and(|contact| nat::needs_flow(&context.request, &flow, contact.uri()))
+                        .is_some_and(|contact| {
+                            nat::needs_flow(&context.request, &flow, contact.uri())
+                        })
                 });
         let flow = context.flow;
         context.is_admitted = is_trusted;

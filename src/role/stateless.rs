@@ -415,7 +415,8 @@ impl Stateless {
     /// What every copy gets, and where it goes.
     fn sent_on(&self, request: &mut Request, flow: Flow) -> Result<Uri, Refusal> {
         let bad = |error: &'static str| Refusal::because(StatusCode::BAD_REQUEST, error);
-        request.headers_mut()
+        request
+            .headers_mut()
             .decrement_max_forwards()
             .ok_or(Refusal::new(StatusCode::TOO_MANY_HOPS))?;
         // RFC 5393 §5.3.3.

@@ -216,9 +216,7 @@ pub(super) fn preprocess(
         };
         let uri = NameAddr::parse(first).map_err(bad)?.uri();
         let is_ours = domains.is_ours(uri);
-        let flow = node
-            .filter(|_| is_ours)
-            .and_then(|node| node.flow_of(uri));
+        let flow = node.filter(|_| is_ours).and_then(|node| node.flow_of(uri));
         if flow.is_some() {
             request.headers_mut().remove_first(HeaderName::Route);
             return Ok(Some(Trusted {
