@@ -261,8 +261,8 @@ impl Proxy {
                     flow,
                 })
             }
-            Event::Ack { request, .. } => {
-                self.on_ack(request, now);
+            Event::Ack { request, flow, .. } => {
+                self.on_ack(request, flow, now);
                 None
             }
             Event::Response { id, response, flow } => match self.branches.get(&id) {
@@ -527,12 +527,8 @@ impl Proxy {
         let original = may_return.then(|| request.clone());
         let mut forwarded = request;
         let is_from_inside = self.come_in(&mut forwarded, &flow);
-        let trusted = match route::preprocess(
-            &mut forwarded,
-            &self.config.domains,
-            &self.mark,
-            self.config.node.as_ref(),
-        ) {
+        let here = self.here(&flow, self.config.node.as_ref());
+        let trusted = match route::preprocess(&mut forwarded, here) {
             Ok(trusted) => trusted,
             Err(refusal) => {
                 self.respond_refusal(id, &forwarded, flow, &refusal, t, now);
@@ -648,6 +644,16 @@ impl Proxy {
             self.admit(id, t, now);
         }
         None
+    }
+
+    /// What tells whether the routes of a request lead here.
+    const fn here<'a>(&'a self, flow: &Flow, node: Option<&'a Node>) -> route::Here<'a> {
+        route::Here {
+            domains: &self.config.domains,
+            mark: &self.mark,
+            node,
+            local: flow.local,
+        }
     }
 
     fn admit(&mut self, id: ServerTransactionId, t: &mut dyn TransactionLayer, now: Instant) {

@@ -276,7 +276,7 @@ impl Proxy {
     }
 
     /// An ACK to a 2xx goes where its route leads, if the route is ours; it is never answered.
-    pub(super) fn on_ack(&mut self, request: Box<Request>, now: Instant) {
+    pub(super) fn on_ack(&mut self, request: Box<Request>, flow: Flow, now: Instant) {
         if admit::check(&request, &self.loops, self.options()).is_err()
             || self.needs() >= self.config.max_contexts
         {
@@ -284,7 +284,7 @@ impl Proxy {
         }
         let mut request = request;
         let Ok(route::Trusted { token, .. }) =
-            route::preprocess(&mut request, &self.config.domains, &self.mark, None)
+            route::preprocess(&mut request, self.here(&flow, None))
                 .and_then(|trusted| trusted.ok_or(Refusal::new(StatusCode::FORBIDDEN)))
         else {
             return;

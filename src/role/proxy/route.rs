@@ -1,6 +1,7 @@
 //! Routes (RFC 3261 §16.4, §16.6, steps 4 to 7, §16.12): what comes off, what goes on, and where a request goes next.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 
 use sip_message::header::NameAddr;
 use sip_message::{HeaderName, Method, Request, StatusCode, Uri, UriRef};
@@ -158,13 +159,43 @@ pub(super) fn may_end_here(request: &Request, domains: &Domains) -> bool {
         })
 }
 
+/// What tells whether a route leads here.
+#[derive(Clone, Copy)]
+pub(super) struct Here<'a> {
+    pub(super) domains: &'a Domains,
+    pub(super) mark: &'a Mark,
+    pub(super) node: Option<&'a Node>,
+    /// The address that the request was sent to.
+    pub(super) local: SocketAddr,
+}
+
+impl Here<'_> {
+    /// Does a route with our mark lead here? It may name the address of another server of the domain, which has the same mark: when
+    /// that died, and its address was moved here, its calls go on here.
+    fn is_at(&self, uri: UriRef<'_>) -> bool {
+        let is_here = || {
+            let usual = if uri.is_secure() { 5061 } else { 5060 };
+            let there = uri.host().and_then(|host| host.ip());
+            there.is_some_and(|ip| {
+                ip.to_canonical() == self.local.ip().to_canonical()
+                    && uri.port().unwrap_or(usual) == self.local.port()
+            })
+        };
+        self.domains.is_ours(uri) || is_here()
+    }
+}
+
 /// Takes off the routes that led here. Was one of them marked?
 pub(super) fn preprocess(
     request: &mut Request,
-    domains: &Domains,
-    mark: &Mark,
-    node: Option<&Node>,
+    here: Here<'_>,
 ) -> Result<Option<Trusted>, Refusal> {
+    let Here {
+        domains,
+        mark,
+        node,
+        ..
+    } = here;
     let bad = |_| Refusal::because(StatusCode::BAD_REQUEST, "Malformed Route");
     if is_plain(request) {
         return Ok(None);
@@ -173,7 +204,7 @@ pub(super) fn preprocess(
     let mut trusted: Option<Trusted> = None;
     // A strict router put our Record-Route into the Request-URI, and the Request-URI at the end of Route.
     let (is_recorded, has_maddr) = request.uri().map_or((false, false), |uri| {
-        let is_recorded = own.is_on(uri) && domains.is_ours(uri);
+        let is_recorded = own.is_on(uri) && here.is_at(uri);
         (is_recorded, is_recorded || uri.param("maddr").is_some())
     });
     if is_recorded {
@@ -224,8 +255,8 @@ pub(super) fn preprocess(
                 is_edge: true,
             }));
         }
-        let is_marked = own.is_on(uri);
-        if !is_ours || (trusted.is_some() && !is_marked) {
+        let is_marked = own.is_on(uri) && here.is_at(uri);
+        if !is_marked && (!is_ours || trusted.is_some()) {
             break;
         }
         if is_marked {

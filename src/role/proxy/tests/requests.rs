@@ -199,6 +199,60 @@ fn calls_go_on_after_a_restart_when_the_mark_has_a_lasting_key() {
 }
 
 #[test]
+fn rfc3261_16_4_the_calls_of_a_dead_server_go_on_where_its_address_is_moved_to() {
+    // Two servers of a domain, and a call that the first has let through.
+    let server = |address: &str, secret: u8| {
+        let mut domains = Domains::new("example.com");
+        domains.add_address(address.parse().unwrap());
+        let mut config = config(domains);
+        let secret = Seed::from_bytes([secret; 32]);
+        let uri = Uri::parse(&format!("sip:{address}")).unwrap();
+        config.node = Some(Node::new(uri, &secret));
+        config.mark = Some(secret);
+        let mut world = World::new();
+        let authenticator = world.proxy.authenticator.take();
+        world.proxy = Proxy::new(
+            config,
+            authenticator,
+            &Seed::from_bytes([address.len() as u8; 32]),
+        );
+        world.bind("sip:bob@192.0.2.99", None);
+        world
+    };
+    let mut first = server("192.0.2.10:5060", 9);
+    let (_, sent) = first.call_bob();
+    let recorded = values(&sent[0].request, HeaderName::RecordRoute)[0].to_owned();
+    assert!(
+        recorded.starts_with("<sip:192.0.2.10:5060;lr;m="),
+        "{recorded}"
+    );
+    let fields = format!("To: <sip:bob@example.com>;tag=2\r\nRoute: {recorded}\r\n");
+    // All flows of these tests are to 192.0.2.10, which the second has now.
+    let mut second = server("192.0.2.111:5060", 9);
+    for method in ["BYE", "INVITE"] {
+        second.request(&message(method, "sip:bob@192.0.2.99", &fields));
+        let sent = second.sent();
+        assert_eq!(sent.len(), 1, "{method}");
+        assert!(values(&sent[0].request, HeaderName::Route).is_empty());
+        assert_eq!(second.hops.pop().as_deref(), Some("sip:bob@192.0.2.99"));
+    }
+    let ack = |world: &mut World| {
+        world.input(Event::Ack {
+            invite: None,
+            request: parse(&message("ACK", "sip:bob@192.0.2.99", &fields)).into(),
+            flow: flow(TransportKind::Udp, 0, "198.51.100.7:5060"),
+        });
+        world.hops.pop()
+    };
+    assert_eq!(ack(&mut second).as_deref(), Some("sip:bob@192.0.2.99"));
+    // A server that has no part in the secret lets nobody through for it.
+    let mut other = server("192.0.2.111:5060", 8);
+    other.request(&message("BYE", "sip:bob@192.0.2.99", &fields));
+    assert!(other.sent().is_empty());
+    assert_eq!(ack(&mut other), None);
+}
+
+#[test]
 fn rfc3261_16_4_a_strict_router_before_us() {
     let mut world = World::new();
     world.bind("sip:bob@192.0.2.99", None);
