@@ -22,7 +22,7 @@ use sip_transaction::{Branch, TransactionLayer};
 use sip_transport::{DeadlineId, DeadlineQueue, Flow, FlowId, MintedHash, Seed, TransportKind};
 
 use super::proxy::route::{self, Mark, Side};
-use super::{Answer, Need, Refusal, RoleOutput, Token, unknown_options};
+use super::{Answer, Need, Refusal, RoleOutput, Token, push_ipv4, push_number, unknown_options};
 use crate::domain::Domains;
 use crate::guard::hop;
 use crate::guard::throttle::own_reports_only;
@@ -507,14 +507,7 @@ fn place_of(via: &Via<'_>) -> Option<Uri> {
     uri.push_str("sip:");
     let ip = via.received().or_else(|| via.host().ip());
     match ip {
-        Some(std::net::IpAddr::V4(ip)) => {
-            for (place, octet) in ip.octets().into_iter().enumerate() {
-                if place > 0 {
-                    uri.push('.');
-                }
-                push_number(&mut uri, octet.into());
-            }
-        }
+        Some(std::net::IpAddr::V4(ip)) => push_ipv4(&mut uri, ip),
         Some(std::net::IpAddr::V6(ip)) => {
             let _infallible = write!(uri, "[{ip}]");
         }
@@ -532,19 +525,6 @@ fn place_of(via: &Via<'_>) -> Option<Uri> {
     uri.push_str(";transport=");
     uri.push_str(kind.uri_param());
     Uri::parse(&uri).ok()
-}
-
-/// Appends a number without the ways of formatted text, which take ten times as long.
-fn push_number(out: &mut String, number: u16) {
-    let mut started = false;
-    for unit in [10_000, 1000, 100, 10, 1] {
-        let digit = number / unit % 10;
-        started |= digit > 0 || unit == 1;
-        if started {
-            // It is below 10.
-            out.push(char::from(b'0' + digit as u8));
-        }
-    }
 }
 
 #[cfg(test)]

@@ -219,3 +219,60 @@ impl AsyncWrite for Writer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn connected() -> (Outbox, Queue, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let ours = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (theirs, _) = listener.accept().await.unwrap();
+        let (_, half) = ours.into_split();
+        half.writable().await.unwrap();
+        let direct = Direct::new(half);
+        let (mut outbox, mut queue) = channel();
+        outbox.use_direct(Arc::clone(&direct));
+        queue.use_direct(direct);
+        (outbox, queue, theirs)
+    }
+
+    #[tokio::test]
+    async fn what_the_system_takes_needs_no_queue_and_the_rest_stays_in_order() {
+        let (mut outbox, mut queue, _theirs) = connected().await;
+        assert_eq!(outbox.send(Bytes::from_static(b"first"), 1), 5);
+        assert!(queue.is_empty());
+        assert!(outbox.note_written(5) && !outbox.note_written(7));
+        assert_eq!((outbox.take_unreported(), outbox.unreported()), (12, 0));
+        // Until the peer, which reads nothing, has no room.
+        let large = Bytes::from(vec![b'x'; 1 << 20]);
+        let mut written = large.len();
+        while written == large.len() {
+            written = outbox.send(large.clone(), 1);
+        }
+        assert_eq!(outbox.send(Bytes::from_static(b"behind"), 1), 0);
+        assert_eq!(queue.recv().await.unwrap().len(), large.len() - written);
+        assert_eq!(outbox.send(Bytes::from_static(b"too"), 1), 0);
+        queue.written();
+        assert_eq!(queue.recv().await.unwrap(), "behind");
+        assert_eq!(queue.recv().await.unwrap(), "too");
+    }
+
+    #[tokio::test]
+    async fn what_was_written_right_before_the_end_is_known_as_last_words() {
+        for (turn, expected) in [(4, true), (5, true), (6, false)] {
+            let (mut outbox, mut queue, _theirs) = connected().await;
+            assert_eq!(outbox.send(Bytes::from_static(b"words"), 4), 5);
+            outbox.close(turn);
+            assert_eq!(queue.recv().await, None);
+            assert_eq!(queue.had_last_words(), expected, "closed in turn {turn}");
+        }
+        let (outbox, queue, _theirs) = connected().await;
+        outbox.close(1);
+        assert!(!queue.had_last_words(), "nothing was written");
+    }
+}

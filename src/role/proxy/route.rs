@@ -10,8 +10,8 @@ use sip_transport::{Flow, Seed, ShortCode, TransportKind};
 use crate::auth::is_for;
 use crate::domain::{Aor, Domains};
 use crate::gruu::{Gruus, Wanted};
-use crate::role::Refusal;
 use crate::role::node::Node;
+use crate::role::{Refusal, push_ipv4, push_number};
 
 /// Where a request is going.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,11 +96,22 @@ impl Digits {
             _ => (";transport=", transport),
         };
         let mut text = String::with_capacity(112 + token.len());
-        let _infallible = write!(
-            text,
-            "<{scheme}:{token}{at}{}{name}{is};lr;{MARK}={mark}>",
-            flow.sent_by()
-        );
+        for part in ["<", scheme, ":", token, at] {
+            text.push_str(part);
+        }
+        match flow.sent_by().addr() {
+            SocketAddr::V4(addr) => {
+                push_ipv4(&mut text, *addr.ip());
+                text.push(':');
+                push_number(&mut text, addr.port());
+            }
+            SocketAddr::V6(_) => {
+                let _infallible = write!(text, "{}", flow.sent_by());
+            }
+        }
+        for part in [name, is, ";lr;", MARK, "=", mark, ">"] {
+            text.push_str(part);
+        }
         text
     }
 }
