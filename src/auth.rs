@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use sip_message::{HeaderName, Request, ResponseBuilder, StatusCode, UriRef};
+use sip_message::{HeaderName, Request, ResponseBuilder, StatusCode, UriRef, WrittenResponse};
 use sip_transport::{Flow, Seed};
 use subtle::ConstantTimeEq as _;
 
@@ -410,6 +410,32 @@ impl Authenticator {
             response = response.header(asker.challenge(), &value);
         }
         response
+    }
+
+    /// [`challenge`](Self::challenge) in a response that is written at once, to a request without credentials.
+    pub(crate) fn write_challenge(
+        &mut self,
+        response: &mut WrittenResponse,
+        asker: Asker,
+        source: IpAddr,
+        now: Instant,
+    ) {
+        let nonce = self.nonces.mint(source, now);
+        let realm = quote(&self.config.realm);
+        for algorithm in &self.config.algorithms {
+            response.field(
+                asker.challenge(),
+                &[
+                    "Digest realm=\"",
+                    &realm,
+                    "\", nonce=\"",
+                    &nonce,
+                    "\", algorithm=",
+                    algorithm.as_str(),
+                    ", qop=\"auth\"",
+                ],
+            );
+        }
     }
 
     /// The credentials for our realm; RFC 3261 §22.3: there may be others, for other proxies.

@@ -13,6 +13,7 @@ mod update;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
@@ -302,7 +303,7 @@ impl ContactUpdate {
 #[non_exhaustive]
 pub enum UpdateOutcome {
     /// It was applied and stored; these are all bindings now.
-    Stored(Vec<Binding>),
+    Stored(Arc<[Binding]>),
     /// An older request than one that was applied before it; nothing changed (RFC 3261 §10.3, steps 6 and 7).
     OutOfOrder,
     /// There would be more bindings than the limit, which is given; nothing changed.
@@ -322,6 +323,30 @@ pub trait LocationStore: Send + Sync + fmt::Debug {
         update: BindingUpdate,
         now: SystemTime,
     ) -> BoxFuture<Result<UpdateOutcome, StoreError>>;
+
+    /// [`lookup`](Self::lookup) of a store that knows it without waiting for anything; `None` if this one does not.
+    fn lookup_at_once(
+        &self,
+        aor: &Aor,
+        now: SystemTime,
+    ) -> Option<Result<Vec<Binding>, StoreError>> {
+        let _ = (aor, now);
+        None
+    }
+
+    /// [`update`](Self::update) of a store that carries it out without waiting for anything.
+    ///
+    /// # Errors
+    /// The update, of a store that has to wait.
+    fn update_at_once(
+        &self,
+        aor: &Aor,
+        update: BindingUpdate,
+        now: SystemTime,
+    ) -> Result<Result<UpdateOutcome, StoreError>, BindingUpdate> {
+        let _ = (aor, now);
+        Err(update)
+    }
 
     /// Where its changes are told, if it tells them. What has only expired need not be told.
     fn feed(&self) -> Option<&Feed> {
@@ -344,7 +369,7 @@ pub trait LocationStore: Send + Sync + fmt::Debug {
     }
 }
 
-impl<T: LocationStore + ?Sized> LocationStore for std::sync::Arc<T> {
+impl<T: LocationStore + ?Sized> LocationStore for Arc<T> {
     fn lookup(&self, aor: &Aor, now: SystemTime) -> BoxFuture<Result<Vec<Binding>, StoreError>> {
         (**self).lookup(aor, now)
     }
@@ -356,6 +381,23 @@ impl<T: LocationStore + ?Sized> LocationStore for std::sync::Arc<T> {
         now: SystemTime,
     ) -> BoxFuture<Result<UpdateOutcome, StoreError>> {
         (**self).update(aor, update, now)
+    }
+
+    fn lookup_at_once(
+        &self,
+        aor: &Aor,
+        now: SystemTime,
+    ) -> Option<Result<Vec<Binding>, StoreError>> {
+        (**self).lookup_at_once(aor, now)
+    }
+
+    fn update_at_once(
+        &self,
+        aor: &Aor,
+        update: BindingUpdate,
+        now: SystemTime,
+    ) -> Result<Result<UpdateOutcome, StoreError>, BindingUpdate> {
+        (**self).update_at_once(aor, update, now)
     }
 
     fn feed(&self) -> Option<&Feed> {

@@ -3,6 +3,7 @@
 //! [`Stack`] owns one of each layer and moves what comes up and what goes down between them, in one place: its `settle` loop.
 //! It opens no socket and reads no clock; [`crate::runtime`] drives it with both, a test drives it with neither.
 
+mod apart;
 mod boundary;
 mod counts;
 mod failover;
@@ -15,6 +16,7 @@ mod live;
 mod needs;
 mod parts;
 mod settle;
+mod stores;
 mod tap;
 
 use std::collections::{HashMap, VecDeque};
@@ -33,6 +35,7 @@ pub use self::handover::{Handed, MAX_WORKERS, Place};
 pub use self::latency::{Histogram, Latencies, LatencyRole};
 pub use self::live::Live;
 pub use self::parts::Parts;
+pub use self::stores::AnsweredAtOnce;
 pub use self::tap::{TapFilter, TapId, Tapped};
 use crate::guard::Guard;
 use crate::identity::Peers;
@@ -68,6 +71,8 @@ pub struct Stack {
     asked: Option<(SocketAddr, usize)>,
     taps: tap::Taps,
     neighbours: Option<Box<handover::Neighbours>>,
+    apart: apart::Apart,
+    stores: stores::Stores,
     last_now: Option<Instant>,
     /// Flows whose failure is told.
     kept: Vec<FlowId>,
@@ -102,6 +107,8 @@ impl Stack {
             asked: None,
             taps: tap::Taps::default(),
             neighbours: None,
+            apart: apart::Apart::default(),
+            stores: stores::Stores::default(),
             last_now: None,
             kept: Vec::new(),
             #[cfg(feature = "__judge")]

@@ -122,7 +122,7 @@ struct Inner {
 /// What is committed. The map of bindings is keyed by what peers choose, so it has the standard library's keyed hasher.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
-    pub(crate) bindings: RwLock<HashMap<Aor, Vec<Binding>>>,
+    pub(crate) bindings: RwLock<HashMap<Aor, Arc<[Binding]>>>,
     pub(crate) users: RwLock<BTreeMap<Box<str>, Ha1s>>,
     pub(crate) feed: Feed,
 }

@@ -5,6 +5,7 @@ mod read;
 mod spans;
 mod stamp;
 mod values;
+mod written;
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -17,6 +18,7 @@ pub use self::read::{Field, Fields, RawFields, TypedAll};
 pub(crate) use self::spans::Spans;
 pub use self::stamp::ViaStamp;
 pub use self::values::{Values, ValuesRev};
+pub(crate) use self::written::write_field;
 use crate::name::{NameId, place};
 
 /// The header fields of a message in the order of arrival.

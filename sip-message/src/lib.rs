@@ -33,6 +33,7 @@ mod status;
 mod token;
 pub mod uri;
 mod validate;
+mod written;
 
 pub use crate::build::{RequestBuilder, ResponseBuilder};
 pub use crate::config::{Limits, ParserConfig};
@@ -54,3 +55,4 @@ pub use crate::sipfrag::SipFrag;
 pub use crate::status::StatusCode;
 pub use crate::token::Token;
 pub use crate::uri::{Host, Uri, UriError, UriRef};
+pub use crate::written::WrittenResponse;

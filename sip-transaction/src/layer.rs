@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use bytes::Bytes;
-use sip_message::{HeaderName, Request, Response, StatusCode};
+use sip_message::{HeaderName, Request, Response, StatusCode, WrittenResponse};
 use sip_transport::{Flow, FlowId};
 
 use crate::{ClientTransactionId, Gone, ServerTransactionId};
@@ -46,6 +46,23 @@ pub trait TransactionLayer {
         response: &Response,
         now: Instant,
     ) -> Result<(), Gone>;
+
+    /// [`respond`](Self::respond) with a response that is written already. One whose request was so broken that the answer is no
+    /// message may be left out.
+    ///
+    /// # Errors
+    /// [`Gone`] when the transaction has ended.
+    fn respond_written(
+        &mut self,
+        id: ServerTransactionId,
+        response: &WrittenResponse,
+        now: Instant,
+    ) -> Result<(), Gone> {
+        match response.to_response() {
+            Some(response) => self.respond(id, &response, now),
+            None => Ok(()),
+        }
+    }
 
     /// Cancels an INVITE (RFC 3261 §9.1); `headers` are added to the CANCEL (such as Reason, RFC 3326).
     ///
@@ -117,7 +134,7 @@ pub trait TransactionLayer {
 ///
 /// ```
 /// use std::time::Instant;
-/// use sip_message::Response;
+/// use sip_message::StatusCode;
 /// use sip_transaction::{Interposed, ServerTransactionId, TransactionLayer};
 ///
 /// /// Counts the final responses of whoever is given it.
@@ -130,8 +147,8 @@ pub trait TransactionLayer {
 ///         self.0
 ///     }
 ///
-///     fn on_respond(&mut self, _: ServerTransactionId, response: &Response, _: Instant) {
-///         self.1 += usize::from(response.status().is_final());
+///     fn on_respond(&mut self, _: ServerTransactionId, status: StatusCode, _: Instant) {
+///         self.1 += usize::from(status.is_final());
 ///     }
 /// }
 ///
@@ -157,9 +174,9 @@ pub trait Interposed {
         Cow::Borrowed(request)
     }
 
-    /// A response is being passed to a server transaction ([`respond`](TransactionLayer::respond)).
-    fn on_respond(&mut self, id: ServerTransactionId, response: &Response, now: Instant) {
-        let _unseen = (id, response, now);
+    /// A response with this status is being passed to a server transaction ([`respond`](TransactionLayer::respond)).
+    fn on_respond(&mut self, id: ServerTransactionId, status: StatusCode, now: Instant) {
+        let _unseen = (id, status, now);
     }
 }
 
@@ -185,8 +202,18 @@ impl<T: Interposed> TransactionLayer for T {
         response: &Response,
         now: Instant,
     ) -> Result<(), Gone> {
-        self.on_respond(id, response, now);
+        self.on_respond(id, response.status(), now);
         self.layer().respond(id, response, now)
+    }
+
+    fn respond_written(
+        &mut self,
+        id: ServerTransactionId,
+        response: &WrittenResponse,
+        now: Instant,
+    ) -> Result<(), Gone> {
+        self.on_respond(id, response.status(), now);
+        self.layer().respond_written(id, response, now)
     }
 
     fn cancel(

@@ -43,6 +43,7 @@ pub use crate::config::TransactionConfig;
 pub use crate::event::{Event, Input, Output};
 pub use crate::id::{ClientTransactionId, Gone, ServerTransactionId, TransactionId};
 pub use crate::layer::{Interposed, TransactionLayer};
+pub use crate::matching::StatelessTag;
 pub use crate::stats::Stats;
 pub use crate::timer::Timer;
 pub use crate::transactions::{Listed, Transactions};

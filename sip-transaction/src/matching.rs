@@ -39,6 +39,29 @@ pub(crate) fn has_magic_cookie(branch: &[u8]) -> bool {
     }
 }
 
+/// A To tag that is the same for each copy of a request, and that nobody else can make: for answers that leave no transaction
+/// (RFC 3261 §8.2.7). See [`Transactions::stateless_tag`](crate::Transactions::stateless_tag).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StatelessTag([u8; 16]);
+
+impl StatelessTag {
+    fn of(number: u64) -> Self {
+        let mut digits = [0; 16];
+        for (place, digit) in digits.iter_mut().enumerate() {
+            let four = (number >> (60 - 4 * place)) as u8 & 15;
+            *digit = if four < 10 { b'0' + four } else { b'a' - 10 + four };
+        }
+        Self(digits)
+    }
+
+    /// Sixteen hexadecimal digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        // They are ASCII.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
 impl RequestIdentity {
     /// None when the request has no Via that can be read.
     pub(crate) fn of(request: &Request, universal: &Universal, key: HashKey) -> Option<Self> {
@@ -66,13 +89,13 @@ impl RequestIdentity {
     }
 
     /// A To tag that is the same for each copy of the request, and tells nothing about the hash.
-    pub(crate) fn stateless_tag(&self, key: HashKey) -> String {
+    pub(crate) fn stateless_tag(&self, key: HashKey) -> StatelessTag {
         let [low, high] = self.hash;
         let mut hash = SipHash::new(key);
         hash.field(b"stateless tag");
         hash.word(low);
         hash.word(high);
-        format!("{:016x}", hash.finish_64())
+        StatelessTag::of(hash.finish_64())
     }
 
     pub(crate) fn with_method(&self, method: &Method) -> MatchKey {
@@ -187,6 +210,13 @@ pub(crate) fn tag_hash(tag: Option<&str>, key: HashKey) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stateless_tag_is_sixteen_digits() {
+        for number in [0, 1, 0x0123_4567_89ab_cdef, u64::MAX] {
+            assert_eq!(StatelessTag::of(number).as_str(), format!("{number:016x}"));
+        }
+    }
 
     #[test]
     fn every_method_has_a_number_of_its_own() {

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
-use sip_message::{BoxedMessage, HeaderName, Request, Response};
+use sip_message::{BoxedMessage, HeaderName, Request, Response, WrittenResponse};
 use sip_transport::{Flow, FlowId, Rng, Seed, TransportKind};
 
 use self::answered::Answered;
@@ -392,6 +392,16 @@ impl TransactionLayer for Transactions {
     ) -> Result<(), Gone> {
         let now = self.clock.tick(now);
         self.respond_to(id, response, now)
+    }
+
+    fn respond_written(
+        &mut self,
+        id: ServerTransactionId,
+        response: &WrittenResponse,
+        now: Instant,
+    ) -> Result<(), Gone> {
+        let now = self.clock.tick(now);
+        self.respond_written_to(id, response, now)
     }
 
     fn cancel(

@@ -30,6 +30,22 @@ impl Embedded {
         DataFile::open_or_create(path.as_ref(), &default_realm()).map(Self::new)
     }
 
+    fn lookup_now(&self, aor: &Aor, now: SystemTime) -> Vec<Binding> {
+        let index = self
+            .file
+            .index()
+            .bindings
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        index
+            .get(aor)
+            .into_iter()
+            .flat_map(|bindings| bindings.iter())
+            .filter(|binding| binding.is_live(now))
+            .cloned()
+            .collect()
+    }
+
     /// The file.
     #[must_use]
     pub const fn file(&self) -> &DataFile {
@@ -39,20 +55,15 @@ impl Embedded {
 
 impl LocationStore for Embedded {
     fn lookup(&self, aor: &Aor, now: SystemTime) -> BoxFuture<Result<Vec<Binding>, StoreError>> {
-        let index = self
-            .file
-            .index()
-            .bindings
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        let live = index
-            .get(aor)
-            .into_iter()
-            .flatten()
-            .filter(|binding| binding.is_live(now))
-            .cloned()
-            .collect();
-        Box::pin(std::future::ready(Ok(live)))
+        Box::pin(std::future::ready(Ok(self.lookup_now(aor, now))))
+    }
+
+    fn lookup_at_once(
+        &self,
+        aor: &Aor,
+        now: SystemTime,
+    ) -> Option<Result<Vec<Binding>, StoreError>> {
+        Some(Ok(self.lookup_now(aor, now)))
     }
 
     fn update(

@@ -1,7 +1,7 @@
 //! [`Memory`]: bindings that end with the process.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use super::{Binding, BindingUpdate, Feed, LocationStore, UpdateOutcome, apply};
@@ -13,7 +13,7 @@ use crate::store::{BoxFuture, StoreError};
 /// The map is keyed by what peers choose, so it uses the standard library's keyed hasher.
 #[derive(Debug)]
 pub struct Memory {
-    bindings: Mutex<HashMap<Aor, Vec<Binding>>>,
+    bindings: Mutex<HashMap<Aor, Arc<[Binding]>>>,
     limit: usize,
     feed: Feed,
 }
@@ -38,28 +38,60 @@ impl Memory {
     fn apply(
         &self,
         aor: &Aor,
-        update: &BindingUpdate,
+        update: BindingUpdate,
         now: SystemTime,
     ) -> Result<UpdateOutcome, StoreError> {
         let mut map = self.bindings.lock().unwrap_or_else(PoisonError::into_inner);
-        let outcome = apply(map.get(aor).map_or(&[], Vec::as_slice), update, now);
-        if let UpdateOutcome::Stored(bindings) = &outcome {
-            if bindings.is_empty() {
-                map.remove(aor);
-            } else if let Some(known) = map.get_mut(aor) {
-                known.clone_from(bindings);
-            } else {
-                if map.len() >= self.limit {
-                    // Make room once; expired bindings are otherwise only dropped when they are touched.
-                    map.retain(|_, bindings| bindings.iter().any(|binding| binding.is_live(now)));
-                    if map.len() >= self.limit {
-                        return Err(StoreError::Full);
-                    }
+        // A refresh is looked up once.
+        if let Some(known) = map.get_mut(aor) {
+            let outcome = apply(known, update, now);
+            if let UpdateOutcome::Stored(bindings) = &outcome {
+                if bindings.is_empty() {
+                    map.remove(aor);
+                } else {
+                    known.clone_from(bindings);
                 }
-                map.insert(aor.clone(), bindings.clone());
             }
+            return Ok(outcome);
+        }
+        let outcome = apply(&[], update, now);
+        if let UpdateOutcome::Stored(bindings) = &outcome
+            && !bindings.is_empty()
+        {
+            if map.len() >= self.limit {
+                // Make room once; expired bindings are otherwise only dropped when they are touched.
+                map.retain(|_, bindings| bindings.iter().any(|binding| binding.is_live(now)));
+                if map.len() >= self.limit {
+                    return Err(StoreError::Full);
+                }
+            }
+            map.insert(aor.clone(), Arc::clone(bindings));
         }
         Ok(outcome)
+    }
+
+    fn update_now(
+        &self,
+        aor: &Aor,
+        update: BindingUpdate,
+        now: SystemTime,
+    ) -> Result<UpdateOutcome, StoreError> {
+        let cause = update.cause;
+        let outcome = self.apply(aor, update, now);
+        if matches!(outcome, Ok(UpdateOutcome::Stored(_))) {
+            self.feed.changed(aor, cause);
+        }
+        outcome
+    }
+
+    fn lookup_now(&self, aor: &Aor, now: SystemTime) -> Vec<Binding> {
+        let map = self.bindings.lock().unwrap_or_else(PoisonError::into_inner);
+        map.get(aor)
+            .into_iter()
+            .flat_map(|bindings| bindings.iter())
+            .filter(|binding| binding.is_live(now))
+            .cloned()
+            .collect()
     }
 }
 
@@ -71,15 +103,7 @@ impl Default for Memory {
 
 impl LocationStore for Memory {
     fn lookup(&self, aor: &Aor, now: SystemTime) -> BoxFuture<Result<Vec<Binding>, StoreError>> {
-        let map = self.bindings.lock().unwrap_or_else(PoisonError::into_inner);
-        let live = map
-            .get(aor)
-            .into_iter()
-            .flatten()
-            .filter(|binding| binding.is_live(now))
-            .cloned()
-            .collect();
-        Box::pin(std::future::ready(Ok(live)))
+        Box::pin(std::future::ready(Ok(self.lookup_now(aor, now))))
     }
 
     fn update(
@@ -88,12 +112,24 @@ impl LocationStore for Memory {
         update: BindingUpdate,
         now: SystemTime,
     ) -> BoxFuture<Result<UpdateOutcome, StoreError>> {
-        let cause = update.cause;
-        let outcome = self.apply(aor, &update, now);
-        if matches!(outcome, Ok(UpdateOutcome::Stored(_))) {
-            self.feed.changed(aor, cause);
-        }
-        Box::pin(std::future::ready(outcome))
+        Box::pin(std::future::ready(self.update_now(aor, update, now)))
+    }
+
+    fn lookup_at_once(
+        &self,
+        aor: &Aor,
+        now: SystemTime,
+    ) -> Option<Result<Vec<Binding>, StoreError>> {
+        Some(Ok(self.lookup_now(aor, now)))
+    }
+
+    fn update_at_once(
+        &self,
+        aor: &Aor,
+        update: BindingUpdate,
+        now: SystemTime,
+    ) -> Result<Result<UpdateOutcome, StoreError>, BindingUpdate> {
+        Ok(self.update_now(aor, update, now))
     }
 
     fn feed(&self) -> Option<&Feed> {

@@ -294,7 +294,7 @@ impl Inner {
         };
         for _ in 0..TRIES {
             let bindings = parse(&old)?;
-            let stored = match apply(&bindings, update, now) {
+            let stored = match apply(&bindings, update.clone(), now) {
                 UpdateOutcome::Stored(stored) => stored,
                 // A refusal has to be about what there is.
                 UpdateOutcome::OutOfOrder | UpdateOutcome::TooMany(_) if is_guess => {

@@ -1,6 +1,7 @@
 //! [`apply`]: RFC 3261 §10.3, steps 6 and 7, as a function.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use sip_message::UriRef;
@@ -16,19 +17,26 @@ use super::{Binding, BindingUpdate, Change, ContactUpdate, UpdateOutcome};
 /// use sip_stack::location::{BindingUpdate, Change, ContactUpdate, UpdateOutcome, apply};
 /// let contact = ContactUpdate::new("sip:alice@192.0.2.7", 3600);
 /// let update = BindingUpdate::new("call-1", 1, Change::Contacts(vec![contact]));
-/// let UpdateOutcome::Stored(bindings) = apply(&[], &update, SystemTime::now()) else { panic!() };
+/// let UpdateOutcome::Stored(bindings) = apply(&[], update.clone(), SystemTime::now()) else { panic!() };
 /// assert_eq!(&*bindings[0].contact, "sip:alice@192.0.2.7");
-/// assert_eq!(apply(&bindings, &update, SystemTime::now()), UpdateOutcome::OutOfOrder);
+/// assert_eq!(apply(&bindings, update, SystemTime::now()), UpdateOutcome::OutOfOrder);
 /// ```
 #[must_use]
-pub fn apply(stored: &[Binding], update: &BindingUpdate, now: SystemTime) -> UpdateOutcome {
+pub fn apply(stored: &[Binding], update: BindingUpdate, now: SystemTime) -> UpdateOutcome {
     let live = || stored.iter().filter(|binding| binding.is_live(now));
+    let BindingUpdate {
+        call_id,
+        cseq,
+        change,
+        limit,
+        epoch,
+        cause: _,
+    } = update;
     // An update with the Call-ID of a binding must have a higher CSeq; all or nothing.
-    let is_old =
-        |binding: &Binding| binding.call_id == update.call_id && update.cseq <= binding.cseq;
-    let contacts = match &update.change {
+    let is_old = |binding: &Binding| cseq <= binding.cseq && binding.call_id == call_id;
+    let mut contacts = match change {
         Change::RemoveAll if live().any(is_old) => return UpdateOutcome::OutOfOrder,
-        Change::RemoveAll => return UpdateOutcome::Stored(Vec::new()),
+        Change::RemoveAll => return UpdateOutcome::Stored(Arc::default()),
         Change::Contacts(contacts) => contacts,
     };
     // The bindings as they were: two contacts of one request do not make each other old.
@@ -38,37 +46,65 @@ pub fn apply(stored: &[Binding], update: &BindingUpdate, now: SystemTime) -> Upd
     if is_out_of_order {
         return UpdateOutcome::OutOfOrder;
     }
+    let mut request = By {
+        call_id,
+        cseq,
+        epoch,
+        now,
+    };
+    // Nearly all telephones are alone and have one contact.
+    if let [only] = contacts.as_slice()
+        && only.expires > 0
+        && limit > 0
+        && live().all(|binding| is_same(binding, only))
+        && live().count() <= 1
+        && (epoch == 0 || only.instance().is_none())
+        && let Some(contact) = contacts.pop()
+    {
+        let call_id = std::mem::take(&mut request.call_id);
+        let binding = bind(contact, call_id, 0, &request);
+        return UpdateOutcome::Stored(Arc::new([binding]));
+    }
     // What is replaced is not copied first.
     let mut bindings = Vec::with_capacity(stored.len() + contacts.len());
     bindings.extend(live().map(Cow::Borrowed));
-    for (contact, place) in contacts.iter().zip(0_u64..) {
+    for (contact, place) in contacts.into_iter().zip(0_u64..) {
         let at = bindings
             .iter()
-            .position(|binding| is_same(binding, contact));
+            .position(|binding| is_same(binding, &contact));
         if contact.expires == 0 {
             at.map(|at| bindings.remove(at));
             continue;
         }
-        let epoch = epoch(&mut bindings, contact, update, place);
-        let binding = Cow::Owned(bind(contact, update, epoch, now));
+        let epoch = new_epoch(&mut bindings, &contact, &request, place);
+        let call_id = request.call_id.clone();
+        let binding = Cow::Owned(bind(contact, call_id, epoch, &request));
         match at.and_then(|at| bindings.get_mut(at)) {
             Some(slot) => *slot = binding,
             None => bindings.push(binding),
         }
     }
-    if bindings.len() > update.limit {
-        return UpdateOutcome::TooMany(update.limit);
+    if bindings.len() > limit {
+        return UpdateOutcome::TooMany(limit);
     }
     UpdateOutcome::Stored(bindings.into_iter().map(Cow::into_owned).collect())
+}
+
+/// What all contacts of an update have in common.
+struct By {
+    call_id: Box<str>,
+    cseq: u32,
+    epoch: u64,
+    now: SystemTime,
 }
 
 /// RFC 5627 §5.1: the epoch of the instance that a contact belongs to. If the most recent registration of the same
 /// instance, or of the same flow of it, had another Call-ID, all temporary GRUUs of the instance end: a new epoch begins. Its
 /// lower half is the CSeq of the request that begins it, which watchers are told (RFC 5628 §5).
-fn epoch(
+fn new_epoch(
     bindings: &mut [Cow<'_, Binding>],
     contact: &ContactUpdate,
-    update: &BindingUpdate,
+    update: &By,
     place: u64,
 ) -> u64 {
     if update.epoch == 0 {
@@ -99,19 +135,19 @@ fn epoch(
     new
 }
 
-fn bind(contact: &ContactUpdate, update: &BindingUpdate, epoch: u64, now: SystemTime) -> Binding {
+fn bind(contact: ContactUpdate, call_id: Box<str>, epoch: u64, by: &By) -> Binding {
     Binding {
-        contact: contact.contact.clone(),
-        parameters: contact.parameters.clone(),
+        contact: contact.contact,
+        parameters: contact.parameters,
         q: contact.q,
-        expires: now + Duration::from_secs(contact.expires.into()),
-        call_id: update.call_id.clone(),
-        cseq: update.cseq,
-        path: contact.path.clone(),
-        user_agent: contact.user_agent.clone(),
-        flow: contact.flow.clone(),
-        node: contact.node.clone(),
-        outbound: contact.outbound.clone(),
+        expires: by.now + Duration::from_secs(contact.expires.into()),
+        call_id,
+        cseq: by.cseq,
+        path: contact.path,
+        user_agent: contact.user_agent,
+        flow: contact.flow,
+        node: contact.node,
+        outbound: contact.outbound,
         epoch,
     }
 }
@@ -183,7 +219,7 @@ mod tests {
         BindingUpdate::new(call_id, cseq, Change::Contacts(list))
     }
 
-    fn stored(outcome: UpdateOutcome) -> Vec<Binding> {
+    fn stored(outcome: UpdateOutcome) -> Arc<[Binding]> {
         match outcome {
             UpdateOutcome::Stored(bindings) => bindings,
             UpdateOutcome::OutOfOrder | UpdateOutcome::TooMany(_) => panic!("{outcome:?}"),
@@ -198,51 +234,51 @@ mod tests {
     fn rfc3261_10_3_step_7_adds_refreshes_and_removes() {
         let first = stored(apply(
             &[],
-            &contacts("a", 1, &[(ALICE, 60), ("sip:alice@192.0.2.8", 30)]),
+            contacts("a", 1, &[(ALICE, 60), ("sip:alice@192.0.2.8", 30)]),
             start(),
         ));
         assert_eq!(names(&first), [ALICE, "sip:alice@192.0.2.8"]);
         assert_eq!(first[0].remaining(start()), 60);
         // The same URI in other clothes is the same contact (§19.1.4).
         let again = contacts("a", 2, &[("sip:alice@192.0.2.7:5060;TRANSPORT=UDP", 90)]);
-        let second = stored(apply(&first, &again, start()));
+        let second = stored(apply(&first, again, start()));
         assert_eq!(second.len(), 2);
         assert_eq!(second[0].remaining(start()), 90);
         assert_eq!(second[0].cseq, 2);
-        let third = stored(apply(&second, &contacts("a", 3, &[(ALICE, 0)]), start()));
+        let third = stored(apply(&second, contacts("a", 3, &[(ALICE, 0)]), start()));
         assert_eq!(names(&third), ["sip:alice@192.0.2.8"]);
     }
 
     #[test]
     fn rfc3261_10_3_step_7_an_older_cseq_of_the_same_call_id_aborts_all() {
-        let first = stored(apply(&[], &contacts("a", 5, &[(ALICE, 60)]), start()));
+        let first = stored(apply(&[], contacts("a", 5, &[(ALICE, 60)]), start()));
         for cseq in [4, 5] {
             let update = contacts("a", cseq, &[("sip:new@192.0.2.9", 60), (ALICE, 60)]);
-            assert_eq!(apply(&first, &update, start()), UpdateOutcome::OutOfOrder);
+            assert_eq!(apply(&first, update, start()), UpdateOutcome::OutOfOrder);
         }
         // Another Call-ID is another client, or one that was restarted: its CSeq is not compared.
         assert_eq!(
-            stored(apply(&first, &contacts("b", 1, &[(ALICE, 60)]), start())).len(),
+            stored(apply(&first, contacts("b", 1, &[(ALICE, 60)]), start())).len(),
             1
         );
         assert_eq!(
-            stored(apply(&first, &contacts("b", 1, &[(ALICE, 0)]), start())).len(),
+            stored(apply(&first, contacts("b", 1, &[(ALICE, 0)]), start())).len(),
             0
         );
     }
 
     #[test]
     fn rfc3261_10_3_step_6_star_removes_all_unless_it_is_old() {
-        let mut all = stored(apply(&[], &contacts("a", 5, &[(ALICE, 60)]), start()));
+        let mut all = stored(apply(&[], contacts("a", 5, &[(ALICE, 60)]), start()));
         all = stored(apply(
             &all,
-            &contacts("b", 9, &[("sip:alice@192.0.2.8", 60)]),
+            contacts("b", 9, &[("sip:alice@192.0.2.8", 60)]),
             start(),
         ));
         assert_eq!(
             apply(
                 &all,
-                &BindingUpdate::new("a", 5, Change::RemoveAll),
+                BindingUpdate::new("a", 5, Change::RemoveAll),
                 start()
             ),
             UpdateOutcome::OutOfOrder
@@ -250,7 +286,7 @@ mod tests {
         assert!(
             stored(apply(
                 &all,
-                &BindingUpdate::new("a", 6, Change::RemoveAll),
+                BindingUpdate::new("a", 6, Change::RemoveAll),
                 start()
             ))
             .is_empty()
@@ -258,7 +294,7 @@ mod tests {
         assert!(
             stored(apply(
                 &all,
-                &BindingUpdate::new("c", 1, Change::RemoveAll),
+                BindingUpdate::new("c", 1, Change::RemoveAll),
                 start()
             ))
             .is_empty()
@@ -278,18 +314,18 @@ mod tests {
         let change =
             |cseq, list: Vec<ContactUpdate>| BindingUpdate::new("a", cseq, Change::Contacts(list));
         let both = vec![flow("sip:a@192.0.2.7:1", 1), flow("sip:a@192.0.2.7:1", 2)];
-        let first = stored(apply(&[], &change(1, both), start()));
+        let first = stored(apply(&[], change(1, both), start()));
         assert_eq!(first.len(), 2, "one contact, two flows");
         // After a restart of the telephone: another port, the same flow.
         let again = change(2, vec![flow("sip:a@192.0.2.7:9", 2)]);
-        let second = stored(apply(&first, &again, start()));
+        let second = stored(apply(&first, again, start()));
         assert_eq!(names(&second), ["sip:a@192.0.2.7:1", "sip:a@192.0.2.7:9"]);
         // One that knows no flows is a contact of its own.
         let plain = contacts("b", 1, &[("sip:a@192.0.2.7:9", 60)]);
-        assert_eq!(stored(apply(&second, &plain, start())).len(), 3);
+        assert_eq!(stored(apply(&second, plain, start())).len(), 3);
         let gone = contacts("b", 1, &[("sip:a@192.0.2.7:9", 0)]);
         assert_eq!(
-            names(&stored(apply(&second, &gone, start()))),
+            names(&stored(apply(&second, gone, start()))),
             ["sip:a@192.0.2.7:1"]
         );
     }
@@ -312,34 +348,34 @@ mod tests {
             |bindings: &[Binding]| -> Vec<u64> { bindings.iter().map(|b| b.epoch >> 32).collect() };
         // A refresh, and a second flow with a Call-ID of its own, go on; they are known by the number of the flow.
         let first = change("a", 1, 100, vec![contact("sip:a@h:1", 60, Some(1))]);
-        let first = stored(apply(&[], &first, start()));
+        let first = stored(apply(&[], first, start()));
         let again = change("a", 2, 200, vec![contact("sip:a@h:1", 60, Some(1))]);
-        let again = stored(apply(&first, &again, start()));
+        let again = stored(apply(&first, again, start()));
         assert_eq!(epochs(&again), [100]);
         let second = change("b", 1, 300, vec![contact("sip:a@h:1", 60, Some(2))]);
-        let second = stored(apply(&again, &second, start()));
+        let second = stored(apply(&again, second, start()));
         assert_eq!(epochs(&second), [100, 100]);
         // The first CSeq of it is kept in it.
         assert_eq!(again[0].epoch & 0xffff_ffff, 1);
         // The telephone was restarted: what it gave away before ends on all of its flows.
         let restarted = change("c", 1, 400, vec![contact("sip:a@h:9", 60, Some(1))]);
-        let restarted = stored(apply(&second, &restarted, start()));
+        let restarted = stored(apply(&second, restarted, start()));
         assert_eq!(epochs(&restarted), [400, 400]);
         // Without flows the last contact of the instance counts, whatever its URI.
         let plain = stored(apply(
             &[],
-            &change("a", 1, 500, vec![contact("sip:a@h:1", 60, None)]),
+            change("a", 1, 500, vec![contact("sip:a@h:1", 60, None)]),
             start(),
         ));
         let moved = stored(apply(
             &plain,
-            &change("a", 2, 600, vec![contact("sip:a@h:2", 60, None)]),
+            change("a", 2, 600, vec![contact("sip:a@h:2", 60, None)]),
             start(),
         ));
         assert_eq!(epochs(&moved), [500, 500]);
         let other = stored(apply(
             &moved,
-            &change("b", 1, 700, vec![contact("sip:a@h:3", 60, None)]),
+            change("b", 1, 700, vec![contact("sip:a@h:3", 60, None)]),
             start(),
         ));
         assert_eq!(epochs(&other), [700, 700, 700]);
@@ -347,20 +383,20 @@ mod tests {
         let later = start() + Duration::from_secs(60);
         let anew = stored(apply(
             &other,
-            &change("b", 2, 800, vec![contact("sip:a@h:3", 60, None)]),
+            change("b", 2, 800, vec![contact("sip:a@h:3", 60, None)]),
             later,
         ));
         assert_eq!(epochs(&anew), [800]);
         // Who has no instance has no epoch.
         let none = contacts("z", 1, &[("sip:x@h", 60)]).with_epoch(900);
-        assert_eq!(epochs(&stored(apply(&[], &none, start()))), [0]);
+        assert_eq!(epochs(&stored(apply(&[], none, start()))), [0]);
     }
 
     #[test]
     fn one_request_may_name_a_contact_twice() {
         let once = stored(apply(
             &[],
-            &contacts("a", 1, &[(ALICE, 60), (ALICE, 90)]),
+            contacts("a", 1, &[(ALICE, 60), (ALICE, 90)]),
             start(),
         ));
         assert_eq!(once.len(), 1);
@@ -369,11 +405,11 @@ mod tests {
 
     #[test]
     fn expired_bindings_are_gone_and_do_not_order() {
-        let first = stored(apply(&[], &contacts("a", 5, &[(ALICE, 60)]), start()));
+        let first = stored(apply(&[], contacts("a", 5, &[(ALICE, 60)]), start()));
         let later = start() + Duration::from_secs(60);
-        assert!(stored(apply(&first, &contacts("a", 1, &[]), later)).is_empty());
+        assert!(stored(apply(&first, contacts("a", 1, &[]), later)).is_empty());
         assert_eq!(
-            stored(apply(&first, &contacts("a", 1, &[(ALICE, 60)]), later)).len(),
+            stored(apply(&first, contacts("a", 1, &[(ALICE, 60)]), later)).len(),
             1
         );
     }
@@ -381,10 +417,10 @@ mod tests {
     #[test]
     fn the_limit_refuses_whole() {
         let update = contacts("a", 1, &[("sip:1@h", 60), ("sip:2@h", 60)]).with_limit(1);
-        assert_eq!(apply(&[], &update, start()), UpdateOutcome::TooMany(1));
+        assert_eq!(apply(&[], update, start()), UpdateOutcome::TooMany(1));
         let swap = contacts("a", 2, &[("sip:1@h", 0), ("sip:2@h", 60)]).with_limit(1);
-        let one = stored(apply(&[], &contacts("a", 1, &[("sip:1@h", 60)]), start()));
-        assert_eq!(names(&stored(apply(&one, &swap, start()))), ["sip:2@h"]);
+        let one = stored(apply(&[], contacts("a", 1, &[("sip:1@h", 60)]), start()));
+        assert_eq!(names(&stored(apply(&one, swap, start()))), ["sip:2@h"]);
     }
 
     #[test]

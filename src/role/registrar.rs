@@ -14,7 +14,9 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sip_message::header::{Contact, Date, From, To};
-use sip_message::{HeaderName, Method, Request, Response, StatusCode, Uri};
+use sip_message::{
+    HeaderName, Method, Request, Response, StatusCode, TypedHeader as _, Uri, WrittenResponse,
+};
 use sip_transaction::{Event, ServerTransactionId, TransactionLayer};
 use sip_transport::{DeadlineId, DeadlineQueue, Flow, MintedHash, Rng, Seed};
 
@@ -96,10 +98,19 @@ pub struct Registrar {
     /// Who answers nothing, and gets no requests (RFC 7339 §5.9).
     throttle: Option<Throttle>,
     /// The requests that wait for an answer. Tokens are our own numbers; the map is never iterated.
-    waiting: HashMap<Token, Waiting, MintedHash>,
+    waiting: HashMap<Token, (Waiting, DeadlineId), MintedHash>,
     deadlines: DeadlineQueue<Token>,
+    /// The one that asked last: nearly all are answered before the next one asks, and are then in no map.
+    newest: Option<Newest>,
     outputs: VecDeque<RoleOutput>,
     rng: Rng,
+    /// Where answers and their tags are written.
+    written: WrittenResponse,
+    tag: String,
+    /// The Date of this second.
+    date: (u64, String),
+    /// A request that is not needed any more.
+    spent: Option<Box<Request>>,
     next: u64,
     last_now: Option<Instant>,
 }
@@ -108,7 +119,13 @@ pub struct Registrar {
 struct Waiting {
     job: Job,
     stage: Stage,
-    deadline: DeadlineId,
+}
+
+#[derive(Debug)]
+struct Newest {
+    token: Token,
+    due: Instant,
+    waiting: Waiting,
 }
 
 /// A REGISTER on its way.
@@ -145,8 +162,13 @@ impl Registrar {
             throttle: None,
             waiting: HashMap::default(),
             deadlines: DeadlineQueue::new(),
+            newest: None,
             outputs: VecDeque::new(),
             rng: seed.derive("registrar").rng(),
+            written: WrittenResponse::new(),
+            tag: String::new(),
+            date: (u64::MAX, String::new()),
+            spent: None,
             next: 0,
             last_now: None,
         }
@@ -233,15 +255,9 @@ impl Registrar {
         now: Instant,
     ) {
         self.last_now = Some(now);
-        let Some(Waiting {
-            job,
-            stage,
-            deadline,
-        }) = self.waiting.remove(&token)
-        else {
+        let Some(Waiting { job, stage }) = self.stop_waiting(token) else {
             return;
         };
-        self.deadlines.cancel(deadline);
         let result = match (stage, answer) {
             (Stage::Credential(attempt), Answer::Credential(Ok(hashes))) => {
                 self.on_credential(&job, attempt, hashes.as_ref(), now)
@@ -268,7 +284,7 @@ impl Registrar {
                 ),
             )),
             (Stage::Bindings(aor), Answer::Bindings(Ok(bindings))) => {
-                self.on_bindings(&job, aor, bindings, wall)
+                self.on_bindings(&job, aor, &bindings, wall)
             }
             (Stage::Bindings(aor), Answer::Updated(Ok(outcome))) => {
                 self.on_updated(&job, aor, outcome, wall)
@@ -298,11 +314,29 @@ impl Registrar {
     pub fn handle_timeout(&mut self, t: &mut dyn TransactionLayer, now: Instant) {
         self.last_now = Some(now);
         while let Some((_, token)) = self.deadlines.pop_due(now) {
-            if let Some(Waiting { job, .. }) = self.waiting.remove(&token) {
+            if let Some((Waiting { job, .. }, _)) = self.waiting.remove(&token) {
                 let refusal = self.store_failed(StoreError::Busy);
                 self.proceed(job, Err(refusal), t, now);
             }
         }
+        if let Some(Newest { waiting, .. }) = self.newest.take_if(|newest| newest.due <= now) {
+            let refusal = self.store_failed(StoreError::Busy);
+            self.proceed(waiting.job, Err(refusal), t, now);
+        }
+    }
+
+    fn stop_waiting(&mut self, token: Token) -> Option<Waiting> {
+        if let Some(newest) = self.newest.take_if(|newest| newest.token == token) {
+            return Some(newest.waiting);
+        }
+        let (waiting, deadline) = self.waiting.remove(&token)?;
+        self.deadlines.cancel(deadline);
+        Some(waiting)
+    }
+
+    /// A request that was answered, for who can use its memory again.
+    pub(crate) const fn take_spent(&mut self) -> Option<Box<Request>> {
+        self.spent.take()
     }
 
     /// The next output.
@@ -314,7 +348,8 @@ impl Registrar {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         if self.outputs.is_empty() {
-            self.deadlines.peek()
+            let newest = self.newest.as_ref().map(|newest| newest.due);
+            self.deadlines.peek().into_iter().chain(newest).min()
         } else {
             self.last_now
         }
@@ -359,6 +394,41 @@ impl Registrar {
             Check::Forbidden => Err(Refusal::new(StatusCode::FORBIDDEN)),
             Check::Malformed(reason) => Err(Refusal::because(StatusCode::BAD_REQUEST, reason)),
         }
+    }
+
+    /// Is this a REGISTER that is answered with a challenge, whoever sends it and whatever else happens?
+    pub(crate) fn challenges(&mut self, request: &Request, flow: &Flow, now: Instant) -> bool {
+        let Some(authenticator) = &mut self.authenticator else {
+            return false;
+        };
+        !request
+            .headers()
+            .contains(Asker::Server.credentials())
+            && request.validate().is_ok()
+            && request
+                .uri()
+                .is_ok_and(|uri| self.config.domains.serves(uri))
+            && !request.headers().contains(HeaderName::Require)
+            && matches!(
+                authenticator.check_from(request, Asker::Server, flow, &self.peers, now),
+                Check::Challenge { stale: false }
+            )
+    }
+
+    /// The challenge.
+    pub(crate) fn write_challenge(
+        &mut self,
+        request: &Request,
+        flow: &Flow,
+        tag: &str,
+        response: &mut WrittenResponse,
+        now: Instant,
+    ) {
+        response.start(request, Asker::Server.status(), tag);
+        if let Some(authenticator) = &mut self.authenticator {
+            authenticator.write_challenge(response, Asker::Server, flow.remote.ip(), now);
+        }
+        response.finish();
     }
 
     fn challenge(&mut self, job: &Job, stale: bool, now: Instant) -> Result<Next, Refusal> {
@@ -467,7 +537,7 @@ impl Registrar {
         wall: SystemTime,
     ) -> Result<Next, Refusal> {
         match outcome {
-            UpdateOutcome::Stored(bindings) => self.on_bindings(job, aor, bindings, wall),
+            UpdateOutcome::Stored(bindings) => self.on_bindings(job, aor, &bindings, wall),
             UpdateOutcome::OutOfOrder => Err(Refusal::because(
                 StatusCode::BAD_REQUEST,
                 "CSeq Out Of Order",
@@ -483,47 +553,55 @@ impl Registrar {
         &mut self,
         job: &Job,
         aor: Aor,
-        bindings: Vec<Binding>,
+        bindings: &[Binding],
         wall: SystemTime,
     ) -> Result<Next, Refusal> {
-        let mut builder = Response::to(&job.request, StatusCode::OK).to_tag(&self.rng.token(16));
+        let request = &*job.request;
+        let services = push::services(request, &self.config.push_providers)?;
+        self.tag.clear();
+        self.rng.push_token(&mut self.tag, 16);
+        let written = &mut self.written;
+        written.start(request, StatusCode::OK, &self.tag);
         // RFC 5627 §5.2: for who says that they know of GRUUs.
         let gruus = self
             .config
             .gruus
             .as_ref()
-            .filter(|_| contacts::has_option(&job.request, "gruu"));
-        for binding in &bindings {
+            .filter(|_| contacts::has_option(request, "gruu"));
+        for binding in bindings {
             let gruus = gruus.map(|gruus| gruus.parameters(&aor, binding, &mut self.rng));
             let gruus = gruus.as_deref().unwrap_or_default();
-            contacts::write(builder.headers_mut(), binding, gruus, wall);
+            contacts::write(written, binding, gruus, wall);
         }
         // RFC 8599 §5.4: one field for each service.
-        for service in push::services(&job.request, &self.config.push_providers)? {
-            builder = builder.header(HeaderName::FeatureCaps, format!("*;+sip.pns=\"{service}\""));
+        for service in services {
+            written.field(HeaderName::FeatureCaps, &["*;+sip.pns=\"", service, "\""]);
         }
         // RFC 3327 §5.3: what was stored is told.
-        builder = builder.copy(&job.request, HeaderName::Path);
+        written.copy(request, HeaderName::Path);
         // RFC 3608 §6.3: in the order in which the client is to use it.
         for uri in &self.config.service_route {
-            builder = builder.header(HeaderName::ServiceRoute, format!("<{}>", uri.as_str()));
+            written.field(HeaderName::ServiceRoute, &["<", uri.as_str(), ">"]);
         }
         // RFC 5626 §6: the client learns that its flows are known, and (§4.4.1) how long they last without it.
-        let call_id = job.request.headers().call_id().unwrap_or_default();
-        let has_flow = bindings
-            .iter()
-            .any(|binding| binding.outbound.is_some() && *binding.call_id == *call_id);
+        let has_flow = bindings.iter().any(|binding| {
+            binding.outbound.is_some() && Some(&*binding.call_id) == request.headers().call_id()
+        });
         if has_flow {
-            builder = builder
-                .header(HeaderName::Require, "outbound")
-                .header(HeaderName::FlowTimer, self.config.flow_timer.to_string());
+            written.field(HeaderName::Require, &["outbound"]);
+            let seconds = Decimal::of(self.config.flow_timer);
+            written.field(HeaderName::FlowTimer, &[seconds.as_str()]);
         }
         let since = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let date = Date::from_unix_seconds(since.as_secs());
-        builder.headers_mut().push_back_typed(&date);
-        let response = builder
-            .build()
-            .map_err(|_| Refusal::new(StatusCode::SERVER_INTERNAL_ERROR))?;
+        let (second, date) = &mut self.date;
+        if *second != since.as_secs() {
+            *second = since.as_secs();
+            let mut text = Vec::new();
+            Date::from_unix_seconds(*second).encode(&mut text);
+            *date = String::from_utf8(text).unwrap_or_default();
+        }
+        written.field(HeaderName::Date, &[date]);
+        written.finish();
         self.has_come_back(&job.request, job.flow.remote);
         let event = RoleEvent::Registered {
             aor,
@@ -531,7 +609,7 @@ impl Registrar {
             source: job.flow.remote,
         };
         self.outputs.push_back(RoleOutput::Event(event));
-        Ok(Next::Respond(response))
+        Ok(Next::Written)
     }
 
     fn store_failed(&mut self, error: StoreError) -> Refusal {
@@ -548,7 +626,7 @@ impl Registrar {
         now: Instant,
     ) {
         let result = match result {
-            Ok(Next::Wait(..)) if self.waiting.len() >= self.config.max_waiting => {
+            Ok(Next::Wait(..)) if self.waits_for() >= self.config.max_waiting => {
                 Err(Refusal::unavailable(self.config.retry_after))
             }
             other => other,
@@ -557,20 +635,22 @@ impl Registrar {
             Ok(Next::Wait(need, stage)) => {
                 self.next += 1;
                 let token = Token(self.next);
-                let deadline = self
-                    .deadlines
-                    .insert(now + self.config.store_timeout, token);
-                self.waiting.insert(
+                let newest = Newest {
                     token,
-                    Waiting {
-                        job,
-                        stage,
-                        deadline,
-                    },
-                );
+                    due: now + self.config.store_timeout,
+                    waiting: Waiting { job, stage },
+                };
+                if let Some(older) = self.newest.replace(newest) {
+                    let deadline = self.deadlines.insert(older.due, older.token);
+                    self.waiting.insert(older.token, (older.waiting, deadline));
+                }
                 self.outputs.push_back(RoleOutput::Need { token, need });
+                return;
             }
             // A transaction that has ended meanwhile needs no answer.
+            Ok(Next::Written) => {
+                let _ = t.respond_written(job.id, &self.written, now);
+            }
             Ok(Next::Respond(response)) => {
                 let _ = t.respond(job.id, &response, now);
             }
@@ -588,11 +668,11 @@ impl Registrar {
                 }
             }
         }
+        self.spent = Some(job.request);
     }
 
-    #[cfg(test)]
     fn waits_for(&self) -> usize {
-        self.waiting.len()
+        self.waiting.len() + usize::from(self.newest.is_some())
     }
 }
 
@@ -615,10 +695,39 @@ fn with_flow(change: Change, by_flow: &[bool], token: Option<&str>, node: Option
     }
 }
 
+/// A number as its digits.
+struct Decimal {
+    digits: [u8; 10],
+    from: usize,
+}
+
+impl Decimal {
+    fn of(number: u32) -> Self {
+        let (mut digits, mut from, mut rest) = ([0; 10], 10, number);
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            from -= 1;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        Self { digits, from }
+    }
+
+    fn as_str(&self) -> &str {
+        // They are ASCII.
+        let digits = self.digits.get(self.from..).unwrap_or_default();
+        std::str::from_utf8(digits).unwrap_or_default()
+    }
+}
+
 /// What follows from a step.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "it lives for one call")]
 enum Next {
+    /// The answer is written.
+    Written,
     Respond(Response),
     Wait(Need, Stage),
 }

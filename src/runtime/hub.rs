@@ -226,7 +226,6 @@ impl Hub {
                     let _ = watcher.send(());
                 }
             }
-            Output::Role(event) => tracing::debug!(?event, "role"),
             Output::Captured(captured) => {
                 for recorder in &self.recorders {
                     recorder.record(&captured, wall);
@@ -240,6 +239,7 @@ impl Hub {
             }
             // The worker executes these itself.
             Output::Io(_)
+            | Output::Role(_)
             | Output::Need { .. }
             | Output::Watch { .. }
             | Output::HandOver { .. } => {}

@@ -44,7 +44,7 @@ fn place(kind: TransportKind) -> usize {
 }
 
 impl Counts {
-    /// Requests that began a transaction, by transport and method; the last of both is for those that are in no table.
+    /// Requests that began a transaction, or were answered without one, by transport and method; the last of both is for those that are in no table.
     pub fn requests(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> + '_ {
         by_transport(&self.requests).map(|(transport, place, count)| {
             let method = Method::REGISTERED

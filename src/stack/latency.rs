@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sip_message::{Method, Response};
+use sip_message::{Method, StatusCode};
 use sip_transaction::{Interposed, ServerTransactionId, Transactions};
 
 /// How often something took how long.
@@ -157,6 +157,17 @@ impl Latencies {
         }
     }
 
+    /// A request was answered before anything else was done.
+    pub(super) fn answered_at_once(&mut self, role: LatencyRole, method: &Method) {
+        if let Some(histogram) = self
+            .answered
+            .get_mut(role as usize)
+            .and_then(|histograms| histograms.get_mut(usize::from(place(method))))
+        {
+            histogram.record(Duration::ZERO);
+        }
+    }
+
     fn ended(&mut self, id: ServerTransactionId, role: LatencyRole, now: Instant) {
         let (index, generation) = id.to_parts();
         let Some(Some(begun)) = self.begun.get_mut(index as usize) else {
@@ -204,8 +215,8 @@ impl Interposed for Watched<'_> {
         self.transactions
     }
 
-    fn on_respond(&mut self, id: ServerTransactionId, response: &Response, now: Instant) {
-        if response.status().is_final() {
+    fn on_respond(&mut self, id: ServerTransactionId, status: StatusCode, now: Instant) {
+        if status.is_final() {
             self.latencies.ended(id, self.role, now);
         }
     }

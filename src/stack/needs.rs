@@ -2,10 +2,11 @@
 
 use std::time::{Instant, SystemTime};
 
-use sip_message::Uri;
+use sip_message::{BoxedMessage, Uri};
 use sip_transport::{Flow, SelectError, SelectId, Target};
 
 use super::boundary::{Asker, Role, Selecting};
+use super::stores::Asked;
 use super::{LatencyRole, Output, Stack};
 use crate::role::{self, Answer, Need};
 
@@ -19,6 +20,9 @@ impl Stack {
                         .latencies
                         .watch(&mut self.transactions, LatencyRole::Registrar);
                     registrar.handle_answer(token, answer, t, wall, now);
+                    if let Some(request) = registrar.take_spent() {
+                        self.transports.recycle(BoxedMessage::Request(request));
+                    }
                 }
             }
             Role::Events => {
@@ -92,10 +96,12 @@ impl Stack {
                 self.answer(Asker(role, token), Answer::FlowToken(way), wall, now);
             }
             role::RoleOutput::Need { token, need } => {
-                self.outputs.push_back(Output::Need {
-                    asker: Asker(role, token),
-                    need,
-                });
+                let asker = Asker(role, token);
+                match self.stores.ask(need, wall) {
+                    // What the answer leads to is drained where the question was.
+                    Asked::Known(answer) => self.answer(asker, answer, wall, now),
+                    Asked::Unknown(need) => self.outputs.push_back(Output::Need { asker, need }),
+                }
             }
             role::RoleOutput::Watch { aor, is_watched } => {
                 self.outputs.push_back(Output::Watch { aor, is_watched });

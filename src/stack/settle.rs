@@ -88,6 +88,12 @@ impl Stack {
                 let Some(message) = self.statelessly(message, flow, reply, now) else {
                     return;
                 };
+                if let BoxedMessage::Request(request) = &message
+                    && self.answers_apart(request, &flow, &reply, wall, now)
+                {
+                    self.transports.recycle(message);
+                    return;
+                }
                 self.transactions.handle_input(
                     sip_transaction::Input::Message {
                         message,

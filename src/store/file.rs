@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use redb::{
     Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageError,
@@ -39,7 +40,7 @@ pub(super) struct Contents {
     pub(super) realm: Box<str>,
     /// Random bytes that were drawn when the file was created.
     pub(super) secret: [u8; 32],
-    pub(super) bindings: HashMap<Aor, Vec<Binding>>,
+    pub(super) bindings: HashMap<Aor, Arc<[Binding]>>,
     pub(super) users: BTreeMap<Box<str>, Ha1s>,
 }
 
@@ -175,7 +176,8 @@ fn read(path: &Path, database: &Database) -> Result<Contents, OpenError> {
         let (key, value) = row.map_err(|error| failed(error.into()))?;
         let damaged = || bad(format!("the bindings of {:?} are damaged", key.value()));
         let list: Vec<Binding> = serde_json::from_slice(value.value()).map_err(|_| damaged())?;
-        bindings.insert(Aor::from_stored(key.value()).ok_or_else(damaged)?, list);
+        let aor = Aor::from_stored(key.value()).ok_or_else(damaged)?;
+        bindings.insert(aor, list.into());
     }
     Ok(Contents {
         realm,

@@ -46,7 +46,7 @@ pub(super) struct Writer {
 /// The rows that a batch changes: `None` removes. Ordered, so that equal batches write equal pages.
 #[derive(Default)]
 struct Changes {
-    bindings: BTreeMap<Aor, Vec<Binding>>,
+    bindings: BTreeMap<Aor, Arc<[Binding]>>,
     users: BTreeMap<Box<str>, Option<Ha1s>>,
     /// Why bindings change that no telephone asked for.
     causes: Vec<(Aor, Cause)>,
@@ -121,22 +121,23 @@ impl Writer {
                 now,
                 reply,
             } => {
+                let cause = update.cause;
                 let outcome = match changes.bindings.get(&aor) {
-                    Some(bindings) => apply(bindings, &update, now),
+                    Some(bindings) => apply(bindings, update, now),
                     None => {
                         let index = self
                             .index
                             .bindings
                             .read()
                             .unwrap_or_else(PoisonError::into_inner);
-                        apply(index.get(&aor).map_or(&[], Vec::as_slice), &update, now)
+                        apply(index.get(&aor).map_or(&[], |all| all), update, now)
                     }
                 };
                 if let UpdateOutcome::Stored(bindings) = &outcome {
-                    if update.cause != Cause::Request {
-                        changes.causes.push((aor.clone(), update.cause));
+                    if cause != Cause::Request {
+                        changes.causes.push((aor.clone(), cause));
                     }
-                    changes.bindings.insert(aor, bindings.clone());
+                    changes.bindings.insert(aor, Arc::clone(bindings));
                 }
                 Pending::Update(reply, outcome)
             }
@@ -169,7 +170,7 @@ impl Writer {
                         .collect();
                     for aor in theirs {
                         changes.causes.push((aor.clone(), Cause::Rejected));
-                        changes.bindings.insert(aor, Vec::new());
+                        changes.bindings.insert(aor, Arc::default());
                     }
                 }
                 if hashes.is_some() || was_there {
@@ -277,7 +278,7 @@ impl Writer {
 }
 
 #[expect(clippy::iter_over_hash_type, reason = "the result is ordered")]
-fn expired(index: &HashMap<Aor, Vec<Binding>>, now: SystemTime) -> BTreeMap<Aor, Vec<Binding>> {
+fn expired(index: &HashMap<Aor, Arc<[Binding]>>, now: SystemTime) -> BTreeMap<Aor, Arc<[Binding]>> {
     let mut changes = BTreeMap::new();
     for (aor, list) in index {
         if list.iter().any(|binding| !binding.is_live(now)) {
@@ -304,7 +305,7 @@ fn write(database: &Database, changes: &Changes) -> Result<(), redb::Error> {
             if list.is_empty() {
                 table.remove(aor.as_str())?;
             } else {
-                table.insert(aor.as_str(), row(list)?.as_slice())?;
+                table.insert(aor.as_str(), row(&**list)?.as_slice())?;
             }
         }
         let mut table = transaction.open_table(file::USERS)?;
@@ -440,9 +441,9 @@ mod tests {
             )
         };
         let index = HashMap::from([
-            (Aor::new("live", "h"), vec![binding(200)]),
-            (Aor::new("half", "h"), vec![binding(50), binding(200)]),
-            (Aor::new("dead", "h"), vec![binding(100)]),
+            (Aor::new("live", "h"), Arc::from([binding(200)])),
+            (Aor::new("half", "h"), Arc::from([binding(50), binding(200)])),
+            (Aor::new("dead", "h"), Arc::from([binding(100)])),
         ]);
         let changes = expired(&index, now);
         let left: Vec<_> = changes

@@ -136,23 +136,36 @@ impl Embedded {
     }
 }
 
-impl CredentialStore for Embedded {
-    fn credential(
-        &self,
-        username: &str,
-        realm: &str,
-    ) -> BoxFuture<Result<Option<Ha1s>, StoreError>> {
+impl Embedded {
+    fn hashes(&self, username: &str, realm: &str) -> Option<Ha1s> {
         let users = self
             .file
             .index()
             .users
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        let found = users
+        users
             .get(username)
             .filter(|_| realm == self.realm())
-            .cloned();
-        Box::pin(std::future::ready(Ok(found)))
+            .cloned()
+    }
+}
+
+impl CredentialStore for Embedded {
+    fn credential(
+        &self,
+        username: &str,
+        realm: &str,
+    ) -> BoxFuture<Result<Option<Ha1s>, StoreError>> {
+        Box::pin(std::future::ready(Ok(self.hashes(username, realm))))
+    }
+
+    fn credential_at_once(
+        &self,
+        username: &str,
+        realm: &str,
+    ) -> Option<Result<Option<Ha1s>, StoreError>> {
+        Some(Ok(self.hashes(username, realm)))
     }
 }
 

@@ -52,4 +52,12 @@ impl CredentialStore for Memory {
             .hashes(username, realm)
             .cloned())))
     }
+
+    fn credential_at_once(
+        &self,
+        username: &str,
+        realm: &str,
+    ) -> Option<Result<Option<Ha1s>, StoreError>> {
+        Some(Ok(self.hashes(username, realm).cloned()))
+    }
 }

@@ -111,9 +111,9 @@ impl Server {
                     need: Need::Update { aor, update },
                 } => {
                     let known = self.bindings.entry(aor.as_str().to_owned()).or_default();
-                    let outcome = apply(known, &update, wall);
+                    let outcome = apply(known, update, wall);
                     if let UpdateOutcome::Stored(list) = &outcome {
-                        known.clone_from(list);
+                        *known = list.to_vec();
                     }
                     let answer = Answer::Updated(Ok(outcome));
                     self.stack

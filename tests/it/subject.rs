@@ -432,10 +432,10 @@ impl Subject {
                         Need::Update { aor, update } => {
                             let stored = self.bindings.get(aor.as_str());
                             let outcome =
-                                apply(stored.map_or(&[][..], Vec::as_slice), &update, wall);
+                                apply(stored.map_or(&[][..], Vec::as_slice), update, wall);
                             if let UpdateOutcome::Stored(bindings) = &outcome {
                                 self.bindings
-                                    .insert(aor.as_str().to_owned(), bindings.clone());
+                                    .insert(aor.as_str().to_owned(), bindings.to_vec());
                             }
                             Answer::Updated(Ok(outcome))
                         }

@@ -559,7 +559,7 @@ fn push_typed<'a, H: TypedHeader<'a>>(out: &mut Vec<u8>, header: &H) {
 }
 
 /// Writes a value, and then looks whether it would end the line.
-fn push_guarded(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+pub(super) fn push_guarded(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     write(out);
     let value = out.get(start..).unwrap_or_default();

@@ -6,7 +6,7 @@ use sip_transport::Flow;
 
 use super::Transactions;
 use crate::compose;
-use crate::matching::RequestIdentity;
+use crate::matching::{RequestIdentity, StatelessTag};
 
 impl Transactions {
     /// Does this request belong to what is known already: a retransmission, an ACK or a CANCEL of a live transaction?
@@ -34,6 +34,15 @@ impl Transactions {
         }
     }
 
+    /// The To tag of an answer that leaves no transaction, for a transaction user that is stateless for this request: one that is
+    /// answered at once, alike each time, and to which no ACK comes (RFC 3261 §8.2.7). `None` when the request has no Via that could
+    /// be read, and so no answer could arrive.
+    #[must_use]
+    pub fn stateless_tag(&self, request: &Request) -> Option<StatelessTag> {
+        let identity = RequestIdentity::of(request, &self.universal, self.hash_key)?;
+        Some(identity.stateless_tag(self.hash_key))
+    }
+
     pub(super) fn answer_overloaded(
         &mut self,
         request: &Request,
@@ -43,7 +52,7 @@ impl Transactions {
     ) {
         let tag = identity.stateless_tag(self.hash_key);
         self.scratch.clear();
-        compose::overloaded(request, &tag, retry_after, &mut self.scratch);
+        compose::overloaded(request, tag.as_str(), retry_after, &mut self.scratch);
         let payload = Bytes::copy_from_slice(&self.scratch);
         self.outputs.transmit(reply.id, payload);
     }
@@ -52,6 +61,6 @@ impl Transactions {
     pub(super) fn is_ack_of_refusal(&self, ack: &Request, identity: &RequestIdentity) -> bool {
         ack.headers()
             .to_tag()
-            .is_some_and(|tag| tag.len() == 16 && tag == identity.stateless_tag(self.hash_key))
+            .is_some_and(|tag| tag.len() == 16 && tag == identity.stateless_tag(self.hash_key).as_str())
     }
 }

@@ -1,6 +1,7 @@
 //! The server half of the layer: requests that come, responses that leave.
 
-use sip_message::{Method, Request, Response, StatusCode};
+use bytes::Bytes;
+use sip_message::{Method, Request, Response, StatusCode, WrittenResponse};
 use sip_transport::{Flow, FlowId};
 
 use super::Transactions;
@@ -10,6 +11,7 @@ use crate::matching::{MatchKey, MergeKey, RequestIdentity, tag_hash};
 use crate::non_invite_server::NonInviteServer;
 use crate::outputs::Told;
 use crate::peers::{Peer, PeerId};
+use crate::siphash::HashKey;
 use crate::slab::Key;
 use crate::step::{Step, Tell};
 use crate::tick::Tick;
@@ -352,13 +354,45 @@ impl Transactions {
         response: &Response,
         now: Tick,
     ) -> Result<(), Gone> {
-        let status = response.status();
         // It may be kept for as long as the call rings: on its own.
-        let payload = if status.is_provisional() {
+        let payload = if response.status().is_provisional() {
             response.to_bytes()
         } else {
             self.encode_response(response)
         };
+        let to_tag = |key| tag_hash(response.headers().to_tag(), key);
+        self.respond_by(id, response.status(), payload, &to_tag, now)
+    }
+
+    /// The same with a response that is written already.
+    pub(super) fn respond_written_to(
+        &mut self,
+        id: ServerTransactionId,
+        response: &WrittenResponse,
+        now: Tick,
+    ) -> Result<(), Gone> {
+        let payload = if response.status().is_provisional() {
+            Bytes::copy_from_slice(response.as_bytes())
+        } else {
+            self.arena.put(&[response.as_bytes()])
+        };
+        let to_tag = |key| {
+            let response = response.to_response();
+            let tag = response.as_ref().and_then(|r| r.headers().to_tag());
+            tag_hash(tag, key)
+        };
+        self.respond_by(id, response.status(), payload, &to_tag, now)
+    }
+
+    /// `to_tag` is asked for the hash of the To tag, which hardly any transaction wants to know.
+    fn respond_by(
+        &mut self,
+        id: ServerTransactionId,
+        status: StatusCode,
+        payload: Bytes,
+        to_tag: &dyn Fn(HashKey) -> u64,
+        now: Tick,
+    ) -> Result<(), Gone> {
         let server = self.servers.get_mut(id.0).ok_or(Gone)?;
         let timing = Timing {
             times: &self.times,
@@ -373,7 +407,7 @@ impl Transactions {
             }
             Machine::Invite(invite) => {
                 if invite.legacy && invite.machine.is_proceeding() {
-                    invite.legacy_to_tag = tag_hash(response.headers().to_tag(), self.hash_key);
+                    invite.legacy_to_tag = to_tag(self.hash_key);
                 }
                 invite.machine.on_failure(payload, timing, now)
             }

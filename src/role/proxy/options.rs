@@ -6,7 +6,7 @@ use sip_message::{HeaderName, Headers, Method, Request, Response, StatusCode};
 use sip_transaction::{ServerTransactionId, TransactionLayer};
 use sip_transport::Flow;
 
-use super::{Proxy, ProxyConfig};
+use super::{Proxy, ProxyConfig, admit};
 use crate::role::unknown_options;
 
 impl Proxy {
@@ -29,6 +29,19 @@ impl Proxy {
                             && router.is_none_or(|router| router.route(request, flow).is_none())
                     }
             })
+    }
+
+    /// Is this an OPTIONS that is answered with [`abilities`](Self::abilities), whoever sends it and whatever else happens?
+    pub(crate) fn knows(&self, request: &Request, flow: &Flow) -> bool {
+        !self.config.handled.contains(request.method())
+            && admit::check(request, &self.loops, self.options()).is_ok()
+            && self.is_plain_options(request, flow)
+            && !request.headers().contains(HeaderName::Require)
+    }
+
+    /// What the server itself can do, as its answers say.
+    pub(crate) const fn abilities(&self) -> &Headers {
+        &self.abilities
     }
 
     /// The methods that the server itself takes, as an Allow names them (RFC 3261 §20.5).

@@ -3,10 +3,10 @@
 use std::time::SystemTime;
 
 use sip_message::header::{Contact, NameAddr};
-use sip_message::{HeaderName, Headers, Request, StatusCode, UriRef};
+use sip_message::{HeaderName, Request, StatusCode, UriRef, WrittenResponse};
 use sip_transport::Flow;
 
-use super::RegistrarConfig;
+use super::{Decimal, RegistrarConfig};
 use crate::domain::Aor;
 use crate::location::{Binding, Change, ContactUpdate, Outbound, Q};
 use crate::role::{Refusal, nat};
@@ -20,7 +20,7 @@ pub(super) enum Wish {
     Change {
         /// How.
         change: Change,
-        /// Which of the contacts are reached by the flow that the request came over.
+        /// Which of the contacts are reached by the flow that the request came over; none behind the last of these.
         by_flow: Vec<bool>,
     },
 }
@@ -48,6 +48,7 @@ pub(super) fn read(
         .unwrap_or_default()
         .into();
     let mut contacts = Vec::new();
+    // Empty as long as no contact is reached by its flow, which is the usual case.
     let mut by_flow = Vec::new();
     let mut has_star = false;
     for contact in headers.typed_all::<Contact<'_>>() {
@@ -106,7 +107,10 @@ pub(super) fn read(
                 reg_id,
             });
         }
-        by_flow.push(is_by_flow && update.expires > 0);
+        if is_by_flow && update.expires > 0 {
+            by_flow.resize(contacts.len(), false);
+            by_flow.push(true);
+        }
         contacts.push(update);
         if contacts.len() > config.max_bindings * CONTACTS {
             return Err(Refusal::because(StatusCode::FORBIDDEN, "Too Many Contacts"));
@@ -244,8 +248,14 @@ fn clip(text: &str, limit: usize) -> &str {
 }
 
 /// Step 8: a binding as a Contact, with its GRUUs for who knows of them.
-pub(super) fn write(headers: &mut Headers, binding: &Binding, gruus: &str, now: SystemTime) {
+pub(super) fn write(
+    response: &mut WrittenResponse,
+    binding: &Binding,
+    gruus: &str,
+    now: SystemTime,
+) {
     let q = binding.q.map(|q| format!(";q={q}")).unwrap_or_default();
+    let seconds = Decimal::of(binding.remaining(now));
     let parts = [
         "<",
         &*binding.contact,
@@ -253,10 +263,10 @@ pub(super) fn write(headers: &mut Headers, binding: &Binding, gruus: &str, now: 
         &*binding.parameters,
         gruus,
         ";expires=",
-        &*binding.remaining(now).to_string(),
+        seconds.as_str(),
         &*q,
     ];
-    headers.push_back_parts(HeaderName::Contact, &parts);
+    response.field(HeaderName::Contact, &parts);
 }
 
 #[cfg(test)]

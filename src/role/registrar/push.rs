@@ -20,12 +20,15 @@ pub(super) fn services<'a>(
     request: &Request,
     providers: &'a [Box<str>],
 ) -> Result<Vec<&'a str>, Refusal> {
+    if providers.is_empty() {
+        return Ok(Vec::new());
+    }
     let headers = request.headers();
     // §5.6.1.1: a proxy nearer to the telephone does it.
     let is_done = headers
         .values(HeaderName::FeatureCaps)
         .any(|caps| caps.to_ascii_lowercase().contains("+sip.pns="));
-    if providers.is_empty() || is_done {
+    if is_done {
         return Ok(Vec::new());
     }
     let mut services: Vec<&str> = Vec::new();

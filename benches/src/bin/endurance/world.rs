@@ -306,9 +306,9 @@ impl World {
                         }
                         Need::Update { aor, update } => {
                             let stored = self.store.get(&aor).map_or(&[][..], Vec::as_slice);
-                            let outcome = apply(stored, &update, wall);
+                            let outcome = apply(stored, update, wall);
                             if let UpdateOutcome::Stored(bindings) = &outcome {
-                                self.store.insert(aor, bindings.clone());
+                                self.store.insert(aor, bindings.to_vec());
                             }
                             Answer::Updated(Ok(outcome))
                         }

@@ -50,7 +50,7 @@ impl Snapshot {
             proxied: stack.proxy().map_or(0, |proxy| proxy.contexts()),
             draining: stack.is_draining(),
             latencies: stack.latencies().clone(),
-            store: state.store_times().clone(),
+            store: state.store_times(),
             queues: state.queues(),
             handovers: state.handovers(),
             driver: state.driver(),
