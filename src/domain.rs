@@ -32,8 +32,13 @@ impl Aor {
         for part in ["sip:", user, "@"] {
             text.extend_from_slice(part.as_bytes());
         }
-        text.extend(domain.bytes().map(|byte| byte.to_ascii_lowercase()));
-        let text = String::from_utf8_lossy(&text);
+        let domain_at = text.len();
+        text.extend_from_slice(domain.as_bytes());
+        if let Some(domain) = text.get_mut(domain_at..) {
+            domain.make_ascii_lowercase();
+        }
+        // It is made of text.
+        let text = std::str::from_utf8(&text).unwrap_or_default();
         Self { text: text.into() }
     }
 

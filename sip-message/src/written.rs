@@ -148,7 +148,9 @@ mod tests {
                             .headers_mut()
                             .set_top_via_params(Some([192, 0, 2, 1].into()), Some(5060)),
                     ),
-                    2 => request.headers_mut().push_front(HeaderName::Via, "SIP/2.0/UDP z"),
+                    2 => request
+                        .headers_mut()
+                        .push_front(HeaderName::Via, "SIP/2.0/UDP z"),
                     _ => {}
                 }
                 for tag in ["77", "no token"] {

@@ -49,7 +49,11 @@ impl StatelessTag {
         let mut digits = [0; 16];
         for (place, digit) in digits.iter_mut().enumerate() {
             let four = (number >> (60 - 4 * place)) as u8 & 15;
-            *digit = if four < 10 { b'0' + four } else { b'a' - 10 + four };
+            *digit = if four < 10 {
+                b'0' + four
+            } else {
+                b'a' - 10 + four
+            };
         }
         Self(digits)
     }

@@ -276,11 +276,7 @@ mod tests {
             start(),
         ));
         assert_eq!(
-            apply(
-                &all,
-                BindingUpdate::new("a", 5, Change::RemoveAll),
-                start()
-            ),
+            apply(&all, BindingUpdate::new("a", 5, Change::RemoveAll), start()),
             UpdateOutcome::OutOfOrder
         );
         assert!(

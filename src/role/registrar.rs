@@ -401,9 +401,7 @@ impl Registrar {
         let Some(authenticator) = &mut self.authenticator else {
             return false;
         };
-        !request
-            .headers()
-            .contains(Asker::Server.credentials())
+        !request.headers().contains(Asker::Server.credentials())
             && request.validate().is_ok()
             && request
                 .uri()

@@ -85,3 +85,6 @@ impl Stack {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -99,7 +99,9 @@ mod tests {
         let wall = SystemTime::UNIX_EPOCH;
         assert!(matches!(stores.ask(lookup.clone(), wall), Asked::Unknown(need) if need == lookup));
         stores.location = Some(Arc::new(Memory::new()));
-        stores.credentials = Some(Arc::new(users::Memory::new("example.com").with("alice", "x")));
+        stores.credentials = Some(Arc::new(
+            users::Memory::new("example.com").with("alice", "x"),
+        ));
         let contacts = vec![ContactUpdate::new("sip:alice@192.0.2.1", 60)];
         let update = BindingUpdate::new("c", 1, Change::Contacts(contacts));
         let update = Need::Update { aor, update };
@@ -122,6 +124,9 @@ mod tests {
         let name = Need::Rewrites { name: "x".into() };
         assert!(matches!(stores.ask(name, wall), Asked::Unknown(_)));
         let answered = stores.answered;
-        assert_eq!((answered.lookups, answered.updates, answered.credentials), (1, 1, 1));
+        assert_eq!(
+            (answered.lookups, answered.updates, answered.credentials),
+            (1, 1, 1)
+        );
     }
 }

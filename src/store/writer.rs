@@ -442,7 +442,10 @@ mod tests {
         };
         let index = HashMap::from([
             (Aor::new("live", "h"), Arc::from([binding(200)])),
-            (Aor::new("half", "h"), Arc::from([binding(50), binding(200)])),
+            (
+                Aor::new("half", "h"),
+                Arc::from([binding(50), binding(200)]),
+            ),
             (Aor::new("dead", "h"), Arc::from([binding(100)])),
         ]);
         let changes = expired(&index, now);

@@ -59,8 +59,8 @@ impl Transactions {
 
     /// Is this the ACK for an answer that left no transaction? Its To tag is the one that only we can make.
     pub(super) fn is_ack_of_refusal(&self, ack: &Request, identity: &RequestIdentity) -> bool {
-        ack.headers()
-            .to_tag()
-            .is_some_and(|tag| tag.len() == 16 && tag == identity.stateless_tag(self.hash_key).as_str())
+        ack.headers().to_tag().is_some_and(|tag| {
+            tag.len() == 16 && tag == identity.stateless_tag(self.hash_key).as_str()
+        })
     }
 }
