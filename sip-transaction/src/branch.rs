@@ -131,7 +131,8 @@ impl Branch {
     /// use sip_message::{Message, ParserConfig};
     /// use sip_transaction::Branch;
     ///
-    /// let text = "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKs5a1f0c2277d19b3e80c4a6e1f2d3b497\r\n\r\n";
+    /// let text = "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKs5a1f0c2277d19b3e80c4a6e1f2d3b497\r\n\
+    ///     From: <sip:a@h>;tag=1\r\nTo: <sip:b@h>;tag=2\r\nCall-ID: c\r\nCSeq: 1 BYE\r\n\r\n";
     /// let Ok(Message::Response(response)) = Message::parse(text.into(), &ParserConfig::default()) else { panic!() };
     /// assert!(Branch::is_of_stateless(&response));
     /// ```
