@@ -40,6 +40,7 @@ pub(super) fn needs_flow(request: &Request, flow: &Flow, contact: UriRef<'_>) ->
     if !is_direct(request) {
         return false;
     }
+    let port = contact.port().unwrap_or_else(|| flow.kind.default_port());
     let Some(contact) = contact.host() else {
         return false;
     };
@@ -56,8 +57,9 @@ pub(super) fn needs_flow(request: &Request, flow: &Flow, contact: UriRef<'_>) ->
     let is_remote = |ip: IpAddr| ip.to_canonical() == flow.remote.ip().to_canonical();
     let names_itself = contact.is_same(&via.host());
     if flow.kind.is_stream() {
-        // It may have learned from earlier responses how it looks from here, and say so in Contact.
-        return names_itself || contact.ip().is_some_and(is_remote);
+        // It may have learned from earlier responses how it looks from here, and say so in Contact. At another port something
+        // else may listen.
+        return names_itself || port == flow.remote.port() && contact.ip().is_some_and(is_remote);
     }
     names_itself && via.host().ip().is_some_and(|ip| !is_remote(ip))
 }
@@ -130,6 +132,8 @@ mod tests {
             "sip:a@198.51.100.7:31000;transport=tcp",
             ""
         ));
+        // And what listens elsewhere on the same host is reached there.
+        assert!(!needs(tcp, "a.example", "sip:a@198.51.100.7:5070", ""));
         assert!(!needs(
             tcp,
             "198.51.100.7",
