@@ -24,7 +24,9 @@ pub(super) struct Outbox {
     sender: mpsc::UnboundedSender<Box<Bytes>>,
     direct: Option<Arc<Direct>>,
     /// In which turn of the driver something was written at once.
-    wrote_in: u32,
+    wrote_in: Option<u32>,
+    /// What was put into the queue while there was no connection yet.
+    before: usize,
     /// What was written at once, and the core has not heard of.
     unreported: u32,
 }
@@ -54,7 +56,8 @@ pub(super) fn channel() -> (Outbox, Queue) {
     let outbox = Outbox {
         sender,
         direct: None,
-        wrote_in: 0,
+        wrote_in: None,
+        before: 0,
         unreported: 0,
     };
     let direct = None;
@@ -64,6 +67,9 @@ pub(super) fn channel() -> (Outbox, Queue) {
 impl Outbox {
     /// From now on the driver may write by itself.
     pub(super) fn use_direct(&mut self, direct: Arc<Direct>) {
+        // The task may have written some of it, and taken it off what was not added yet: the sum is right.
+        let before = std::mem::take(&mut self.before);
+        direct.queued.fetch_add(before, Ordering::Relaxed);
         self.direct = Some(direct);
     }
 
@@ -77,7 +83,7 @@ impl Outbox {
                 match direct.half.try_write(&payload) {
                     Ok(bytes) => {
                         written = bytes;
-                        self.wrote_in = turn;
+                        self.wrote_in = Some(turn);
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                     Err(error) => direct.fail(error),
@@ -88,6 +94,8 @@ impl Outbox {
                 payload.advance(written);
             }
             direct.queued.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.before += 1;
         }
         let _ended = self.sender.send(Box::new(payload));
         written
@@ -116,8 +124,7 @@ impl Outbox {
     /// The connection closes when what is queued is written.
     pub(super) fn close(self, turn: u32) {
         if let Some(direct) = &self.direct
-            && self.wrote_in != 0
-            && turn.wrapping_sub(self.wrote_in) <= 1
+            && self.wrote_in == Some(turn)
         {
             direct.last_words.store(true, Ordering::Relaxed);
         }
@@ -226,7 +233,7 @@ mod tests {
 
     use super::*;
 
-    async fn connected() -> (Outbox, Queue, TcpStream) {
+    async fn connected_half() -> (TcpStream, Arc<Direct>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let ours = TcpStream::connect(listener.local_addr().unwrap())
             .await
@@ -234,11 +241,40 @@ mod tests {
         let (theirs, _) = listener.accept().await.unwrap();
         let (_, half) = ours.into_split();
         half.writable().await.unwrap();
-        let direct = Direct::new(half);
+        (theirs, Direct::new(half))
+    }
+
+    async fn connected() -> (Outbox, Queue, TcpStream) {
+        let (theirs, direct) = connected_half().await;
         let (mut outbox, mut queue) = channel();
         outbox.use_direct(Arc::clone(&direct));
         queue.use_direct(direct);
         (outbox, queue, theirs)
+    }
+
+    #[tokio::test]
+    async fn what_was_queued_before_the_connection_is_counted() {
+        for taken_early in [false, true] {
+            let (_, direct) = connected_half().await;
+            let (mut outbox, mut queue) = channel();
+            assert_eq!(outbox.send(Bytes::from_static(b"first"), 1), 0);
+            queue.use_direct(Arc::clone(&direct));
+            if taken_early {
+                assert_eq!(queue.recv().await.unwrap(), "first");
+                queue.written();
+                outbox.use_direct(direct);
+            } else {
+                outbox.use_direct(direct);
+                // Behind the first one.
+                assert_eq!(outbox.send(Bytes::from_static(b"second"), 1), 0);
+                for text in ["first", "second"] {
+                    assert_eq!(queue.recv().await.unwrap(), text);
+                    queue.written();
+                }
+            }
+            assert_eq!(outbox.send(Bytes::from_static(b"third"), 1), 5);
+            assert!(queue.is_empty());
+        }
     }
 
     #[tokio::test]
@@ -264,7 +300,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_written_right_before_the_end_is_known_as_last_words() {
-        for (turn, expected) in [(4, true), (5, true), (6, false)] {
+        for (turn, expected) in [(4, true), (5, false)] {
             let (mut outbox, mut queue, _theirs) = connected().await;
             assert_eq!(outbox.send(Bytes::from_static(b"words"), 4), 5);
             outbox.close(turn);
