@@ -56,7 +56,6 @@ impl UdpListener {
     ) -> io::Result<Self> {
         let state = receive_state(&socket)?;
         report_errors(&socket)?;
-        stamp_arrivals(&socket);
         let socket = Arc::new(UdpSocket::from_std(socket.into())?);
         tasks.spawn(errors::watch(id, Arc::clone(&socket), inbox));
         Ok(Self {
@@ -462,18 +461,6 @@ mod batch {
         Ok(1)
     }
 }
-
-/// Asks the system to note when each datagram came, where it can: how long they wait is how busy the worker is.
-#[cfg(target_os = "linux")]
-fn stamp_arrivals(socket: &Socket) {
-    use nix::sys::socket::{setsockopt, sockopt};
-    if let Err(error) = setsockopt(socket, sockopt::ReceiveTimestampns, &true) {
-        tracing::debug!(%error, "how long datagrams wait will not be known");
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn stamp_arrivals(_socket: &Socket) {}
 
 /// Asks the system to keep ICMP errors (RFC 3261 §18.4).
 #[cfg(target_os = "linux")]
