@@ -160,8 +160,8 @@ pub struct DriverStats {
     pub refused: u64,
     /// Errors while receiving, which concern no datagram in particular.
     pub receive_errors: u64,
-    /// How long the oldest datagram of the last [`Driver::recv`] had waited in its socket; zero where the system does not
-    /// say when datagrams came.
+    /// How long the oldest datagram of the last [`Driver::recv`] had waited in its socket; zero where the system is not
+    /// asked when datagrams came, which it is nowhere yet.
     pub queue_delay: Duration,
 }
 
