@@ -41,6 +41,8 @@ async fn server(workers: u16) -> (u16, Workers, tokio::sync::oneshot::Sender<()>
 }
 
 /// What was given, taken and dropped. What is on its way (the last ACK, say) is waited for: each question passes behind it.
+/// The workers answer one after another, and what one gives after its answer another counts as taken before its own: such an
+/// account is taken again too, until the two sides are of the same moment.
 async fn handed(workers: &Workers) -> (u64, u64, u64) {
     let mut sum = (0, 0, 0);
     for _ in 0..1_000 {
@@ -48,7 +50,7 @@ async fn handed(workers: &Workers) -> (u64, u64, u64) {
         sum = all.iter().fold((0, 0, 0), |(given, taken, dropped), one| {
             (given + one.given, taken + one.taken, dropped + one.dropped)
         });
-        if sum.1 + sum.2 >= sum.0 {
+        if sum.1 + sum.2 == sum.0 {
             break;
         }
     }
