@@ -10,6 +10,7 @@ pub mod probe;
 pub mod proxy;
 pub mod registrar;
 pub mod stateless;
+mod unanswered;
 
 use std::borrow::Cow;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -25,6 +25,7 @@ use sip_transport::{DeadlineId, DeadlineQueue, Flow, Rng, Seed};
 use self::instance::{Held, Lost, Place};
 use self::package::{Package, Source};
 use super::node::Node;
+use super::unanswered::Unanswered;
 use super::{Answer, Need, RoleEvent, RoleOutput, Token, Way};
 use crate::auth::{Attempt, Authenticator};
 use crate::domain::{Aor, Domains};
@@ -94,11 +95,10 @@ pub struct Events {
     subscriptions: HashMap<SubscriptionId, Subscriber>,
     /// What is changing for a subscription, if its refresh is taken.
     moved: Option<(SubscriptionId, Option<ByFlow>)>,
-    waiting: HashMap<Token, (Waiting, DeadlineId)>,
+    waiting: Unanswered<Waiting>,
     deadlines: DeadlineQueue<Due>,
     outputs: VecDeque<RoleOutput>,
     rng: Rng,
-    next: u64,
     last_now: Option<Instant>,
     last_wall: SystemTime,
 }
@@ -176,7 +176,6 @@ enum Waiting {
 /// What has a deadline.
 #[derive(Clone, Debug)]
 enum Due {
-    Need(Token),
     Resource(Key),
     Held(Held),
     Lost(Lost),
@@ -213,11 +212,10 @@ impl Events {
             resources: BTreeMap::new(),
             subscriptions: HashMap::new(),
             moved: None,
-            waiting: HashMap::new(),
+            waiting: Unanswered::new(),
             deadlines: DeadlineQueue::new(),
             outputs: VecDeque::new(),
             rng: seed.rng(),
-            next: 0,
             last_now: None,
             last_wall: SystemTime::UNIX_EPOCH,
         }
@@ -303,10 +301,9 @@ impl Events {
         now: Instant,
     ) {
         (self.last_now, self.last_wall) = (Some(now), wall);
-        let Some((waiting, deadline)) = self.waiting.remove(&token) else {
+        let Some(waiting) = self.waiting.take(token) else {
             return;
         };
-        self.deadlines.cancel(deadline);
         match (waiting, answer) {
             (Waiting::Credential(job, attempt), Answer::Credential(Ok(hashes))) => {
                 self.on_credential(*job, attempt, hashes.as_ref(), t, now);
@@ -412,24 +409,21 @@ impl Events {
                 }
                 Due::Held(held) => self.on_held(held, t, now),
                 Due::Lost(lost) => self.ask_again(lost, now),
-                Due::Need(token) => match self.waiting.remove(&token) {
-                    Some((Waiting::Credential(job, _), _)) => {
-                        self.store_failed(&job, StoreError::Busy, t, now);
-                    }
-                    Some((Waiting::Bindings(key, cause), _)) => {
-                        self.on_no_bindings(&key, cause, StoreError::Busy, t, now);
-                    }
-                    Some((Waiting::Instance(lost), _)) => {
-                        self.on_no_instance(lost, StoreError::Busy, t, now);
-                    }
-                    Some((Waiting::Flows(token, _), _)) => {
-                        let none = Err(sip_transport::SelectError::NoRoute);
-                        self.dialogs.flow_selected(token, none, t, now);
-                    }
-                    Some((Waiting::Token(job, _), _)) => self.begin(*job, None, t, now),
-                    Some((Waiting::Moved(refresh, _), _)) => self.refresh(*refresh, None, t, now),
-                    None => {}
-                },
+            }
+        }
+        while let Some(waiting) = self.waiting.pop_due(now) {
+            match waiting {
+                Waiting::Credential(job, _) => self.store_failed(&job, StoreError::Busy, t, now),
+                Waiting::Bindings(key, cause) => {
+                    self.on_no_bindings(&key, cause, StoreError::Busy, t, now);
+                }
+                Waiting::Instance(lost) => self.on_no_instance(lost, StoreError::Busy, t, now),
+                Waiting::Flows(token, _) => {
+                    let none = Err(sip_transport::SelectError::NoRoute);
+                    self.dialogs.flow_selected(token, none, t, now);
+                }
+                Waiting::Token(job, _) => self.begin(*job, None, t, now),
+                Waiting::Moved(refresh, _) => self.refresh(*refresh, None, t, now),
             }
         }
         self.dialogs.handle_timeout(t, now);
@@ -448,16 +442,12 @@ impl Events {
             return self.last_now;
         }
         let dialogs = self.dialogs.poll_timeout();
-        [self.deadlines.peek(), dialogs].into_iter().flatten().min()
+        let own = [self.deadlines.peek(), self.waiting.deadline()];
+        own.into_iter().chain([dialogs]).flatten().min()
     }
 
     fn need(&mut self, waiting: Waiting, need: Need, now: Instant) {
-        self.next += 1;
-        let token = Token(self.next);
-        let deadline = self
-            .deadlines
-            .insert(now + self.config.store_timeout, Due::Need(token));
-        self.waiting.insert(token, (waiting, deadline));
+        let token = self.waiting.ask(waiting, now + self.config.store_timeout);
         self.outputs.push_back(RoleOutput::Need { token, need });
     }
 

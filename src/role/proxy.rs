@@ -30,12 +30,13 @@ use sip_message::{HeaderName, Headers, Method, Request, Response, StatusCode};
 use sip_transaction::{
     ClientTransactionId, Event, ServerTransactionId, TransactionId, TransactionLayer,
 };
-use sip_transport::{DeadlineId, DeadlineQueue, Failover, Flow, KeyedHash, MintedHash, Rng, Seed};
+use sip_transport::{DeadlineQueue, Failover, Flow, KeyedHash, MintedHash, Rng, Seed};
 
 use self::context::Context;
 pub use self::list::ListedRequest;
 use self::route::{Destination, Mark};
 use super::node::Node;
+use super::unanswered::Unanswered;
 use super::{Answer, Need, Refusal, RoleEvent, RoleOutput, Token, nat};
 use crate::auth::{Asker, Attempt, Authenticator, Check, Verdict};
 use crate::domain::{Aor, Domains};
@@ -145,17 +146,14 @@ pub struct Proxy {
     /// For the hash by which a loop is recognised (RFC 3261 §16.6, step 8): keyed, so that nobody else can make one.
     loops: KeyedHash,
     /// Requests on their way, by the transaction in which they came. Ids are minted below, so they need no keyed hash,
-    /// and so for the two maps that follow; none is ever iterated.
+    /// and so for the map that follows; neither is ever iterated.
     contexts: HashMap<ServerTransactionId, Box<Context>, MintedHash>,
     branches: HashMap<ClientTransactionId, (ServerTransactionId, usize), MintedHash>,
-    waiting: HashMap<Token, (Waiting, DeadlineId), MintedHash>,
-    /// The newest question, since when it waits: most are answered at once, before there is another, and need no place among
-    /// the others and no deadline there.
-    newest: Option<(Token, Waiting, Instant)>,
-    deadlines: DeadlineQueue<Due>,
+    waiting: Unanswered<Waiting>,
+    /// Timer C of each branch that rings.
+    timers_c: DeadlineQueue<ClientTransactionId>,
     outputs: VecDeque<RoleOutput>,
     rng: Rng,
-    next: u64,
     last_now: Option<Instant>,
     /// The time of day as it was told last.
     wall: SystemTime,
@@ -188,13 +186,6 @@ enum Waiting {
     AckBindings(Box<Request>, Option<Box<str>>, Aor, Wanted),
 }
 
-/// What has a deadline.
-#[derive(Clone, Copy, Debug)]
-enum Due {
-    Need(Token),
-    TimerC(ClientTransactionId),
-}
-
 impl Proxy {
     /// A proxy. Without an authenticator everybody is who they say they are: for tests and closed networks.
     #[must_use]
@@ -214,12 +205,10 @@ impl Proxy {
             loops,
             contexts: HashMap::default(),
             branches: HashMap::default(),
-            waiting: HashMap::default(),
-            newest: None,
-            deadlines: DeadlineQueue::new(),
+            waiting: Unanswered::new(),
+            timers_c: DeadlineQueue::new(),
             outputs: VecDeque::new(),
             rng: seed.rng(),
-            next: 0,
             last_now: None,
             wall: SystemTime::UNIX_EPOCH,
             origin: origin(&seed),
@@ -312,15 +301,8 @@ impl Proxy {
     ) {
         self.wall = wall;
         self.last_now = Some(now);
-        let waiting = match self.newest.take_if(|(newest, ..)| *newest == token) {
-            Some((_, waiting, _)) => waiting,
-            None => {
-                let Some((waiting, deadline)) = self.waiting.remove(&token) else {
-                    return;
-                };
-                self.deadlines.cancel(deadline);
-                waiting
-            }
+        let Some(waiting) = self.waiting.take(token) else {
+            return;
         };
         match (waiting, answer) {
             (Waiting::Credential(id, attempt), Answer::Credential(Ok(hashes))) => {
@@ -387,27 +369,21 @@ impl Proxy {
     /// Acts on what took too long: answers of stores, and calls that ring (Timer C).
     pub fn handle_timeout(&mut self, t: &mut dyn TransactionLayer, now: Instant) {
         self.last_now = Some(now);
-        self.keep_newest();
-        while let Some((_, due)) = self.deadlines.pop_due(now) {
-            match due {
-                Due::TimerC(id) => self.on_timer_c(id, t, now),
-                Due::Need(token) => match self.waiting.remove(&token) {
-                    Some((
-                        Waiting::Credential(id, _) | Waiting::Bindings(id) | Waiting::Known(id),
-                        _,
-                    )) => {
-                        self.store_failed(id, StoreError::Busy, t, now);
-                    }
-                    Some((Waiting::Certificates(id, pending), _)) => {
-                        self.on_certificates(id, pending, None, t, now);
-                    }
-                    Some((Waiting::Rewrites(id), _)) => self.on_rewrites(id, Vec::new(), t, now),
-                    Some((Waiting::Flows(id, branch), _)) => {
-                        self.on_flows(id, branch, Vec::new(), t, now)
-                    }
-                    Some((Waiting::Token(id), _)) => self.admit(id, t, now),
-                    Some((Waiting::Ack(_) | Waiting::AckBindings(..), _)) | None => {}
-                },
+        while let Some((_, id)) = self.timers_c.pop_due(now) {
+            self.on_timer_c(id, t, now);
+        }
+        while let Some(waiting) = self.waiting.pop_due(now) {
+            match waiting {
+                Waiting::Credential(id, _) | Waiting::Bindings(id) | Waiting::Known(id) => {
+                    self.store_failed(id, StoreError::Busy, t, now);
+                }
+                Waiting::Certificates(id, pending) => {
+                    self.on_certificates(id, pending, None, t, now);
+                }
+                Waiting::Rewrites(id) => self.on_rewrites(id, Vec::new(), t, now),
+                Waiting::Flows(id, branch) => self.on_flows(id, branch, Vec::new(), t, now),
+                Waiting::Token(id) => self.admit(id, t, now),
+                Waiting::Ack(_) | Waiting::AckBindings(..) => {}
             }
         }
     }
@@ -421,12 +397,8 @@ impl Proxy {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         if self.outputs.is_empty() {
-            let newest = self.newest.as_ref();
-            let newest = newest.map(|(.., since)| *since + self.config.need_timeout);
-            match (self.deadlines.peek(), newest) {
-                (Some(one), Some(other)) => Some(one.min(other)),
-                (one, other) => one.or(other),
-            }
+            let timers = [self.timers_c.peek(), self.waiting.deadline()];
+            timers.into_iter().flatten().min()
         } else {
             self.last_now
         }
@@ -462,26 +434,8 @@ impl Proxy {
     }
 
     fn need(&mut self, waiting: Waiting, need: Need, now: Instant) {
-        self.next += 1;
-        let token = Token(self.next);
-        self.keep_newest();
-        self.newest = Some((token, waiting, now));
+        let token = self.waiting.ask(waiting, now + self.config.need_timeout);
         self.outputs.push_back(RoleOutput::Need { token, need });
-    }
-
-    /// The newest question is not answered yet, and gets its place among the others.
-    fn keep_newest(&mut self) {
-        if let Some((token, waiting, since)) = self.newest.take() {
-            let deadline = self
-                .deadlines
-                .insert(since + self.config.need_timeout, Due::Need(token));
-            self.waiting.insert(token, (waiting, deadline));
-        }
-    }
-
-    /// How many questions are not answered.
-    fn needs(&self) -> usize {
-        self.waiting.len() + usize::from(self.newest.is_some())
     }
 
     fn on_request(

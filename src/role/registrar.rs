@@ -9,7 +9,7 @@
 mod contacts;
 mod push;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -18,10 +18,11 @@ use sip_message::{
     HeaderName, Method, Request, Response, StatusCode, TypedHeader as _, Uri, WrittenResponse,
 };
 use sip_transaction::{Event, ServerTransactionId, TransactionLayer};
-use sip_transport::{DeadlineId, DeadlineQueue, Flow, MintedHash, Rng, Seed};
+use sip_transport::{Flow, Rng, Seed};
 
 use self::contacts::Wish;
 use super::node::Node;
+use super::unanswered::Unanswered;
 use super::{Answer, Need, Refusal, RoleEvent, RoleOutput, Token, unknown_options};
 use crate::auth::{Asker, Attempt, Authenticator, Check, Verdict};
 use crate::domain::{Aor, Domains};
@@ -97,11 +98,8 @@ pub struct Registrar {
     peers: Peers,
     /// Who answers nothing, and gets no requests (RFC 7339 §5.9).
     throttle: Option<Throttle>,
-    /// The requests that wait for an answer. Tokens are our own numbers; the map is never iterated.
-    waiting: HashMap<Token, (Waiting, DeadlineId), MintedHash>,
-    deadlines: DeadlineQueue<Token>,
-    /// The one that asked last: nearly all are answered before the next one asks, and are then in no map.
-    newest: Option<Newest>,
+    /// The requests that wait for an answer.
+    waiting: Unanswered<Waiting>,
     outputs: VecDeque<RoleOutput>,
     rng: Rng,
     /// Where answers and their tags are written.
@@ -111,7 +109,6 @@ pub struct Registrar {
     date: (u64, String),
     /// A request that is not needed any more.
     spent: Option<Box<Request>>,
-    next: u64,
     last_now: Option<Instant>,
 }
 
@@ -119,13 +116,6 @@ pub struct Registrar {
 struct Waiting {
     job: Job,
     stage: Stage,
-}
-
-#[derive(Debug)]
-struct Newest {
-    token: Token,
-    due: Instant,
-    waiting: Waiting,
 }
 
 /// A REGISTER on its way.
@@ -160,16 +150,13 @@ impl Registrar {
             authenticator,
             peers: Peers::default(),
             throttle: None,
-            waiting: HashMap::default(),
-            deadlines: DeadlineQueue::new(),
-            newest: None,
+            waiting: Unanswered::new(),
             outputs: VecDeque::new(),
             rng: seed.derive("registrar").rng(),
             written: WrittenResponse::new(),
             tag: String::new(),
             date: (u64::MAX, String::new()),
             spent: None,
-            next: 0,
             last_now: None,
         }
     }
@@ -255,7 +242,7 @@ impl Registrar {
         now: Instant,
     ) {
         self.last_now = Some(now);
-        let Some(Waiting { job, stage }) = self.stop_waiting(token) else {
+        let Some(Waiting { job, stage }) = self.waiting.take(token) else {
             return;
         };
         let result = match (stage, answer) {
@@ -313,25 +300,10 @@ impl Registrar {
     /// Refuses the requests that a store kept waiting.
     pub fn handle_timeout(&mut self, t: &mut dyn TransactionLayer, now: Instant) {
         self.last_now = Some(now);
-        while let Some((_, token)) = self.deadlines.pop_due(now) {
-            if let Some((Waiting { job, .. }, _)) = self.waiting.remove(&token) {
-                let refusal = self.store_failed(StoreError::Busy);
-                self.proceed(job, Err(refusal), t, now);
-            }
-        }
-        if let Some(Newest { waiting, .. }) = self.newest.take_if(|newest| newest.due <= now) {
+        while let Some(Waiting { job, .. }) = self.waiting.pop_due(now) {
             let refusal = self.store_failed(StoreError::Busy);
-            self.proceed(waiting.job, Err(refusal), t, now);
+            self.proceed(job, Err(refusal), t, now);
         }
-    }
-
-    fn stop_waiting(&mut self, token: Token) -> Option<Waiting> {
-        if let Some(newest) = self.newest.take_if(|newest| newest.token == token) {
-            return Some(newest.waiting);
-        }
-        let (waiting, deadline) = self.waiting.remove(&token)?;
-        self.deadlines.cancel(deadline);
-        Some(waiting)
     }
 
     /// A request that was answered, for who can use its memory again.
@@ -348,8 +320,7 @@ impl Registrar {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         if self.outputs.is_empty() {
-            let newest = self.newest.as_ref().map(|newest| newest.due);
-            self.deadlines.peek().into_iter().chain(newest).min()
+            self.waiting.deadline()
         } else {
             self.last_now
         }
@@ -624,24 +595,15 @@ impl Registrar {
         now: Instant,
     ) {
         let result = match result {
-            Ok(Next::Wait(..)) if self.waits_for() >= self.config.max_waiting => {
+            Ok(Next::Wait(..)) if self.waiting.len() >= self.config.max_waiting => {
                 Err(Refusal::unavailable(self.config.retry_after))
             }
             other => other,
         };
         match result {
             Ok(Next::Wait(need, stage)) => {
-                self.next += 1;
-                let token = Token(self.next);
-                let newest = Newest {
-                    token,
-                    due: now + self.config.store_timeout,
-                    waiting: Waiting { job, stage },
-                };
-                if let Some(older) = self.newest.replace(newest) {
-                    let deadline = self.deadlines.insert(older.due, older.token);
-                    self.waiting.insert(older.token, (older.waiting, deadline));
-                }
+                let due = now + self.config.store_timeout;
+                let token = self.waiting.ask(Waiting { job, stage }, due);
                 self.outputs.push_back(RoleOutput::Need { token, need });
                 return;
             }
@@ -667,10 +629,6 @@ impl Registrar {
             }
         }
         self.spent = Some(job.request);
-    }
-
-    fn waits_for(&self) -> usize {
-        self.waiting.len() + usize::from(self.newest.is_some())
     }
 }
 

@@ -10,7 +10,7 @@
 //! ```
 //! A custom server feeds it with messages as they come from the transport, before any transaction sees them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,9 +19,10 @@ use sip_message::header::{NameAddr, Via};
 use sip_message::uri::Scheme;
 use sip_message::{HeaderName, Method, Request, Response, StatusCode, Uri};
 use sip_transaction::{Branch, TransactionLayer};
-use sip_transport::{DeadlineId, DeadlineQueue, Flow, FlowId, MintedHash, Seed, TransportKind};
+use sip_transport::{Flow, FlowId, Seed, TransportKind};
 
 use super::proxy::route::{self, Mark, Side};
+use super::unanswered::Unanswered;
 use super::{Answer, Need, Refusal, RoleOutput, Token, push_ipv4, push_number, unknown_options};
 use crate::domain::Domains;
 use crate::guard::hop;
@@ -68,12 +69,7 @@ impl StatelessConfig {
 #[derive(Debug)]
 pub struct Stateless {
     config: StatelessConfig,
-    /// Keyed by tokens that are minted here; never iterated.
-    waiting: HashMap<Token, (Waiting, DeadlineId), MintedHash>,
-    /// The newest of them and since when it waits: most are answered at once, before there is another, and need no place
-    /// among the others and no deadline there.
-    newest: Option<(Token, Waiting, Instant)>,
-    deadlines: DeadlineQueue<Token>,
+    waiting: Unanswered<Waiting>,
     outputs: VecDeque<RoleOutput>,
     /// Which of several servers behind one name was taken, so that a retransmission goes there too: the choice of RFC 3263
     /// §4.2 is by chance. Bounded, and a loss of it costs a second copy of one request at another server.
@@ -81,7 +77,6 @@ pub struct Stateless {
     mark: Option<Mark>,
     /// What servers further on want held back, if that is heeded (RFC 7339).
     throttle: Option<Throttle>,
-    next: u64,
     last_now: Option<Instant>,
 }
 
@@ -114,12 +109,9 @@ impl Stateless {
             config,
             mark,
             throttle: None,
-            waiting: HashMap::default(),
-            newest: None,
-            deadlines: DeadlineQueue::new(),
+            waiting: Unanswered::new(),
             outputs: VecDeque::new(),
             chosen: VecDeque::new(),
-            next: 0,
             last_now: None,
         }
     }
@@ -235,15 +227,8 @@ impl Stateless {
         now: Instant,
     ) {
         self.last_now = Some(now);
-        let waiting = match self.newest.take_if(|(newest, ..)| *newest == token) {
-            Some((_, waiting, _)) => waiting,
-            None => {
-                let Some((waiting, deadline)) = self.waiting.remove(&token) else {
-                    return;
-                };
-                self.deadlines.cancel(deadline);
-                waiting
-            }
+        let Some(waiting) = self.waiting.take(token) else {
+            return;
         };
         let Answer::Flows(Ok(mut flows)) = answer else {
             // §16.11: a stateless proxy does nothing about errors of the transport.
@@ -302,10 +287,7 @@ impl Stateless {
     /// Time passed: messages that found no flow are forgotten.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.last_now = Some(now);
-        self.keep_newest();
-        while let Some((_, token)) = self.deadlines.pop_due(now) {
-            self.waiting.remove(&token);
-        }
+        while self.waiting.pop_due(now).is_some() {}
     }
 
     /// The next output.
@@ -317,12 +299,7 @@ impl Stateless {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         if self.outputs.is_empty() {
-            let newest = self.newest.as_ref();
-            let newest = newest.map(|(.., since)| *since + self.config.need_timeout);
-            match (self.deadlines.peek(), newest) {
-                (Some(one), Some(other)) => Some(one.min(other)),
-                (one, other) => one.or(other),
-            }
+            self.waiting.deadline()
         } else {
             self.last_now
         }
@@ -445,29 +422,16 @@ impl Stateless {
     }
 
     fn need(&mut self, waiting: Waiting, next_hop: Uri, size: usize, now: Instant) {
-        self.keep_newest();
         if self.waiting.len() >= self.config.max_waiting {
             return; // Whoever sent it sends it again.
         }
-        self.next += 1;
-        let token = Token(self.next);
-        self.newest = Some((token, waiting, now));
+        let token = self.waiting.ask(waiting, now + self.config.need_timeout);
         let need = Need::SelectFlow {
             next_hop,
             size,
             way: None,
         };
         self.outputs.push_back(RoleOutput::Need { token, need });
-    }
-
-    /// The newest is not answered yet, and gets its place among the others.
-    fn keep_newest(&mut self) {
-        if let Some((token, waiting, since)) = self.newest.take() {
-            let deadline = self
-                .deadlines
-                .insert(since + self.config.need_timeout, token);
-            self.waiting.insert(token, (waiting, deadline));
-        }
     }
 
     /// The first flow; of several the one that the request took before.

@@ -10,7 +10,7 @@ use sip_transport::Flow;
 use super::context::{self, Branch, Target};
 use super::route::Destination;
 use super::signature::divert_copy;
-use super::{Due, Proxy, Waiting, admit, caller, route};
+use super::{Proxy, Waiting, admit, caller, route};
 use crate::domain::Aor;
 use crate::gruu::Wanted;
 use crate::guard::{Class, hop};
@@ -244,10 +244,7 @@ impl Proxy {
             t.give_up_at(client, until, now);
         }
         // §16.6, step 11.
-        branch.timer_c = is_invite.then(|| {
-            self.deadlines
-                .insert(now + self.config.timer_c, Due::TimerC(client))
-        });
+        branch.timer_c = is_invite.then(|| self.timers_c.insert(now + self.config.timer_c, client));
         context.live += 1;
         self.branches.insert(client, (id, place));
     }
@@ -278,7 +275,7 @@ impl Proxy {
     /// An ACK to a 2xx goes where its route leads, if the route is ours; it is never answered.
     pub(super) fn on_ack(&mut self, request: Box<Request>, flow: Flow, now: Instant) {
         if admit::check(&request, &self.loops, self.options()).is_err()
-            || self.needs() >= self.config.max_contexts
+            || self.waiting.len() >= self.config.max_contexts
         {
             return;
         }

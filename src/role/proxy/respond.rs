@@ -6,9 +6,9 @@ use sip_message::{HeaderName, Method, Request, Response, StatusCode};
 use sip_transaction::{ClientTransactionId, ServerTransactionId, TransactionLayer};
 use sip_transport::Flow;
 
+use super::Proxy;
 use super::context::Context;
 use super::forward::unreached;
-use super::{Due, Proxy};
 use crate::guard::hop;
 use crate::guard::throttle::own_reports_only;
 use crate::role::{Refusal, RoleEvent, RoleOutput};
@@ -58,11 +58,8 @@ impl Proxy {
             // Step 2: every provisional response but 100 restarts Timer C. Step 5: they go on at once.
             if status != StatusCode::TRYING {
                 if let (Some(client), Some(timer)) = (branch.client, branch.timer_c.take()) {
-                    self.deadlines.cancel(timer);
-                    branch.timer_c = Some(
-                        self.deadlines
-                            .insert(now + self.config.timer_c, Due::TimerC(client)),
-                    );
+                    self.timers_c.cancel(timer);
+                    branch.timer_c = Some(self.timers_c.insert(now + self.config.timer_c, client));
                 }
                 context.note(place, &response);
                 if !context.is_answered {
@@ -73,7 +70,7 @@ impl Proxy {
             return;
         }
         if let Some(timer) = branch.timer_c.take() {
-            self.deadlines.cancel(timer);
+            self.timers_c.cancel(timer);
         }
         if status.is_success() {
             branch.request = None;
@@ -198,7 +195,7 @@ impl Proxy {
             status = unreached(branch.way.as_ref(), is_edge);
         }
         if let Some(timer) = branch.timer_c.take() {
-            self.deadlines.cancel(timer);
+            self.timers_c.cancel(timer);
         }
         if branch.has_heard {
             // It was reached; another server would ring a second time.

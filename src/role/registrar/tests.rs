@@ -495,7 +495,7 @@ fn a_store_that_fails_or_does_not_answer_is_503_with_retry_after() {
         world.responses()[0].status(),
         StatusCode::SERVICE_UNAVAILABLE
     );
-    assert_eq!(world.registrar.waits_for(), 0);
+    assert_eq!(world.registrar.waiting.len(), 0);
 }
 
 #[test]

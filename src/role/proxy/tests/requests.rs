@@ -499,7 +499,7 @@ fn a_store_that_does_not_answer_is_503() {
     world.proxy.handle_timeout(&mut world.layer, due);
     world.answer();
     assert_eq!(world.statuses(), [503]);
-    assert_eq!((world.proxy.contexts(), world.proxy.needs()), (0, 0));
+    assert_eq!((world.proxy.contexts(), world.proxy.waiting.len()), (0, 0));
 }
 
 #[test]
