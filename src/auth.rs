@@ -393,15 +393,7 @@ impl Authenticator {
         let mut value = String::with_capacity(CHALLENGE + realm.len() + nonce.len());
         for algorithm in &self.config.algorithms {
             value.clear();
-            for part in [
-                "Digest realm=\"",
-                &realm,
-                "\", nonce=\"",
-                &nonce,
-                "\", algorithm=",
-                algorithm.as_str(),
-                ", qop=\"auth\"",
-            ] {
+            for part in challenge_parts(&realm, &nonce, *algorithm) {
                 value.push_str(part);
             }
             if stale {
@@ -423,18 +415,8 @@ impl Authenticator {
         let nonce = self.nonces.mint(source, now);
         let realm = quote(&self.config.realm);
         for algorithm in &self.config.algorithms {
-            response.field(
-                asker.challenge(),
-                &[
-                    "Digest realm=\"",
-                    &realm,
-                    "\", nonce=\"",
-                    &nonce,
-                    "\", algorithm=",
-                    algorithm.as_str(),
-                    ", qop=\"auth\"",
-                ],
-            );
+            let parts = challenge_parts(&realm, &nonce, *algorithm);
+            response.field(asker.challenge(), &parts);
         }
     }
 
@@ -473,6 +455,19 @@ pub(crate) fn is_for(credentials: &str, realm: &str) -> bool {
 
 /// More than what is in a challenge beside its realm and its nonce.
 const CHALLENGE: usize = 96;
+
+/// A challenge (RFC 7616 §3.3) with this realm, which is quoted already, in parts.
+const fn challenge_parts<'a>(realm: &'a str, nonce: &'a str, algorithm: Algorithm) -> [&'a str; 7] {
+    [
+        "Digest realm=\"",
+        realm,
+        "\", nonce=\"",
+        nonce,
+        "\", algorithm=",
+        algorithm.as_str(),
+        ", qop=\"auth\"",
+    ]
+}
 
 /// The parts with colons between them.
 fn join(parts: &[&str]) -> String {
