@@ -18,6 +18,8 @@ mod parts;
 mod settle;
 mod stores;
 mod tap;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;

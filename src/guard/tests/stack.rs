@@ -3,17 +3,11 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use sip_transaction::{TransactionConfig, Transactions};
-use sip_transport::{ListenerId, TransportConfig, TransportKind, Transports};
-
 use super::*;
-use crate::auth::{AuthConfig, Authenticator};
-use crate::domain::Domains;
 use crate::location::Binding;
-use crate::role::proxy::{Proxy, ProxyConfig};
-use crate::role::registrar::{Registrar, RegistrarConfig};
 use crate::role::{Answer, Need};
-use crate::stack::{Input, Output, Parts, Stack};
+use crate::stack::testing::{self, datagram};
+use crate::stack::{Input, Output, Stack};
 
 /// A server whose users are all at 192.0.2.200, and a network that keeps what was sent.
 struct World {
@@ -27,26 +21,7 @@ struct World {
 impl World {
     fn new(config: GuardConfig, authenticated: bool) -> Self {
         let seed = Seed::from_bytes([6; 32]);
-        let local: SocketAddr = "192.0.2.10:5060".parse().unwrap();
-        let mut domains = Domains::new("example.com");
-        domains.add_address(local);
-        let authenticator =
-            || authenticated.then(|| Authenticator::new(AuthConfig::new("example.com"), &seed));
-        let mut stack = Stack::new(Parts {
-            transports: Transports::new(TransportConfig::default(), seed.derive("transport")),
-            transactions: Transactions::new(TransactionConfig::default(), seed.derive("t")),
-            dialogs: None,
-            registrar: Some(Registrar::new(
-                RegistrarConfig::new(domains.clone()),
-                authenticator(),
-                &seed,
-            )),
-            events: None,
-            proxy: Some(Proxy::new(ProxyConfig::new(domains), None, &seed)),
-            handled: Vec::new(),
-            stateless: None,
-        });
-        stack.add_listener(ListenerId::new(1), TransportKind::Udp, local);
+        let mut stack = testing::server(&seed, authenticated);
         stack.set_guard(Guard::new(config, &seed));
         let now = Instant::now();
         Self {
@@ -59,14 +34,8 @@ impl World {
     }
 
     fn receive(&mut self, from: &str, text: String) {
-        let input = sip_transport::Input::Datagram {
-            listener: ListenerId::new(1),
-            remote: from.parse().unwrap(),
-            local: None,
-            payload: text.into(),
-        };
-        self.stack
-            .handle_input(Input::Io(input), UNIX_EPOCH, self.now);
+        let input = datagram(from.parse().unwrap(), text);
+        self.stack.handle_input(input, UNIX_EPOCH, self.now);
         self.outputs();
     }
 

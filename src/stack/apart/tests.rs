@@ -1,38 +1,13 @@
-use std::net::SocketAddr;
 use std::time::{Duration, UNIX_EPOCH};
 
-use sip_transaction::{TransactionConfig, Transactions};
-use sip_transport::{ListenerId, Seed, TransportConfig, TransportKind, Transports};
+use sip_transport::Seed;
 
 use super::*;
-use crate::auth::{AuthConfig, Authenticator};
-use crate::domain::Domains;
-use crate::role::proxy::{Proxy, ProxyConfig};
-use crate::role::registrar::{Registrar, RegistrarConfig};
-use crate::stack::{Input, Output, Parts};
+use crate::stack::Output;
+use crate::stack::testing::{self, datagram};
 
 fn server() -> Stack {
-    let seed = Seed::from_bytes([6; 32]);
-    let local: SocketAddr = "192.0.2.10:5060".parse().unwrap();
-    let mut domains = Domains::new("example.com");
-    domains.add_address(local);
-    let authenticator = Authenticator::new(AuthConfig::new("example.com"), &seed);
-    let mut stack = Stack::new(Parts {
-        transports: Transports::new(TransportConfig::default(), seed.derive("transport")),
-        transactions: Transactions::new(TransactionConfig::default(), seed.derive("t")),
-        dialogs: None,
-        registrar: Some(Registrar::new(
-            RegistrarConfig::new(domains.clone()),
-            Some(authenticator),
-            &seed,
-        )),
-        events: None,
-        proxy: Some(Proxy::new(ProxyConfig::new(domains), None, &seed)),
-        handled: Vec::new(),
-        stateless: None,
-    });
-    stack.add_listener(ListenerId::new(1), TransportKind::Udp, local);
-    stack
+    testing::server(&Seed::from_bytes([6; 32]), true)
 }
 
 /// What is sent in answer to a request with these lines.
@@ -41,13 +16,8 @@ fn ask(stack: &mut Stack, method: &str, branch: &str, more: &str) -> String {
         "{method} sip:example.com SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{branch}\r\nFrom: <sip:a@example.com>;tag=1\r\n\
          To: <sip:a@example.com>\r\nCall-ID: x\r\nCSeq: 1 {method}\r\n{more}\r\n"
     );
-    let input = sip_transport::Input::Datagram {
-        listener: ListenerId::new(1),
-        remote: "192.0.2.1:5060".parse().unwrap(),
-        local: None,
-        payload: text.into(),
-    };
-    stack.handle_input(Input::Io(input), UNIX_EPOCH, Instant::now());
+    let input = datagram("192.0.2.1:5060".parse().unwrap(), text);
+    stack.handle_input(input, UNIX_EPOCH, Instant::now());
     let mut sent = String::new();
     while let Some(output) = stack.poll_output() {
         if let Output::Io(sip_transport::Output::Datagram { payload, .. }) = output {

@@ -9,12 +9,13 @@ use sip_dialog::{
 use sip_message::{Message, Method, ParserConfig, Request, Response, StatusCode, Uri};
 use sip_transaction::{TransactionConfig, Transactions};
 use sip_transport::{
-    Answer, ConnectionError, Failover, ListenerId, Question, ResolveError, Seed, SrvRecord,
-    TransportConfig, TransportKind, Transports,
+    Answer, ConnectionError, Failover, Question, ResolveError, Seed, SrvRecord, TransportConfig,
+    TransportKind, Transports,
 };
 
 use Server::{Answers, Refuses, Silent, Slow};
 
+use crate::stack::testing::{LISTENER, datagram};
 use crate::stack::{Input, Output, Parts, Stack};
 
 /// What a server does with requests.
@@ -67,7 +68,7 @@ impl World {
             stateless: None,
         });
         let local = "192.0.2.1:5060".parse().unwrap();
-        stack.add_listener(ListenerId::new(1), TransportKind::Udp, local);
+        stack.add_listener(LISTENER, TransportKind::Udp, local);
         let begin = Instant::now();
         Self {
             stack,
@@ -134,12 +135,8 @@ impl World {
     }
 
     fn receive(&mut self, remote: SocketAddr, payload: Vec<u8>) {
-        self.input(sip_transport::Input::Datagram {
-            listener: ListenerId::new(1),
-            remote,
-            local: None,
-            payload: payload.into(),
-        });
+        let input = datagram(remote, payload);
+        self.stack.handle_input(input, UNIX_EPOCH, self.now);
     }
 
     fn outputs(&mut self) {
@@ -225,7 +222,7 @@ impl World {
                 self.later.push((at, remote, answer(status)));
             }
             Refuses => self.input(sip_transport::Input::DatagramFailed {
-                listener: ListenerId::new(1),
+                listener: LISTENER,
                 remote,
             }),
         }
