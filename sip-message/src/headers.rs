@@ -49,7 +49,7 @@ pub struct Headers {
     /// The line that the transport layer wrote, in a buffer of its own that many messages share.
     stamp: Option<Bytes>,
     fields: Spans,
-    /// Where the parser saw the first field of each [`place`](crate::name::place).
+    /// Where the first field of each [`place`](crate::name::place) is.
     hints: Hints,
     /// [`EDITED`], [`VALID`], [`RUN`] and [`GROWS`], in one byte: there is room for no more.
     state: u8,
@@ -147,18 +147,7 @@ pub(crate) struct Place {
 }
 
 impl Headers {
-    pub(crate) fn with_base(base: Bytes) -> Self {
-        Self {
-            base: Base::Bytes(base),
-            overlay: Vec::new(),
-            stamp: None,
-            fields: Spans::new(),
-            hints: [UNKNOWN; place::COUNT],
-            state: 0,
-        }
-    }
-
-    /// What the parser fills: there is no field yet.
+    /// There is no field yet.
     #[inline]
     pub(crate) const fn empty(base: Bytes) -> Self {
         Self {
@@ -189,7 +178,7 @@ impl Headers {
     pub(crate) fn with_capacity(capacity: usize) -> Self {
         Self {
             overlay: Vec::with_capacity(capacity),
-            ..Self::with_base(Bytes::new())
+            ..Self::empty(Bytes::new())
         }
     }
 
@@ -199,6 +188,12 @@ impl Headers {
     }
 
     pub(crate) fn index(&mut self, span: Span) {
+        let at = self.fields.len();
+        if let Some(hint) = self.hints.get_mut(span.name.place())
+            && *hint == ABSENT
+        {
+            *hint = hint_of(at);
+        }
         self.fields.push(span);
     }
 
@@ -394,7 +389,7 @@ impl Headers {
     /// No field.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_base(Bytes::new())
+        Self::empty(Bytes::new())
     }
 
     /// Appends the lines of all fields, without the empty line that ends them.

@@ -272,10 +272,16 @@ pub(crate) mod place {
     pub(crate) const PROXY_REQUIRE: usize = 12;
     pub(crate) const SUPPORTED: usize = 13;
     pub(crate) const EXPIRES: usize = 14;
+    pub(crate) const AUTHORIZATION: usize = 15;
+    pub(crate) const PROXY_AUTHORIZATION: usize = 16;
+    /// The first that several names share: what is known of such a number is whether there is a field of any of them.
+    pub(crate) const SHARED: usize = 17;
+    /// The fields that many messages have and few elements look at, and those that the table does not have.
+    pub(crate) const OTHER: usize = 17;
+    /// The first of those that all other names of the table are spread over.
+    pub(crate) const SPREAD: usize = 18;
     /// How many numbers there are.
-    pub(crate) const COUNT: usize = 15;
-    /// Every other field.
-    pub(crate) const OTHER: usize = COUNT;
+    pub(crate) const COUNT: usize = 23;
 }
 
 /// One spelling of a name of the table, long or compact, with the colon behind it, as words of eight bytes (the first
@@ -420,7 +426,12 @@ const fn place_of(id: NameId) -> usize {
         ID_PROXY_REQUIRE => place::PROXY_REQUIRE,
         ID_SUPPORTED => place::SUPPORTED,
         ID_EXPIRES => place::EXPIRES,
-        _ => place::OTHER,
+        ID_AUTHORIZATION => place::AUTHORIZATION,
+        ID_PROXY_AUTHORIZATION => place::PROXY_AUTHORIZATION,
+        NameId::OTHER | ID_ALLOW | ID_USER_AGENT | ID_SERVER | ID_ACCEPT | ID_ALLOW_EVENTS => {
+            place::OTHER
+        }
+        NameId(id) => place::SPREAD + id as usize % (place::COUNT - place::SPREAD),
     }
 }
 
@@ -456,6 +467,13 @@ const ID_REQUIRE: NameId = HeaderName::Require.id();
 const ID_PROXY_REQUIRE: NameId = HeaderName::ProxyRequire.id();
 const ID_SUPPORTED: NameId = HeaderName::Supported.id();
 const ID_EXPIRES: NameId = HeaderName::Expires.id();
+const ID_AUTHORIZATION: NameId = HeaderName::Authorization.id();
+const ID_PROXY_AUTHORIZATION: NameId = HeaderName::ProxyAuthorization.id();
+const ID_ALLOW: NameId = HeaderName::Allow.id();
+const ID_USER_AGENT: NameId = HeaderName::UserAgent.id();
+const ID_SERVER: NameId = HeaderName::Server.id();
+const ID_ACCEPT: NameId = HeaderName::Accept.id();
+const ID_ALLOW_EVENTS: NameId = HeaderName::AllowEvents.id();
 
 /// The window as words, the first byte lowest.
 #[inline]

@@ -283,7 +283,7 @@ pub(crate) fn lenient(datagram: &Bytes) -> Option<Request> {
         .rposition(|&b| chars::is_wsp(b))
         .map_or(end, |at| start + method_len + at)
         .max(uri_at);
-    let mut headers = Headers::with_base(Bytes::new());
+    let mut headers = Headers::empty(Bytes::new());
     let mut pos = next_line(buf, end);
     let mut seen = 0_u32;
     while pos < buf.len() && headers.len() < 64 {

@@ -6,9 +6,9 @@ use core::net::IpAddr;
 use smallvec::SmallVec;
 
 use super::values::split_first;
-use super::{ABSENT, Headers, Place, Source, Span, UNKNOWN, offset};
+use super::{ABSENT, Headers, Place, Source, Span, UNKNOWN, hint_of, offset};
 use crate::header::{self, TypedHeader};
-use crate::name::{Arity, HeaderName, NameId, place};
+use crate::name::{Arity, HeaderName, NameId};
 
 impl Headers {
     /// Makes room for edits of so many bytes: who knows that several follow needs one allocation for them.
@@ -384,7 +384,14 @@ impl Headers {
             return self.add(span);
         }
         self.touch();
-        self.hints = [UNKNOWN; place::COUNT];
+        self.move_hints(at, |hint| hint_of(usize::from(hint) + 1));
+        if let Some(hint) = self.hints.get_mut(span.name.place()) {
+            *hint = match *hint {
+                UNKNOWN => UNKNOWN,
+                ABSENT => hint_of(at),
+                first => first.min(hint_of(at)),
+            };
+        }
         self.fields.insert(at, span);
     }
 
@@ -392,19 +399,24 @@ impl Headers {
     #[inline]
     fn add(&mut self, span: Span) {
         self.touch_end();
-        if let Some(hint) = self.hints.get_mut(span.name.place())
-            && *hint == ABSENT
-        {
-            *hint = UNKNOWN;
-        }
-        self.fields.push(span);
+        self.index(span);
     }
 
     fn remove_at(&mut self, at: usize) {
         if at < self.fields.len() {
             self.touch_out(at == 0 || at + 1 == self.fields.len());
-            self.hints = [UNKNOWN; place::COUNT];
+            let removed = hint_of(at);
+            self.move_hints(at, |hint| if hint == removed { UNKNOWN } else { hint - 1 });
             self.fields.remove(at);
+        }
+    }
+
+    /// Changes the hints that name the field at an index or one behind it.
+    fn move_hints(&mut self, at: usize, to: impl Fn(u8) -> u8) {
+        for hint in &mut self.hints {
+            if *hint < ABSENT && usize::from(*hint) >= at {
+                *hint = to(*hint);
+            }
         }
     }
 

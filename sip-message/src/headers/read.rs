@@ -9,7 +9,7 @@ use crate::chars;
 use crate::error::HeaderError;
 use crate::header::{self, TypedHeader};
 use crate::method::Method;
-use crate::name::{HeaderName, NameId};
+use crate::name::{HeaderName, NameId, place};
 use crate::param::ParamIter;
 
 impl Headers {
@@ -265,6 +265,9 @@ impl Headers {
     fn usual_text(&self, id: NameId) -> Option<&str> {
         let at = *self.hints.get(id.place())?;
         let span = self.fields.hinted(at)?;
+        if span.name != id {
+            return None;
+        }
         self.text(span.value_place())
             .filter(|text| !text.is_empty())
     }
@@ -282,10 +285,16 @@ impl Headers {
     /// What is known without a search: the index of the first field, or that there is none.
     #[inline]
     fn hinted(&self, id: NameId) -> Option<Option<usize>> {
-        match *self.hints.get(id.place())? {
+        let place = id.place();
+        match *self.hints.get(place)? {
             UNKNOWN => None,
             ABSENT => Some(None),
-            at => Some(Some(usize::from(at))),
+            at if place < place::SHARED => Some(Some(usize::from(at))),
+            // The first field of a shared place may be of another name, and one of this name behind it.
+            at => {
+                let span = self.fields.get(usize::from(at))?;
+                (span.name == id && id != NameId::OTHER).then_some(Some(usize::from(at)))
+            }
         }
     }
 
@@ -338,9 +347,10 @@ impl<'a> RawFields<'a> {
     #[inline(always)]
     #[must_use]
     pub fn get_and_beyond(&self, name: HeaderName) -> Option<(&'a [u8], usize)> {
-        let hint = *self.hints.get(name.id().place())?;
+        let id = name.id();
+        let hint = *self.hints.get(id.place())?;
         let span = self.spans.get(usize::from(hint))?;
-        if span.source != Source::Base || hint >= ABSENT {
+        if span.source != Source::Base || hint >= ABSENT || span.name != id || id == NameId::OTHER {
             return None;
         }
         let at = span.start as usize + usize::from(span.value_at);
