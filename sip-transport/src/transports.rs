@@ -57,6 +57,7 @@ use crate::short_code::ShortCode;
 use crate::slab::Slab;
 use crate::stats::Stats;
 use crate::stun;
+use crate::usual::Addresses;
 use crate::via;
 
 /// The pure core of the transport layer (RFC 3261 §18).
@@ -105,6 +106,7 @@ pub struct Transports {
     deadlines: DeadlineQueue<Timer>,
     outputs: Outputs,
     room: Room,
+    addresses: Addresses,
     spares: Spares,
     rng: Rng,
     /// For the tag of answers that need no state (RFC 3261 §8.2.7).
@@ -201,6 +203,7 @@ impl Transports {
             deadlines: DeadlineQueue::new(),
             outputs: Outputs::default(),
             room: Room::default(),
+            addresses: Addresses::default(),
             spares: Spares::default(),
             rng: seed.derive("selection").rng(),
             tags: seed.derive("tags").hasher(),

@@ -6,13 +6,15 @@
 //! of the class that its place wants. What is found usual here is valid; what is not has to be validated. The properties
 //! below hold the two together.
 
+mod addresses;
 mod scan;
 
 use std::net::Ipv4Addr;
 
 use sip_message::{HeaderName, Method, RawFields, Request, Response};
 
-use self::scan::Scan;
+pub(crate) use self::addresses::Addresses;
+use self::scan::{Scan, WINDOW};
 
 /// Bytes of `;rport`.
 pub(crate) const RPORT: usize = 6;
@@ -33,11 +35,12 @@ pub(crate) struct UsualVia {
 }
 
 /// `None`: the request has to be validated, and its Via decoded.
-pub(crate) fn request(request: &Request) -> Option<UsualVia> {
+pub(crate) fn request(request: &Request, known: &mut Addresses) -> Option<UsualVia> {
     let (beyond, len) = request.uri_and_beyond();
-    let mut scan = Scan::new(beyond, len)?;
-    if uri(&mut scan, 0)? != len {
-        return None;
+    if len < WINDOW {
+        only_uri::<false>(beyond, len, known)?;
+    } else {
+        long_uri(beyond, len, known)?;
     }
     let raw = request.headers().raw();
     match raw.get_and_beyond(HeaderName::MaxForwards) {
@@ -46,31 +49,55 @@ pub(crate) fn request(request: &Request) -> Option<UsualVia> {
         None if request.headers().contains(HeaderName::MaxForwards) => return None,
         None => {}
     }
-    fields(raw, Some(request.method()))
+    fields(raw, Some(request.method()), known)
 }
 
 /// The same for a response.
-pub(crate) fn response(response: &Response) -> Option<UsualVia> {
-    fields(response.headers().raw(), None)
+pub(crate) fn response(response: &Response, known: &mut Addresses) -> Option<UsualVia> {
+    fields(response.headers().raw(), None, known)
 }
 
 #[inline(always)]
-fn fields(raw: RawFields<'_>, method: Option<&Method>) -> Option<UsualVia> {
+fn only_uri<const LONG: bool>(beyond: &[u8], len: usize, known: &mut Addresses) -> Option<()> {
+    let mut scan = Scan::<LONG>::new(beyond, len)?;
+    (uri(&mut scan, 0, known)? == len).then_some(())
+}
+
+#[inline(never)]
+fn long_uri(beyond: &[u8], len: usize, known: &mut Addresses) -> Option<()> {
+    only_uri::<true>(beyond, len, known)
+}
+
+#[inline(always)]
+fn fields(raw: RawFields<'_>, method: Option<&Method>, known: &mut Addresses) -> Option<UsualVia> {
     let (beyond, len) = raw.get_and_beyond(HeaderName::From)?;
-    party(beyond, len)?;
+    any_party(beyond, len, known)?;
     let (beyond, len) = raw.get_and_beyond(HeaderName::To)?;
-    party(beyond, len)?;
+    any_party(beyond, len, known)?;
     let (beyond, len) = raw.get_and_beyond(HeaderName::CallId)?;
-    call_id(Scan::new(beyond, len)?)?;
+    if len < WINDOW {
+        call_id(Scan::<false>::new(beyond, len)?)?;
+    } else {
+        long_call_id(beyond, len)?;
+    }
     let (beyond, len) = raw.get_and_beyond(HeaderName::CSeq)?;
-    cseq(beyond.get(..len)?, method)?;
+    cseq(beyond, len, method)?;
     let (beyond, len) = raw.get_and_beyond(HeaderName::Via)?;
-    via(Scan::new(beyond, len)?)
+    if len < WINDOW {
+        via(Scan::<false>::new(beyond, len)?, known)
+    } else {
+        long_via(beyond, len, known)
+    }
+}
+
+#[inline(never)]
+fn long_via(beyond: &[u8], len: usize, known: &mut Addresses) -> Option<UsualVia> {
+    via(Scan::<true>::new(beyond, len)?, known)
 }
 
 /// `SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK1;rport`.
 #[inline(always)]
-fn via(mut scan: Scan<'_>) -> Option<UsualVia> {
+fn via<const LONG: bool>(mut scan: Scan<'_, LONG>, known: &mut Addresses) -> Option<UsualVia> {
     let rest = scan.text().strip_prefix(b"SIP/2.0/")?;
     let host_at: u32 = match rest.first_chunk()? {
         b"UDP " | b"TCP " | b"TLS " | b"WSS " => 12,
@@ -82,7 +109,7 @@ fn via(mut scan: Scan<'_>) -> Option<UsualVia> {
     let mut at = scan.next();
     let name = scan.text().get(host_at..at)?;
     let mut via = UsualVia {
-        host: host(name)?,
+        host: host(name, known)?,
         host_at,
         host_len: name.len(),
         port: None,
@@ -121,8 +148,8 @@ fn via(mut scan: Scan<'_>) -> Option<UsualVia> {
 
 /// `"Alice" <sip:alice@example.com>;tag=1`, with or without the name and the quotes.
 #[inline(never)] // From and To.
-fn party(beyond: &[u8], len: usize) -> Option<()> {
-    let mut scan = Scan::new(beyond, len)?;
+fn party<const LONG: bool>(beyond: &[u8], len: usize, known: &mut Addresses) -> Option<()> {
+    let mut scan = Scan::<LONG>::new(beyond, len)?;
     let mut at = scan.next();
     if at > 0 {
         // One word without quotes.
@@ -150,7 +177,7 @@ fn party(beyond: &[u8], len: usize) -> Option<()> {
     if scan.byte(at) != Some(b'<') {
         return None;
     }
-    at = uri(&mut scan, at + 1)?;
+    at = uri(&mut scan, at + 1, known)?;
     if scan.byte(at) != Some(b'>') {
         return None;
     }
@@ -169,16 +196,25 @@ fn party(beyond: &[u8], len: usize) -> Option<()> {
     (at == len).then_some(())
 }
 
+#[inline(always)]
+fn any_party(beyond: &[u8], len: usize, known: &mut Addresses) -> Option<()> {
+    if len < WINDOW {
+        party::<false>(beyond, len, known)
+    } else {
+        party::<true>(beyond, len, known)
+    }
+}
+
 /// The place behind one that was passed, if it is no plain byte, or the end.
 #[inline(always)]
-fn next_to(scan: &mut Scan<'_>, at: usize) -> Option<usize> {
+fn next_to<const LONG: bool>(scan: &mut Scan<'_, LONG>, at: usize) -> Option<usize> {
     let next = scan.next();
     (next == at + 1).then_some(next)
 }
 
 /// `word [ "@" word ]`, both of characters of a token.
 #[inline(always)]
-fn call_id(mut scan: Scan<'_>) -> Option<()> {
+fn call_id<const LONG: bool>(mut scan: Scan<'_, LONG>) -> Option<()> {
     let (len, at) = (scan.text().len(), token(&mut scan));
     let is_usual = if at == len {
         len > 0
@@ -188,10 +224,16 @@ fn call_id(mut scan: Scan<'_>) -> Option<()> {
     is_usual.then_some(())
 }
 
+#[inline(never)]
+fn long_call_id(beyond: &[u8], len: usize) -> Option<()> {
+    call_id(Scan::<true>::new(beyond, len)?)
+}
+
 /// `1*DIGIT SP Method`.
-fn cseq(value: &[u8], method: Option<&Method>) -> Option<()> {
-    let digits = value.iter().take_while(|b| b.is_ascii_digit()).count();
-    let Some([b' ', name @ ..]) = value.get(digits..).filter(|_| matches!(digits, 1..=9)) else {
+#[inline(always)]
+fn cseq(beyond: &[u8], len: usize, method: Option<&Method>) -> Option<()> {
+    let digits = digits(beyond)?;
+    let Some([b' ', name @ ..]) = beyond.get(digits..len) else {
         return None;
     };
     let is_usual = match method {
@@ -202,9 +244,25 @@ fn cseq(value: &[u8], method: Option<&Method>) -> Option<()> {
     is_usual.then_some(())
 }
 
+/// How many digits the text begins with, if they are one to seven and eight bytes are there: numbers that are longer are
+/// looked at closely.
+#[inline(always)]
+fn digits(text: &[u8]) -> Option<usize> {
+    // A digit is now its value, and everything else more than nine.
+    let values = u64::from_le_bytes(*text.first_chunk()?) ^ 0x3030_3030_3030_3030;
+    // The lowest mark is right; a carry only reaches bytes above one that is marked.
+    let marks = (values.wrapping_add(0x7676_7676_7676_7676) | values) & 0x8080_8080_8080_8080;
+    let digits = (marks.trailing_zeros() / 8) as usize;
+    matches!(digits, 1..=7).then_some(digits)
+}
+
 /// The end of a sip or sips URI without password, escapes, header fields and IPv6 reference.
 #[inline(always)]
-fn uri(scan: &mut Scan<'_>, at: usize) -> Option<usize> {
+fn uri<const LONG: bool>(
+    scan: &mut Scan<'_, LONG>,
+    at: usize,
+    known: &mut Addresses,
+) -> Option<usize> {
     // The letters are plain.
     let colon = scan.next();
     match scan.text().get(at..)?.first_chunk()? {
@@ -229,7 +287,7 @@ fn uri(scan: &mut Scan<'_>, at: usize) -> Option<usize> {
     } else if at != plain {
         return None;
     }
-    host(scan.text().get(from..at)?)?;
+    host(scan.text().get(from..at)?, known)?;
     if scan.byte(at) == Some(b':') {
         let end = scan.next();
         port(scan.text().get(at + 1..end)?)?;
@@ -243,37 +301,12 @@ fn uri(scan: &mut Scan<'_>, at: usize) -> Option<usize> {
 
 /// The address if it is one, `None` in it for a name. Of plain characters.
 #[inline(always)]
-fn host(text: &[u8]) -> Option<Option<Ipv4Addr>> {
+fn host(text: &[u8], known: &mut Addresses) -> Option<Option<Ipv4Addr>> {
     let (first, last) = (text.first()?, text.last()?);
     if first.is_ascii_digit() {
-        return ipv4(text).map(Some);
+        return known.read(text).map(Some);
     }
     (first.is_ascii_alphabetic() && *last != b'-').then_some(None)
-}
-
-/// Four decimal numbers without leading zeros.
-#[inline(never)]
-fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
-    let (first, rest) = octet(text)?;
-    let (second, rest) = octet(rest.strip_prefix(b".")?)?;
-    let (third, rest) = octet(rest.strip_prefix(b".")?)?;
-    let (fourth, rest) = octet(rest.strip_prefix(b".")?)?;
-    rest.is_empty()
-        .then(|| Ipv4Addr::new(first, second, third, fourth))
-}
-
-#[inline(always)]
-fn octet(text: &[u8]) -> Option<(u8, &[u8])> {
-    let value = |digit: &u8| u32::from(digit - b'0');
-    let (number, rest) = match text {
-        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] => {
-            (value(a) * 100 + value(b) * 10 + value(c), rest)
-        }
-        [a @ b'1'..=b'9', b @ b'0'..=b'9', rest @ ..] => (value(a) * 10 + value(b), rest),
-        [a @ b'0'..=b'9', rest @ ..] => (value(a), rest),
-        _ => return None,
-    };
-    Some((u8::try_from(number).ok()?, rest))
 }
 
 /// A port that can be sent to.
@@ -311,7 +344,7 @@ const fn four_digits(digits: [u8; 4]) -> Option<u32> {
 
 /// Where the name and the whole end of `name [ "=" token ]`.
 #[inline(always)]
-fn parameter(scan: &mut Scan<'_>, at: usize) -> Option<(usize, usize)> {
+fn parameter<const LONG: bool>(scan: &mut Scan<'_, LONG>, at: usize) -> Option<(usize, usize)> {
     let name_end = token(scan);
     if name_end == at {
         return None;
@@ -325,7 +358,7 @@ fn parameter(scan: &mut Scan<'_>, at: usize) -> Option<(usize, usize)> {
 
 /// The end of `pname [ "=" pvalue ]` of plain characters.
 #[inline(always)]
-fn uri_parameter(scan: &mut Scan<'_>, at: usize) -> Option<usize> {
+fn uri_parameter<const LONG: bool>(scan: &mut Scan<'_, LONG>, at: usize) -> Option<usize> {
     let end = scan.next();
     if end == at {
         return None;
@@ -339,13 +372,13 @@ fn uri_parameter(scan: &mut Scan<'_>, at: usize) -> Option<usize> {
 
 /// RFC 3261 §25.1: where what begins behind the last stop is no `token` any more.
 #[inline(always)]
-fn token(scan: &mut Scan<'_>) -> usize {
+fn token<const LONG: bool>(scan: &mut Scan<'_, LONG>) -> usize {
     let at = scan.next();
     rest_of_token(scan, at)
 }
 
 #[inline(always)]
-fn rest_of_token(scan: &mut Scan<'_>, at: usize) -> usize {
+fn rest_of_token<const LONG: bool>(scan: &mut Scan<'_, LONG>, at: usize) -> usize {
     let mut at = at;
     while scan.byte(at).is_some_and(goes_on) {
         at = scan.next();
@@ -386,8 +419,8 @@ mod tests {
 
     fn usual(message: &Message) -> Option<UsualVia> {
         match message {
-            Message::Request(one) => request(one),
-            Message::Response(one) => response(one),
+            Message::Request(one) => request(one, &mut Addresses::default()),
+            Message::Response(one) => response(one, &mut Addresses::default()),
         }
     }
 

@@ -66,9 +66,10 @@ pub(crate) fn receive(
     source: SocketAddr,
     honour_maddr: bool,
     room: &mut Room,
+    known: &mut usual::Addresses,
     named: impl FnOnce(&str, Option<u16>),
 ) -> Result<ReplyRoute, ParseError> {
-    let Some(via) = usual::request(request) else {
+    let Some(via) = usual::request(request, known) else {
         request.validate()?;
         if let Some((Host::Name(name), port)) = sent_by(request.headers()) {
             named(name, port);
@@ -206,7 +207,14 @@ mod tests {
         assert_eq!(route.datagram(source).to_string(), to);
         // The short way, where it is taken, comes to the same.
         let mut room = Room::default();
-        let short = receive(&mut other, source, true, &mut room, |_, _| {});
+        let short = receive(
+            &mut other,
+            source,
+            true,
+            &mut room,
+            &mut usual::Addresses::default(),
+            |_, _| {},
+        );
         assert_eq!(short, Ok(route));
         assert_eq!(other.to_bytes(), request.to_bytes());
     }

@@ -85,15 +85,16 @@ impl Transports {
                 let mut named = None;
                 let known = self.datagram_flows.get(listener.id, remote);
                 let entry = known.and_then(|id| self.flows.get_mut(id));
-                let room = &mut self.room;
-                let route = via::receive(request, remote, honour_maddr, room, |name, port| {
-                    let is_noted = entry
-                        .and_then(|entry| entry.link.owed())
-                        .is_some_and(|owed| owed.is_for(name, port));
-                    if !is_noted {
-                        named = Some(Box::new(Owed::new(name, port)));
-                    }
-                })?;
+                let (room, read) = (&mut self.room, &mut self.addresses);
+                let route =
+                    via::receive(request, remote, honour_maddr, room, read, |name, port| {
+                        let is_noted = entry
+                            .and_then(|entry| entry.link.owed())
+                            .is_some_and(|owed| owed.is_for(name, port));
+                        if !is_noted {
+                            named = Some(Box::new(Owed::new(name, port)));
+                        }
+                    })?;
                 let flow = known
                     .and_then(|id| self.touch(id, now))
                     .unwrap_or_else(|| self.datagram_flow(listener, remote, now));

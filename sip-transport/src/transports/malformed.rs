@@ -100,11 +100,11 @@ impl Transports {
 
     /// Is it well-formed, and does its topmost Via name us?
     pub(super) fn check_response(
-        &self,
+        &mut self,
         response: &Response,
         flow: Option<&Flow>,
     ) -> Result<bool, ParseError> {
-        if let Some(via) = usual::response(response) {
+        if let Some(via) = usual::response(response, &mut self.addresses) {
             return Ok(via
                 .host
                 .is_some_and(|ip| self.is_own(ip.into(), via.port, flow)));

@@ -451,8 +451,8 @@ impl Transports {
         match &mut message {
             BoxedMessage::Request(request) => {
                 let named = |name: &str, port| stream.note_sent_by(name, port);
-                let room = &mut self.room;
-                let route = match via::receive(request, flow.remote, false, room, named) {
+                let (room, read) = (&mut self.room, &mut self.addresses);
+                let route = match via::receive(request, flow.remote, false, room, read, named) {
                     Ok(route) => route,
                     Err(error) => {
                         self.on_broken(id, &request.to_bytes(), error, now);

@@ -5,8 +5,10 @@
 ///
 /// *Plain* is what host names and parameters of URIs have: letters, digits, "-" and ".". All else may mean something, and
 /// stops who reads on.
+///
+/// A `LONG` text may have more bytes than are looked at at once; for the others, which most are, less is to be asked.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Scan<'a> {
+pub(super) struct Scan<'a, const LONG: bool> {
     text: &'a [u8],
     /// The text, and the bytes behind it in its buffer: looked at with it, and not believed.
     beyond: &'a [u8],
@@ -17,10 +19,10 @@ pub(super) struct Scan<'a> {
 }
 
 /// Bytes that are known at once.
-const WINDOW: usize = 64;
+pub(super) const WINDOW: usize = 64;
 
-impl<'a> Scan<'a> {
-    /// Of the first `len` bytes of what is there of a buffer.
+impl<'a, const LONG: bool> Scan<'a, LONG> {
+    /// Of the first `len` bytes of what is there of a buffer: fewer than [`WINDOW`], unless the text is `LONG`.
     #[inline]
     pub(super) fn new(beyond: &'a [u8], len: usize) -> Option<Self> {
         let text = beyond.get(..len)?;
@@ -45,11 +47,13 @@ impl<'a> Scan<'a> {
     /// The next byte that is not plain, which is passed; or the end of the text, behind which nobody asks.
     #[inline(always)]
     pub(super) fn next(&mut self) -> usize {
-        if self.marks == 0 {
+        if LONG && self.marks == 0 {
             // By value, so that all of this stays in registers.
             (self.from, self.marks) = later(self.beyond, self.text.len(), self.from);
         }
-        let at = self.from + self.marks.trailing_zeros() as usize;
+        // What is not long begins with the window, and the mark of its end is in it.
+        let from = if LONG { self.from } else { 0 };
+        let at = from + self.marks.trailing_zeros() as usize;
         self.marks &= self.marks.wrapping_sub(1);
         at
     }
@@ -192,14 +196,20 @@ mod tests {
             skipped in 0..64_usize,
         ) {
             let len = cut.index(text.len() + 1);
-            let mut scan = Scan::new(&text, len).unwrap();
             let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.');
             let skipped = skipped.min(len);
+            let mut short = Scan::<false>::new(&text, len.min(WINDOW - 1)).unwrap();
+            let mut scan = Scan::<true>::new(&text, len).unwrap();
+            short.skip(skipped as u32);
             scan.skip(skipped as u32);
             for at in (skipped..len).filter(|&at| !plain(&text[at])) {
                 prop_assert_eq!(scan.next(), at);
+                if at < WINDOW - 1 {
+                    prop_assert_eq!(short.next(), at);
+                }
             }
             prop_assert_eq!(scan.next(), len);
+            prop_assert_eq!(short.next(), len.min(WINDOW - 1));
         }
     }
 
