@@ -240,7 +240,8 @@ mod tests {
 
     fn binding(instance: &str, epoch: u64) -> Binding {
         let mut binding = Binding::new("sip:a@192.0.2.1", std::time::UNIX_EPOCH, "c", 1);
-        binding.parameters = format!(";+sip.instance=\"<{instance}>\"").into();
+        let parameters = format!(";+sip.instance=\"<{instance}>\"");
+        binding.edit(|fields| fields.parameters = parameters.into());
         binding.epoch = epoch;
         binding
     }

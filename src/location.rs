@@ -3,6 +3,7 @@
 //! [`LocationStore`] is the boundary; [`Memory`] forgets with the process, [`Embedded`] keeps its bindings in a file.
 //! Both decide by the same pure function, [`apply`].
 
+mod binding;
 mod embedded;
 mod feed;
 mod memory;
@@ -17,8 +18,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
-use sip_message::Params;
 
+pub use self::binding::{Binding, BindingFields};
+pub(crate) use self::binding::{read_row, write_row};
 pub use self::embedded::Embedded;
 pub use self::feed::{Cause, Feed, Notice, Watcher};
 pub use self::memory::Memory;
@@ -65,71 +67,6 @@ impl fmt::Display for Q {
     }
 }
 
-/// A binding: an address of record is reached at this contact, until it expires.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Binding {
-    /// The URI of the contact.
-    pub contact: Box<str>,
-    /// The Contact parameters other than `q` and `expires`, as they were sent, with the leading semicolon.
-    #[serde(default, skip_serializing_if = "str::is_empty")]
-    pub parameters: Box<str>,
-    /// The preference, if the contact has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub q: Option<Q>,
-    /// When it expires.
-    #[serde(with = "update::seconds")]
-    pub expires: SystemTime,
-    /// The Call-ID of the REGISTER that set it.
-    pub call_id: Box<str>,
-    /// The CSeq number of the REGISTER that set it.
-    pub cseq: u32,
-    /// The route to the contact, topmost first: the Path of the REGISTER (RFC 3327 §5.3).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub path: Vec<Box<str>>,
-    /// What the telephone calls itself (User-Agent), for people.
-    #[serde(default, skip_serializing_if = "str::is_empty")]
-    pub user_agent: Box<str>,
-    /// The token of the flow that the REGISTER came over, when the contact is reached by that
-    /// ([`Transports::flow_of_token`](sip_transport::Transports::flow_of_token)).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub flow: Option<Box<str>>,
-    /// The route to that flow, when several servers share the bindings ([`Node`](crate::role::node::Node)).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub node: Option<Box<str>>,
-    /// Which flow of which user agent it is (RFC 5626).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub outbound: Option<Outbound>,
-    /// Which registrations of its instance it belongs to: another number after each change of the Call-ID, the same in all
-    /// bindings of the instance (RFC 5627 §5.1). 0 is none.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub epoch: u64,
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the form that serde asks for"
-)]
-const fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
-
-/// The value of `+sip.instance`, without its quotes and angle brackets.
-fn instance<'a>(parameters: &'a str, outbound: Option<&'a Outbound>) -> Option<Cow<'a, str>> {
-    if let Some(outbound) = outbound {
-        return Some(Cow::Borrowed(&outbound.instance));
-    }
-    if !parameters.contains('+') {
-        return None;
-    }
-    let parameters = Params::parse(parameters).ok()?;
-    let value = parameters.unquoted("+sip.instance")?;
-    let text = value
-        .strip_prefix('<')
-        .and_then(|text| text.strip_suffix('>'));
-    Some(Cow::Owned(text.unwrap_or(&value).to_owned()))
-}
-
 /// A user agent registers by several flows, each known by a number (RFC 5626 §4.2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_structs, reason = "RFC 5626 names these two")]
@@ -138,49 +75,6 @@ pub struct Outbound {
     pub instance: Box<str>,
     /// The flow: its `reg-id`.
     pub reg_id: u32,
-}
-
-impl Binding {
-    /// A binding of a contact; the rest is for its fields.
-    #[must_use]
-    pub fn new(contact: &str, expires: SystemTime, call_id: &str, cseq: u32) -> Self {
-        Self {
-            contact: contact.into(),
-            parameters: "".into(),
-            q: None,
-            expires,
-            call_id: call_id.into(),
-            cseq,
-            path: Vec::new(),
-            user_agent: "".into(),
-            flow: None,
-            node: None,
-            outbound: None,
-            epoch: 0,
-        }
-    }
-
-    /// The user agent instance that it belongs to (`+sip.instance`, RFC 5626 §4.1), without quotes and angle brackets.
-    #[must_use]
-    pub fn instance(&self) -> Option<Cow<'_, str>> {
-        instance(&self.parameters, self.outbound.as_ref())
-    }
-
-    /// Does it still hold?
-    #[must_use]
-    pub fn is_live(&self, now: SystemTime) -> bool {
-        self.expires > now
-    }
-
-    /// The whole seconds that are left, at least 1 while it holds.
-    #[must_use]
-    pub fn remaining(&self, now: SystemTime) -> u32 {
-        let Ok(left) = self.expires.duration_since(now) else {
-            return 0;
-        };
-        let rounded = left.as_secs() + u64::from(left.subsec_nanos() > 0);
-        u32::try_from(rounded).unwrap_or(u32::MAX)
-    }
 }
 
 /// What a REGISTER asks for: applied whole or not at all (RFC 3261 §10.3).
@@ -256,21 +150,21 @@ pub enum Change {
 pub struct ContactUpdate {
     /// The URI.
     pub contact: Box<str>,
-    /// See [`Binding::parameters`].
+    /// See [`BindingFields::parameters`].
     pub parameters: Box<str>,
     /// See [`Binding::q`].
     pub q: Option<Q>,
     /// For how many seconds; 0 removes it.
     pub expires: u32,
-    /// See [`Binding::path`].
+    /// See [`BindingFields::path`].
     pub path: Vec<Box<str>>,
-    /// See [`Binding::user_agent`].
+    /// See [`BindingFields::user_agent`].
     pub user_agent: Box<str>,
-    /// See [`Binding::flow`].
+    /// See [`BindingFields::flow`].
     pub flow: Option<Box<str>>,
-    /// See [`Binding::node`].
+    /// See [`BindingFields::node`].
     pub node: Option<Box<str>>,
-    /// See [`Binding::outbound`].
+    /// See [`BindingFields::outbound`].
     pub outbound: Option<Outbound>,
 }
 
@@ -294,7 +188,10 @@ impl ContactUpdate {
     /// See [`Binding::instance`].
     #[must_use]
     pub fn instance(&self) -> Option<Cow<'_, str>> {
-        instance(&self.parameters, self.outbound.as_ref())
+        binding::instance(
+            &self.parameters,
+            self.outbound.as_ref().map(|outbound| &*outbound.instance),
+        )
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use sip_message::UriRef;
 
+use super::binding::Words;
 use super::{Binding, BindingUpdate, Change, ContactUpdate, UpdateOutcome};
 
 /// Applies an update to the bindings of one address of record. Those that have expired are dropped on the way.
@@ -18,7 +19,7 @@ use super::{Binding, BindingUpdate, Change, ContactUpdate, UpdateOutcome};
 /// let contact = ContactUpdate::new("sip:alice@192.0.2.7", 3600);
 /// let update = BindingUpdate::new("call-1", 1, Change::Contacts(vec![contact]));
 /// let UpdateOutcome::Stored(bindings) = apply(&[], update.clone(), SystemTime::now()) else { panic!() };
-/// assert_eq!(&*bindings[0].contact, "sip:alice@192.0.2.7");
+/// assert_eq!(bindings[0].contact(), "sip:alice@192.0.2.7");
 /// assert_eq!(apply(&bindings, update, SystemTime::now()), UpdateOutcome::OutOfOrder);
 /// ```
 #[must_use]
@@ -33,8 +34,8 @@ pub fn apply(stored: &[Binding], update: BindingUpdate, now: SystemTime) -> Upda
         cause: _,
     } = update;
     // An update with the Call-ID of a binding must have a higher CSeq; all or nothing.
-    let is_old = |binding: &Binding| cseq <= binding.cseq && binding.call_id == call_id;
-    let mut contacts = match change {
+    let is_old = |binding: &Binding| cseq <= binding.cseq && *binding.call_id() == *call_id;
+    let contacts = match change {
         Change::RemoveAll if live().any(is_old) => return UpdateOutcome::OutOfOrder,
         Change::RemoveAll => return UpdateOutcome::Stored(Arc::default()),
         Change::Contacts(contacts) => contacts,
@@ -46,7 +47,7 @@ pub fn apply(stored: &[Binding], update: BindingUpdate, now: SystemTime) -> Upda
     if is_out_of_order {
         return UpdateOutcome::OutOfOrder;
     }
-    let mut request = By {
+    let request = By {
         call_id,
         cseq,
         epoch,
@@ -59,10 +60,8 @@ pub fn apply(stored: &[Binding], update: BindingUpdate, now: SystemTime) -> Upda
         && live().all(|binding| is_same(binding, only))
         && live().count() <= 1
         && (epoch == 0 || only.instance().is_none())
-        && let Some(contact) = contacts.pop()
     {
-        let call_id = std::mem::take(&mut request.call_id);
-        let binding = bind(contact, call_id, 0, &request);
+        let binding = bind(only, live().next(), 0, &request);
         return UpdateOutcome::Stored(Arc::new([binding]));
     }
     // What is replaced is not copied first.
@@ -77,8 +76,8 @@ pub fn apply(stored: &[Binding], update: BindingUpdate, now: SystemTime) -> Upda
             continue;
         }
         let epoch = new_epoch(&mut bindings, &contact, &request, place);
-        let call_id = request.call_id.clone();
-        let binding = Cow::Owned(bind(contact, call_id, epoch, &request));
+        let known = at.and_then(|at| bindings.get(at));
+        let binding = Cow::Owned(bind(&contact, known.map(|known| &**known), epoch, &request));
         match at.and_then(|at| bindings.get_mut(at)) {
             Some(slot) => *slot = binding,
             None => bindings.push(binding),
@@ -119,9 +118,9 @@ fn new_epoch(
         .collect();
     let last = of_instance
         .iter()
-        .filter(|binding| contact.outbound.is_none() || binding.outbound == contact.outbound)
+        .filter(|binding| contact.outbound.is_none() || binding.outbound() == outbound(contact))
         .max_by_key(|binding| binding.expires);
-    let ends = last.is_some_and(|last| last.call_id != update.call_id);
+    let ends = last.is_some_and(|last| *last.call_id() != *update.call_id);
     let present = of_instance.first().map_or(0, |binding| binding.epoch);
     if !ends && present != 0 {
         return present;
@@ -135,34 +134,44 @@ fn new_epoch(
     new
 }
 
-fn bind(contact: ContactUpdate, call_id: Box<str>, epoch: u64, by: &By) -> Binding {
-    Binding {
-        contact: contact.contact,
-        parameters: contact.parameters,
-        q: contact.q,
-        expires: by.now + Duration::from_secs(contact.expires.into()),
-        call_id,
-        cseq: by.cseq,
-        path: contact.path,
-        user_agent: contact.user_agent,
-        flow: contact.flow,
-        node: contact.node,
-        outbound: contact.outbound,
-        epoch,
-    }
+/// The binding of a contact, which may be that of one that is known.
+fn bind(contact: &ContactUpdate, known: Option<&Binding>, epoch: u64, by: &By) -> Binding {
+    let words = Words {
+        contact: &contact.contact,
+        parameters: &contact.parameters,
+        call_id: &by.call_id,
+        user_agent: &contact.user_agent,
+        flow: contact.flow.as_deref(),
+        node: contact.node.as_deref(),
+        outbound: contact.outbound.as_ref(),
+        path: &contact.path,
+    };
+    let expires = by.now + Duration::from_secs(contact.expires.into());
+    let mut binding = match known {
+        Some(known) => known.again(&words, expires, by.cseq),
+        None => Binding::of(&words, expires, by.cseq),
+    };
+    binding.q = contact.q;
+    binding.epoch = epoch;
+    binding
+}
+
+fn outbound(contact: &ContactUpdate) -> Option<(&str, u32)> {
+    let outbound = contact.outbound.as_ref()?;
+    Some((&outbound.instance, outbound.reg_id))
 }
 
 /// RFC 5626 §6: a flow of a user agent is known by instance and number, whatever its contact; others by their contact.
 fn is_same(binding: &Binding, contact: &ContactUpdate) -> bool {
-    match (&binding.outbound, &contact.outbound) {
+    match (binding.outbound(), outbound(contact)) {
         (Some(a), Some(b)) => a == b,
-        (None, None) => is_same_contact(&binding.contact, &contact.contact),
+        (None, None) => is_same_contact(binding.contact(), &contact.contact),
         // A removal may leave the number out.
         (Some(_), None) => {
-            contact.expires == 0 && is_same_contact(&binding.contact, &contact.contact)
+            contact.expires == 0 && is_same_contact(binding.contact(), &contact.contact)
         }
         // The same telephone, which has learned RFC 5626.
-        (None, Some(_)) => is_same_contact(&binding.contact, &contact.contact),
+        (None, Some(_)) => is_same_contact(binding.contact(), &contact.contact),
     }
 }
 
@@ -227,7 +236,7 @@ mod tests {
     }
 
     fn names(bindings: &[Binding]) -> Vec<&str> {
-        bindings.iter().map(|binding| &*binding.contact).collect()
+        bindings.iter().map(Binding::contact).collect()
     }
 
     #[test]

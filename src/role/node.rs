@@ -75,16 +75,18 @@ impl Node {
     /// Makes the bindings of flows that other servers have into such that are reached through these.
     pub(crate) fn localize(&self, bindings: &mut [Binding]) {
         for binding in bindings {
-            let Some(route) = binding.node.take() else {
+            let Some(route) = binding.node() else {
                 continue;
             };
-            let is_own = NameAddr::parse(&route).is_ok_and(|route| {
+            let is_own = NameAddr::parse(route).is_ok_and(|route| {
                 let (there, own) = (route.uri(), self.uri.as_ref());
                 there.host() == own.host() && there.port() == own.port()
             });
             if !is_own {
-                binding.flow = None;
-                binding.path.insert(0, route);
+                binding.edit(|fields| {
+                    fields.flow = None;
+                    fields.path.splice(0..0, fields.node.take());
+                });
             }
         }
     }
@@ -128,17 +130,16 @@ mod tests {
     fn a_flow_of_another_server_is_reached_through_it() {
         let (a, b) = (node("sip:192.0.2.1:5070"), node("sip:192.0.2.2:5070"));
         let mut binding = Binding::new("sip:x@10.0.0.1", std::time::UNIX_EPOCH, "c", 1);
-        binding.flow = Some("token".into());
-        binding.node = a.route("token").map(Box::from);
+        binding.edit(|fields| {
+            fields.flow = Some("token".into());
+            fields.node = a.route("token").map(Box::from);
+        });
         let mut own = [binding.clone()];
         a.localize(&mut own);
-        assert_eq!(
-            (own[0].flow.as_deref(), own[0].path.len()),
-            (Some("token"), 0)
-        );
+        assert_eq!((own[0].flow(), own[0].path().count()), (Some("token"), 0));
         let mut others = [binding];
         b.localize(&mut others);
-        assert_eq!(others[0].flow, None);
-        assert_eq!(others[0].path, [a.route("token").unwrap().into_boxed_str()]);
+        assert_eq!(others[0].flow(), None);
+        assert!(others[0].path().eq([a.route("token").unwrap()]));
     }
 }

@@ -554,7 +554,7 @@ impl Registrar {
         }
         // RFC 5626 §6: the client learns that its flows are known, and (§4.4.1) how long they last without it.
         let has_flow = bindings.iter().any(|binding| {
-            binding.outbound.is_some() && Some(&*binding.call_id) == request.headers().call_id()
+            binding.outbound().is_some() && Some(binding.call_id()) == request.headers().call_id()
         });
         if has_flow {
             written.field(HeaderName::Require, &["outbound"]);

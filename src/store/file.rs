@@ -16,7 +16,7 @@ use sip_transport::Seed;
 use super::OpenError;
 use crate::auth::{hex, unhex};
 use crate::domain::Aor;
-use crate::location::Binding;
+use crate::location::{Binding, read_row};
 use crate::users::Ha1s;
 
 /// The format that this program writes, in the table `meta`.
@@ -175,7 +175,7 @@ fn read(path: &Path, database: &Database) -> Result<Contents, OpenError> {
     for row in table.iter().map_err(|error| failed(error.into()))? {
         let (key, value) = row.map_err(|error| failed(error.into()))?;
         let damaged = || bad(format!("the bindings of {:?} are damaged", key.value()));
-        let list: Vec<Binding> = serde_json::from_slice(value.value()).map_err(|_| damaged())?;
+        let list = read_row(value.value()).map_err(|_| damaged())?;
         let aor = Aor::from_stored(key.value()).ok_or_else(damaged)?;
         bindings.insert(aor, list.into());
     }

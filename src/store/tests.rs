@@ -44,7 +44,7 @@ async fn bindings_and_users_are_there_after_reopening() {
         .unwrap();
     assert_eq!(bindings.len(), 1);
     assert_eq!(bindings[0].remaining(now()), 60);
-    assert_eq!(&*bindings[0].call_id, "call");
+    assert_eq!(bindings[0].call_id(), "call");
     let hashes = users::Embedded::new(file)
         .credential("alice", "example.com")
         .await

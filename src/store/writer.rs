@@ -11,7 +11,9 @@ use tokio::sync::oneshot;
 
 use super::{Index, StoreError, file};
 use crate::domain::Aor;
-use crate::location::{Binding, BindingUpdate, Cause, UpdateOutcome, UpdateReply, apply};
+use crate::location::{
+    Binding, BindingUpdate, Cause, UpdateOutcome, UpdateReply, apply, write_row,
+};
 use crate::users::Ha1s;
 
 /// How much one commit carries at most.
@@ -300,19 +302,26 @@ fn write(database: &Database, changes: &Changes) -> Result<(), redb::Error> {
         .set_durability(Durability::Immediate)
         .map_err(redb::Error::from)?;
     {
-        let mut table = transaction.open_table(file::BINDINGS)?;
-        for (aor, list) in &changes.bindings {
-            if list.is_empty() {
-                table.remove(aor.as_str())?;
-            } else {
-                table.insert(aor.as_str(), row(&**list)?.as_slice())?;
+        if !changes.bindings.is_empty() {
+            let mut table = transaction.open_table(file::BINDINGS)?;
+            let mut row = Vec::new();
+            for (aor, list) in &changes.bindings {
+                if list.is_empty() {
+                    table.remove(aor.as_str())?;
+                } else {
+                    row.clear();
+                    write_row(list, &mut row);
+                    table.insert(aor.as_str(), row.as_slice())?;
+                }
             }
         }
-        let mut table = transaction.open_table(file::USERS)?;
-        for (name, hashes) in &changes.users {
-            match hashes {
-                None => drop(table.remove(&**name)?),
-                Some(hashes) => drop(table.insert(&**name, row(hashes)?.as_slice())?),
+        if !changes.users.is_empty() {
+            let mut table = transaction.open_table(file::USERS)?;
+            for (name, hashes) in &changes.users {
+                match hashes {
+                    None => drop(table.remove(&**name)?),
+                    Some(hashes) => drop(table.insert(&**name, json(hashes)?.as_slice())?),
+                }
             }
         }
     }
@@ -320,7 +329,7 @@ fn write(database: &Database, changes: &Changes) -> Result<(), redb::Error> {
     Ok(())
 }
 
-fn row<T: serde::Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, redb::Error> {
+fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, redb::Error> {
     serde_json::to_vec(value).map_err(|error| redb::Error::Io(error.into()))
 }
 

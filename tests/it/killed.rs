@@ -90,7 +90,7 @@ async fn kill_9_in_the_middle_of_10_000_registrations_loses_none_and_invents_non
         let user = format!("user{number}");
         let aor = Aor::new(&user, &realm);
         let bindings = store.lookup(&aor, SystemTime::now()).await.unwrap();
-        let contacts: Vec<&str> = bindings.iter().map(|binding| &*binding.contact).collect();
+        let contacts: Vec<&str> = bindings.iter().map(|binding| binding.contact()).collect();
         let own = format!("sip:{user}@{here}");
         if answered.contains(&number) {
             assert_eq!(contacts, [own.as_str()], "{user} was answered 200");

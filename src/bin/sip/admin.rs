@@ -206,11 +206,11 @@ async fn users(State(state): Shared) -> Json<Value> {
 
 fn binding(binding: &Binding, now: SystemTime) -> Value {
     json!({
-        "contact": binding.contact,
+        "contact": binding.contact(),
         "expires": binding.remaining(now),
         "q": binding.q.map(|q| q.to_string()),
-        "path": binding.path,
-        "user_agent": binding.user_agent,
+        "path": binding.path().collect::<Vec<_>>(),
+        "user_agent": binding.user_agent(),
     })
 }
 

@@ -137,19 +137,19 @@ impl Events {
         // RFC 5627 §6.1: of several, that which was refreshed last.
         let newest = bindings.into_iter().max_by_key(|binding| binding.expires);
         let found = newest.and_then(|binding| {
-            let uri = Uri::parse(&binding.contact).ok()?;
+            let uri = Uri::parse(binding.contact()).ok()?;
             let mut probe = Request::builder(sip_message::Method::Notify, uri.as_str())
                 .build_partial()
                 .ok()?;
             let place = Place {
                 uri,
-                path: binding.path,
+                path: binding.path().map(Box::from).collect(),
             };
             place.apply(&mut probe);
             let next_hop = route::next_hop(&mut probe)?;
-            let way = binding.flow.map(|token| Way {
-                token,
-                is_only: binding.outbound.is_some(),
+            let way = binding.flow().map(|token| Way {
+                token: token.into(),
+                is_only: binding.outbound().is_some(),
             });
             Some((place, next_hop, way))
         });

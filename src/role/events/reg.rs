@@ -67,7 +67,7 @@ impl RegPackage {
 
     fn info(&self, aor: &Aor, row: &Row, wall: SystemTime) -> ContactInfo {
         let binding = &row.binding;
-        let mut info = ContactInfo::new(row.id.to_string(), row.event, &*binding.contact);
+        let mut info = ContactInfo::new(row.id.to_string(), row.event, binding.contact());
         if row.event.is_active() {
             info.expires = Some(binding.remaining(wall).into());
         }
@@ -76,9 +76,9 @@ impl RegPackage {
             .ok()
             .map(|since| since.as_secs());
         info.q = binding.q.map(|q| q.to_string());
-        info.call_id = Some(binding.call_id.to_string());
+        info.call_id = Some(binding.call_id().to_owned());
         info.cseq = Some(binding.cseq.into());
-        if let Ok(parameters) = Params::parse(&binding.parameters) {
+        if let Ok(parameters) = Params::parse(binding.parameters()) {
             info.parameters = parameters
                 .iter()
                 .map(|(name, value)| (name.to_owned(), value.unwrap_or_default().to_owned()))
@@ -258,15 +258,16 @@ impl Package for RegPackage {
 
 /// Is it the same contact, as the location service has it?
 fn is_same(a: &Binding, b: &Binding) -> bool {
-    match (&a.outbound, &b.outbound) {
+    match (a.outbound(), b.outbound()) {
         (Some(a), Some(b)) => a == b,
-        _ => a.contact == b.contact,
+        _ => a.contact() == b.contact(),
     }
 }
 
 /// RFC 3680 §4.7.1.
 fn what_happened(before: &Binding, now: &Binding) -> Option<ContactEvent> {
-    if (before.cseq, &before.call_id) != (now.cseq, &now.call_id) || before.expires < now.expires {
+    if (before.cseq, before.call_id()) != (now.cseq, now.call_id()) || before.expires < now.expires
+    {
         Some(ContactEvent::Refreshed)
     } else if before.expires > now.expires {
         Some(ContactEvent::Shortened)

@@ -114,7 +114,7 @@ impl World {
         let expires = self.wall() + Duration::from_secs(expires);
         let binding = Binding::new(contact, expires, "c", cseq);
         let all = self.bindings.as_mut().unwrap();
-        all.retain(|known| &*known.contact != contact);
+        all.retain(|known| known.contact() != contact);
         all.push(binding);
     }
 
@@ -433,10 +433,12 @@ fn rfc5628_5_the_public_gruu_of_a_contact_with_an_instance() {
     let mut world = World::new();
     world.bind("sip:a@192.0.2.21", 1, 600);
     let all = world.bindings.as_mut().unwrap();
-    all[0].parameters = ";+sip.instance=\"<urn:uuid:1>\";audio".into();
-    all[0].outbound = Some(Outbound {
-        instance: "urn:uuid:1".into(),
-        reg_id: 1,
+    all[0].edit(|fields| {
+        fields.parameters = ";+sip.instance=\"<urn:uuid:1>\";audio".into();
+        fields.outbound = Some(Outbound {
+            instance: "urn:uuid:1".into(),
+            reg_id: 1,
+        });
     });
     world.subscribe("");
     let (_, told) = world.drain();

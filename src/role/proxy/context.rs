@@ -326,7 +326,7 @@ pub(super) fn group(
     let limit = usize::try_from(breadth).unwrap_or(usize::MAX);
     let mut agents: Vec<(Binding, u16, Target)> = Vec::new();
     for (binding, qa) in bindings {
-        let Ok(uri) = UriRef::parse(&binding.contact) else {
+        let Ok(uri) = UriRef::parse(binding.contact()) else {
             continue;
         };
         // RFC 3261 §26.2.2: what was sent to a sips URI stays secure.
@@ -335,10 +335,10 @@ pub(super) fn group(
         }
         let mut target = Target {
             uri: uri.to_uri(),
-            path: binding.path.clone(),
-            flow: binding.flow.as_ref().map(|token| Way {
-                token: token.clone(),
-                is_only: binding.outbound.is_some(),
+            path: binding.path().map(Box::from).collect(),
+            flow: binding.flow().map(|token| Way {
+                token: token.into(),
+                is_only: binding.outbound().is_some(),
             }),
             keeps_callee: true,
             how: Retarget::Contact,
@@ -346,10 +346,9 @@ pub(super) fn group(
             others: Vec::new(),
         };
         // RFC 5626 §7: a user agent with several flows is called by one of them, the one that was registered last.
-        let instance = binding.outbound.as_ref().map(|outbound| &outbound.instance);
+        let instance = binding.outbound().map(|(instance, _)| instance);
         let same = agents.iter_mut().find(|(other, ..)| {
-            instance.is_some()
-                && other.outbound.as_ref().map(|outbound| &outbound.instance) == instance
+            instance.is_some() && other.outbound().map(|(instance, _)| instance) == instance
         });
         match same {
             Some((other, _, first)) => {

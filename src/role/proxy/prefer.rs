@@ -29,7 +29,9 @@ impl Proxy {
         if is_device && context.request.headers().contains(HeaderName::Route) {
             // RFC 5627 §6.1: a request that has a route takes no path.
             for binding in &mut bindings {
-                binding.path.clear();
+                if binding.path().next().is_some() {
+                    binding.edit(|fields| fields.path.clear());
+                }
             }
         }
         if let Some(node) = &self.config.node {
@@ -57,7 +59,7 @@ impl Proxy {
                     Some(false) => Order::Sequential,
                 };
                 // §7.2.3: who says nothing of itself is left alone.
-                let says = |binding: &Binding| !binding.parameters.is_empty();
+                let says = |binding: &Binding| !binding.parameters().is_empty();
                 if bindings.iter().any(says) {
                     (ranked(bindings, &Preferences::of(&context.request)), order)
                 } else {
@@ -129,12 +131,12 @@ fn ranked(bindings: Vec<Binding>, preferences: &Preferences) -> Vec<(Binding, u1
         return bindings
             .into_iter()
             .filter_map(|binding| {
-                let qa = preferences.match_contact(&binding.parameters)?;
+                let qa = preferences.match_contact(binding.parameters())?;
                 Some((binding, qa))
             })
             .collect();
     }
-    let fits = |binding: &Binding| preferences.match_contact(&binding.parameters).is_some();
+    let fits = |binding: &Binding| preferences.match_contact(binding.parameters()).is_some();
     if bindings.iter().any(fits) {
         equal(bindings.into_iter().filter(fits).collect())
     } else {

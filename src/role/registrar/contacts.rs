@@ -258,9 +258,9 @@ pub(super) fn write(
     let seconds = Decimal::of(binding.remaining(now));
     let parts = [
         "<",
-        &*binding.contact,
+        binding.contact(),
         ">",
-        &*binding.parameters,
+        binding.parameters(),
         gruus,
         ";expires=",
         seconds.as_str(),

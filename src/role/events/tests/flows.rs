@@ -89,7 +89,7 @@ fn rfc5627_6_1_a_store_that_is_down_for_a_while_ends_no_subscription_by_a_gruu()
         let mut world = World::new();
         world.bind("sip:alice@192.0.2.21:5070", 1, 600);
         let all = world.bindings.as_mut().unwrap();
-        all[0].parameters = ";+sip.instance=\"<urn:uuid:1>\"".into();
+        all[0].edit(|fields| fields.parameters = ";+sip.instance=\"<urn:uuid:1>\"".into());
         let kept = world.bindings.clone();
         let contact = "Contact: <sip:alice@example.com;gr=urn:uuid:1>\r\n";
         world.subscribe(contact);
@@ -115,10 +115,11 @@ fn rfc5627_6_1_a_subscriber_by_its_gruu_is_told_where_it_is_registered() {
     world.bind("sip:alice@192.0.2.22", 1, 600);
     let all = world.bindings.as_mut().unwrap();
     for (binding, instance) in all.iter_mut().zip(["urn:uuid:1", "urn:uuid:2"]) {
-        binding.parameters = format!(";+sip.instance=\"<{instance}>\"").into();
+        let parameters = format!(";+sip.instance=\"<{instance}>\"");
+        binding.edit(|fields| fields.parameters = parameters.into());
     }
-    all[0].path = vec!["<sip:edge.example.net;lr>".into()];
-    all[1].flow = Some("flow of 2".into());
+    all[0].edit(|fields| fields.path = vec!["<sip:edge.example.net;lr>".into()]);
+    all[1].edit(|fields| fields.flow = Some("flow of 2".into()));
     for (instance, uri, hop, token) in [
         (
             "urn:uuid:1",

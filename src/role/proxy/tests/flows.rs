@@ -13,10 +13,12 @@ impl World {
     ) {
         let expires = UNIX_EPOCH + Duration::from_secs(expires);
         let mut binding = Binding::new(contact, expires, "c", 1);
-        binding.flow = Some(token.into());
-        binding.outbound = outbound.map(|(instance, reg_id)| Outbound {
-            instance: instance.into(),
-            reg_id,
+        binding.edit(|fields| {
+            fields.flow = Some(token.into());
+            fields.outbound = outbound.map(|(instance, reg_id)| Outbound {
+                instance: instance.into(),
+                reg_id,
+            });
         });
         self.bindings.push(binding);
     }

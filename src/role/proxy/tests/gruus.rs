@@ -9,7 +9,8 @@ impl World {
     fn bind_instance(&mut self, contact: &str, instance: &str, epoch: u64, expires: u64) {
         let expires = UNIX_EPOCH + Duration::from_secs(expires);
         let mut binding = Binding::new(contact, expires, "c", 1);
-        binding.parameters = format!(";+sip.instance=\"<{instance}>\"").into();
+        let parameters = format!(";+sip.instance=\"<{instance}>\"");
+        binding.edit(|fields| fields.parameters = parameters.into());
         binding.epoch = epoch;
         self.bindings.push(binding);
     }
@@ -106,7 +107,7 @@ fn rfc5627_6_1_a_gruu_is_not_redirected() {
 #[test]
 fn rfc5627_6_1_within_a_dialog_it_is_looked_up_and_its_path_left_out() {
     let mut world = world();
-    world.bindings[0].path = vec!["<sip:edge.example.com;lr>".into()];
+    world.bindings[0].edit(|fields| fields.path = vec!["<sip:edge.example.com;lr>".into()]);
     world.request(&invite("sip:bob@example.com;gr=urn:uuid:1", CALLER));
     let sent = world.sent();
     assert_eq!(
@@ -133,7 +134,7 @@ fn rfc5627_6_1_within_a_dialog_it_is_looked_up_and_its_path_left_out() {
         assert_eq!(values(&sent[0].request, HeaderName::Route), expected);
     }
     // So is the ACK to a 2xx, which is no transaction.
-    world.bindings[0].path.clear();
+    world.bindings[0].edit(|fields| fields.path.clear());
     let fields = format!("To: <sip:bob@example.com>;tag=2\r\nRoute: {own}\r\n");
     let request = parse(&message(
         "ACK",

@@ -29,7 +29,8 @@ fn world() -> World {
         ("sip:u5@h.example.com", "", 500),
     ] {
         world.bind(contact, Some(q));
-        world.bindings.last_mut().unwrap().parameters = parameters.into();
+        let binding = world.bindings.last_mut().unwrap();
+        binding.edit(|fields| fields.parameters = parameters.into());
     }
     world
 }

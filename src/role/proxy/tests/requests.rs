@@ -300,10 +300,12 @@ fn rfc3261_16_4_maddr_with_our_address_comes_off() {
 fn rfc3327_5_4_the_path_of_a_binding_is_its_route() {
     let mut world = World::new();
     world.bind("sip:bob@10.0.0.1", None);
-    world.bindings[0].path = vec![
-        "<sip:p2.example.net;lr>".into(),
-        "<sip:p1.example.net;lr>".into(),
-    ];
+    world.bindings[0].edit(|fields| {
+        fields.path = vec![
+            "<sip:p2.example.net;lr>".into(),
+            "<sip:p1.example.net;lr>".into(),
+        ];
+    });
     let (_, sent) = world.call_bob();
     assert_eq!(sent[0].request.uri_str(), "sip:bob@10.0.0.1");
     assert_eq!(

@@ -94,7 +94,7 @@ fn rfc3261_16_6_what_is_for_a_sips_uri_leaves_by_tls_whatever_the_route_says() {
     };
     let over = flow(TransportKind::Tls, 0, "198.51.100.7:43210");
     world.bind("sips:bob@192.0.2.1", None);
-    world.bindings[0].path = vec!["<sip:edge.example.com;lr>".into()];
+    world.bindings[0].edit(|fields| fields.path = vec!["<sip:edge.example.com;lr>".into()]);
     world.request_over(&sips(""), over);
     let sent = world.sent();
     assert_eq!(sent[0].request.uri_str(), "sips:bob@192.0.2.1");
@@ -350,7 +350,7 @@ fn rfc3261_26_3_2_2_a_proxy_asks_routes_and_stays_on_the_way() {
 fn rfc3261_26_3_2_2_a_call_goes_by_the_connection_of_the_registration() {
     let mut world = World::new();
     let mut binding = Binding::new("sip:bob@192.0.2.1;transport=tls", UNIX_EPOCH, "c", 1);
-    binding.flow = Some("over-tls".into());
+    binding.edit(|fields| fields.flow = Some("over-tls".into()));
     world.bindings.push(binding);
     world.call_bob();
     assert_eq!(world.tokens, [Some("over-tls".to_owned())]);

@@ -339,7 +339,7 @@ fn rfc3261_16_6_proxies_that_must_be_visited_are_put_ahead_of_route() {
         ),
     ] {
         let mut world = ringing();
-        world.bindings[0].path = vec!["<sip:edge.example.com;lr>".into()];
+        world.bindings[0].edit(|fields| fields.path = vec!["<sip:edge.example.com;lr>".into()]);
         world.request(&invite("sip:bob@example.com", fields));
         let sent = world.sent();
         assert_eq!(values(&sent[0].request, HeaderName::Route), expected);

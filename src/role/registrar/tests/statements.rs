@@ -12,7 +12,7 @@ fn rfc5626_6_path_is_supported() {
     assert_eq!(outcome(&response).0, 200);
     let told: Vec<&str> = response.headers().values(HeaderName::Path).collect();
     assert_eq!(told, ["<sip:edge.example.net;lr;ob>"]);
-    assert_eq!(stored(&world)[0].path.len(), 1);
+    assert_eq!(stored(&world)[0].path().count(), 1);
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn rfc5626_6_some_have_numbers_and_some_have_not() {
     world.register(&format!("Call-ID: other\r\n{PLAIN}"));
     let mut numbers: Vec<Option<u32>> = stored(&world)
         .iter()
-        .map(|binding| binding.outbound.as_ref().map(|outbound| outbound.reg_id))
+        .map(|binding| binding.outbound().map(|(_, reg_id)| reg_id))
         .collect();
     numbers.sort_unstable();
     assert_eq!(numbers, [None, Some(1)]);
@@ -49,16 +49,16 @@ fn rfc5626_6_the_contact_with_all_its_parameters_and_the_flow_are_stored() {
     let contact = "Contact: <sip:a@192.0.2.7;transport=tcp>;reg-id=3;+sip.instance=\"<urn:uuid:1>\";audio;x=y\r\n";
     world.register(&format!("Supported: outbound\r\n{contact}"));
     let binding = stored(&world).remove(0);
-    assert_eq!(&*binding.contact, "sip:a@192.0.2.7;transport=tcp");
+    assert_eq!(binding.contact(), "sip:a@192.0.2.7;transport=tcp");
     for parameter in ["reg-id=3", "+sip.instance=\"<urn:uuid:1>\"", "audio", "x=y"] {
         assert!(
-            binding.parameters.contains(parameter),
+            binding.parameters().contains(parameter),
             "{}",
-            binding.parameters
+            binding.parameters()
         );
     }
     // No proxy is between: the flow is known here.
-    assert_eq!(binding.flow.as_deref(), Some("flow"));
+    assert_eq!(binding.flow(), Some("flow"));
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn rfc5626_10_a_number_is_from_1_to_2_to_the_31st() {
         world.register(&format!("Supported: outbound\r\n{flow}"));
         let is_outbound = stored(&world)
             .iter()
-            .any(|binding| binding.outbound.is_some());
+            .any(|binding| binding.outbound().is_some());
         assert_eq!(is_outbound, is_taken, "{number}");
     }
 }
