@@ -73,7 +73,7 @@ pub enum OpenError {
     #[error("{} is a database of another program: use another directory by --data", .0.display())]
     Foreign(PathBuf),
     /// Written by another version.
-    #[error("{} has format {found}, and this program reads {}: use the version of the program that wrote it", .path.display(), file::FORMAT)]
+    #[error("{} has format {found}, and this program reads {} and the one before: use the version of the program that wrote it", .path.display(), file::FORMAT)]
     Format {
         /// The file.
         path: PathBuf,

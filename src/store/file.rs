@@ -19,14 +19,14 @@ use crate::domain::Aor;
 use crate::location::{Binding, read_row};
 use crate::users::Ha1s;
 
-/// The format that this program writes, in the table `meta`.
-pub(super) const FORMAT: u64 = 1;
+/// The format that this program writes, in the table `meta`. It reads the one before, which had only JSON in its rows.
+pub(super) const FORMAT: u64 = 2;
 
 /// `program`, `format`, `realm`, `secret`.
 pub(super) const META: TableDefinition<'_, &str, &str> = TableDefinition::new("meta");
 /// Name of the user; hashes as JSON.
 pub(super) const USERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("users");
-/// Address of record; bindings as JSON.
+/// Address of record; bindings in their short form, or as JSON from earlier versions.
 pub(super) const BINDINGS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("bindings");
 
 const PROGRAM: &str = "sip-stack";
@@ -37,6 +37,7 @@ const MAGIC: &[u8] = b"redb";
 
 /// What the file holds.
 pub(super) struct Contents {
+    format: u64,
     pub(super) realm: Box<str>,
     /// Random bytes that were drawn when the file was created.
     pub(super) secret: [u8; 32],
@@ -58,6 +59,10 @@ pub(super) fn open(path: &Path) -> Result<(Database, Contents), OpenError> {
             .open(path)
             .map_err(|error| map_open(path, error))?;
         let contents = read(path, &database)?;
+        if contents.format != FORMAT {
+            // Before a row is written that an earlier program cannot read.
+            write_format(&database).map_err(|error| map_error(path, error))?;
+        }
         Ok((database, contents))
     }));
     opened.unwrap_or_else(|_| Err(unreadable("its structure is damaged".to_owned())))
@@ -112,9 +117,8 @@ fn map_open(path: &Path, error: DatabaseError) -> OpenError {
     }
 }
 
-/// Reads everything. A table that is not there is a file of another program: creation writes all three.
-fn read(path: &Path, database: &Database) -> Result<Contents, OpenError> {
-    let failed = |error: redb::Error| match error {
+fn map_error(path: &Path, error: redb::Error) -> OpenError {
+    match error {
         redb::Error::TableDoesNotExist(_) | redb::Error::TableTypeMismatch { .. } => {
             OpenError::Foreign(path.to_owned())
         }
@@ -126,7 +130,21 @@ fn read(path: &Path, database: &Database) -> Result<Contents, OpenError> {
             path: path.to_owned(),
             reason: other.to_string(),
         },
-    };
+    }
+}
+
+fn write_format(database: &Database) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    transaction
+        .open_table(META)?
+        .insert("format", FORMAT.to_string().as_str())?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Reads everything. A table that is not there is a file of another program: creation writes all three.
+fn read(path: &Path, database: &Database) -> Result<Contents, OpenError> {
+    let failed = |error: redb::Error| map_error(path, error);
     let transaction = database
         .begin_read()
         .map_err(|error| failed(error.into()))?;
@@ -145,7 +163,7 @@ fn read(path: &Path, database: &Database) -> Result<Contents, OpenError> {
     let format = value("format")?
         .and_then(|format| format.parse().ok())
         .unwrap_or(0);
-    if format != FORMAT {
+    if format != FORMAT && format != FORMAT - 1 {
         return Err(OpenError::Format {
             path: path.to_owned(),
             found: format,
@@ -180,6 +198,7 @@ fn read(path: &Path, database: &Database) -> Result<Contents, OpenError> {
         bindings.insert(aor, list.into());
     }
     Ok(Contents {
+        format,
         realm,
         secret,
         bindings,
@@ -228,16 +247,6 @@ pub(super) fn create(path: &Path, realm: &str) -> Result<(), OpenError> {
 }
 
 fn write_empty(path: &Path, realm: &str) -> Result<(), OpenError> {
-    let failed = |error: redb::Error| match error {
-        redb::Error::Io(error) => OpenError::Io {
-            path: path.to_owned(),
-            error,
-        },
-        other => OpenError::Unreadable {
-            path: path.to_owned(),
-            reason: other.to_string(),
-        },
-    };
     let seed = Seed::from_system().map_err(|error| OpenError::Io {
         path: path.to_owned(),
         error,
@@ -259,7 +268,7 @@ fn write_empty(path: &Path, realm: &str) -> Result<(), OpenError> {
         transaction.commit()?;
         Ok(())
     };
-    write().map_err(failed)
+    write().map_err(|error| map_error(path, error))
 }
 
 /// The directory is for its owner: what is in it lets one register as any user.

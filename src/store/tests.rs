@@ -164,6 +164,49 @@ async fn a_file_of_another_format_is_refused() {
 }
 
 #[tokio::test]
+async fn a_file_of_the_format_before_is_read_and_becomes_one_of_this() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = path(&directory);
+    drop(DataFile::create(&path, "h").unwrap());
+    let row = r#"[{"contact":"sip:a@192.0.2.1","expires":4000000060000,"call_id":"c","cseq":7}]"#;
+    let write = |format: &str| {
+        let database = redb::Database::open(&path).unwrap();
+        let transaction = database.begin_write().unwrap();
+        {
+            let mut meta = transaction.open_table(file::META).unwrap();
+            meta.insert("format", format).unwrap();
+            let mut bindings = transaction.open_table(file::BINDINGS).unwrap();
+            for user in ["sip:alice@h", "sip:bob@h"] {
+                bindings.insert(user, row.as_bytes()).unwrap();
+            }
+        }
+        transaction.commit().unwrap();
+    };
+    write("1");
+    let alice = Aor::new("alice", "h");
+    {
+        let store = Embedded::open(&path).unwrap();
+        let found = store.lookup(&alice, now()).await.unwrap();
+        assert_eq!((found[0].contact(), found[0].cseq), ("sip:a@192.0.2.1", 7));
+        // One row is written anew, the other stays as it is.
+        store
+            .update(&alice, update(8, "sip:a@192.0.2.1", 60), now())
+            .await
+            .unwrap();
+    }
+    let database = redb::Database::open(&path).unwrap();
+    let reading = redb::ReadableDatabase::begin_read(&database).unwrap();
+    let meta = reading.open_table(file::META).unwrap();
+    assert_eq!(meta.get("format").unwrap().unwrap().value(), "2");
+    let rows = reading.open_table(file::BINDINGS).unwrap();
+    let first = |user: &str| rows.get(user).unwrap().unwrap().value()[0];
+    assert_eq!((first("sip:alice@h"), first("sip:bob@h")), (1, b'['));
+    drop((meta, rows, reading, database));
+    let store = Embedded::open(&path).unwrap();
+    assert_eq!(store.len(), Some(2));
+}
+
+#[tokio::test]
 async fn a_file_that_was_cut_short_is_refused_at_every_length() {
     let directory = tempfile::tempdir().unwrap();
     let path = path(&directory);

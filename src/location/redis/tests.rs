@@ -130,7 +130,7 @@ async fn put(store: &Redis, user: &str, cseq: u32, uri: &str) -> bool {
 
 async fn contacts(store: &Redis, user: &str) -> Result<Vec<String>, StoreError> {
     let bindings = store.lookup(&aor(user), SystemTime::now()).await?;
-    Ok(bindings.into_iter().map(|b| b.contact.into()).collect())
+    Ok(bindings.into_iter().map(|b| b.contact().into()).collect())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
