@@ -1,11 +1,12 @@
 //! [`DataFile`]: the embedded file with the users and the bindings of a domain.
 //!
 //! One thread owns the database and writes. It takes whatever has been asked for since its last commit, decides it in
-//! order, and commits it as one (group commit): durability costs one `fsync` for all who wait, not one each. What was
-//! answered was on the disk before. Reading goes to an index in memory, which changes only after a commit.
+//! order, and commits it as one (group commit): durability costs one `fsync` for all who wait, not one each. Bindings go to a
+//! journal first, one entry for a batch, and from time to time to rows of their own. What was answered was on the disk before. Reading goes to an index in memory, which changes only after a commit.
 
 mod directory;
 mod file;
+mod journal;
 mod writer;
 
 use std::collections::{BTreeMap, HashMap};
@@ -22,6 +23,7 @@ use sip_transport::Seed;
 use tokio::sync::oneshot;
 
 pub use self::directory::{FILE_NAME, data_directory, default_realm};
+use self::journal::Journal;
 use self::writer::{Job, Writer, answer_error};
 use crate::domain::Aor;
 use crate::location::{Binding, BindingUpdate, Feed, UpdateOutcome, UpdateReply};
@@ -139,7 +141,8 @@ impl DataFile {
             users: RwLock::new(contents.users),
             feed: Feed::default(),
         };
-        Self::start(path, (contents.realm, contents.secret), database, index)
+        let secrets = (contents.realm, contents.secret);
+        Self::start(path, secrets, database, index, contents.journal)
     }
 
     /// Creates the file with the realm for which its users' passwords will be hashed.
@@ -170,10 +173,11 @@ impl DataFile {
         (realm, secret): (Box<str>, [u8; 32]),
         database: redb::Database,
         index: Index,
+        journal: Journal,
     ) -> Result<Self, OpenError> {
         let index = Arc::new(index);
         let (jobs, queue) = sync_channel(QUEUE);
-        let writer = Writer::new(path, database, Arc::clone(&index));
+        let writer = Writer::new(path, database, Arc::clone(&index), journal);
         let thread = std::thread::Builder::new()
             .name("sip-store".to_owned())
             .spawn(move || writer.run(&queue))

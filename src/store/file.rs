@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use redb::{
     Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageError,
-    TableDefinition,
+    TableDefinition, TableError,
 };
 use sip_transport::Seed;
 
 use super::OpenError;
+use super::journal::Journal;
 use crate::auth::{hex, unhex};
 use crate::domain::Aor;
 use crate::location::{Binding, read_row};
@@ -26,6 +27,8 @@ pub(super) const FORMAT: u64 = 2;
 pub(super) const META: TableDefinition<'_, &str, &str> = TableDefinition::new("meta");
 /// Name of the user; hashes as JSON.
 pub(super) const USERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("users");
+/// Number; the bindings that a batch changed, newer than those in [`BINDINGS`]. See [`Journal`].
+pub(super) const JOURNAL: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("journal");
 /// Address of record; bindings in their short form, or as JSON from earlier versions.
 pub(super) const BINDINGS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("bindings");
 
@@ -43,6 +46,7 @@ pub(super) struct Contents {
     pub(super) secret: [u8; 32],
     pub(super) bindings: HashMap<Aor, Arc<[Binding]>>,
     pub(super) users: BTreeMap<Box<str>, Ha1s>,
+    pub(super) journal: Journal,
 }
 
 /// Opens the file and reads all of it, so that damage shows now and not under a call.
@@ -138,11 +142,12 @@ fn write_format(database: &Database) -> Result<(), redb::Error> {
     transaction
         .open_table(META)?
         .insert("format", FORMAT.to_string().as_str())?;
+    transaction.open_table(JOURNAL)?;
     transaction.commit()?;
     Ok(())
 }
 
-/// Reads everything. A table that is not there is a file of another program: creation writes all three.
+/// Reads everything. A table that is not there is a file of another program: creation writes all.
 fn read(path: &Path, database: &Database) -> Result<Contents, OpenError> {
     let failed = |error: redb::Error| map_error(path, error);
     let transaction = database
@@ -197,12 +202,29 @@ fn read(path: &Path, database: &Database) -> Result<Contents, OpenError> {
         let aor = Aor::from_stored(key.value()).ok_or_else(damaged)?;
         bindings.insert(aor, list.into());
     }
+    let mut journal = Journal::default();
+    match transaction.open_table(JOURNAL) {
+        Ok(table) => {
+            for entry in table.iter().map_err(|error| failed(error.into()))? {
+                let (key, value) = entry.map_err(|error| failed(error.into()))?;
+                journal
+                    .replay(key.value(), value.value(), &mut bindings)
+                    .ok_or_else(|| {
+                        bad(format!("entry {} of its journal is damaged", key.value()))
+                    })?;
+            }
+        }
+        // The format before had none.
+        Err(TableError::TableDoesNotExist(_)) if format != FORMAT => {}
+        Err(error) => return Err(failed(error.into())),
+    }
     Ok(Contents {
         format,
         realm,
         secret,
         bindings,
         users,
+        journal,
     })
 }
 
@@ -264,6 +286,7 @@ fn write_empty(path: &Path, realm: &str) -> Result<(), OpenError> {
             meta.insert("secret", hex(&secret).as_str())?;
             transaction.open_table(USERS)?;
             transaction.open_table(BINDINGS)?;
+            transaction.open_table(JOURNAL)?;
         }
         transaction.commit()?;
         Ok(())

@@ -1,19 +1,19 @@
 //! [`Writer`]: the thread that owns the database.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use redb::{Database, Durability};
+use redb::Database;
 use tokio::sync::oneshot;
 
+use super::journal::{self, Journal};
 use super::{Index, StoreError, file};
 use crate::domain::Aor;
-use crate::location::{
-    Binding, BindingUpdate, Cause, UpdateOutcome, UpdateReply, apply, write_row,
-};
+use crate::location::{Binding, BindingUpdate, Cause, UpdateOutcome, UpdateReply, apply};
 use crate::users::Ha1s;
 
 /// How much one commit carries at most.
@@ -43,13 +43,15 @@ pub(super) struct Writer {
     /// `None` after a failure, until it could be opened again.
     database: Option<Database>,
     index: Arc<Index>,
+    /// What is in the journal of the file.
+    journal: Journal,
 }
 
 /// The rows that a batch changes: `None` removes. Ordered, so that equal batches write equal pages.
 #[derive(Default)]
-struct Changes {
-    bindings: BTreeMap<Aor, Arc<[Binding]>>,
-    users: BTreeMap<Box<str>, Option<Ha1s>>,
+pub(super) struct Changes {
+    pub(super) bindings: BTreeMap<Aor, Arc<[Binding]>>,
+    pub(super) users: BTreeMap<Box<str>, Option<Ha1s>>,
     /// Why bindings change that no telephone asked for.
     causes: Vec<(Aor, Cause)>,
 }
@@ -61,11 +63,17 @@ enum Pending {
 }
 
 impl Writer {
-    pub(super) fn new(path: &Path, database: Database, index: Arc<Index>) -> Self {
+    pub(super) fn new(
+        path: &Path,
+        database: Database,
+        index: Arc<Index>,
+        journal: Journal,
+    ) -> Self {
         Self {
             path: path.to_owned(),
             database: Some(database),
             index,
+            journal,
         }
     }
 
@@ -124,22 +132,31 @@ impl Writer {
                 reply,
             } => {
                 let cause = update.cause;
-                let outcome = match changes.bindings.get(&aor) {
-                    Some(bindings) => apply(bindings, update, now),
-                    None => {
+                let told = (cause != Cause::Request).then(|| aor.clone());
+                let outcome = match changes.bindings.entry(aor) {
+                    Entry::Occupied(mut known) => {
+                        let outcome = apply(known.get(), update, now);
+                        if let UpdateOutcome::Stored(bindings) = &outcome {
+                            known.insert(Arc::clone(bindings));
+                        }
+                        outcome
+                    }
+                    Entry::Vacant(new) => {
                         let index = self
                             .index
                             .bindings
                             .read()
                             .unwrap_or_else(PoisonError::into_inner);
-                        apply(index.get(&aor).map_or(&[], |all| all), update, now)
+                        let known = index.get(new.key()).map_or(&[][..], |all| all);
+                        let outcome = apply(known, update, now);
+                        if let UpdateOutcome::Stored(bindings) = &outcome {
+                            new.insert(Arc::clone(bindings));
+                        }
+                        outcome
                     }
                 };
-                if let UpdateOutcome::Stored(bindings) = &outcome {
-                    if cause != Cause::Request {
-                        changes.causes.push((aor.clone(), cause));
-                    }
-                    changes.bindings.insert(aor, Arc::clone(bindings));
+                if let (Some(aor), UpdateOutcome::Stored(_)) = (told, &outcome) {
+                    changes.causes.push((aor, cause));
                 }
                 Pending::Update(reply, outcome)
             }
@@ -188,7 +205,7 @@ impl Writer {
             return Ok(());
         }
         let result = match &self.database {
-            Some(database) => write(database, &changes),
+            Some(database) => journal::write(database, &changes, &mut self.journal, &self.index),
             None => return Err(StoreError::Closed),
         };
         if let Err(error) = result {
@@ -221,15 +238,17 @@ impl Writer {
             let cause = cause.map_or(Cause::Request, |(_, cause)| *cause);
             self.index.feed.changed(&aor, cause);
         }
-        let mut users = self
-            .index
-            .users
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        for (name, hashes) in changes.users {
-            match hashes {
-                Some(hashes) => drop(users.insert(name, hashes)),
-                None => drop(users.remove(&name)),
+        if !changes.users.is_empty() {
+            let mut users = self
+                .index
+                .users
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            for (name, hashes) in changes.users {
+                match hashes {
+                    Some(hashes) => drop(users.insert(name, hashes)),
+                    None => drop(users.remove(&name)),
+                }
             }
         }
         Ok(())
@@ -252,6 +271,7 @@ impl Writer {
             .users
             .write()
             .unwrap_or_else(PoisonError::into_inner) = contents.users;
+        self.journal = contents.journal;
         self.database = Some(database);
         tracing::info!(path = %self.path.display(), "the data file can be written again");
         Ok(())
@@ -294,43 +314,6 @@ fn expired(index: &HashMap<Aor, Arc<[Binding]>>, now: SystemTime) -> BTreeMap<Ao
         }
     }
     changes
-}
-
-fn write(database: &Database, changes: &Changes) -> Result<(), redb::Error> {
-    let mut transaction = database.begin_write()?;
-    transaction
-        .set_durability(Durability::Immediate)
-        .map_err(redb::Error::from)?;
-    {
-        if !changes.bindings.is_empty() {
-            let mut table = transaction.open_table(file::BINDINGS)?;
-            let mut row = Vec::new();
-            for (aor, list) in &changes.bindings {
-                if list.is_empty() {
-                    table.remove(aor.as_str())?;
-                } else {
-                    row.clear();
-                    write_row(list, &mut row);
-                    table.insert(aor.as_str(), row.as_slice())?;
-                }
-            }
-        }
-        if !changes.users.is_empty() {
-            let mut table = transaction.open_table(file::USERS)?;
-            for (name, hashes) in &changes.users {
-                match hashes {
-                    None => drop(table.remove(&**name)?),
-                    Some(hashes) => drop(table.insert(&**name, json(hashes)?.as_slice())?),
-                }
-            }
-        }
-    }
-    transaction.commit()?;
-    Ok(())
-}
-
-fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, redb::Error> {
-    serde_json::to_vec(value).map_err(|error| redb::Error::Io(error.into()))
 }
 
 pub(super) fn answer_error(job: Job, error: &StoreError) {
@@ -410,7 +393,8 @@ mod tests {
         let disk = Disk(InMemoryBackend::new(), Arc::clone(&full));
         let database = Database::builder().create_with_backend(disk).unwrap();
         let index = Arc::new(Index::default());
-        let mut writer = Writer::new(&path, database, Arc::clone(&index));
+        let journal = Journal::default();
+        let mut writer = Writer::new(&path, database, Arc::clone(&index), journal);
         assert!(matches!(
             update(&mut writer, "alice", 1),
             Ok(UpdateOutcome::Stored(_))
