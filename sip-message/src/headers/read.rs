@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use core::marker::PhantomData;
 
-use super::{ABSENT, Headers, Hints, Source, Span, UNKNOWN, Values, ValuesRev, values};
+use super::{ABSENT, Base, Headers, Hints, Source, Span, UNKNOWN, Values, ValuesRev, values};
 use crate::chars;
 use crate::error::HeaderError;
 use crate::header::{self, TypedHeader};
@@ -317,6 +317,18 @@ impl Headers {
         self.text(self.fields.get(at)?.value_place())
     }
 
+    /// The same, if it is known to be UTF-8 without a look at it.
+    #[inline]
+    pub(super) fn known_text(&self, at: usize) -> Option<&str> {
+        let (Base::Text(text), place) = (&self.base, self.fields.get(at)?.value_place()) else {
+            return None;
+        };
+        if place.source != Source::Base {
+            return None;
+        }
+        text.get(place.start as usize..place.end as usize)
+    }
+
     #[inline]
     pub(super) fn value_at(&self, at: usize) -> &[u8] {
         self.fields.get(at).map_or(&[], |span| self.value(span))
@@ -484,7 +496,7 @@ impl<'a, H: TypedHeader<'a>> Iterator for TypedAll<'a, H> {
     fn next(&mut self) -> Option<Self::Item> {
         if let Some(decode) = H::DECODE_VALUE {
             // One value, one answer: what is not UTF-8 takes nothing of the next value along.
-            let value = core::str::from_utf8(self.values.next_bytes()?);
+            let value = self.values.next_text()?;
             return Some(value.map_or_else(|_| Err(HeaderError::new("not UTF-8", 0)), decode));
         }
         if !self.values.has_next() {

@@ -1,5 +1,7 @@
 //! [`Values`]: the comma-separated values of all fields of one name.
 
+use core::str::Utf8Error;
+
 use smallvec::SmallVec;
 
 use super::Headers;
@@ -90,6 +92,18 @@ impl<'a> Values<'a> {
         Some(value)
     }
 
+    /// The next value as text, or what it is not.
+    pub(super) fn next_text(&mut self) -> Option<Result<&'a str, Utf8Error>> {
+        if self.has_next()
+            && let Rest::Text(text) = self.rest
+        {
+            let (value, after) = split(text, self.id);
+            self.rest = after.map_or(Rest::Nothing, Rest::Text);
+            return Some(Ok(value));
+        }
+        self.next_bytes().map(core::str::from_utf8)
+    }
+
     /// What is left of the current field, as a whole; the next call goes on with the next field. Fields that are not UTF-8
     /// are passed over.
     pub(crate) fn next_field_text(&mut self) -> Option<&'a str> {
@@ -154,7 +168,8 @@ impl<'a> Values<'a> {
         match self.next_field_with_value() {
             Some((at, value)) => {
                 self.next_field = at + 1;
-                self.rest = Rest::Bytes(value);
+                let text = self.headers.known_text(at);
+                self.rest = text.map_or(Rest::Bytes(value), Rest::Text);
                 true
             }
             None => {
@@ -190,10 +205,7 @@ impl<'a> Iterator for Values<'a> {
                 self.rest = core::str::from_utf8(bytes).map_or(Rest::Broken(bytes), Rest::Text);
             }
             if let Rest::Text(text) = self.rest {
-                let (value, after) = match self.arity {
-                    Arity::One => (text, None),
-                    Arity::List => split_first_text(text),
-                };
+                let (value, after) = split(text, self.id);
                 self.rest = after.map_or(Rest::Nothing, Rest::Text);
                 return Some(value);
             }
