@@ -124,19 +124,26 @@ impl Rng {
         const ALPHABET: &[u8; 32] = b"0123456789bcdfghjklmnpqrstvwxyz-";
         let mut left = len;
         while left > 0 {
-            let mut bits = self.next_u64();
-            let mut some = [0; 12];
-            for place in &mut some {
-                *place = ALPHABET[(bits & 31) as usize];
-                bits >>= 5;
+            let mut some = Some48([0; 48]);
+            let wanted = left.min(some.0.len());
+            for places in some.0.chunks_mut(12).take(wanted.div_ceil(12)) {
+                let mut bits = self.next_u64();
+                for place in places {
+                    *place = ALPHABET[(bits & 31) as usize];
+                    bits >>= 5;
+                }
             }
+            let some = some.0.get(..wanted).unwrap_or_default();
             // It is ASCII.
-            let some = std::str::from_utf8(&some).unwrap_or_default();
-            out.push_str(some.get(..left).unwrap_or(some));
-            left = left.saturating_sub(12);
+            out.push_str(std::str::from_utf8(some).unwrap_or_default());
+            left -= wanted;
         }
     }
 }
+
+/// Text whose beginning lies where many bytes at a time are looked at.
+#[repr(align(16))]
+struct Some48([u8; 48]);
 
 /// SipHash with keys from a [`Seed`]: `HashMap::with_hasher(seed.hasher())`.
 #[derive(Clone, Copy)]

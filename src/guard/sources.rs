@@ -317,6 +317,9 @@ impl Sources {
 
     /// It has proved to be at its address.
     pub(super) fn prove(&mut self, ip: IpAddr, now: Instant) {
+        if self.is_trusted(ip) {
+            return;
+        }
         let at = self.millis(now);
         self.enter(Source::of(ip), at).proved = at.max(1);
     }

@@ -37,13 +37,19 @@ pub(super) fn may_need_flow(request: &Request, flow: &Flow) -> bool {
 /// RFC 7118 §5), and behind a translator of addresses: it names the address that it believes to be its own, in Via and
 /// in Contact, and the packets come from another. A contact elsewhere, as in a registration for a third party, is left as it is.
 pub(super) fn needs_flow(request: &Request, flow: &Flow, contact: UriRef<'_>) -> bool {
-    if !is_direct(request) {
-        return false;
-    }
+    // A socket of both families has the IPv4 addresses of its peers as IPv6 ones.
+    let is_remote = |ip: IpAddr| ip.to_canonical() == flow.remote.ip().to_canonical();
     let port = contact.port().unwrap_or_else(|| flow.kind.default_port());
     let Some(contact) = contact.host() else {
         return false;
     };
+    // Nearly every telephone that nothing translates: its datagrams come from the address that it says.
+    if !flow.kind.is_stream() && contact.ip().is_some_and(is_remote) {
+        return false;
+    }
+    if !is_direct(request) {
+        return false;
+    }
     // RFC 7118 appendix B.1: what a browser calls itself.
     if let Host::Name(name) = &contact
         && is_invalid(name)
@@ -53,8 +59,6 @@ pub(super) fn needs_flow(request: &Request, flow: &Flow, contact: UriRef<'_>) ->
     let Some(via) = request.headers().top_via() else {
         return false;
     };
-    // A socket of both families has the IPv4 addresses of its peers as IPv6 ones.
-    let is_remote = |ip: IpAddr| ip.to_canonical() == flow.remote.ip().to_canonical();
     let names_itself = contact.is_same(&via.host());
     if flow.kind.is_stream() {
         // It may have learned from earlier responses how it looks from here, and say so in Contact. At another port something

@@ -651,15 +651,16 @@ fn with_flow(change: Change, by_flow: &[bool], token: Option<&str>, node: Option
     }
 }
 
-/// A number as its digits.
+/// A number as its digits, which lie at the end of what is looked at at once.
+#[repr(align(16))]
 struct Decimal {
-    digits: [u8; 10],
+    digits: [u8; 16],
     from: usize,
 }
 
 impl Decimal {
     fn of(number: u32) -> Self {
-        let (mut digits, mut from, mut rest) = ([0; 10], 10, number);
+        let (mut digits, mut from, mut rest) = ([0; 16], 16, number);
         for digit in digits.iter_mut().rev() {
             *digit = b'0' + (rest % 10) as u8;
             from -= 1;
@@ -673,8 +674,8 @@ impl Decimal {
 
     fn as_str(&self) -> &str {
         // They are ASCII.
-        let digits = self.digits.get(self.from..).unwrap_or_default();
-        std::str::from_utf8(digits).unwrap_or_default()
+        let digits = std::str::from_utf8(&self.digits).unwrap_or_default();
+        digits.get(self.from..).unwrap_or_default()
     }
 }
 

@@ -94,8 +94,6 @@ pub(super) fn read(
             }
             update.parameters = others.as_str().into();
         }
-        update.path.clone_from(&path);
-        update.user_agent.clone_from(&user_agent);
         let mut is_by_flow = nat::needs_flow(request, flow, address.uri());
         // RFC 5626 §6: a number counts only with an instance, and from a client that supports it.
         if let (true, Some(instance), Some(reg_id)) =
@@ -115,6 +113,15 @@ pub(super) fn read(
         if contacts.len() > config.max_bindings * CONTACTS {
             return Err(Refusal::because(StatusCode::FORBIDDEN, "Too Many Contacts"));
         }
+    }
+    // What all have in common is copied for the others only, of which there are nearly never any.
+    if let Some((last, others)) = contacts.split_last_mut() {
+        for contact in others {
+            contact.path.clone_from(&path);
+            contact.user_agent.clone_from(&user_agent);
+        }
+        last.path = path;
+        last.user_agent = user_agent;
     }
     // RFC 5626 §6: a registration of a flow is one of one contact; those that are removed do not count.
     let has_flow = contacts.iter().any(|contact| contact.outbound.is_some());
@@ -196,11 +203,12 @@ fn edge(request: &Request, path: &[Box<str>]) -> Result<bool, Refusal> {
 
 /// Is the option tag in Supported or Require?
 pub(super) fn has_option(request: &Request, option: &str) -> bool {
+    let headers = request.headers();
     [HeaderName::Supported, HeaderName::Require]
         .into_iter()
+        .filter(|name| headers.contains(name.clone()))
         .any(|name| {
-            request
-                .headers()
+            headers
                 .values(name)
                 .any(|tag| tag.eq_ignore_ascii_case(option))
         })
