@@ -11,11 +11,14 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use sip_message::{HeaderName, Request, ResponseBuilder, StatusCode, UriRef, WrittenResponse};
+use sip_message::{
+    HeaderName, Method, Request, ResponseBuilder, StatusCode, UriRef, WrittenResponse,
+};
 use sip_transport::{Flow, Seed};
 use subtle::ConstantTimeEq as _;
 
 pub use self::algorithm::Algorithm;
+use self::algorithm::{Hash, Hex};
 pub(crate) use self::algorithm::{hex, unhex};
 use self::guesses::Guesses;
 use self::nonce::{Nonces, Validity};
@@ -129,10 +132,10 @@ pub struct Attempt {
     source: IpAddr,
     algorithm: Algorithm,
     /// `method:uri`, hashed.
-    ha2: Box<str>,
+    ha2: Arc<Hex>,
     /// What stands between HA1 and HA2.
     middle: Box<str>,
-    response: Vec<u8>,
+    response: Hash,
     nonce: nonce::NonceId,
     /// The nonce count; 0 for a client that does not count.
     count: u32,
@@ -179,7 +182,21 @@ pub struct Authenticator {
     /// Shared by all who ask for the passwords of one realm; held for a look or a count, never while anything else happens.
     guesses: Arc<Mutex<Guesses>>,
     dummy: Ha1s,
+    /// The last HA2: all who register with one server have the same.
+    ha2: Option<Ha2>,
 }
+
+/// What a method and a URI were hashed to.
+#[derive(Clone, Debug)]
+struct Ha2 {
+    algorithm: Algorithm,
+    method: Method,
+    uri: Box<str>,
+    digits: Arc<Hex>,
+}
+
+/// The longest URI whose hash is remembered.
+const REMEMBERED_URI: usize = 256;
 
 impl Authenticator {
     /// An authenticator whose nonces are proved by a key from the seed.
@@ -197,6 +214,7 @@ impl Authenticator {
                 config.remembered_guesses,
             ))),
             dummy: Ha1s::dummy(&secret),
+            ha2: None,
             config,
         }
     }
@@ -224,6 +242,7 @@ impl Authenticator {
             replay: Arc::clone(&self.replay),
             guesses: Arc::clone(&self.guesses),
             dummy: self.dummy.clone(),
+            ha2: None,
         };
         (0..workers.max(1)).map(one).collect()
     }
@@ -292,8 +311,8 @@ impl Authenticator {
         };
         let Some(response) = given
             .response
-            .and_then(|response| unhex(&response))
-            .filter(|r| r.len() == algorithm.len())
+            .and_then(|response| Hash::from_hex(&response))
+            .filter(|response| response.as_bytes().len() == algorithm.len())
         else {
             return Check::Malformed("Malformed Digest Response");
         };
@@ -335,7 +354,7 @@ impl Authenticator {
             username: username.into_owned().into(),
             source,
             algorithm,
-            ha2: algorithm.ha2(request.method().as_str(), &uri).into(),
+            ha2: self.ha2(algorithm, request.method(), &uri),
             middle: middle.into(),
             response,
             nonce: nonce_id,
@@ -355,8 +374,9 @@ impl Authenticator {
         let ha1 = hashes.unwrap_or(&self.dummy).bytes(attempt.algorithm);
         let expected = attempt
             .algorithm
-            .response(&hex(ha1), &attempt.middle, &attempt.ha2);
-        let is_right = bool::from(expected.as_bytes().ct_eq(&attempt.response)) & hashes.is_some();
+            .response(&Hex::of(ha1), &*attempt.middle, &*attempt.ha2);
+        let given = attempt.response.as_bytes();
+        let is_right = bool::from(expected.as_bytes().ct_eq(given)) & hashes.is_some();
         if !is_right {
             let is_refused = self
                 .guesses()
@@ -379,6 +399,25 @@ impl Authenticator {
         }
     }
 
+    fn ha2(&mut self, algorithm: Algorithm, method: &Method, uri: &str) -> Arc<Hex> {
+        let is_it = |known: &&Ha2| {
+            known.algorithm == algorithm && *known.uri == *uri && known.method == *method
+        };
+        if let Some(known) = self.ha2.as_ref().filter(is_it) {
+            return Arc::clone(&known.digits);
+        }
+        let digits = Arc::new(algorithm.ha2(method.as_str(), uri));
+        if uri.len() <= REMEMBERED_URI {
+            self.ha2 = Some(Ha2 {
+                algorithm,
+                method: method.clone(),
+                uri: uri.into(),
+                digits: Arc::clone(&digits),
+            });
+        }
+        digits
+    }
+
     /// Adds a challenge for each algorithm to a response (RFC 8760 §2.4: one field each, the most preferred first).
     pub fn challenge(
         &mut self,
@@ -389,11 +428,12 @@ impl Authenticator {
         now: Instant,
     ) -> ResponseBuilder {
         let nonce = self.nonces.mint(source, now);
+        let nonce = nonce.as_str();
         let realm = quote(&self.config.realm);
         let mut value = String::with_capacity(CHALLENGE + realm.len() + nonce.len());
         for algorithm in &self.config.algorithms {
             value.clear();
-            for part in challenge_parts(&realm, &nonce, *algorithm) {
+            for part in challenge_parts(&realm, nonce, *algorithm) {
                 value.push_str(part);
             }
             if stale {
@@ -415,16 +455,19 @@ impl Authenticator {
         let nonce = self.nonces.mint(source, now);
         let realm = quote(&self.config.realm);
         for algorithm in &self.config.algorithms {
-            let parts = challenge_parts(&realm, &nonce, *algorithm);
+            let parts = challenge_parts(&realm, nonce.as_str(), *algorithm);
             response.field(asker.challenge(), &parts);
         }
     }
 
     /// The credentials for our realm; RFC 3261 §22.3: there may be others, for other proxies.
     fn credentials<'a>(&self, request: &'a Request, asker: Asker) -> Option<Given<'a>> {
-        request
-            .headers()
-            .values(asker.credentials())
+        let (headers, name) = (request.headers(), asker.credentials());
+        if !headers.contains(name.clone()) {
+            return None;
+        }
+        headers
+            .values(name)
             .filter_map(Given::parse)
             .find(|given| given.realm.as_deref() == Some(self.realm()))
     }
@@ -499,8 +542,8 @@ struct Given<'a> {
 
 impl<'a> Given<'a> {
     fn parse(value: &'a str) -> Option<Self> {
-        let (scheme, mut rest) = value.trim_start().split_once([' ', '\t'])?;
-        if !scheme.eq_ignore_ascii_case("Digest") {
+        let (scheme, mut rest) = value.trim_ascii_start().split_at_checked("Digest".len())?;
+        if !scheme.eq_ignore_ascii_case("Digest") || !rest.starts_with([' ', '\t']) {
             return None;
         }
         let mut given = Self {
@@ -544,25 +587,29 @@ impl<'a> Given<'a> {
 
 /// The next `name=value` or `name="value"`, and what follows it.
 fn parameter(text: &str) -> Option<(&str, Cow<'_, str>, &str)> {
-    let text = text.trim_start_matches([' ', '\t', '\r', '\n', ',']);
-    let (name, rest) = text.split_once('=')?;
-    let rest = rest.trim_start();
+    let bytes = text.as_bytes();
+    let from = bytes
+        .iter()
+        .position(|b| !matches!(b, b' ' | b'\t' | b'\r' | b'\n' | b','))?;
+    let equals = from + bytes.get(from..)?.iter().position(|&b| b == b'=')?;
+    let name = text.get(from..equals)?.trim_ascii_end();
+    let rest = text.get(equals + 1..)?.trim_ascii_start();
     let Some(quoted) = rest.strip_prefix('"') else {
-        let end = rest.find(',').unwrap_or(rest.len());
+        let end = memchr::memchr(b',', rest.as_bytes()).unwrap_or(rest.len());
         let (value, after) = rest.split_at_checked(end)?;
-        return Some((name.trim(), value.trim().into(), after));
+        return Some((name, value.trim_ascii().into(), after));
     };
-    let end = quoted.find(['"', '\\'])?;
+    let end = memchr::memchr2(b'"', b'\\', quoted.as_bytes())?;
     if let Some((value, after)) = quoted.split_at_checked(end)
         && let Some(after) = after.strip_prefix('"')
     {
-        return Some((name.trim(), value.into(), after));
+        return Some((name, value.into(), after));
     }
     let mut value = String::new();
     let mut characters = quoted.char_indices();
     while let Some((at, character)) = characters.next() {
         match character {
-            '"' => return Some((name.trim(), value.into(), quoted.get(at + 1..)?)),
+            '"' => return Some((name, value.into(), quoted.get(at + 1..)?)),
             '\\' => value.extend(characters.next().map(|(_, escaped)| escaped)),
             other => value.push(other),
         }

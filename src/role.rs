@@ -232,6 +232,9 @@ pub(crate) fn unknown_options(
     name: sip_message::HeaderName,
     known: &[&str],
 ) -> Option<String> {
+    if !request.headers().contains(name.clone()) {
+        return None;
+    }
     let unknown: Vec<&str> = request
         .headers()
         .values(name)

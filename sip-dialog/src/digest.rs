@@ -2,6 +2,7 @@
 
 use md5::Md5;
 use sha2::{Sha256, Sha512_256};
+use smallvec::SmallVec;
 
 /// A hash algorithm of RFC 8760 section 2, in its plain or session form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,12 +73,12 @@ impl Algorithm {
     /// The lower-case hexadecimal hash of `parts` joined by colons.
     #[must_use]
     pub fn hash(self, parts: &[&[u8]]) -> String {
-        hex(&self.hash_bytes(parts))
+        hex(self.hash_bytes(parts).as_bytes())
     }
 
     /// The bytes that [`hash`](Self::hash) is the hexadecimal form of.
     #[must_use]
-    pub fn hash_bytes(self, parts: &[&[u8]]) -> Vec<u8> {
+    pub fn hash_bytes(self, parts: &[&[u8]]) -> Hash {
         match self {
             Self::Md5 | Self::Md5Sess => joined::<Md5>(parts),
             Self::Sha256 | Self::Sha256Sess => joined::<Sha256>(parts),
@@ -92,25 +93,133 @@ impl Algorithm {
     }
 }
 
-fn joined<D: sha2::Digest>(parts: &[&[u8]]) -> Vec<u8> {
-    let mut hash = D::new();
+/// The hash, of the parts in one piece: nearly all fit in a place that nobody has to allocate.
+fn joined<D: sha2::Digest>(parts: &[&[u8]]) -> Hash {
+    let mut text = SmallVec::<[u8; 256]>::new();
     for (index, part) in parts.iter().enumerate() {
         if index > 0 {
-            hash.update(b":");
+            text.push(b':');
         }
-        hash.update(part);
+        text.extend_from_slice(part);
     }
-    hash.finalize().to_vec()
+    let digest = D::digest(&text);
+    let mut hash = Hash {
+        bytes: [0; MAX_HASH],
+        len: digest.len().min(MAX_HASH) as u8,
+    };
+    for (byte, of_digest) in hash.bytes.iter_mut().zip(digest) {
+        *byte = of_digest;
+    }
+    hash
+}
+
+/// The most bytes that a hash has.
+const MAX_HASH: usize = 32;
+
+/// A hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hash {
+    bytes: [u8; MAX_HASH],
+    len: u8,
+}
+
+impl Hash {
+    /// A hash from its hexadecimal digits of any case; `None` if these are none, or too many.
+    ///
+    /// ```
+    /// use sip_dialog::digest::Hash;
+    /// let hash = Hash::from_hex("00fFa5").unwrap();
+    /// assert_eq!(hash.as_bytes(), [0, 255, 0xa5]);
+    /// assert_eq!(hash.to_hex().as_bytes(), b"00ffa5");
+    /// assert_eq!((Hash::from_hex("0"), Hash::from_hex("zz")), (None, None));
+    /// ```
+    #[must_use]
+    pub fn from_hex(digits: &str) -> Option<Self> {
+        let (pairs, []) = digits.as_bytes().as_chunks::<2>() else {
+            return None;
+        };
+        let mut bytes = [0; MAX_HASH];
+        let mut seen = 0;
+        for (byte, [high, low]) in bytes.get_mut(..pairs.len())?.iter_mut().zip(pairs) {
+            let (high, low) = (value_of(*high), value_of(*low));
+            *byte = high << 4 | low & 15;
+            seen |= high | low;
+        }
+        (seen < 16).then_some(Self {
+            bytes,
+            len: pairs.len() as u8,
+        })
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len.into()).unwrap_or_default()
+    }
+
+    /// The lower-case hexadecimal digits, for who computes with them.
+    #[must_use]
+    pub fn to_hex(&self) -> Hex {
+        Hex::of(self.as_bytes())
+    }
+}
+
+/// The hexadecimal digits of a [`Hash`].
+#[derive(Debug, Clone, Copy)]
+pub struct Hex {
+    digits: [[u8; 2]; MAX_HASH],
+    len: u8,
+}
+
+impl Hex {
+    /// The lower-case digits of the first 32 bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut digits = [[0; 2]; MAX_HASH];
+        for (pair, byte) in digits.iter_mut().zip(bytes) {
+            *pair = [digit_of(byte >> 4), digit_of(byte & 15)];
+        }
+        Self {
+            digits,
+            len: bytes.len().min(MAX_HASH) as u8,
+        }
+    }
+
+    /// The digits.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        let pairs = self.digits.get(..self.len.into()).unwrap_or_default();
+        pairs.as_flattened()
+    }
+}
+
+impl AsRef<[u8]> for Hex {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+const fn digit_of(nibble: u8) -> u8 {
+    nibble + if nibble < 10 { b'0' } else { b'a' - 10 }
+}
+
+/// 16 and more for what is no digit.
+const fn value_of(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        b'a'..=b'f' => digit - b'a' + 10,
+        b'A'..=b'F' => digit - b'A' + 10,
+        _ => 0xff,
+    }
 }
 
 /// Lower-case hexadecimal digits, two for each byte: how a hash stands in a message (RFC 7616 section 3.1.3).
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
     let mut text = String::with_capacity(2 * bytes.len());
     for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 15));
+        text.push(digit_of(byte >> 4).into());
+        text.push(digit_of(byte & 15).into());
     }
     text
 }

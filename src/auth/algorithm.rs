@@ -1,7 +1,7 @@
 //! [`Algorithm`]: the hash functions of digest authentication.
 
 use sip_dialog::digest;
-pub(crate) use sip_dialog::digest::hex;
+pub(crate) use sip_dialog::digest::{Hash, Hex, hex};
 
 /// A digest algorithm (RFC 7616 §3.2; RFC 8760 §2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -16,16 +16,6 @@ pub enum Algorithm {
     Sha256,
     /// `SHA-512-256`.
     Sha512_256,
-}
-
-/// A hash: its bytes, and as hexadecimal digits.
-#[derive(Clone)]
-pub(crate) struct Hash(Vec<u8>);
-
-impl Hash {
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
 }
 
 impl Algorithm {
@@ -61,26 +51,27 @@ impl Algorithm {
         }
     }
 
-    /// The parts joined by colons, hashed.
-    fn hash(self, parts: &[&str]) -> Hash {
-        let parts: smallvec::SmallVec<[&[u8]; 4]> =
-            parts.iter().map(|part| part.as_bytes()).collect();
-        Hash(self.digest().hash_bytes(&parts))
-    }
-
     /// RFC 7616 §3.4.2: `user:realm:password`, hashed.
     pub(crate) fn ha1(self, username: &str, realm: &str, password: &str) -> Hash {
-        self.hash(&[username, realm, password])
+        let parts = [username, realm, password].map(str::as_bytes);
+        self.digest().hash_bytes(&parts)
     }
 
     /// RFC 7616 §3.4.3: `method:uri`, hashed, as digits.
-    pub(crate) fn ha2(self, method: &str, uri: &str) -> String {
-        self.digest().hash(&[method.as_bytes(), uri.as_bytes()])
+    pub(crate) fn ha2(self, method: &str, uri: &str) -> Hex {
+        let parts = [method, uri].map(str::as_bytes);
+        self.digest().hash_bytes(&parts).to_hex()
     }
 
     /// RFC 7616 §3.4.1: `middle` is `nonce:nc:cnonce:qop`, or only the nonce without quality of protection.
-    pub(crate) fn response(self, ha1: &str, middle: &str, ha2: &str) -> Hash {
-        self.hash(&[ha1, middle, ha2])
+    pub(crate) fn response(
+        self,
+        ha1: &(impl AsRef<[u8]> + ?Sized),
+        middle: &(impl AsRef<[u8]> + ?Sized),
+        ha2: &(impl AsRef<[u8]> + ?Sized),
+    ) -> Hash {
+        let parts = [ha1.as_ref(), middle.as_ref(), ha2.as_ref()];
+        self.digest().hash_bytes(&parts)
     }
 }
 

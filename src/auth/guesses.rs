@@ -44,6 +44,10 @@ impl Guesses {
     }
 
     pub(super) fn is_refused(&self, source: IpAddr, username: &str, now: Instant) -> bool {
+        // Nearly always nobody gave a wrong password lately.
+        if self.counts.is_empty() {
+            return false;
+        }
         let count = self.counts.get(&self.key(source, username));
         count.is_some_and(|count| count.wrong >= self.tries && self.is_remembered(count.since, now))
     }
@@ -72,6 +76,9 @@ impl Guesses {
 
     /// The right password was given.
     pub(super) fn forget(&mut self, source: IpAddr, username: &str) {
+        if self.counts.is_empty() {
+            return;
+        }
         let key = self.key(source, username);
         if self.counts.remove(&key).is_some() {
             // Rare: someone mistyped before. The queue is as bounded as the map.

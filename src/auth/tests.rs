@@ -253,7 +253,7 @@ fn the_registrar_and_the_proxy_count_wrong_passwords_together() {
     assert_eq!(guess(&mut proxy, 5), Err("403".into()));
     // Who is at another address is not concerned.
     let nonce = proxy.authenticator.nonces.mint(THERE, proxy.now);
-    let right = answer(Algorithm::Md5, "alice", "secret", &nonce, 1);
+    let right = answer(Algorithm::Md5, "alice", "secret", nonce.as_str(), 1);
     assert_eq!(proxy.ask_from(&right, THERE), Ok("alice".into()));
     proxy.now += Duration::from_secs(60);
     let nonce = proxy.nonce();
@@ -382,6 +382,35 @@ impl Check {
     fn is_challenge(&self) -> bool {
         matches!(self, Self::Challenge { .. })
     }
+}
+
+/// The last one is remembered; what is asked for is given, whatever was asked for before.
+#[test]
+fn rfc7616_3_4_3_each_request_has_the_hash_of_its_own_method_and_uri() {
+    let mut world = World::new();
+    let long = format!("sip:{}@example.com", "x".repeat(REMEMBERED_URI));
+    let uris = ["sip:example.com", "sip:example.org", &*long];
+    for round in 0..2 {
+        for algorithm in [Algorithm::Md5, Algorithm::Sha256, Algorithm::Sha512_256] {
+            for method in [Method::Register, Method::Publish, Method::Register] {
+                for uri in uris.into_iter().chain(uris) {
+                    let digits = world.authenticator.ha2(algorithm, &method, uri);
+                    let expected = algorithm.ha2(method.as_str(), uri);
+                    assert_eq!(
+                        digits.as_bytes(),
+                        expected.as_bytes(),
+                        "{round} {method} {uri}"
+                    );
+                }
+            }
+        }
+    }
+    let remembered = world.authenticator.ha2.map(|known| known.uri);
+    assert_eq!(
+        remembered.as_deref(),
+        Some("sip:example.org"),
+        "not the long one"
+    );
 }
 
 #[test]
