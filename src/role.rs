@@ -110,6 +110,15 @@ pub enum Answer {
     FlowToken(Option<Box<str>>),
 }
 
+/// Whether a [`Need`] is answered at once, by who asks for the role.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// It is.
+    Known(Answer),
+    /// It has to be put out.
+    Unknown(Need),
+}
+
 /// What a role puts out.
 #[derive(Clone, Debug)]
 #[expect(

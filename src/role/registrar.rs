@@ -23,7 +23,7 @@ use sip_transport::{Flow, Rng, Seed};
 use self::contacts::Wish;
 use super::node::Node;
 use super::unanswered::Unanswered;
-use super::{Answer, Need, Refusal, RoleEvent, RoleOutput, Token, unknown_options};
+use super::{Answer, Asked, Need, Refusal, RoleEvent, RoleOutput, Token, unknown_options};
 use crate::auth::{Asker, Attempt, Authenticator, Check, Verdict};
 use crate::domain::{Aor, Domains};
 use crate::gruu::Gruus;
@@ -209,8 +209,18 @@ impl Registrar {
         wall: SystemTime,
         now: Instant,
     ) -> Option<Event> {
-        // Absolute times are for the answers of the stores.
-        let _ = wall;
+        self.handle_input_asking(event, &mut Asked::Unknown, t, wall, now)
+    }
+
+    /// The same for who may know at once what is needed.
+    pub(crate) fn handle_input_asking(
+        &mut self,
+        event: Event,
+        ask: &mut dyn FnMut(Need) -> Asked,
+        t: &mut dyn TransactionLayer,
+        wall: SystemTime,
+        now: Instant,
+    ) -> Option<Event> {
         self.last_now = Some(now);
         match event {
             Event::Request {
@@ -225,7 +235,7 @@ impl Registrar {
                 } else {
                     self.on_register(&job, now)
                 };
-                self.proceed(job, result, t, now);
+                self.proceed(job, result, ask, t, (wall, now));
                 None
             }
             other => Some(other),
@@ -245,12 +255,24 @@ impl Registrar {
         let Some(Waiting { job, stage }) = self.waiting.take(token) else {
             return;
         };
-        let result = match (stage, answer) {
+        let result = self.on_answer(&job, stage, answer, wall, now);
+        self.proceed(job, result, &mut Asked::Unknown, t, (wall, now));
+    }
+
+    fn on_answer(
+        &mut self,
+        job: &Job,
+        stage: Stage,
+        answer: Answer,
+        wall: SystemTime,
+        now: Instant,
+    ) -> Result<Next, Refusal> {
+        match (stage, answer) {
             (Stage::Credential(attempt), Answer::Credential(Ok(hashes))) => {
-                self.on_credential(&job, attempt, hashes.as_ref(), now)
+                self.on_credential(job, attempt, hashes.as_ref(), now)
             }
             (Stage::Known(aor), Answer::Credential(Ok(hashes))) => match hashes {
-                Some(_) => self.on_authorized(&job, aor),
+                Some(_) => self.on_authorized(job, aor),
                 None => Err(Refusal::new(StatusCode::NOT_FOUND)),
             },
             (
@@ -261,7 +283,7 @@ impl Registrar {
                 },
                 Answer::FlowToken(token),
             ) => Ok(self.change(
-                &job,
+                job,
                 aor,
                 with_flow(
                     change,
@@ -271,10 +293,10 @@ impl Registrar {
                 ),
             )),
             (Stage::Bindings(aor), Answer::Bindings(Ok(bindings))) => {
-                self.on_bindings(&job, aor, &bindings, wall)
+                self.on_bindings(job, aor, &bindings, wall)
             }
             (Stage::Bindings(aor), Answer::Updated(Ok(outcome))) => {
-                self.on_updated(&job, aor, outcome, wall)
+                self.on_updated(job, aor, outcome, wall)
             }
             (
                 _,
@@ -293,8 +315,7 @@ impl Registrar {
                 | Answer::Rewrites(_)
                 | Answer::Certificates(_),
             ) => Err(Refusal::new(StatusCode::SERVER_INTERNAL_ERROR)),
-        };
-        self.proceed(job, result, t, now);
+        }
     }
 
     /// Refuses the requests that a store kept waiting.
@@ -302,7 +323,7 @@ impl Registrar {
         self.last_now = Some(now);
         while let Some(Waiting { job, .. }) = self.waiting.pop_due(now) {
             let refusal = self.store_failed(StoreError::Busy);
-            self.proceed(job, Err(refusal), t, now);
+            self.refuse(job, &refusal, t, now);
         }
     }
 
@@ -591,42 +612,51 @@ impl Registrar {
         &mut self,
         job: Job,
         result: Result<Next, Refusal>,
+        ask: &mut dyn FnMut(Need) -> Asked,
         t: &mut dyn TransactionLayer,
-        now: Instant,
+        (wall, now): (SystemTime, Instant),
     ) {
-        let result = match result {
-            Ok(Next::Wait(..)) if self.waiting.len() >= self.config.max_waiting => {
-                Err(Refusal::unavailable(self.config.retry_after))
-            }
-            other => other,
-        };
-        match result {
-            Ok(Next::Wait(need, stage)) => {
-                let due = now + self.config.store_timeout;
-                let token = self.waiting.ask(Waiting { job, stage }, due);
-                self.outputs.push_back(RoleOutput::Need { token, need });
-                return;
-            }
-            // A transaction that has ended meanwhile needs no answer.
-            Ok(Next::Written) => {
-                let _ = t.respond_written(job.id, &self.written, now);
-            }
-            Ok(Next::Respond(response)) => {
-                let _ = t.respond(job.id, &response, now);
-            }
-            Err(refusal) => {
-                if refusal.status == StatusCode::FORBIDDEN {
-                    self.outputs.push_back(RoleOutput::Event(RoleEvent::Denied {
-                        method: Method::Register,
-                        status: refusal.status,
-                        source: job.flow.remote,
-                    }));
+        let mut result = result;
+        loop {
+            result = match result {
+                Ok(Next::Wait(need, stage)) => match ask(need) {
+                    Asked::Known(answer) => self.on_answer(&job, stage, answer, wall, now),
+                    Asked::Unknown(_) if self.waiting.len() >= self.config.max_waiting => {
+                        Err(Refusal::unavailable(self.config.retry_after))
+                    }
+                    Asked::Unknown(need) => {
+                        let due = now + self.config.store_timeout;
+                        let token = self.waiting.ask(Waiting { job, stage }, due);
+                        self.outputs.push_back(RoleOutput::Need { token, need });
+                        return;
+                    }
+                },
+                // A transaction that has ended meanwhile needs no answer.
+                Ok(Next::Written) => {
+                    let _ = t.respond_written(job.id, &self.written, now);
+                    break;
                 }
-                let tag = self.rng.token(16);
-                if let Ok(response) = refusal.builder(&job.request, &tag).build() {
+                Ok(Next::Respond(response)) => {
                     let _ = t.respond(job.id, &response, now);
+                    break;
                 }
-            }
+                Err(refusal) => return self.refuse(job, &refusal, t, now),
+            };
+        }
+        self.spent = Some(job.request);
+    }
+
+    fn refuse(&mut self, job: Job, refusal: &Refusal, t: &mut dyn TransactionLayer, now: Instant) {
+        if refusal.status == StatusCode::FORBIDDEN {
+            self.outputs.push_back(RoleOutput::Event(RoleEvent::Denied {
+                method: Method::Register,
+                status: refusal.status,
+                source: job.flow.remote,
+            }));
+        }
+        let tag = self.rng.token(16);
+        if let Ok(response) = refusal.builder(&job.request, &tag).build() {
+            let _ = t.respond(job.id, &response, now);
         }
         self.spent = Some(job.request);
     }

@@ -6,9 +6,8 @@ use sip_message::{BoxedMessage, Uri};
 use sip_transport::{Flow, SelectError, SelectId, Target};
 
 use super::boundary::{Asker, Role, Selecting};
-use super::stores::Asked;
 use super::{LatencyRole, Output, Stack};
-use crate::role::{self, Answer, Need};
+use crate::role::{self, Answer, Asked, Need};
 
 impl Stack {
     pub(super) fn answer(&mut self, asker: Asker, answer: Answer, wall: SystemTime, now: Instant) {

@@ -20,12 +20,16 @@ impl Stack {
     /// machine queues without being told something, so it ends.
     pub(super) fn settle(&mut self, wall: SystemTime, now: Instant) {
         self.last_now = Some(now);
+        // Dialogs and roles put something out only when they were told something.
+        let mut told = true;
         loop {
             let mut quiet = true;
             while let Some(output) = self.transports.poll_output() {
-                quiet = false;
                 match output {
-                    sip_transport::Output::Event(event) => self.on_transport(event, wall, now),
+                    sip_transport::Output::Event(event) => {
+                        (quiet, told) = (false, true);
+                        self.on_transport(event, wall, now);
+                    }
                     io => {
                         #[cfg(feature = "__judge")]
                         self.judge.leaves(&io);
@@ -39,11 +43,16 @@ impl Stack {
                     sip_transaction::Output::Transmit { flow, payload } => {
                         self.transmit(flow, payload, wall, now);
                     }
-                    sip_transaction::Output::Event(event) => self.on_transaction(event, wall, now),
+                    sip_transaction::Output::Event(event) => {
+                        told = true;
+                        self.on_transaction(event, wall, now);
+                    }
                 }
             }
-            quiet &= !self.drain_dialogs(wall, now);
-            quiet &= !self.drain_roles(wall, now);
+            if told {
+                told = self.drain_dialogs(wall, now) | self.drain_roles(wall, now);
+                quiet &= !told;
+            }
             if quiet {
                 return;
             }
@@ -185,9 +194,16 @@ impl Stack {
             let t = &mut self
                 .latencies
                 .watch(&mut self.transactions, LatencyRole::Registrar);
-            match registrar.handle_input(event, t, wall, now) {
+            let stores = &mut self.stores;
+            let ask = &mut |need| stores.ask(need, wall);
+            match registrar.handle_input_asking(event, ask, t, wall, now) {
                 Some(back) => event = back,
-                None => return,
+                None => {
+                    if let Some(request) = registrar.take_spent() {
+                        self.transports.recycle(BoxedMessage::Request(request));
+                    }
+                    return;
+                }
             }
         }
         if let Some(events) = &mut self.events {

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::Stack;
 use crate::location::LocationStore;
-use crate::role::{Answer, Need};
+use crate::role::{Answer, Asked, Need};
 use crate::users::CredentialStore;
 
 /// What was answered so, which takes no time that is worth a look at the clock.
@@ -25,12 +25,6 @@ pub(super) struct Stores {
     location: Option<Arc<dyn LocationStore>>,
     credentials: Option<Arc<dyn CredentialStore>>,
     answered: AnsweredAtOnce,
-}
-
-/// The answer, or the question again.
-pub(super) enum Asked {
-    Known(Answer),
-    Unknown(Need),
 }
 
 impl Stores {
