@@ -182,6 +182,7 @@ pub struct Authenticator {
     /// Shared by all who ask for the passwords of one realm; held for a look or a count, never while anything else happens.
     guesses: Arc<Mutex<Guesses>>,
     dummy: Ha1s,
+    challenges: Arc<Challenges>,
     /// The last HA2: all who register with one server have the same.
     ha2: Option<Ha2>,
 }
@@ -214,6 +215,7 @@ impl Authenticator {
                 config.remembered_guesses,
             ))),
             dummy: Ha1s::dummy(&secret),
+            challenges: Arc::new(Challenges::new(&config)),
             ha2: None,
             config,
         }
@@ -242,6 +244,7 @@ impl Authenticator {
             replay: Arc::clone(&self.replay),
             guesses: Arc::clone(&self.guesses),
             dummy: self.dummy.clone(),
+            challenges: Arc::clone(&self.challenges),
             ha2: None,
         };
         (0..workers.max(1)).map(one).collect()
@@ -428,17 +431,9 @@ impl Authenticator {
         now: Instant,
     ) -> ResponseBuilder {
         let nonce = self.nonces.mint(source, now);
-        let nonce = nonce.as_str();
-        let realm = quote(&self.config.realm);
-        let mut value = String::with_capacity(CHALLENGE + realm.len() + nonce.len());
-        for algorithm in &self.config.algorithms {
-            value.clear();
-            for part in challenge_parts(&realm, nonce, *algorithm) {
-                value.push_str(part);
-            }
-            if stale {
-                value.push_str(", stale=true");
-            }
+        let stale = if stale { ", stale=true" } else { "" };
+        for [before, nonce, after] in self.challenges.parts(nonce.as_str()) {
+            let value = [before, nonce, after, stale].concat();
             response = response.header(asker.challenge(), &value);
         }
         response
@@ -453,9 +448,7 @@ impl Authenticator {
         now: Instant,
     ) {
         let nonce = self.nonces.mint(source, now);
-        let realm = quote(&self.config.realm);
-        for algorithm in &self.config.algorithms {
-            let parts = challenge_parts(&realm, nonce.as_str(), *algorithm);
+        for parts in self.challenges.parts(nonce.as_str()) {
             response.field(asker.challenge(), &parts);
         }
     }
@@ -496,20 +489,34 @@ pub(crate) fn is_for(credentials: &str, realm: &str) -> bool {
     Given::parse(credentials).is_some_and(|given| given.realm.as_deref() == Some(realm))
 }
 
-/// More than what is in a challenge beside its realm and its nonce.
-const CHALLENGE: usize = 96;
+/// The challenges (RFC 7616 §3.3) of a realm, but for their nonce.
+#[derive(Debug)]
+struct Challenges {
+    before: Box<str>,
+    /// One for each algorithm.
+    after: Vec<Box<str>>,
+}
 
-/// A challenge (RFC 7616 §3.3) with this realm, which is quoted already, in parts.
-const fn challenge_parts<'a>(realm: &'a str, nonce: &'a str, algorithm: Algorithm) -> [&'a str; 7] {
-    [
-        "Digest realm=\"",
-        realm,
-        "\", nonce=\"",
-        nonce,
-        "\", algorithm=",
-        algorithm.as_str(),
-        ", qop=\"auth\"",
-    ]
+impl Challenges {
+    fn new(config: &AuthConfig) -> Self {
+        let after = |algorithm: &Algorithm| {
+            let parts = ["\", algorithm=", algorithm.as_str(), ", qop=\"auth\""];
+            parts.concat().into()
+        };
+        Self {
+            before: ["Digest realm=\"", &quote(&config.realm), "\", nonce=\""]
+                .concat()
+                .into(),
+            after: config.algorithms.iter().map(after).collect(),
+        }
+    }
+
+    /// The challenges with this nonce, in parts.
+    fn parts<'a>(&'a self, nonce: &'a str) -> impl Iterator<Item = [&'a str; 3]> {
+        self.after
+            .iter()
+            .map(move |after| [&*self.before, nonce, after])
+    }
 }
 
 /// The parts with colons between them.
