@@ -161,7 +161,7 @@ impl Guard {
             }
             Verdict::Drop => return Verdict::Drop,
         }
-        if self.overload.takes(class) {
+        if self.overload.takes(class, now) {
             Verdict::Take
         } else {
             Verdict::Refuse {
@@ -223,7 +223,7 @@ impl Guard {
     }
 
     /// Adds to a response what its receiver asked for by an `oc` in its Via (RFC 7339 §5.2): how much to hold back.
-    pub fn tell(&mut self, payload: Bytes, wall: SystemTime) -> Bytes {
+    pub fn tell(&mut self, payload: Bytes, wall: SystemTime, now: Instant) -> Bytes {
         if !self.overload.config().feedback {
             return payload;
         }
@@ -233,7 +233,7 @@ impl Guard {
             .unwrap_or_default()
             .as_millis();
         let sequence = u64::try_from(millis).unwrap_or(0).max(self.sequence + 1);
-        match feedback::report(&payload, self.overload.loss(), sequence) {
+        match feedback::report(&payload, self.overload.loss(now), sequence) {
             Some(reported) => {
                 self.sequence = sequence;
                 reported

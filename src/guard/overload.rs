@@ -3,11 +3,14 @@
 //! ```text
 //!                   queue delay of each turn
 //!   sockets ----------------------------------> smallest of an interval (100 ms)
-//!                                                  above the target (5 ms): refuse more
-//!                                                  below it: refuse less
+//!                                                  above the target (5 ms), and the queue never empty: refuse more
+//!                                                  otherwise: refuse less
+//!                                                  nothing came for an interval: refuse half
 //!   request --> class --> refused by the share of its class --> 503 with Retry-After
 //! ```
 //! The smallest delay of an interval and not the average: a queue that empties now and then is a burst and not an overload.
+//! What came later than the turn before it was taken up found the queue empty: how late it was itself says how busy the machine
+//! is, and refusing others would make it no earlier.
 
 use std::time::{Duration, Instant};
 
@@ -104,8 +107,10 @@ fn is_sos(name: &str) -> bool {
 /// for ms in 0..2000 {
 ///     overload.waited(Duration::from_millis(80), begin + Duration::from_millis(ms));
 /// }
-/// assert!(overload.loss() > 50, "percent of what is new");
-/// assert!(overload.takes(Class::Emergency) && overload.takes(Class::Ending));
+/// let now = begin + Duration::from_secs(2);
+/// assert!(overload.loss(now) > 50, "percent of what is new");
+/// assert!(overload.takes(Class::Emergency, now) && overload.takes(Class::Ending, now));
+/// assert_eq!(overload.loss(now + Duration::from_secs(1)), 0, "nothing waits any more");
 /// ```
 #[derive(Debug)]
 pub struct Overload {
@@ -113,10 +118,14 @@ pub struct Overload {
     rng: Rng,
     /// From 0 to 1: the share of what is new that is refused. From 1 to 2: everything new, and a share of the rest.
     loss: f64,
+    /// When something was taken up last.
+    last: Option<Instant>,
     began: Option<Instant>,
     least: Duration,
     /// How often it was told in this interval.
     turns: u32,
+    /// Was the queue empty in this interval, and not only between two that followed each other?
+    rested: bool,
     /// Was the interval before one with a standing queue?
     stood: bool,
     refused: u64,
@@ -128,10 +137,17 @@ const STEP: f64 = 0.08;
 /// What an interval without a queue takes off: first the share, then a constant, so that it ends.
 const DECAY: f64 = 0.9;
 const END: f64 = 0.005;
+/// What an interval in which nothing came leaves of the share, and when that is so little that it is nothing.
+const REST: f64 = 0.5;
+const NOTHING: f64 = 0.01;
+/// The part of the target for which a queue has to be empty to be one that does not stand.
+const REST_OF_TARGET: u32 = 4;
 /// Turns of the worker that an interval must have had to say that a queue stood all the time.
 const TURNS: u32 = 4;
-/// Never all of what is new is refused while dialogs are not: who is refused must be able to find out that it is over.
+/// Most of all requests within dialogs are refused, and nearly all of what is new: who is refused must be able to find out that
+/// it is over.
 const MOST: f64 = 1.9;
+const MOST_OF_NEW: f64 = 0.99;
 
 impl Overload {
     /// A loop at rest.
@@ -141,9 +157,11 @@ impl Overload {
             config,
             rng: seed.derive("overload").rng(),
             loss: 0.0,
+            last: None,
             began: None,
             least: Duration::MAX,
             turns: 0,
+            rested: false,
             stood: false,
             refused: 0,
             refused_in_dialog: 0,
@@ -167,6 +185,18 @@ impl Overload {
             self.loss = 0.0;
             return;
         }
+        // What waited longest came when it came: from the turn before until then the queue was empty.
+        let rest = self.since(now).saturating_sub(delay);
+        self.last = Some(now);
+        if rest >= self.config.interval {
+            // Whatever was measured before is over.
+            self.loss = self.after_rest(rest);
+            self.began = Some(now);
+            (self.least, self.turns) = (delay, 1);
+            (self.rested, self.stood) = (false, false);
+            return;
+        }
+        self.rested |= rest > self.config.target / REST_OF_TARGET;
         self.least = self.least.min(delay);
         self.turns += 1;
         let began = *self.began.get_or_insert(now);
@@ -178,13 +208,13 @@ impl Overload {
         self.began = Some(now);
         // A few requests that were all late are a machine that was busy otherwise, or a process that was not run: a queue
         // that stands is met at every turn.
-        let stands = std::mem::take(&mut self.turns) >= TURNS && least > self.config.target;
+        let rested = std::mem::take(&mut self.rested);
+        let turns = std::mem::take(&mut self.turns);
+        let stands = turns >= TURNS && least > self.config.target && !rested;
         let stood = std::mem::replace(&mut self.stood, stands);
         if stands && !stood && self.loss <= 0.0 {
             return;
         }
-        // Nothing came for a while: as many intervals without a queue.
-        let intervals = passed.as_secs_f64() / self.config.interval.as_secs_f64().max(0.001);
         if stands {
             let above = least.as_secs_f64() / self.config.target.as_secs_f64() - 1.0;
             let step = STEP * above.clamp(0.1, 4.0);
@@ -195,19 +225,52 @@ impl Overload {
                 (self.loss + step * 0.1).min(MOST)
             };
         } else {
-            self.loss = (self.loss * DECAY.powf(intervals.min(100.0)) - END).max(0.0);
+            // An interval can be longer than it should be; a worker that was busy or stopped for long says nothing about
+            // what waits behind what it takes up.
+            let passed = passed.saturating_sub(least);
+            let intervals = self.intervals(passed).clamp(1.0, 2.0);
+            self.loss = (self.loss * DECAY.powf(intervals) - END).max(0.0);
         }
     }
 
+    /// How long ago something was taken up last.
+    fn since(&self, now: Instant) -> Duration {
+        self.last
+            .map_or(Duration::ZERO, |last| now.saturating_duration_since(last))
+    }
+
+    fn intervals(&self, time: Duration) -> f64 {
+        time.as_secs_f64() / self.config.interval.as_secs_f64().max(0.001)
+    }
+
+    /// What is left of the share when nothing came for this long.
+    fn after_rest(&self, rest: Duration) -> f64 {
+        let loss = self.loss * REST.powf(self.intervals(rest).min(100.0));
+        if loss < NOTHING { 0.0 } else { loss }
+    }
+
+    /// The share as it is now: when nothing is taken up, nothing waits.
+    fn share(&self, now: Instant) -> f64 {
+        let since = self.since(now);
+        if self.loss <= 0.0 || since < self.config.interval {
+            return self.loss;
+        }
+        self.after_rest(since)
+    }
+
     /// Is a request of this class taken? Draws from the generator only while something is refused.
-    pub fn takes(&mut self, class: Class) -> bool {
-        if self.loss <= 0.0 {
+    pub fn takes(&mut self, class: Class, now: Instant) -> bool {
+        let loss = match class {
+            Class::Ending | Class::Emergency => return true,
+            Class::Dialog | Class::New => self.share(now),
+        };
+        if loss <= 0.0 {
             return true;
         }
-        let share = match class {
-            Class::Ending | Class::Emergency => return true,
-            Class::Dialog => self.loss - 1.0,
-            Class::New => self.loss,
+        let share = if class == Class::Dialog {
+            loss - 1.0
+        } else {
+            loss.min(MOST_OF_NEW)
         };
         if share <= 0.0 || self.draw() >= share {
             return true;
@@ -227,9 +290,9 @@ impl Overload {
 
     /// How many of a hundred new requests are refused: also what neighbours are told (RFC 7339 §5.5).
     #[must_use]
-    pub fn loss(&self) -> u8 {
+    pub fn loss(&self, now: Instant) -> u8 {
         // Between 0 and 100, so nothing is cut off.
-        (self.loss.clamp(0.0, 1.0) * 100.0).ceil() as u8
+        (self.share(now).clamp(0.0, MOST_OF_NEW) * 100.0).ceil() as u8
     }
 
     /// How many requests were refused, and how many of these were within dialogs.

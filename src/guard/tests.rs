@@ -142,6 +142,7 @@ fn rfc7339_5_2_who_asks_is_told_how_much_to_hold_back_and_nobody_else() {
     config.overload.feedback = true;
     let mut guard = Guard::new(config, &Seed::from_bytes([4; 32]));
     let wall = SystemTime::UNIX_EPOCH + Duration::from_millis(1_282_321_615_782);
+    let begin = Instant::now();
     let asks =
         "SIP/2.0/TCP p1.example.net;branch=z9hG4bK1;oc;oc-algo=\"A,loss\";received=192.0.2.111";
     let via = |payload: &Bytes| {
@@ -153,29 +154,29 @@ fn rfc7339_5_2_who_asks_is_told_how_much_to_hold_back_and_nobody_else() {
             .to_owned()
     };
     assert_eq!(
-        via(&guard.tell(response(asks), wall)),
+        via(&guard.tell(response(asks), wall, begin)),
         "Via:SIP/2.0/TCP p1.example.net;branch=z9hG4bK1;received=192.0.2.111;oc=0;oc-algo=\"loss\";oc-validity=500;\
          oc-seq=1282321615.782"
             .replace("Via:", "Via: ")
     );
     // RFC 7339 §4.4: it grows, even when the clock does not, or is set back.
     let back = wall - Duration::from_secs(5);
-    assert!(via(&guard.tell(response(asks), back)).ends_with("oc-seq=1282321615.783"));
-    let begin = Instant::now();
+    assert!(via(&guard.tell(response(asks), back, begin)).ends_with("oc-seq=1282321615.783"));
     for ms in 0..1000 {
         guard.waited(Duration::from_millis(80), begin + Duration::from_millis(ms));
     }
-    let loss = guard.overload().loss();
+    let later = begin + Duration::from_secs(1);
+    let loss = guard.overload().loss(later);
     assert!(loss > 50);
-    assert!(via(&guard.tell(response(asks), wall)).contains(&format!(";oc={loss};")));
+    assert!(via(&guard.tell(response(asks), wall, later)).contains(&format!(";oc={loss};")));
     for silent in [
         "SIP/2.0/UDP p1;branch=z9hG4bK1",
         "SIP/2.0/UDP p1;branch=z9hG4bK1;oc;oc-algo=\"rate\"",
         "SIP/2.0/UDP p1;branch=z9hG4bK1;oc-algo=\"loss\"",
     ] {
-        assert_eq!(guard.tell(response(silent), wall), response(silent));
+        assert_eq!(guard.tell(response(silent), wall, begin), response(silent));
     }
     // By choice.
     let mut quiet = self::guard();
-    assert_eq!(quiet.tell(response(asks), wall), response(asks));
+    assert_eq!(quiet.tell(response(asks), wall, begin), response(asks));
 }

@@ -124,7 +124,7 @@ impl Stack {
             if let Some(guard) = &mut self.guard
                 && payload.starts_with(b"SIP/2.0 ")
             {
-                payload = guard.tell(payload, wall);
+                payload = guard.tell(payload, wall, now);
                 if let Some((remote, size)) = self.asked
                     && !flow.is_reliable()
                     && flow.remote == remote

@@ -90,7 +90,7 @@ struct Status {
 }
 
 pub(super) async fn status(State(state): Shared) -> Result<Json<Value>, Response> {
-    let workers = ask(&state, |state, _, _| {
+    let workers = ask(&state, |state, _, now| {
         let stack = &state.stack;
         let flows = stack.transports().stats();
         let guard = stack
@@ -102,7 +102,7 @@ pub(super) async fn status(State(state): Shared) -> Result<Json<Value>, Response
             client_transactions: stack.transactions().client_count(),
             connections: flows.connections,
             flows: flows.datagram_flows + flows.stream_flows,
-            loss: stack.guard().map_or(0, |guard| guard.overload().loss()),
+            loss: stack.guard().map_or(0, |guard| guard.overload().loss(now)),
             refused: guard.refused_by_overload + guard.refused_by_budget,
             dropped: guard.dropped_by_budget + guard.dropped_by_ban,
         }

@@ -57,7 +57,7 @@ impl Snapshot {
             guard: stack
                 .guard()
                 .map_or_else(GuardStats::default, |guard| guard.stats()),
-            loss: stack.guard().map_or(0, |guard| guard.overload().loss()),
+            loss: stack.guard().map_or(0, |guard| guard.overload().loss(now)),
             bans: stack
                 .guard()
                 .map_or(0, |guard| guard.sources().bans(now).len()),
