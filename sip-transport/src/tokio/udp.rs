@@ -6,7 +6,7 @@ use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSocketState};
@@ -29,6 +29,8 @@ pub(super) struct UdpListener {
     queue: VecDeque<(SocketAddr, Bytes)>,
     /// Did the socket take no more when it was last asked?
     full: bool,
+    /// Nothing that is received now was there then.
+    empty: Instant,
 }
 
 /// The error of a socket without a peer that is never about the datagram that is being sent, but about one before it: that nobody
@@ -56,6 +58,7 @@ impl UdpListener {
     ) -> io::Result<Self> {
         let state = receive_state(&socket)?;
         report_errors(&socket)?;
+        stamp_arrivals(&socket);
         let socket = Arc::new(UdpSocket::from_std(socket.into())?);
         tasks.spawn(errors::watch(id, Arc::clone(&socket), inbox));
         Ok(Self {
@@ -64,6 +67,7 @@ impl UdpListener {
             state,
             queue: VecDeque::new(),
             full: false,
+            empty: monotonic(),
         })
     }
 
@@ -80,6 +84,7 @@ impl UdpListener {
         stats: &mut DriverStats,
     ) {
         let mut batches = 0;
+        let mut before = self.empty;
         while batches < BATCHES {
             match self.socket.poll_recv_ready(cx) {
                 Poll::Pending => return,
@@ -89,6 +94,9 @@ impl UdpListener {
                     return;
                 }
             }
+            if batches == 0 {
+                before = monotonic();
+            }
             let received = self.socket.try_io(Interest::READABLE, || {
                 buffers.recv(|bufs, metas| self.state.recv((&*self.socket).into(), bufs, metas))
             });
@@ -97,15 +105,17 @@ impl UdpListener {
                     batches += 1;
                     stats.received += count as u64;
                     if batches == 1 {
-                        stats.queue_delay = stats.queue_delay.max(buffers.age());
+                        let age = possible_age(buffers.age(), self.empty, before, monotonic);
+                        stats.queue_delay = stats.queue_delay.max(age);
                     }
                     buffers.take(count, self.id, out);
                     if (1..BATCH_SIZE).contains(&count) {
                         // That was all. The runtime was not told so, and lets the next call ask the system again.
+                        self.empty = before;
                         return;
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.empty = before,
                 // An error of some earlier send (ICMP); the error queue says which. Nothing was received.
                 Err(_) => {
                     batches += 1;
@@ -210,6 +220,25 @@ impl fmt::Debug for UdpListener {
             .field("queue", &self.queue.len())
             .finish_non_exhaustive()
     }
+}
+
+/// What can be true of how long a datagram says that it waited, in a socket that was empty at `empty`: it came since then. The
+/// system stamps by the clock of the wall, which may be set at any time, or be another one than ours; an age that cannot be
+/// is no age. `before` is a moment of this turn that is known already; `now` is asked only when that does not say enough.
+fn possible_age(
+    age: Duration,
+    empty: Instant,
+    before: Instant,
+    now: impl FnOnce() -> Instant,
+) -> Duration {
+    let is_possible = age <= before.saturating_duration_since(empty)
+        || age <= now().saturating_duration_since(empty);
+    if is_possible { age } else { Duration::ZERO }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a driver owns a clock")]
+fn monotonic() -> Instant {
+    Instant::now()
 }
 
 /// What batched receiving needs to know of the system. It is found out on another socket, because finding out sets
@@ -462,6 +491,18 @@ mod batch {
     }
 }
 
+/// Asks the system to note when each datagram came, where it can: how long they wait is how busy the worker is.
+#[cfg(target_os = "linux")]
+fn stamp_arrivals(socket: &Socket) {
+    use nix::sys::socket::{setsockopt, sockopt};
+    if let Err(error) = setsockopt(socket, sockopt::ReceiveTimestampns, &true) {
+        tracing::debug!(%error, "how long datagrams wait will not be known");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn stamp_arrivals(_socket: &Socket) {}
+
 /// Asks the system to keep ICMP errors (RFC 3261 §18.4).
 #[cfg(target_os = "linux")]
 fn report_errors(socket: &Socket) -> io::Result<()> {
@@ -581,5 +622,32 @@ mod errors {
         _socket: Arc<UdpSocket>,
         _inbox: mpsc::Sender<Item>,
     ) {
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_datagram_waited_no_longer_than_since_the_socket_was_empty() {
+        let empty = monotonic();
+        let at = |ms| empty + Duration::from_millis(ms);
+        let age = |ms, before, now| {
+            possible_age(Duration::from_millis(ms), empty, at(before), || at(now)).as_millis()
+        };
+        assert_eq!(age(40, 50, 50), 40);
+        assert_eq!(age(50, 50, 50), 50);
+        // Between the first look at the clock and the last this worker did not run.
+        assert_eq!(age(60, 50, 70), 60);
+        // The clock of the wall was set: by an hour, by a moment, while the machine slept.
+        for impossible in [3_600_000, 71, u64::from(u32::MAX)] {
+            assert_eq!(age(impossible, 50, 70), 0);
+        }
+        // A socket that was never empty meanwhile, because more comes than is taken up, or the process was stopped.
+        assert_eq!(age(20_000, 20_001, 20_001), 20_000);
+        // It was empty a moment ago, whatever a clock says that is always wrong.
+        assert_eq!(age(1, 0, 0), 0);
+        assert_eq!(age(0, 0, 0), 0);
     }
 }

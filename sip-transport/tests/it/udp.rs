@@ -50,6 +50,24 @@ fn hundreds_of_datagrams_at_once_all_arrive_in_order() {
     });
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn how_long_a_datagram_waited_is_known() {
+    within(async {
+        let mut worker = Worker::start("127.0.0.1");
+        let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let mut out = Vec::new();
+        peer.send_to(b"first", worker.addr()).await.unwrap();
+        peer.send_to(b"second", worker.addr()).await.unwrap();
+        while out.len() < 2 {
+            worker.driver.recv(&mut out).await;
+        }
+        // They were sent a moment before.
+        let waited = worker.driver.stats().queue_delay;
+        assert!(waited > Duration::ZERO && waited < Duration::from_secs(60));
+    });
+}
+
 #[test]
 fn a_dropped_recv_loses_nothing() {
     within(async {
