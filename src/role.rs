@@ -252,26 +252,63 @@ pub(crate) fn unknown_options(
     (!unknown.is_empty()).then(|| unknown.join(", "))
 }
 
-/// Appends an address as it stands in a URI. See [`push_number`].
-pub(crate) fn push_ipv4(out: &mut String, ip: Ipv4Addr) {
-    for (place, octet) in ip.octets().into_iter().enumerate() {
-        if place > 0 {
-            out.push('.');
-        }
-        push_number(out, octet.into());
-    }
+/// An IPv4 address as it stands in a URI, written without the ways of formatted text, which take ten times as long.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Ipv4Text {
+    text: [u8; 21],
+    len: usize,
 }
 
-/// Appends a number without the ways of formatted text, which take ten times as long.
-pub(crate) fn push_number(out: &mut String, number: u16) {
-    let mut started = false;
-    for unit in [10_000, 1000, 100, 10, 1] {
-        let digit = number / unit % 10;
-        started |= digit > 0 || unit == 1;
-        if started {
-            // It is below 10.
-            out.push(char::from(b'0' + digit as u8));
+impl Ipv4Text {
+    /// `192.0.2.1`
+    pub(crate) fn of_ip(ip: Ipv4Addr) -> Self {
+        let mut text = Self::default();
+        for (place, octet) in ip.octets().into_iter().enumerate() {
+            if place > 0 {
+                text.push(b'.');
+            }
+            text.push_number(octet.into());
         }
+        text
+    }
+
+    /// `192.0.2.1:5060`
+    pub(crate) fn of_place(ip: Ipv4Addr, port: u16) -> Self {
+        let mut text = Self::of_ip(ip);
+        text.push(b':');
+        text.push_number(port);
+        text
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.text.get(..self.len).unwrap_or_default()
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        // It is ASCII.
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.text.get_mut(self.len) {
+            *place = byte;
+            self.len += 1;
+        }
+    }
+
+    fn push_number(&mut self, number: u16) {
+        let units: &[u16] = match number {
+            10_000.. => &[10_000, 1000, 100, 10],
+            1000.. => &[1000, 100, 10],
+            100.. => &[100, 10],
+            10.. => &[10],
+            _ => &[],
+        };
+        for unit in units {
+            // It is below 10.
+            self.push(b'0' + (number / unit % 10) as u8);
+        }
+        self.push(b'0' + (number % 10) as u8);
     }
 }
 
@@ -281,14 +318,13 @@ mod tests {
 
     #[test]
     fn numbers_and_addresses_are_written_as_elsewhere() {
-        for number in [0, 7, 10, 99, 100, 5060, 10_000, u16::MAX] {
-            let mut text = String::new();
-            push_number(&mut text, number);
-            assert_eq!(text, number.to_string());
+        for ip in [[192, 0, 2, 255], [0, 7, 10, 99], [100, 200, 255, 249]] {
+            let ip = Ipv4Addr::from(ip);
+            assert_eq!(Ipv4Text::of_ip(ip).as_str(), ip.to_string());
+            for port in [0, 7, 10, 99, 100, 5060, 10_000, u16::MAX] {
+                let text = Ipv4Text::of_place(ip, port);
+                assert_eq!(text.as_str(), format!("{ip}:{port}"));
+            }
         }
-        let ip = Ipv4Addr::new(192, 0, 2, 255);
-        let mut text = String::new();
-        push_ipv4(&mut text, ip);
-        assert_eq!(text, ip.to_string());
     }
 }

@@ -69,27 +69,42 @@ impl fmt::Debug for ShortCode {
     }
 }
 
-/// The value of a hexadecimal digit in either case.
-pub(crate) const fn hex_digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
-    }
+/// The byte of two hexadecimal digits in either case.
+#[inline]
+pub(crate) fn hex_byte([high, low]: [u8; 2]) -> Option<u8> {
+    let value = |digit: u8| VALUES.get(usize::from(digit)).copied().unwrap_or(NO_DIGIT);
+    let (high, low) = (value(high), value(low));
+    // What is no digit has a bit that digits have not.
+    (high | low < 16).then_some(high << 4 | low)
 }
 
-/// Appends bytes as hexadecimal digits.
-pub(crate) fn push_hex(out: &mut String, bytes: &[u8]) {
-    for byte in bytes {
-        for nibble in [byte >> 4, byte & 15] {
-            let digit = match nibble {
-                0..=9 => b'0' + nibble,
-                _ => b'a' - 10 + nibble,
-            };
-            out.push(char::from(digit));
-        }
+const NO_DIGIT: u8 = 16;
+
+#[expect(clippy::indexing_slicing, reason = "const evaluation")]
+static VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        let digit = b"0123456789abcdef"[value as usize];
+        values[digit as usize] = value;
+        values[digit.to_ascii_uppercase() as usize] = value;
+        value += 1;
     }
+    values
+};
+
+/// Bytes as hexadecimal digits, one run behind the other.
+pub(crate) fn hex_of(runs: &[&[u8]]) -> String {
+    let digit = |nibble: u8| match nibble {
+        0..=9 => b'0' + nibble,
+        _ => b'a' - 10 + nibble,
+    };
+    let mut text = Vec::with_capacity(2 * runs.iter().map(|bytes| bytes.len()).sum::<usize>());
+    for byte in runs.iter().flat_map(|bytes| bytes.iter()) {
+        text.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+    }
+    // It is ASCII.
+    String::from_utf8(text).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -117,10 +132,15 @@ mod tests {
 
     #[test]
     fn digits_are_read_as_they_are_written() {
-        let mut text = String::new();
-        push_hex(&mut text, &[0x00, 0x9a, 0xff]);
-        assert_eq!(text, "009aff");
-        assert_eq!(hex_digit(b'A'), hex_digit(b'a'));
-        assert_eq!(hex_digit(b'g'), None);
+        assert_eq!(hex_of(&[&[0x00, 0x9a], &[0xff]]), "009aff");
+        for byte in 0..=u8::MAX {
+            for text in [format!("{byte:02x}"), format!("{byte:02X}")] {
+                let digits = text.as_bytes().first_chunk().copied();
+                assert_eq!(digits.and_then(hex_byte), Some(byte));
+            }
+        }
+        for digits in [*b"g0", *b"0g", *b"/0", *b"0:", *b"@0", [0x80, b'0']] {
+            assert_eq!(hex_byte(digits), None, "{digits:?}");
+        }
     }
 }

@@ -8,13 +8,16 @@
 //! The Via comes back in each response, so it can remember that the client asked, under a name that tells others nothing. That
 //! serves who keeps no state too.
 
-use sip_message::{HeaderName, Request, Response};
+use sip_message::{HeaderName, Headers, Request, Response};
 
 /// The name of the parameter that remembers what the client understands.
 const KEPT: &str = "kept-oc";
 
 /// A request goes on: what the client that sent it says of overload control does not go with it.
 pub(crate) fn keep(request: &mut Request) {
+    if !tops_may_speak(request.headers()) {
+        return;
+    }
     let kept = request.headers().values(HeaderName::Via).next();
     if let Some(via) = kept.and_then(kept_back) {
         request.headers_mut().remove_first(HeaderName::Via);
@@ -24,6 +27,9 @@ pub(crate) fn keep(request: &mut Request) {
 
 /// A response goes back to the client, and our Via is off it: it says what the client wrote.
 pub(crate) fn give_back(response: &mut Response) {
+    if !tops_may_speak(response.headers()) {
+        return;
+    }
     let given = response.headers().values(HeaderName::Via).next();
     if let Some(via) = given.and_then(given_back) {
         response.headers_mut().remove_first(HeaderName::Via);
@@ -33,7 +39,9 @@ pub(crate) fn give_back(response: &mut Response) {
 
 /// `None`: there is nothing to keep.
 fn kept_back(via: &str) -> Option<String> {
-    if !may_speak(via) || !params(via).any(|param| is_ours(name(param)) || is(param, KEPT)) {
+    if !may_speak(via.as_bytes())
+        || !params(via).any(|param| is_ours(name(param)) || is(param, KEPT))
+    {
         return None;
     }
     let asks = params(via).any(|param| is(param, "oc"));
@@ -47,20 +55,27 @@ fn kept_back(via: &str) -> Option<String> {
 
 /// `None`: the client did not ask.
 fn given_back(via: &str) -> Option<String> {
-    if !may_speak(via) {
+    if !may_speak(via.as_bytes()) {
         return None;
     }
     let algorithms = params(via).find(|param| is(param, KEPT)).and_then(value)?;
     Some(without(via) + &format!(";oc;oc-algo={algorithms}"))
 }
 
-/// May there be a parameter of overload control? All their names have these letters, and most Vias have them nowhere.
-fn may_speak(via: &str) -> bool {
-    let via = via.as_bytes();
-    memchr::memchr2_iter(b'c', b'C', via).any(|at| {
-        at.checked_sub(1)
-            .and_then(|before| via.get(before))
-            .is_some_and(|byte| byte.eq_ignore_ascii_case(&b'o'))
+/// May there be a parameter of overload control in the topmost Via? Asked of its field as it is, before that is taken apart.
+fn tops_may_speak(headers: &Headers) -> bool {
+    headers
+        .get_bytes(HeaderName::Via)
+        // The topmost Via is in another field then.
+        .is_some_and(|via| via.is_empty() || may_speak(via))
+}
+
+/// May there be a parameter of overload control? All their names begin with one of these letters, and most Vias have no
+/// parameter that does.
+fn may_speak(via: &[u8]) -> bool {
+    memchr::memchr_iter(b';', via).any(|at| {
+        let name = via.get(at + 1..).unwrap_or_default().trim_ascii_start();
+        matches!(name.first(), Some(b'o' | b'O' | b'k' | b'K'))
     })
 }
 

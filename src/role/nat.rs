@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use sip_message::{HeaderName, Host, Request, UriRef};
 use sip_transport::Flow;
 
+use super::Ipv4Text;
+
 /// Did the request come from the user agent itself, over no proxy that would know the way back?
 fn is_direct(request: &Request) -> bool {
     request.headers().values(HeaderName::Via).count() == 1
@@ -16,19 +18,36 @@ fn is_direct(request: &Request) -> bool {
 /// nothing translates addresses.
 pub(super) fn may_need_flow(request: &Request, flow: &Flow) -> bool {
     flow.kind.is_stream()
+        || !names_sender(request, flow)
         || request
             .headers()
-            .top_via()
-            .is_none_or(|via| via.host().ip() != Some(flow.remote.ip()))
-        || request
-            .headers()
-            .get(HeaderName::Contact)
+            .get_bytes(HeaderName::Contact)
             .is_some_and(|contact| {
-                contact
-                    .as_bytes()
-                    .windows(7)
-                    .any(|text| text.eq_ignore_ascii_case(b"invalid"))
+                memchr::memchr2_iter(b'v', b'V', contact).any(|at| {
+                    let name = at
+                        .checked_sub(2)
+                        .and_then(|from| contact.get(from..from + 7));
+                    name.is_some_and(|name| name.eq_ignore_ascii_case(b"invalid"))
+                })
             })
+}
+
+/// Does the topmost Via name the address that the request came from?
+fn names_sender(request: &Request, flow: &Flow) -> bool {
+    let headers = request.headers();
+    // As nearly everybody writes it, nothing needs to be decoded.
+    if let (IpAddr::V4(ip), Some(via)) = (flow.remote.ip(), headers.get_bytes(HeaderName::Via))
+        && let Some(space) = memchr::memchr(b' ', via)
+        && let Some(behind) = via
+            .get(space + 1..)
+            .and_then(|host| host.strip_prefix(Ipv4Text::of_ip(ip).as_bytes()))
+        && matches!(behind.first(), None | Some(b':' | b';'))
+    {
+        return true;
+    }
+    headers
+        .top_via()
+        .is_some_and(|via| via.host().ip() == Some(flow.remote.ip()))
 }
 
 /// Does a contact of the sender lead nowhere but over the flow that the request came over?

@@ -34,7 +34,7 @@ use sip_transport::{DeadlineQueue, Failover, Flow, KeyedHash, MintedHash, Rng, S
 
 use self::context::Context;
 pub use self::list::ListedRequest;
-use self::route::{Destination, Mark};
+use self::route::{Bearing, Destination, Mark};
 use super::node::Node;
 use super::unanswered::Unanswered;
 use super::{Answer, Need, Refusal, RoleEvent, RoleOutput, Token, nat};
@@ -476,13 +476,13 @@ impl Proxy {
         // Of the request as it came, as a copy of it would come.
         let loop_hash = admit::loop_hash(&request, &self.loops);
         // As it came, for the application: what is not for this server is not handed back.
-        let may_return =
-            self.config.trust.is_some() || route::may_end_here(&request, &self.config.domains);
+        let mut bearing = Bearing::of(&request, &self.config.domains);
+        let may_return = self.config.trust.is_some() || bearing.may_end_here();
         let original = may_return.then(|| request.clone());
         let mut forwarded = request;
         let is_from_inside = self.come_in(&mut forwarded, &flow);
         let here = self.here(&flow, self.config.node.as_ref());
-        let trusted = match route::preprocess(&mut forwarded, here) {
+        let trusted = match route::preprocess(&mut forwarded, &mut bearing, here) {
             Ok(trusted) => trusted,
             Err(refusal) => {
                 self.respond_refusal(id, &forwarded, flow, &refusal, t, now);
@@ -492,6 +492,7 @@ impl Proxy {
         let is_trusted = trusted.is_some();
         let destination = route::destination(
             &forwarded,
+            bearing,
             is_trusted,
             &self.config.domains,
             self.config.gruus.as_ref(),
@@ -514,9 +515,10 @@ impl Proxy {
                 .and_then(|router| router.route(&forwarded, &flow))
         });
         let asked = self.asked(&forwarded);
-        let is_ours = forwarded
-            .uri()
-            .is_ok_and(|uri| self.config.domains.serves(uri));
+        if emergency.is_some() {
+            bearing = Bearing::of(&forwarded, &self.config.domains);
+        }
+        let is_ours = bearing.is_served;
         let mut destination = destination;
         if let Some(Action::Rewrite(uri)) = decision.as_ref().map(routing::Route::action) {
             // Before anything asks where it goes: what is allowed depends on that.
@@ -527,6 +529,7 @@ impl Proxy {
             }
             destination = route::destination(
                 &forwarded,
+                Bearing::of(&forwarded, &self.config.domains),
                 false,
                 &self.config.domains,
                 self.config.gruus.as_ref(),

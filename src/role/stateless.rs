@@ -23,7 +23,7 @@ use sip_transport::{Flow, FlowId, Seed, TransportKind};
 
 use super::proxy::route::{self, Mark, Side};
 use super::unanswered::Unanswered;
-use super::{Answer, Need, Refusal, RoleOutput, Token, push_ipv4, push_number, unknown_options};
+use super::{Answer, Ipv4Text, Need, Refusal, RoleOutput, Token, unknown_options};
 use crate::domain::Domains;
 use crate::guard::hop;
 use crate::guard::throttle::own_reports_only;
@@ -402,8 +402,10 @@ impl Stateless {
             .get(HeaderName::MaxBreadth)
             .and_then(|text| text.trim().parse::<u32>().ok());
         if breadth.is_none_or(|breadth| breadth > self.config.max_breadth) {
-            let most = self.config.max_breadth.to_string();
-            request.headers_mut().replace(HeaderName::MaxBreadth, most);
+            let most = self.config.max_breadth;
+            request
+                .headers_mut()
+                .replace_number(HeaderName::MaxBreadth, most);
         }
         let next_hop = route::next_hop(request).ok_or_else(|| bad("Malformed Route"))?;
         // §16.3, step 2: when all is rewritten, it must be something that SIP reaches.
@@ -471,7 +473,7 @@ fn place_of(via: &Via<'_>) -> Option<Uri> {
     uri.push_str("sip:");
     let ip = via.received().or_else(|| via.host().ip());
     match ip {
-        Some(std::net::IpAddr::V4(ip)) => push_ipv4(&mut uri, ip),
+        Some(std::net::IpAddr::V4(ip)) => uri.push_str(Ipv4Text::of_ip(ip).as_str()),
         Some(std::net::IpAddr::V6(ip)) => {
             let _infallible = write!(uri, "[{ip}]");
         }
@@ -485,7 +487,7 @@ fn place_of(via: &Via<'_>) -> Option<Uri> {
         .or_else(|| via.port())
         .unwrap_or_else(|| kind.default_port());
     uri.push(':');
-    push_number(&mut uri, port);
+    let _infallible = write!(uri, "{port}");
     uri.push_str(";transport=");
     uri.push_str(kind.uri_param());
     Uri::parse(&uri).ok()

@@ -50,14 +50,22 @@ impl Headers {
     /// assert_eq!(request.headers().get(HeaderName::Contact), Some("<sip:a@h>;expires=60"));
     /// ```
     pub fn push_back_parts(&mut self, name: HeaderName, parts: &[&str]) {
-        let span = self.append_line(&name, |out| {
-            push_guarded(out, |out| {
-                for part in parts {
-                    out.extend_from_slice(part.as_bytes());
-                }
-            });
-        });
+        let span = self.append_line(&name, |out| push_parts(out, parts));
         self.add(span);
+    }
+
+    /// [`push_front`](Self::push_front) of a value that is put together from parts.
+    ///
+    /// ```
+    /// use sip_message::{HeaderName, Method, Request};
+    /// let mut request = Request::builder(Method::Options, "sip:h").build_partial().unwrap();
+    /// request.headers_mut().push_front_parts(HeaderName::Route, &["<sip:", "192.0.2.1", ";lr>"]);
+    /// assert_eq!(request.headers().get(HeaderName::Route), Some("<sip:192.0.2.1;lr>"));
+    /// ```
+    pub fn push_front_parts(&mut self, name: HeaderName, parts: &[&str]) {
+        let at = self.find(&name, 0).unwrap_or_else(|| self.after_vias());
+        let span = self.append_line(&name, |out| push_parts(out, parts));
+        self.insert(at, span);
     }
 
     /// [`push_front`](Self::push_front) of a typed header.
@@ -83,6 +91,21 @@ impl Headers {
     /// none.
     pub fn replace(&mut self, name: HeaderName, value: impl AsRef<str>) {
         let span = self.append_line(&name, |out| push_value(out, value.as_ref().as_bytes()));
+        self.replace_with(&name, span);
+    }
+
+    /// [`replace`](Self::replace) by a number.
+    ///
+    /// ```
+    /// use sip_message::{HeaderName, Method, Request};
+    /// let mut request = Request::builder(Method::Options, "sip:h").build_partial().unwrap();
+    /// for number in [60, 59] {
+    ///     request.headers_mut().replace_number(HeaderName::MaxBreadth, number);
+    /// }
+    /// assert_eq!(request.headers().values(HeaderName::MaxBreadth).collect::<Vec<_>>(), ["59"]);
+    /// ```
+    pub fn replace_number(&mut self, name: HeaderName, number: u32) {
+        let span = self.append_line(&name, |out| header::push_decimal(out, number.into()));
         self.replace_with(&name, span);
     }
 
@@ -235,7 +258,7 @@ impl Headers {
             Ok(Some(max)) => max.0.checked_sub(1)?,
             Err(_) => return None,
         };
-        self.replace_typed(&header::MaxForwards(value));
+        self.replace_number(HeaderName::MaxForwards, value.into());
         Some(value)
     }
 
@@ -563,6 +586,15 @@ fn push_value(out: &mut Vec<u8>, value: &[u8]) {
         }
         rest = tail;
     }
+}
+
+/// Appends a value that is put together from parts, with the same guard against line ends.
+fn push_parts(out: &mut Vec<u8>, parts: &[&str]) {
+    push_guarded(out, |out| {
+        for part in parts {
+            out.extend_from_slice(part.as_bytes());
+        }
+    });
 }
 
 /// Encodes a typed header, with the same guard against line ends.

@@ -4,11 +4,13 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
+use smallvec::SmallVec;
+
 use super::{Link, Transports};
 use crate::flow::Flow;
 use crate::id::FlowId;
 use crate::kind::TransportKind;
-use crate::short_code::{ShortCode, hex_digit, push_hex};
+use crate::short_code::{ShortCode, hex_byte, hex_of};
 
 /// Why a flow token names no flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,31 +54,28 @@ impl Transports {
     /// [key](crate::TransportConfig::flow_token_key), one makes the token of a connection that another has.
     #[must_use]
     pub fn sign_flow(&self, flow: &Flow) -> String {
-        let mut content = Vec::with_capacity(64);
+        let mut content = SmallVec::<[u8; 64]>::new();
         content.push(number(flow.kind));
         for addr in [flow.local, flow.remote] {
             match addr.ip() {
                 IpAddr::V4(ip) => {
                     content.push(4);
-                    content.extend(ip.octets());
+                    content.extend_from_slice(&ip.octets());
                 }
                 IpAddr::V6(ip) => {
                     content.push(6);
-                    content.extend(ip.octets());
+                    content.extend_from_slice(&ip.octets());
                 }
             }
-            content.extend(addr.port().to_be_bytes());
+            content.extend_from_slice(&addr.port().to_be_bytes());
         }
         if flow.kind != TransportKind::Udp {
             // Two connections between the same addresses, one after the other, are two flows.
-            content.extend(flow.id.index.to_be_bytes());
-            content.extend(flow.id.generation.to_be_bytes());
+            content.extend_from_slice(&flow.id.index.to_be_bytes());
+            content.extend_from_slice(&flow.id.generation.to_be_bytes());
         }
-        let mut token = String::with_capacity(2 * (ShortCode::LEN + content.len()));
         // RFC 5626 §5.2 takes 80 bits of the code; so do we.
-        push_hex(&mut token, &self.token_codes.of(&content));
-        push_hex(&mut token, &content);
-        token
+        hex_of(&[&self.token_codes.of(&content), &content])
     }
 
     /// What a token says, whether or not there is such a flow here; the id of a UDP flow is none.
@@ -186,8 +185,8 @@ fn from_hex<'a>(text: &str, bytes: &'a mut [u8]) -> Option<&'a [u8]> {
         return None;
     };
     let bytes = bytes.get_mut(..pairs.len())?;
-    for (byte, &[high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = (hex_digit(high)? << 4) | hex_digit(low)?;
+    for (byte, pair) in bytes.iter_mut().zip(pairs) {
+        *byte = hex_byte(*pair)?;
     }
     Some(bytes)
 }

@@ -7,6 +7,7 @@ use sip_message::uri::Scheme;
 use sip_message::{HeaderName, Request, StatusCode};
 use sip_transaction::Branch;
 use sip_transport::KeyedHash;
+use smallvec::SmallVec;
 
 use crate::role::{Refusal, unknown_options};
 
@@ -81,22 +82,26 @@ fn unreadable(request: &Request, reason: &'static str) -> Refusal {
 pub(super) fn loop_hash(request: &Request, loops: &KeyedHash) -> u64 {
     let headers = request.headers();
     // In one piece: a hash of many short ones takes twice as long.
-    let mut text = Vec::with_capacity(512);
-    let mut field = |value: &[u8]| {
-        text.extend_from_slice(&value.len().to_le_bytes());
+    let mut text = SmallVec::<[u8; 512]>::new();
+    // What ends a value is in none.
+    let mut field = |value: &[u8], end: u8| {
         text.extend_from_slice(value);
+        text.push(end);
     };
-    field(request.uri_str().as_bytes());
+    field(request.uri_str().as_bytes(), 0);
     for name in [HeaderName::Route, HeaderName::ProxyRequire] {
-        for value in headers.values(name) {
-            field(value.as_bytes());
+        if headers.contains(name.clone()) {
+            for value in headers.values(name) {
+                field(value.as_bytes(), 0);
+            }
         }
-        field(&[]);
+        field(&[], 1);
     }
     for value in [headers.call_id(), headers.from_tag(), headers.to_tag()] {
-        field(value.unwrap_or_default().as_bytes());
+        field(value.unwrap_or_default().as_bytes(), 0);
     }
-    field(&headers.cseq().map_or(0, |(number, _)| number).to_le_bytes());
+    let number = headers.cseq().map_or(0, |(number, _)| number);
+    field(&number.to_le_bytes(), 0);
     let mut hash = loops.build_hasher();
     hash.write(&text);
     hash.finish()

@@ -8,7 +8,7 @@ use sip_transaction::{ServerTransactionId, TransactionLayer};
 use sip_transport::Flow;
 
 use super::context::{self, Branch, Target};
-use super::route::Destination;
+use super::route::{Bearing, Destination};
 use super::signature::divert_copy;
 use super::{Proxy, Waiting, admit, caller, route};
 use crate::domain::Aor;
@@ -44,6 +44,7 @@ impl Proxy {
             return;
         };
         let share = Share::of(context.breadth, group.len());
+        context.branches.reserve_exact(group.len());
         for (nth, target) in group.into_iter().enumerate() {
             let Some(context) = self.contexts.get_mut(&id) else {
                 return;
@@ -280,8 +281,9 @@ impl Proxy {
             return;
         }
         let mut request = request;
+        let mut bearing = Bearing::of(&request, &self.config.domains);
         let Ok(route::Trusted { token, .. }) =
-            route::preprocess(&mut request, self.here(&flow, None))
+            route::preprocess(&mut request, &mut bearing, self.here(&flow, None))
                 .and_then(|trusted| trusted.ok_or(Refusal::new(StatusCode::FORBIDDEN)))
         else {
             return;
@@ -292,7 +294,7 @@ impl Proxy {
         let domains = &self.config.domains;
         if !request.headers().contains(HeaderName::Route)
             && let Destination::Instance(aor, wanted) =
-                route::destination(&request, true, domains, self.config.gruus.as_ref())
+                route::destination(&request, bearing, true, domains, self.config.gruus.as_ref())
         {
             // RFC 5627 §6.1: in a dialog too, a GRUU is looked up.
             let need = Need::Lookup { aor: aor.clone() };
@@ -453,7 +455,7 @@ fn copy(request: &Request, target: &Target, breadth: u32) -> Option<(Request, Ur
     copy.headers_mut().decrement_max_forwards()?;
     // RFC 5393 §5.3.3: every proxied request has one Max-Breadth; the branches share that of the request.
     copy.headers_mut()
-        .replace(HeaderName::MaxBreadth, breadth.to_string());
+        .replace_number(HeaderName::MaxBreadth, breadth);
     // RFC 3327 §5.4: the path of the binding before any other route.
     for value in target.path.iter().rev() {
         copy.headers_mut().push_front(HeaderName::Route, value);

@@ -7,6 +7,7 @@ use sip_transaction::{ServerTransactionId, TransactionLayer};
 use sip_transport::Rewrite;
 
 use super::context::{Failover, Target};
+use super::route::Bearing;
 use super::{Destination, Proxy, Waiting, route};
 use crate::role::{Need, Refusal};
 use crate::routing::{NumberLookup, NumberStep, Retarget, user_part};
@@ -74,6 +75,7 @@ impl Proxy {
                         let gruus = self.config.gruus.as_ref();
                         context.destination = route::destination(
                             &context.request,
+                            Bearing::of(&context.request, &self.config.domains),
                             false,
                             &self.config.domains,
                             gruus,

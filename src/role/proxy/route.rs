@@ -1,17 +1,16 @@
 //! Routes (RFC 3261 §16.4, §16.6, steps 4 to 7, §16.12): what comes off, what goes on, and where a request goes next.
 
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use sip_message::header::NameAddr;
-use sip_message::{HeaderName, Method, Request, StatusCode, Uri, UriRef};
+use sip_message::{HeaderName, Headers, Method, Request, StatusCode, Uri, UriRef};
 use sip_transport::{Flow, Seed, ShortCode, TransportKind};
 
 use crate::auth::is_for;
 use crate::domain::{Aor, Domains};
 use crate::gruu::{Gruus, Wanted};
 use crate::role::node::Node;
-use crate::role::{Refusal, push_ipv4, push_number};
+use crate::role::{Ipv4Text, Refusal};
 
 /// Where a request is going.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,8 +75,8 @@ impl Digits {
         uri.param(MARK).is_some_and(|mark| self.is(mark))
     }
 
-    /// The Record-Route value for a flow.
-    fn record(&self, side: &Side<'_>) -> String {
+    /// Puts the Record-Route for a flow on top.
+    fn record(&self, side: &Side<'_>, headers: &mut Headers) {
         let (flow, is_secure) = (side.flow, side.is_secure);
         // RFC 3261 §16.6, step 4: a SIPS URI for a request to one, and for no other, whatever the transport.
         let scheme = if is_secure { "sips" } else { "sip" };
@@ -95,24 +94,21 @@ impl Digits {
             "" => ("", ""),
             _ => (";transport=", transport),
         };
-        let mut text = String::with_capacity(112 + token.len());
-        for part in ["<", scheme, ":", token, at] {
-            text.push_str(part);
-        }
-        match flow.sent_by().addr() {
+        let (v4, v6);
+        let place = match flow.sent_by().addr() {
             SocketAddr::V4(addr) => {
-                push_ipv4(&mut text, *addr.ip());
-                text.push(':');
-                push_number(&mut text, addr.port());
+                v4 = Ipv4Text::of_place(*addr.ip(), addr.port());
+                v4.as_str()
             }
             SocketAddr::V6(_) => {
-                let _infallible = write!(text, "{}", flow.sent_by());
+                v6 = flow.sent_by().to_string();
+                &v6
             }
-        }
-        for part in [name, is, ";lr;", MARK, "=", mark, ">"] {
-            text.push_str(part);
-        }
-        text
+        };
+        let parts = [
+            "<", scheme, ":", token, at, place, name, is, ";lr;", MARK, "=", mark, ">",
+        ];
+        headers.push_front_parts(HeaderName::RecordRoute, &parts);
     }
 }
 
@@ -153,21 +149,42 @@ pub(super) struct Trusted {
     pub(super) is_edge: bool,
 }
 
-/// What most requests look like that begin something: nothing in them could have led here.
-fn is_plain(request: &Request) -> bool {
-    !request.headers().contains(HeaderName::Route)
-        && request.uri().is_ok_and(|uri| uri.params().next().is_none())
+/// What matters of a Request-URI before anything is changed, found out in one look.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bearing {
+    /// Is there no Route, and no parameter in the URI? So it is of most requests that begin something: nothing in them could
+    /// have led here.
+    is_plain: bool,
+    /// Is it a URI of the domain, on whatever port (RFC 3261 §16.5)?
+    pub(super) is_served: bool,
+    has_mark: bool,
+    has_maddr: bool,
 }
 
-/// May [`preprocess`] change the request, and leave something in it that is for this server itself?
-pub(super) fn may_end_here(request: &Request, domains: &Domains) -> bool {
-    !is_plain(request)
-        && request.uri().map_or(true, |uri| {
-            domains.is_ours(uri)
-                || domains.serves(uri)
-                || uri.param(MARK).is_some()
-                || uri.param("maddr").is_some()
-        })
+impl Bearing {
+    pub(super) fn of(request: &Request, domains: &Domains) -> Self {
+        let Ok(uri) = request.uri() else {
+            return Self {
+                is_plain: false,
+                is_served: false,
+                has_mark: false,
+                has_maddr: false,
+            };
+        };
+        let has_params = uri.params().next().is_some();
+        Self {
+            is_plain: !has_params && !request.headers().contains(HeaderName::Route),
+            is_served: domains.serves(uri),
+            has_mark: has_params && uri.param(MARK).is_some(),
+            has_maddr: has_params && uri.param("maddr").is_some(),
+        }
+    }
+
+    /// May [`preprocess`] change the request, and leave something in it that is for this server itself? What is
+    /// [ours](Domains::is_ours) is served too.
+    pub(super) const fn may_end_here(self) -> bool {
+        !self.is_plain && (self.is_served || self.has_mark || self.has_maddr)
+    }
 }
 
 /// What tells whether a route leads here.
@@ -196,9 +213,10 @@ impl Here<'_> {
     }
 }
 
-/// Takes off the routes that led here. Was one of them marked?
+/// Takes off the routes that led here. Was one of them marked? The bearing is that of the request, before and after.
 pub(super) fn preprocess(
     request: &mut Request,
+    bearing: &mut Bearing,
     here: Here<'_>,
 ) -> Result<Option<Trusted>, Refusal> {
     let Here {
@@ -208,16 +226,16 @@ pub(super) fn preprocess(
         ..
     } = here;
     let bad = |_| Refusal::because(StatusCode::BAD_REQUEST, "Malformed Route");
-    if is_plain(request) {
+    if bearing.is_plain {
         return Ok(None);
     }
     let own = mark.of(request.headers().call_id().unwrap_or_default());
     let mut trusted: Option<Trusted> = None;
     // A strict router put our Record-Route into the Request-URI, and the Request-URI at the end of Route.
-    let (is_recorded, has_maddr) = request.uri().map_or((false, false), |uri| {
-        let is_recorded = own.is_on(uri) && here.is_at(uri);
-        (is_recorded, is_recorded || uri.param("maddr").is_some())
-    });
+    let is_recorded = bearing.has_mark
+        && request
+            .uri()
+            .is_ok_and(|uri| own.is_on(uri) && here.is_at(uri));
     if is_recorded {
         trusted = Some(Trusted {
             token: None,
@@ -234,22 +252,17 @@ pub(super) fn preprocess(
                 .set_uri(target.as_str())
                 .map_err(|_| Refusal::new(StatusCode::BAD_REQUEST))?;
             set_routes(request, &routes);
+            *bearing = Bearing::of(request, domains);
         }
     }
     // maddr with one of our addresses means us, and has done its work.
-    let without_maddr = request.uri().ok().filter(|_| has_maddr).and_then(|uri| {
-        let host = sip_message::Host::parse(uri.param("maddr")?)?;
-        let there = Uri::sip(None, host, uri.port());
-        domains.is_ours(there.as_ref()).then(|| {
-            uri.to_uri()
-                .without_param("maddr")
-                .without_param("transport")
-        })
-    });
-    if let Some(uri) = without_maddr {
+    if bearing.has_maddr
+        && let Some(uri) = without_maddr(request, domains)
+    {
         request
             .set_uri(uri.as_str())
             .map_err(|_| Refusal::new(StatusCode::BAD_REQUEST))?;
+        *bearing = Bearing::of(request, domains);
     }
     // The first route, if it is ours; and the second, if we recorded two (RFC 5658 §5).
     for _ in 0..2 {
@@ -285,24 +298,35 @@ pub(super) fn preprocess(
     Ok(trusted)
 }
 
+/// The Request-URI without a maddr that means us.
+fn without_maddr(request: &Request, domains: &Domains) -> Option<Uri> {
+    let uri = request.uri().ok()?;
+    let host = sip_message::Host::parse(uri.param("maddr")?)?;
+    let there = Uri::sip(None, host, uri.port());
+    domains.is_ours(there.as_ref()).then(|| {
+        uri.to_uri()
+            .without_param("maddr")
+            .without_param("transport")
+    })
+}
+
 /// RFC 3261 §16.5: who is responsible for the Request-URI. Within a dialog it is a contact, whose missing port is 5060.
 pub(super) fn destination(
     request: &Request,
+    bearing: Bearing,
     is_trusted: bool,
     domains: &Domains,
     gruus: Option<&Gruus>,
 ) -> Destination {
+    // §16.5: with maddr the Request-URI is the only target. One that led here came off before (§16.4).
+    if !bearing.is_served || bearing.has_maddr {
+        return Destination::Elsewhere;
+    }
     let Ok(uri) = request.uri() else {
         return Destination::Elsewhere;
     };
     let is_in_dialog = is_trusted || request.headers().to_tag().is_some();
-    let is_ours = if is_in_dialog {
-        domains.is_ours(uri)
-    } else {
-        domains.serves(uri)
-    };
-    // §16.5: with maddr the Request-URI is the only target. One that led here came off before (§16.4).
-    if !is_ours || uri.param("maddr").is_some() {
+    if is_in_dialog && !domains.is_ours(uri) {
         return Destination::Elsewhere;
     }
     if let Some((aor, wanted)) = gruus.and_then(|gruus| gruus.read(uri, domains)) {
@@ -413,11 +437,7 @@ pub(in crate::role) fn record(
     let is_same_place = place(incoming) == place(outgoing);
     // One that names a flow is good for that side alone.
     if !is_same_place || incoming.token.is_some() || outgoing.token.is_some() {
-        request
-            .headers_mut()
-            .push_front(HeaderName::RecordRoute, own.record(incoming));
+        own.record(incoming, request.headers_mut());
     }
-    request
-        .headers_mut()
-        .push_front(HeaderName::RecordRoute, own.record(outgoing));
+    own.record(outgoing, request.headers_mut());
 }
