@@ -17,7 +17,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use sip_message::{Method, Request, Response, ResponseBuilder, StatusCode, Uri};
-use sip_transport::{Flow, ResolveError, Rewrite, SelectError};
+use sip_transport::{Flow, ResolveError, Rewrite, SelectError, Target};
 
 use crate::domain::Aor;
 pub use crate::location::StoreError;
@@ -63,6 +63,13 @@ pub enum Need {
         /// A flow that leads there, if one is known: as long as it lives, it is the answer.
         way: Option<Way>,
     },
+    /// The flows to a place that is known, best first: [`Answer::Flows`].
+    SelectPlace {
+        /// Where the message is to go.
+        place: Target,
+        /// How large it is, in bytes, without what the transport adds.
+        size: usize,
+    },
     /// The NAPTR records of a name (ENUM, RFC 6116): [`Answer::Rewrites`].
     Rewrites {
         /// The name.
@@ -100,7 +107,7 @@ pub enum Answer {
     Updated(Result<UpdateOutcome, StoreError>),
     /// To [`Need::Credential`].
     Credential(Result<Option<Ha1s>, StoreError>),
-    /// To [`Need::SelectFlow`].
+    /// To [`Need::SelectFlow`] and [`Need::SelectPlace`].
     Flows(Result<Vec<Flow>, SelectError>),
     /// To [`Need::Rewrites`].
     Rewrites(Result<Vec<Rewrite>, ResolveError>),

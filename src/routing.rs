@@ -209,15 +209,21 @@ impl Hop {
         self
     }
 
+    /// The proxy that a request goes by which keeps its URI.
+    pub(crate) fn by_way(&self) -> Option<UriRef<'_>> {
+        self.keeps_uri.then(|| self.uri.as_ref())
+    }
+
+    /// The Route to that proxy, in parts.
+    pub(crate) fn route(proxy: UriRef<'_>) -> [&str; 4] {
+        let lr = if proxy.is_loose_router() { "" } else { ";lr" };
+        ["<", proxy.as_str(), lr, ">"]
+    }
+
     /// The URI of a request to this hop, and the Route to it if it keeps its own.
     pub(crate) fn target(&self, request_uri: UriRef<'_>) -> (Uri, Option<String>) {
-        if self.keeps_uri {
-            let uri = self.uri.as_ref();
-            let lr = if uri.is_loose_router() { "" } else { ";lr" };
-            return (
-                request_uri.to_uri(),
-                Some(format!("<{}{lr}>", uri.as_str())),
-            );
+        if let Some(proxy) = self.by_way() {
+            return (request_uri.to_uri(), Some(Self::route(proxy).concat()));
         }
         if self.uri.as_ref().user().is_some() || !self.uri.as_ref().is_sip() {
             return (self.uri.clone(), None);

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use sip_dialog::{Body, DialogConfig, Dialogs, Event, InviteRequest, Output};
 use sip_message::{HeaderName, Message, ParserConfig, Request, Response, StatusCode, Uri};
 use sip_transaction::{
-    ClientTransactionId, Gone, Input, Output as Down, ServerTransactionId, TransactionConfig,
-    TransactionLayer, Transactions,
+    Branch, ClientTransactionId, Gone, Input, Output as Down, ServerTransactionId,
+    TransactionConfig, TransactionLayer, Transactions,
 };
 use sip_transport::{Flow, FlowId, Seed, TransportKind};
 
@@ -269,7 +269,7 @@ impl TransactionLayer for Silent {
 
     fn forward_response(&mut self, _: &Response, _: FlowId, _: Instant) {}
 
-    fn forward_request(&mut self, _: &Request, _: Flow, _: Instant) {}
+    fn forward_request(&mut self, _: &Request, _: Flow, _: &Branch, _: Instant) {}
 }
 
 /// A network without loss or delay.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use sip_message::{HeaderName, Request, Response};
 use sip_transaction::{
-    ClientTransactionId, Gone, ServerTransactionId, TransactionId, TransactionLayer,
+    Branch, ClientTransactionId, Gone, ServerTransactionId, TransactionId, TransactionLayer,
 };
 use sip_transport::{Flow, FlowId, TransportKind};
 
@@ -256,7 +256,7 @@ impl TransactionLayer for RecordingTransactions {
         self.calls.push(Call::ForwardResponse { response, flow });
     }
 
-    fn forward_request(&mut self, request: &Request, flow: Flow, _now: Instant) {
+    fn forward_request(&mut self, request: &Request, flow: Flow, _: &Branch, _now: Instant) {
         self.check_request(request);
         let request = request.clone();
         self.calls.push(Call::ForwardRequest { request, flow });

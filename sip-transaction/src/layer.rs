@@ -101,9 +101,15 @@ pub trait TransactionLayer {
     /// proxy forwards after removing its own Via.
     fn forward_response(&mut self, response: &Response, flow: FlowId, now: Instant);
 
-    /// Sends a request outside of any transaction: pushes a Via whose branch is computed from the request, so that a
-    /// retransmission gets the same one (RFC 3261 §16.11).
-    fn forward_request(&mut self, request: &Request, flow: Flow, now: Instant);
+    /// Sends a request outside of any transaction: pushes a Via with this branch, which is to be
+    /// [that of the request](crate::Branch::stateless) as it came, so that a retransmission gets the same one (RFC 3261 §16.11).
+    fn forward_request(
+        &mut self,
+        request: &Request,
+        flow: Flow,
+        branch: &crate::Branch,
+        now: Instant,
+    );
 
     /// Answers a CANCEL: 200 if it matched an INVITE, else 481 (RFC 3261 §9.2).
     ///
@@ -241,7 +247,13 @@ impl<T: Interposed> TransactionLayer for T {
         self.layer().forward_response(response, flow, now);
     }
 
-    fn forward_request(&mut self, request: &Request, flow: Flow, now: Instant) {
-        self.layer().forward_request(request, flow, now);
+    fn forward_request(
+        &mut self,
+        request: &Request,
+        flow: Flow,
+        branch: &crate::Branch,
+        now: Instant,
+    ) {
+        self.layer().forward_request(request, flow, branch, now);
     }
 }

@@ -438,10 +438,9 @@ impl TransactionLayer for Transactions {
         self.outputs.transmit(flow, response.to_bytes());
     }
 
-    fn forward_request(&mut self, request: &Request, flow: Flow, now: Instant) {
+    fn forward_request(&mut self, request: &Request, flow: Flow, branch: &Branch, now: Instant) {
         self.clock.tick(now);
-        let branch = Branch::stateless(request);
-        let payload = self.encode_apart(request, &flow, &branch, self.asks_overload());
+        let payload = self.encode_apart(request, &flow, branch, self.asks_overload());
         self.outputs.transmit(flow.id, payload);
     }
 }

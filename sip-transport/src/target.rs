@@ -52,6 +52,17 @@ impl Target {
         }
     }
 
+    /// A target whose host is known. A port of 0 is none.
+    #[must_use]
+    pub fn at(host: TargetHost, port: Option<u16>, transport: Option<TransportKind>) -> Self {
+        Self {
+            host,
+            port: port.filter(|&port| port != 0),
+            transport,
+            secure: false,
+        }
+    }
+
     /// The target of a Request-URI or of the topmost Route (RFC 3261 §8.1.2, RFC 3263 §4).
     ///
     /// # Errors

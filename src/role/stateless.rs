@@ -11,19 +11,19 @@
 //! A custom server feeds it with messages as they come from the transport, before any transaction sees them.
 
 use std::collections::VecDeque;
-use std::fmt::Write as _;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sip_message::header::{NameAddr, Via};
 use sip_message::uri::Scheme;
-use sip_message::{HeaderName, Method, Request, Response, StatusCode, Uri};
+use sip_message::{HeaderName, Headers, Method, Request, Response, StatusCode, Uri};
 use sip_transaction::{Branch, TransactionLayer};
-use sip_transport::{Flow, FlowId, Seed, TransportKind};
+use sip_transport::{Flow, FlowId, Seed, Target, TargetHost, TransportKind};
 
 use super::proxy::route::{self, Mark, Side};
 use super::unanswered::Unanswered;
-use super::{Answer, Ipv4Text, Need, Refusal, RoleOutput, Token, unknown_options};
+use super::{Answer, Need, Refusal, RoleOutput, Token, unknown_options};
 use crate::domain::Domains;
 use crate::guard::hop;
 use crate::guard::throttle::own_reports_only;
@@ -85,6 +85,8 @@ pub struct Stateless {
 enum Waiting {
     Request {
         request: Box<Request>,
+        /// The branch that each copy of it gets.
+        branch: Branch,
         hash: u64,
         /// Where it came from, and whether its Request-URI was a SIPS one, if it makes a dialog that we stay on the path of.
         incoming: Option<(Flow, bool)>,
@@ -92,6 +94,13 @@ enum Waiting {
         held: Option<Box<(Request, FlowId)>>,
     },
     Response(Box<Response>),
+}
+
+/// Where a message goes.
+enum NextHop {
+    /// Somewhere that is still to be read of this.
+    Uri(Uri),
+    Place(Target),
 }
 
 /// How many choices are remembered.
@@ -123,6 +132,12 @@ impl Stateless {
         self.throttle = Some(throttle.clone());
     }
 
+    /// Does its router ever forward anything statelessly?
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        self.config.router.has_stateless()
+    }
+
     /// A request arrived over `flow`; answers to it go over `reply`. What is not to be forwarded statelessly comes back.
     pub fn handle_request(
         &mut self,
@@ -132,7 +147,7 @@ impl Stateless {
         t: &mut dyn TransactionLayer,
         now: Instant,
     ) -> Option<Box<Request>> {
-        if !self.config.router.has_stateless() {
+        if !self.is_in_use() {
             return Some(request);
         }
         self.last_now = Some(now);
@@ -165,6 +180,7 @@ impl Stateless {
                 let size = request.encoded_len();
                 let waiting = Waiting::Request {
                     request,
+                    branch,
                     hash,
                     incoming,
                     held,
@@ -205,15 +221,9 @@ impl Stateless {
         response.headers_mut().remove_first(HeaderName::Via);
         hop::give_back(&mut response);
         // §16.11 with §16.7 step 3: without another Via it is not to be forwarded. A Via that cannot be read leads nowhere.
-        let next_hop = response
-            .headers()
-            .typed_all::<Via<'_>>()
-            .next()
-            .and_then(Result::ok)
-            .and_then(|via| place_of(&via));
-        if let Some(next_hop) = next_hop {
+        if let Some(place) = next_place(response.headers()) {
             // A response takes the transport of its Via, however large it is.
-            self.need(Waiting::Response(response), next_hop, 0, now);
+            self.need(Waiting::Response(response), NextHop::Place(place), 0, now);
         }
         None
     }
@@ -237,6 +247,7 @@ impl Stateless {
         match waiting {
             Waiting::Request {
                 mut request,
+                branch,
                 hash,
                 incoming,
                 held,
@@ -273,7 +284,7 @@ impl Stateless {
                             mark,
                         );
                     }
-                    t.forward_request(&request, flow, now);
+                    t.forward_request(&request, flow, &branch, now);
                 }
             }
             Waiting::Response(response) => {
@@ -313,7 +324,7 @@ impl Stateless {
         flow: Flow,
         action: Option<Action>,
         hash: u64,
-    ) -> Result<Uri, Refusal> {
+    ) -> Result<NextHop, Refusal> {
         let bad = |error: &'static str| Refusal::because(StatusCode::BAD_REQUEST, error);
         request.validate().map_err(|error| bad(error.reason()))?;
         if request.headers().max_forwards() == Some(0) {
@@ -324,35 +335,33 @@ impl Stateless {
                 Refusal::new(StatusCode::BAD_EXTENSION).with(HeaderName::Unsupported, unsupported)
             );
         }
-        // §16.4: the Route that led here.
-        let is_ours = request
-            .headers()
-            .values(HeaderName::Route)
-            .next()
-            .and_then(|value| NameAddr::parse(value).ok())
-            .is_some_and(|route| self.config.domains.is_ours(route.uri()));
-        if is_ours {
-            request.headers_mut().remove_first(HeaderName::Route);
-        }
-        // The other of two that we put there (RFC 5658 §3).
-        if self.is_marked(request) {
-            request.headers_mut().remove_first(HeaderName::Route);
+        if request.headers().contains(HeaderName::Route) {
+            self.leave_routes(request);
         }
         let Some(action) = action else {
-            return self.sent_on(request, flow);
+            return self.sent_on(request, flow, None);
         };
+        let mut place = None;
         match action {
             Action::Rewrite(uri) => request.set_uri(uri.as_str()).map_err(|_| bad("URI"))?,
             Action::Forward(hops) => {
                 let hop = routing::choose(&hops, hash)
                     .ok_or(Refusal::new(StatusCode::TEMPORARILY_UNAVAILABLE))?;
-                let asked = request.uri().map_err(|error| bad(error.reason()))?;
-                let (uri, route) = hop.target(asked);
-                if uri.as_str() != request.uri_str() {
-                    request.set_uri(uri.as_str()).map_err(|_| bad("URI"))?;
-                }
-                if let Some(route) = route {
-                    request.headers_mut().push_front(HeaderName::Route, route);
+                if let Some(proxy) = hop.by_way() {
+                    let route = routing::Hop::route(proxy);
+                    let headers = request.headers_mut();
+                    headers.push_front_parts(HeaderName::Route, &route);
+                    // That is where it goes, and nothing needs to be read again of what was just written. RFC 3261 §26.2.2:
+                    // but for a SIPS URI it is reached in another way.
+                    if proxy.is_secure() || !route::is_secure(request) {
+                        place = Target::from_uri(proxy).ok();
+                    }
+                } else {
+                    let asked = request.uri().map_err(|error| bad(error.reason()))?;
+                    let (uri, _) = hop.target(asked);
+                    if uri.as_str() != request.uri_str() {
+                        request.set_uri(uri.as_str()).map_err(|_| bad("URI"))?;
+                    }
                 }
             }
             Action::Redirect(contacts) => {
@@ -372,7 +381,24 @@ impl Stateless {
             }
             Action::Reject { status, .. } => return Err(Refusal::new(status)),
         }
-        self.sent_on(request, flow)
+        self.sent_on(request, flow, place)
+    }
+
+    /// §16.4: the Route that led here comes off.
+    fn leave_routes(&self, request: &mut Request) {
+        let is_ours = request
+            .headers()
+            .values(HeaderName::Route)
+            .next()
+            .and_then(|value| NameAddr::parse(value).ok())
+            .is_some_and(|route| self.config.domains.is_ours(route.uri()));
+        if is_ours {
+            request.headers_mut().remove_first(HeaderName::Route);
+        }
+        // The other of two that we put there (RFC 5658 §3).
+        if self.is_marked(request) {
+            request.headers_mut().remove_first(HeaderName::Route);
+        }
     }
 
     /// Is its topmost Route one that we put into this dialog?
@@ -389,8 +415,13 @@ impl Stateless {
         NameAddr::parse(value).is_ok_and(|route| mark.is_on(route.uri(), call_id))
     }
 
-    /// What every copy gets, and where it goes.
-    fn sent_on(&self, request: &mut Request, flow: Flow) -> Result<Uri, Refusal> {
+    /// What every copy gets, and where it goes, unless that is known.
+    fn sent_on(
+        &self,
+        request: &mut Request,
+        flow: Flow,
+        place: Option<Target>,
+    ) -> Result<NextHop, Refusal> {
         let bad = |error: &'static str| Refusal::because(StatusCode::BAD_REQUEST, error);
         request
             .headers_mut()
@@ -407,11 +438,17 @@ impl Stateless {
                 .headers_mut()
                 .replace_number(HeaderName::MaxBreadth, most);
         }
-        let next_hop = route::next_hop(request).ok_or_else(|| bad("Malformed Route"))?;
-        // §16.3, step 2: when all is rewritten, it must be something that SIP reaches.
-        if !matches!(next_hop.as_ref().scheme(), Scheme::Sip | Scheme::Sips) {
-            return Err(Refusal::new(StatusCode::UNSUPPORTED_URI_SCHEME));
-        }
+        let next_hop = match place {
+            Some(place) => NextHop::Place(place),
+            None => {
+                let uri = route::next_hop(request).ok_or_else(|| bad("Malformed Route"))?;
+                // §16.3, step 2: when all is rewritten, it must be something that SIP reaches.
+                if !matches!(uri.as_ref().scheme(), Scheme::Sip | Scheme::Sips) {
+                    return Err(Refusal::new(StatusCode::UNSUPPORTED_URI_SCHEME));
+                }
+                NextHop::Uri(uri)
+            }
+        };
         hop::keep(request);
         // The way back over a connection is known by the port at its other end, which nobody else would tell.
         if flow.kind != TransportKind::Udp {
@@ -423,15 +460,18 @@ impl Stateless {
         Ok(next_hop)
     }
 
-    fn need(&mut self, waiting: Waiting, next_hop: Uri, size: usize, now: Instant) {
+    fn need(&mut self, waiting: Waiting, next_hop: NextHop, size: usize, now: Instant) {
         if self.waiting.len() >= self.config.max_waiting {
             return; // Whoever sent it sends it again.
         }
         let token = self.waiting.ask(waiting, now + self.config.need_timeout);
-        let need = Need::SelectFlow {
-            next_hop,
-            size,
-            way: None,
+        let need = match next_hop {
+            NextHop::Uri(next_hop) => Need::SelectFlow {
+                next_hop,
+                size,
+                way: None,
+            },
+            NextHop::Place(place) => Need::SelectPlace { place, size },
         };
         self.outputs.push_back(RoleOutput::Need { token, need });
     }
@@ -466,31 +506,57 @@ fn own_tag(hash: u64) -> String {
     format!("{hash:016x}")
 }
 
-/// Where a response with this topmost Via goes (RFC 3261 §18.2.2, RFC 3581 §4).
-fn place_of(via: &Via<'_>) -> Option<Uri> {
-    let kind = TransportKind::from_via(via.transport().as_str())?;
-    let mut uri = String::with_capacity(64);
-    uri.push_str("sip:");
-    let ip = via.received().or_else(|| via.host().ip());
-    match ip {
-        Some(std::net::IpAddr::V4(ip)) => uri.push_str(Ipv4Text::of_ip(ip).as_str()),
-        Some(std::net::IpAddr::V6(ip)) => {
-            let _infallible = write!(uri, "[{ip}]");
-        }
-        None => {
-            let _infallible = write!(uri, "{}", via.host());
-        }
+/// Where a response with these fields goes (RFC 3261 §18.2.2, RFC 3581 §4).
+fn next_place(headers: &Headers) -> Option<Target> {
+    if let Some(place) = headers.get_bytes(HeaderName::Via).and_then(stamped_place) {
+        return Some(place);
     }
+    let via = headers.typed_all::<Via<'_>>().next()?.ok()?;
+    let kind = TransportKind::from_via(via.transport().as_str())?;
     let port = via
         .rport()
         .flatten()
         .or_else(|| via.port())
         .unwrap_or_else(|| kind.default_port());
-    uri.push(':');
-    let _infallible = write!(uri, "{port}");
-    uri.push_str(";transport=");
-    uri.push_str(kind.uri_param());
-    Uri::parse(&uri).ok()
+    let host = match via.received() {
+        Some(ip) => TargetHost::Ip(ip),
+        None => via.host().into(),
+    };
+    Some(Target::at(host, Some(port), Some(kind)))
+}
+
+/// The same of a Via in which a transport layer has written the address and the port that its request came from, as one of ours
+/// does: it needs no decoding then.
+fn stamped_place(via: &[u8]) -> Option<Target> {
+    let rest = via.strip_prefix(b"SIP/2.0/")?;
+    let (kind, rest) = rest.split_first_chunk::<4>()?;
+    let kind = match kind {
+        b"UDP " => TransportKind::Udp,
+        b"TCP " => TransportKind::Tcp,
+        _ => return None,
+    };
+    // Nothing but one value, with nothing between its parameters and in quotes.
+    if memchr::memchr3(b'"', b',', b' ', rest).is_some()
+        || memchr::memchr2(b'\t', b'\n', rest).is_some()
+    {
+        return None;
+    }
+    let (mut received, mut rport) = (None, None);
+    for param in rest.split(|byte| *byte == b';').skip(1) {
+        let place = if let Some(value) = param.strip_prefix(b"received=") {
+            received.replace(value).map(drop)
+        } else if let Some(value) = param.strip_prefix(b"rport=") {
+            rport.replace(value).map(drop)
+        } else {
+            None
+        };
+        if place.is_some() {
+            return None; // Which of two is meant is not for this one to say.
+        }
+    }
+    let ip: Ipv4Addr = std::str::from_utf8(received?).ok()?.parse().ok()?;
+    let port: u16 = std::str::from_utf8(rport?).ok()?.parse().ok()?;
+    Some(Target::ip(ip.into(), Some(port), Some(kind)))
 }
 
 #[cfg(test)]

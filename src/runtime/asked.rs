@@ -51,10 +51,10 @@ impl Asked {
                 })),
                 None => Self::Known(Some(Answer::Certificates(None))),
             },
-            // The stack asks its own transport layer; these two never leave it.
-            Need::SelectFlow { .. } => Self::Known(Some(Answer::Flows(Err(
-                sip_transport::SelectError::NoRoute,
-            )))),
+            // The stack asks its own transport layer; these never leave it.
+            Need::SelectFlow { .. } | Need::SelectPlace { .. } => Self::Known(Some(Answer::Flows(
+                Err(sip_transport::SelectError::NoRoute),
+            ))),
             Need::FlowToken { .. } => Self::Known(Some(Answer::FlowToken(None))),
         }
     }

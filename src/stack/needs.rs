@@ -89,6 +89,10 @@ impl Stack {
             }
             role::RoleOutput::Need {
                 token,
+                need: Need::SelectPlace { place, size },
+            } => self.start_selecting_place(Selecting::Role(role, token), &place, size, wall, now),
+            role::RoleOutput::Need {
+                token,
                 need: Need::FlowToken { flow },
             } => {
                 let way = self.token_of(&flow).map(Box::from);
@@ -122,20 +126,29 @@ impl Stack {
         now: Instant,
     ) {
         match Target::from_uri(next_hop.as_ref()) {
-            Ok(target) => {
-                // RFC 3263 §4: nobody is asked about an address. Who wants the flow that is known goes on at once; what it
-                // queues for that is drained where its question was.
-                match self.transports.known_flow(&target, size, now) {
-                    Some(flow) => self.tell_selected(selecting, Ok(vec![flow]), wall, now),
-                    None => {
-                        let id = self.transports.select(&target, size, now);
-                        self.selecting.insert(id, selecting);
-                    }
-                }
-            }
+            Ok(target) => self.start_selecting_place(selecting, &target, size, wall, now),
             Err(error) => {
                 tracing::debug!(%next_hop, %error, "no target");
                 self.tell_selected(selecting, Err(SelectError::NoRoute), wall, now);
+            }
+        }
+    }
+
+    fn start_selecting_place(
+        &mut self,
+        selecting: Selecting,
+        place: &Target,
+        size: usize,
+        wall: SystemTime,
+        now: Instant,
+    ) {
+        // RFC 3263 §4: nobody is asked about an address. Who wants the flow that is known goes on at once; what it queues for
+        // that is drained where its question was.
+        match self.transports.known_flow(place, size, now) {
+            Some(flow) => self.tell_selected(selecting, Ok(vec![flow]), wall, now),
+            None => {
+                let id = self.transports.select(place, size, now);
+                self.selecting.insert(id, selecting);
             }
         }
     }

@@ -4,7 +4,7 @@ use std::time::{Instant, SystemTime};
 
 use sip_dialog::Dialogs;
 use sip_message::{BoxedMessage, HeaderName, Message, Method, Response, StatusCode};
-use sip_transaction::{ServerTransactionId, TransactionLayer as _};
+use sip_transaction::{Branch, ServerTransactionId, TransactionLayer as _};
 use sip_transport::Flow;
 
 use super::boundary::{Role, Selecting};
@@ -299,6 +299,14 @@ impl Stack {
     ) -> Option<BoxedMessage> {
         match (message, &mut self.stateless) {
             // Answers may come to another worker, which cannot know the connection that this came over.
+            // No transaction of ours has such a branch.
+            (BoxedMessage::Response(response), Some(stateless))
+                if stateless.is_in_use() && Branch::is_of_stateless(&response) =>
+            {
+                stateless
+                    .handle_response(response, flow, now)
+                    .map(BoxedMessage::Response)
+            }
             (BoxedMessage::Request(request), Some(stateless))
                 if self.draining.is_none()
                     && !(self.neighbours.is_some() && reply.is_reliable()) =>

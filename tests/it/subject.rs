@@ -442,7 +442,9 @@ impl Subject {
                         Need::Credential { .. } => Answer::Credential(Ok(None)),
                         Need::Rewrites { .. } => Answer::Rewrites(Ok(Vec::new())),
                         Need::Certificates { .. } => Answer::Certificates(None),
-                        Need::SelectFlow { .. } | Need::FlowToken { .. } => continue,
+                        Need::SelectFlow { .. }
+                        | Need::SelectPlace { .. }
+                        | Need::FlowToken { .. } => continue,
                     };
                     self.stack
                         .handle_input(Input::Answer { asker, answer }, wall, now);

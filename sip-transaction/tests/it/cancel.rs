@@ -1,7 +1,7 @@
 //! RFC 3261 section 9.
 
 use sip_message::{HeaderName, Method};
-use sip_transaction::{Gone, TransactionConfig, TransactionLayer, TransportKind};
+use sip_transaction::{Branch, Gone, TransactionConfig, TransactionLayer, TransportKind};
 
 use crate::rig::{Rig, outgoing, parse, request_text};
 
@@ -208,8 +208,9 @@ fn rfc7339_4_1_requests_ask_for_overload_control_and_so_does_a_cancel() {
     rig.layer.request(&outgoing(Method::Options), rig.flow, now);
     assert_eq!(rig.outputs(), ["-> OPTIONS"]);
     assert!(via(rig.sent_text(3)).ends_with(";oc;oc-algo=\"loss\""));
-    rig.layer
-        .forward_request(&outgoing(Method::Message), rig.flow, now);
+    let message = outgoing(Method::Message);
+    let branch = Branch::stateless(&message);
+    rig.layer.forward_request(&message, rig.flow, &branch, now);
     assert_eq!(rig.outputs(), ["-> MESSAGE"]);
     assert!(via(rig.sent_text(4)).ends_with(";oc;oc-algo=\"loss\""));
 }

@@ -127,8 +127,12 @@ fn rfc3261_16_11_a_stateless_proxy_keeps_nothing() {
     let mut rig = Rig::udp();
     let request = as_request(request_text("INVITE", "z9hG4bK1"));
     for _ in 0..2 {
-        rig.layer
-            .forward_request(&request, rig.flow, rig.clock.now());
+        rig.layer.forward_request(
+            &request,
+            rig.flow,
+            &Branch::stateless(&request),
+            rig.clock.now(),
+        );
     }
     assert_eq!(rig.outputs(), ["-> INVITE", "-> INVITE"]);
     assert_eq!(rig.sent[0], rig.sent[1]);

@@ -165,6 +165,7 @@ impl World {
                     }))
                 }
                 Need::FlowToken { .. } => Answer::FlowToken(Some(self.token.into())),
+                Need::SelectPlace { .. } => panic!("of a stateless proxy"),
                 Need::SelectFlow { way, next_hop, .. } => {
                     self.hops.push(next_hop.to_string());
                     self.tokens.push(way.map(|way| way.token.into()));

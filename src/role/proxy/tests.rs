@@ -142,6 +142,7 @@ impl World {
                         Ok(flows)
                     })
                 }
+                Need::SelectPlace { .. } => panic!("of a stateless proxy"),
                 Need::Rewrites { name } => {
                     let records = self.names.iter().filter(|(known, _)| **known == *name);
                     Answer::Rewrites(Ok(records.map(|(_, record)| record.clone()).collect()))

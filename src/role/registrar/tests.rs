@@ -108,6 +108,7 @@ impl World {
                 Need::Lookup { .. } => Answer::Bindings(Err(error.clone())),
                 Need::Update { .. }
                 | Need::SelectFlow { .. }
+                | Need::SelectPlace { .. }
                 | Need::Rewrites { .. }
                 | Need::Certificates { .. }
                 | Need::FlowToken { .. } => Answer::Updated(Err(error.clone())),
@@ -122,7 +123,10 @@ impl World {
                 Answer::Updated(ready(self.bindings.update(&aor, update, self.wall)))
             }
             Need::FlowToken { .. } => Answer::FlowToken(Some("flow".into())),
-            Need::SelectFlow { .. } | Need::Rewrites { .. } | Need::Certificates { .. } => {
+            Need::SelectFlow { .. }
+            | Need::SelectPlace { .. }
+            | Need::Rewrites { .. }
+            | Need::Certificates { .. } => {
                 panic!("a registrar sends no requests")
             }
         }

@@ -69,6 +69,18 @@ fn request(method: &str, uri: &str, branch: &str, fields: &str) -> Request {
     }
 }
 
+/// A place as a URI that leads to it.
+fn written(place: &Target) -> String {
+    let mut text = format!("sip:{}", place.host);
+    if let Some(port) = place.port {
+        text += &format!(":{port}");
+    }
+    if let Some(kind) = place.transport {
+        text += &format!(";transport={}", kind.uri_param());
+    }
+    text
+}
+
 impl World {
     fn arrive(&mut self, request: Request) -> Option<Request> {
         self.arrive_over(request, flow(TransportKind::Udp, 0, "198.51.100.7:5070"))
@@ -99,14 +111,18 @@ impl World {
 
     fn answer(&mut self) {
         while let Some(output) = self.proxy.poll_output() {
-            let RoleOutput::Need {
-                token,
-                need: Need::SelectFlow { next_hop, .. },
-            } = output
-            else {
-                panic!("{output:?}");
+            let (token, hop) = match output {
+                RoleOutput::Need {
+                    token,
+                    need: Need::SelectFlow { next_hop, .. },
+                } => (token, next_hop.to_string()),
+                RoleOutput::Need {
+                    token,
+                    need: Need::SelectPlace { place, .. },
+                } => (token, written(&place)),
+                other => panic!("{other:?}"),
             };
-            self.hops.push(next_hop.to_string());
+            self.hops.push(hop);
             let answer = if self.flows.is_empty() {
                 Answer::Flows(Err(SelectError::NoRoute))
             } else {
@@ -629,4 +645,49 @@ fn rfc7339_5_6_what_the_client_asks_of_this_server_is_for_no_other() {
         on[0].headers().get(HeaderName::Via),
         Some("SIP/2.0/UDP 198.51.100.7:5070;branch=z9hG4bK1;oc;oc-algo=\"loss\"")
     );
+}
+
+/// A Via as a transport layer leaves it is read without decoding, to the same place; others are decoded.
+#[test]
+fn rfc3581_4_a_stamped_via_leads_where_a_decoded_one_does() {
+    for (via, is_read) in [
+        (
+            "UDP 10.0.0.1:5070;branch=z9hG4bK1;received=192.0.2.1;rport=9",
+            true,
+        ),
+        ("TCP phone;rport=5062;x;received=192.0.2.255;alias", true),
+        ("UDP a;received=192.0.2.1;rport=0", true),
+        ("UDP a;received=192.0.2.1", false),
+        ("UDP a;rport=7", false),
+        ("UDP a;received=192.0.2.1;rport", false),
+        ("UDP a;received=2001:db8::1;rport=7", false),
+        ("UDP a;received=name;rport=7", false),
+        ("UDP a;received=192.0.2.1;rport=70000", false),
+        ("UDP a;received=192.0.2.1;rport=7;received=192.0.2.2", false),
+        (
+            "UDP a;x=\";received=192.0.2.9;rport=1\";received=192.0.2.1;rport=7",
+            false,
+        ),
+        ("UDP a ; received=192.0.2.1 ;rport=7", false),
+        ("TLS a;received=192.0.2.1;rport=7", false),
+        (
+            "UDP a;received=192.0.2.1;rport=7, SIP/2.0/UDP b;received=192.0.2.2;rport=8",
+            false,
+        ),
+    ] {
+        let text = format!("SIP/2.0/{via}");
+        assert_eq!(stamped_place(text.as_bytes()).is_some(), is_read, "{via}");
+        let mut headers = Headers::new();
+        headers.push_back(HeaderName::Via, &text);
+        let decoded = headers.typed_all::<Via<'_>>().next().unwrap();
+        let expected = decoded.ok().map(|via| {
+            let host = via
+                .received()
+                .map_or_else(|| via.host().into(), TargetHost::Ip);
+            let port = via.rport().flatten().or_else(|| via.port());
+            let kind = TransportKind::from_via(via.transport().as_str()).unwrap();
+            Target::at(host, port.or(Some(kind.default_port())), Some(kind))
+        });
+        assert_eq!(next_place(&headers), expected, "{via}");
+    }
 }
