@@ -34,6 +34,11 @@ pub(super) fn may_need_flow(request: &Request, flow: &Flow) -> bool {
 
 /// Does the topmost Via name the address that the request came from?
 fn names_sender(request: &Request, flow: &Flow) -> bool {
+    sender(request, flow).is_some_and(|host| host.ip() == Some(flow.remote.ip()))
+}
+
+/// The host that the topmost Via names.
+fn sender<'a>(request: &'a Request, flow: &Flow) -> Option<Host<'a>> {
     let headers = request.headers();
     // As nearly everybody writes it, nothing needs to be decoded.
     if let (IpAddr::V4(ip), Some(via)) = (flow.remote.ip(), headers.get_bytes(HeaderName::Via))
@@ -43,11 +48,9 @@ fn names_sender(request: &Request, flow: &Flow) -> bool {
             .and_then(|host| host.strip_prefix(Ipv4Text::of_ip(ip).as_bytes()))
         && matches!(behind.first(), None | Some(b':' | b';'))
     {
-        return true;
+        return Some(Host::V4(ip));
     }
-    headers
-        .top_via()
-        .is_some_and(|via| via.host().ip() == Some(flow.remote.ip()))
+    headers.top_via().map(|via| via.host())
 }
 
 /// Does a contact of the sender lead nowhere but over the flow that the request came over?
@@ -75,16 +78,16 @@ pub(super) fn needs_flow(request: &Request, flow: &Flow, contact: UriRef<'_>) ->
     {
         return true;
     }
-    let Some(via) = request.headers().top_via() else {
+    let Some(sender) = sender(request, flow) else {
         return false;
     };
-    let names_itself = contact.is_same(&via.host());
+    let names_itself = contact.is_same(&sender);
     if flow.kind.is_stream() {
         // It may have learned from earlier responses how it looks from here, and say so in Contact. At another port something
         // else may listen.
         return names_itself || port == flow.remote.port() && contact.ip().is_some_and(is_remote);
     }
-    names_itself && via.host().ip().is_some_and(|ip| !is_remote(ip))
+    names_itself && sender.ip().is_some_and(|ip| !is_remote(ip))
 }
 
 /// RFC 2606 §2: no such name exists.

@@ -33,6 +33,8 @@ pub(in crate::role) struct Mark {
 
 /// The name of the URI parameter.
 const MARK: &str = "m";
+/// What is before its value.
+const BEFORE_MARK: &str = ";lr;m=";
 /// Its hexadecimal digits.
 const DIGITS: usize = 2 * ShortCode::LEN;
 
@@ -75,6 +77,33 @@ impl Digits {
         uri.param(MARK).is_some_and(|mark| self.is(mark))
     }
 
+    /// The user part of a route that is ours, to the address that the request was sent to: known by its letters when it came back
+    /// just as [`record`](Self::record) wrote it, as it nearly always does. Whatever else it may be, it is to be read as a URI.
+    fn returned<'a>(&self, route: &'a str, local: SocketAddr) -> Option<Option<&'a str>> {
+        let SocketAddr::V4(local) = local else {
+            return None;
+        };
+        let uri = route.strip_prefix('<')?.strip_suffix('>')?;
+        let (front, mark) = uri.split_at_checked(uri.len().checked_sub(DIGITS)?)?;
+        let (scheme, rest) = front.strip_suffix(BEFORE_MARK)?.split_once(':')?;
+        let (user, place) = match rest.split_once('@') {
+            Some((user, place)) => (Some(user), place),
+            None => (None, rest),
+        };
+        let here = Ipv4Text::of_place(*local.ip(), local.port());
+        let transport = match place.strip_prefix(here.as_str())? {
+            "" => "",
+            param => param.strip_prefix(";transport=")?,
+        };
+        // Tokens have nothing else, and no part of a URI is in them.
+        let is_token = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        (matches!(scheme, "sip" | "sips")
+            && is_token(transport)
+            && user.is_none_or(is_token)
+            && self.is(mark))
+        .then_some(user)
+    }
+
     /// Puts the Record-Route for a flow on top.
     fn record(&self, side: &Side<'_>, headers: &mut Headers) {
         let (flow, is_secure) = (side.flow, side.is_secure);
@@ -106,7 +135,17 @@ impl Digits {
             }
         };
         let parts = [
-            "<", scheme, ":", token, at, place, name, is, ";lr;", MARK, "=", mark, ">",
+            "<",
+            scheme,
+            ":",
+            token,
+            at,
+            place,
+            name,
+            is,
+            BEFORE_MARK,
+            mark,
+            ">",
         ];
         headers.push_front_parts(HeaderName::RecordRoute, &parts);
     }
@@ -266,6 +305,18 @@ pub(super) fn preprocess(
     }
     // The first route, if it is ours; and the second, if we recorded two (RFC 5658 §5).
     for _ in 0..2 {
+        // Nothing but one value in the field, which needs no reading.
+        if node.is_none()
+            && let Some(first) = request.headers().get(HeaderName::Route)
+            && let Some(user) = own.returned(first, here.local)
+        {
+            trusted = Some(Trusted {
+                token: user.map(Box::from),
+                is_edge: false,
+            });
+            request.headers_mut().remove_first(HeaderName::Route);
+            continue;
+        }
         let Some(first) = request.headers().values(HeaderName::Route).next() else {
             break;
         };
@@ -440,4 +491,55 @@ pub(in crate::role) fn record(
         own.record(incoming, request.headers_mut());
     }
     own.record(outgoing, request.headers_mut());
+}
+
+#[cfg(test)]
+mod tests {
+    use sip_transport::FlowId;
+
+    use super::*;
+
+    /// What comes back as it was written is known by its letters, and means what it means when it is read as a URI.
+    #[test]
+    fn rfc3261_16_12_a_route_that_comes_back_unchanged_is_ours() {
+        let mark = Mark::new(&Seed::from_bytes([9; 32]));
+        let own = mark.of("call");
+        let local = "192.0.2.10:5062".parse().unwrap();
+        let route = |kind, token, is_secure| {
+            let remote = "192.0.2.1:5060".parse().unwrap();
+            let flow = Flow::new(FlowId::from_parts(1, 0), kind, local, remote);
+            let mut headers = Headers::new();
+            own.record(&Side::new(&flow, token, is_secure), &mut headers);
+            headers.get(HeaderName::RecordRoute).unwrap().to_owned()
+        };
+        for kind in [TransportKind::Udp, TransportKind::Tcp, TransportKind::Tls] {
+            for token in [None, Some("0a1f")] {
+                for is_secure in [false, true] {
+                    let route = route(kind, token, is_secure);
+                    assert_eq!(own.returned(&route, local), Some(token), "{route}");
+                    let uri = NameAddr::parse(&route).unwrap().uri();
+                    assert!(own.is_on(uri) && uri.user() == token, "{route}");
+                    assert_eq!(mark.of("other").returned(&route, local), None);
+                    let elsewhere = "192.0.2.10:5060".parse().unwrap();
+                    assert_eq!(own.returned(&route, elsewhere), None);
+                }
+            }
+        }
+        let route = route(TransportKind::Tcp, Some("0a1f"), false);
+        for other in [
+            format!("{route}, {route}"),
+            format!("{route};x=y"),
+            format!(" {route}"),
+            route.replace("0a1f", "0a:1f"),
+            route.replace("0a1f", "<sip:0a1f"),
+            route.replace(":5062", ":50620"),
+            route.replace(":5062", ""),
+            route.replace(";lr", ";lr;maddr=192.0.2.7"),
+            route.replace(";transport=tcp", ";maddr=192.0.2.7"),
+            route.replace("sip:", "tel:"),
+            String::new(),
+        ] {
+            assert_eq!(own.returned(&other, local), None, "{other}");
+        }
+    }
 }
