@@ -556,7 +556,8 @@ fn stamped_place(via: &[u8]) -> Option<Target> {
     }
     let ip: Ipv4Addr = std::str::from_utf8(received?).ok()?.parse().ok()?;
     let port: u16 = std::str::from_utf8(rport?).ok()?.parse().ok()?;
-    Some(Target::ip(ip.into(), Some(port), Some(kind)))
+    let host = TargetHost::Ip(ip.into());
+    Some(Target::at(host, Some(port), Some(kind)))
 }
 
 #[cfg(test)]
