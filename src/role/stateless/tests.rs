@@ -686,7 +686,7 @@ fn rfc3581_4_a_stamped_via_leads_where_a_decoded_one_does() {
                 .map_or_else(|| via.host().into(), TargetHost::Ip);
             let port = via.rport().flatten().or_else(|| via.port());
             let kind = TransportKind::from_via(via.transport().as_str()).unwrap();
-            Target::at(host, port.or(Some(kind.default_port())), Some(kind))
+            Target::at(host, port.or_else(|| Some(kind.default_port())), Some(kind))
         });
         assert_eq!(next_place(&headers), expected, "{via}");
     }
