@@ -34,7 +34,12 @@ pub(super) struct Journal {
     next: u64,
     /// Whose rows are in it, some of them several times.
     changed: Vec<Aor>,
+    /// Where entries are written.
+    entry: Vec<u8>,
 }
+
+/// Memory for an entry beyond that is given back.
+const ENTRY: usize = 1 << 20;
 
 impl Journal {
     /// Adds what an entry says to what is known; `None` if it is damaged.
@@ -87,7 +92,7 @@ pub(super) fn write(
         if is_folded {
             fold(&transaction, changes, journal, &known)?;
         } else {
-            append(&transaction, changes, journal.next)?;
+            append(&transaction, changes, journal)?;
         }
     }
     if !changes.users.is_empty() {
@@ -113,14 +118,16 @@ pub(super) fn write(
 fn append(
     transaction: &WriteTransaction,
     changes: &Changes,
-    number: u64,
+    journal: &mut Journal,
 ) -> Result<(), redb::Error> {
-    let mut entry = Vec::with_capacity(changes.bindings.len() * 256);
+    let entry = &mut journal.entry;
+    entry.clear();
+    entry.shrink_to(ENTRY);
     for (aor, bindings) in &changes.bindings {
-        put(&mut entry, |entry| {
+        put(entry, |entry| {
             entry.extend_from_slice(aor.as_str().as_bytes());
         })?;
-        put(&mut entry, |entry| {
+        put(entry, |entry| {
             if !bindings.is_empty() {
                 write_row(bindings, entry);
             }
@@ -128,7 +135,7 @@ fn append(
     }
     transaction
         .open_table(file::JOURNAL)?
-        .insert(number, entry.as_slice())?;
+        .insert(journal.next, entry.as_slice())?;
     Ok(())
 }
 
