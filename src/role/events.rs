@@ -563,7 +563,15 @@ impl Events {
         };
         let has_changed = package.bound(&key.1, bindings, cause, wall);
         let expires = package.changes_at(&key.1);
-        self.tell(key, has_changed, t, wall, now);
+        // RFC 3680 §4.10: a new subscriber hears at once what there is, the others not before their time.
+        let is_due = cause != Cause::Request
+            || resource
+                .told_at
+                .is_none_or(|told_at| told_at + self.config.min_interval <= now);
+        if has_changed && !is_due {
+            resource.again.get_or_insert(cause);
+        }
+        self.tell(key, has_changed && is_due, t, wall, now);
         let Some(resource) = self.resources.get(key) else {
             return;
         };

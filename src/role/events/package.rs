@@ -25,7 +25,7 @@ pub trait Package: fmt::Debug + Send {
     /// Where its state comes from.
     fn source(&self) -> Source;
 
-    /// For a package of [`Source::Bindings`]: these are bound now. Has the state changed since the last time?
+    /// For a package of [`Source::Bindings`]: these are bound now. Has the state changed since all were [told](Self::told)?
     fn bound(
         &mut self,
         resource: &Aor,
@@ -37,8 +37,13 @@ pub trait Package: fmt::Debug + Send {
         false
     }
 
-    /// A document for a subscriber who was told `version` documents before it: all of the state, or what was changed by
-    /// the last change.
+    /// All who watch the resource know what has changed of it by now: what follows is the next change.
+    fn told(&mut self, resource: &Aor) {
+        let _ = resource;
+    }
+
+    /// A document for a subscriber who was told `version` documents before it: all of the state, or what has changed since
+    /// all were [told](Self::told).
     fn document(&mut self, resource: &Aor, version: u32, scope: Scope, wall: SystemTime) -> Bytes;
 
     /// The same for a subscriber who may register for the resource: its user, who has proven to be that.
@@ -78,6 +83,6 @@ pub enum Source {
 pub enum Scope {
     /// All.
     Full,
-    /// What the last change was.
+    /// What has changed.
     Partial,
 }

@@ -193,7 +193,6 @@ impl Package for RegPackage {
                 ..Resource::default()
             });
         let mut before = std::mem::take(&mut known.rows);
-        known.changed.clear();
         for binding in bindings {
             let at = before.iter().position(|row| is_same(&row.binding, binding));
             let row = match at.map(|at| before.remove(at)) {
@@ -204,7 +203,7 @@ impl Package for RegPackage {
                         since: wall,
                         binding: binding.clone(),
                     };
-                    known.changed.push(row.clone());
+                    known.note(row.clone());
                     row
                 }
                 Some(mut row) => {
@@ -212,7 +211,7 @@ impl Package for RegPackage {
                     row.binding = binding.clone();
                     if let Some(event) = event {
                         row.event = event;
-                        known.changed.push(row.clone());
+                        known.note(row.clone());
                     }
                     row
                 }
@@ -226,10 +225,16 @@ impl Package for RegPackage {
                 Cause::Request if row.binding.is_live(wall) => ContactEvent::Unregistered,
                 Cause::Request => ContactEvent::Expired,
             };
-            known.changed.push(row);
+            known.note(row);
         }
         known.was_active |= !known.rows.is_empty();
         !known.changed.is_empty()
+    }
+
+    fn told(&mut self, resource: &Aor) {
+        if let Some(known) = self.resources.get_mut(resource) {
+            known.changed.clear();
+        }
     }
 
     fn document(&mut self, resource: &Aor, version: u32, scope: Scope, wall: SystemTime) -> Bytes {
@@ -253,6 +258,20 @@ impl Package for RegPackage {
 
     fn forget(&mut self, resource: &Aor) {
         self.resources.remove(resource);
+    }
+}
+
+impl Resource {
+    /// Something happened to a contact, of which not all have been told. What happened last counts, but a contact that they were
+    /// not told of is new to them.
+    fn note(&mut self, mut row: Row) {
+        if let Some(at) = self.changed.iter().position(|known| known.id == row.id) {
+            let before = self.changed.remove(at);
+            if before.event == ContactEvent::Registered && row.event.is_active() {
+                row.event = before.event;
+            }
+        }
+        self.changed.push(row);
     }
 }
 

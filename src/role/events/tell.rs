@@ -38,6 +38,9 @@ impl Events {
                 Some(Some(_)) | None => {}
             }
         }
+        if has_changed && let Some(package) = self.packages.get_mut(key.0) {
+            package.told(&key.1);
+        }
     }
 
     /// The whole state, to a new subscriber or in answer to a refresh.

@@ -355,6 +355,49 @@ fn rfc3680_4_7_a_subscriber_is_told_all_and_then_what_changes() {
 }
 
 #[test]
+fn rfc3680_4_10_who_begins_to_watch_tells_the_others_nothing_too_soon() {
+    let mut world = World::new();
+    world.bind("sip:alice@192.0.2.21", 1, 600);
+    world.subscribe("");
+    world.drain();
+    world.seconds += 10;
+    world.bind("sip:alice@192.0.2.22", 1, 600);
+    world.notice(Cause::Request);
+    assert_eq!(world.told().len(), 1);
+    // A second later there is a contact more, one less, and a new subscriber.
+    world.seconds += 1;
+    world.bindings.as_mut().unwrap().remove(0);
+    world.bind("sip:alice@192.0.2.23", 1, 600);
+    world.notice(Cause::Request);
+    world.subscribe("Call-ID: other\r\n");
+    assert_eq!(
+        world.told(),
+        ["0 full active sip:alice@192.0.2.22=registered sip:alice@192.0.2.23=registered"]
+    );
+    // And one more after another second, when the newest contact was registered again.
+    world.seconds += 1;
+    world.bind("sip:alice@192.0.2.23", 2, 600);
+    world.subscribe("Call-ID: third\r\n");
+    assert_eq!(
+        world.told(),
+        ["0 full active sip:alice@192.0.2.22=registered sip:alice@192.0.2.23=refreshed"]
+    );
+    world.wait(2);
+    assert_eq!(world.told(), Vec::<String>::new());
+    // Five seconds after their last one all hear of all that happened.
+    world.wait(1);
+    let told = world.told();
+    let changes =
+        "partial active sip:alice@192.0.2.21=unregistered sip:alice@192.0.2.23=registered";
+    assert_eq!(
+        told,
+        [2, 1, 1].map(|version| format!("{version} {changes}"))
+    );
+    world.wait(20);
+    assert_eq!(world.told(), Vec::<String>::new());
+}
+
+#[test]
 fn rfc3680_4_7_1_every_way_that_a_contact_goes() {
     for (cause, shorter, expected) in [
         (Cause::Request, None, "unregistered"),
