@@ -262,6 +262,26 @@ pub(crate) fn encode(line: Place, headers: &Headers, body: &Body, out: &mut Vec<
     put(line, headers, body, out);
 }
 
+/// The same with lines above the fields.
+pub(crate) fn encode_under(
+    line: Place,
+    lines: &[u8],
+    headers: &Headers,
+    body: &Body,
+    out: &mut Vec<u8>,
+) {
+    let len = encoded_len(line, headers, body.as_slice(headers));
+    out.reserve(lines.len() + len);
+    out.extend_from_slice(headers.bytes(line));
+    out.extend_from_slice(lines);
+    let nothing = Place {
+        source: Source::Overlay,
+        start: 0,
+        end: 0,
+    };
+    put(nothing, headers, body, out);
+}
+
 /// In runs of what are neighbours in a buffer.
 #[inline]
 fn put(line: Place, headers: &Headers, body: &Body, out: &mut impl BufMut) {

@@ -201,6 +201,19 @@ impl Request {
         message::encode(self.line, &self.headers, &self.body, out);
     }
 
+    /// [`encode`](Self::encode) with lines above all fields, each with its line end: the Via of who sends it on.
+    ///
+    /// ```
+    /// use sip_message::{HeaderName, Method, Request};
+    /// let request = Request::builder(Method::Options, "sip:h").header(HeaderName::Subject, "x").build_partial().unwrap();
+    /// let mut out = Vec::new();
+    /// request.encode_under(b"Via: SIP/2.0/UDP a;branch=z9hG4bK1\r\n", &mut out);
+    /// assert!(out.starts_with(b"OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nSubject: x\r\n"));
+    /// ```
+    pub fn encode_under(&self, lines: &[u8], out: &mut Vec<u8>) {
+        message::encode_under(self.line, lines, &self.headers, &self.body, out);
+    }
+
     /// The message as slices that [`encode`](Self::encode) would put behind each other, so that who keeps it copies it once: the request
     /// line, the header fields, the empty line, and the body (the last two may be part of the fields'). `None` when edits have
     /// scattered the fields.

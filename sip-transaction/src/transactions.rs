@@ -294,15 +294,8 @@ impl Transactions {
         }
     }
 
-    /// Encodes the request with our Via on top (RFC 3261 §18.1.1), and with the Content-Length that streams need
-    /// (§20.14) if it is missing: in parts, of which the second is what is added.
-    fn encode_with_via<'a>(
-        &'a mut self,
-        request: &'a Request,
-        flow: &Flow,
-        branch: &Branch,
-        more: &[u8],
-    ) -> ([&'a [u8]; 5], &'a mut Arena) {
+    /// Writes our Via (RFC 3261 §18.1.1), and the Content-Length that streams need (§20.14) if it is missing.
+    fn write_via(&mut self, request: &Request, flow: &Flow, branch: &Branch, more: &[u8]) {
         if self.via_of != Some((flow.kind, flow.local)) {
             self.via_of = Some((flow.kind, flow.local));
             self.via = format!(
@@ -332,6 +325,17 @@ impl Transactions {
             self.via.extend_from_slice(more);
             self.via.extend_from_slice(b"\r\n");
         }
+    }
+
+    /// Encodes the request with [`write_via`](Self::write_via) on top: in parts, of which the second is what is added.
+    fn encode_with_via<'a>(
+        &'a mut self,
+        request: &'a Request,
+        flow: &Flow,
+        branch: &Branch,
+        more: &[u8],
+    ) -> ([&'a [u8]; 5], &'a mut Arena) {
+        self.write_via(request, flow, branch, more);
         let [line, fields, empty, body] = match request.as_slices() {
             Some(slices) => slices,
             None => {
@@ -352,8 +356,10 @@ impl Transactions {
         branch: &Branch,
         more: &[u8],
     ) -> Bytes {
-        let (parts, _) = self.encode_with_via(request, flow, branch, more);
-        Bytes::from(parts.concat())
+        self.write_via(request, flow, branch, more);
+        let mut payload = Vec::new();
+        request.encode_under(&self.via, &mut payload);
+        Bytes::from(payload)
     }
 
     /// The response as a message that is kept for as long as a timer runs.

@@ -81,6 +81,17 @@ fn edits_leave_the_other_bytes_alone() {
     assert_eq!(message.to_bytes(), expected);
     let again = Message::parse(message.to_bytes(), &ParserConfig::default()).unwrap();
     assert_eq!(again.to_bytes(), expected);
+    // And with lines on top of them, edited or not.
+    let above = expected.replacen("Via: ", "Via: SIP/2.0/UDP q\r\nVia: ", 1);
+    for message in [message, again] {
+        let Message::Request(request) = message else {
+            panic!("not a request")
+        };
+        let mut out = Vec::new();
+        request.encode_under(b"Via: SIP/2.0/UDP q\r\n", &mut out);
+        assert_eq!(out, above.as_bytes());
+        assert_eq!(out.capacity(), out.len());
+    }
 }
 
 #[test]
