@@ -164,7 +164,7 @@ impl Hash {
     }
 }
 
-/// The hexadecimal digits of a [`Hash`].
+/// The hexadecimal digits of a hash.
 #[derive(Debug, Clone, Copy)]
 pub struct Hex {
     digits: [[u8; 2]; MAX_HASH],
