@@ -495,6 +495,14 @@ impl<'a, H: TypedHeader<'a>> Iterator for TypedAll<'a, H> {
 
     fn next(&mut self) -> Option<Self::Item> {
         if let Some(decode) = H::DECODE_VALUE {
+            // Nearly every field has one value, which need not be looked through for commas where they would make it none.
+            if H::REFUSES_LISTS
+                && let Some(text) = self.values.text_of_field()
+                && let Ok(value) = decode(text)
+            {
+                self.values.skip_field();
+                return Some(Ok(value));
+            }
             // One value, one answer: what is not UTF-8 takes nothing of the next value along.
             let value = self.values.next_text()?;
             return Some(value.map_or_else(|_| Err(HeaderError::new("not UTF-8", 0)), decode));

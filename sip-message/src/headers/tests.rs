@@ -325,3 +325,28 @@ fn the_hints_follow_every_edit() {
         }
     }
 }
+
+/// A field with one value and a list are read alike, whatever stands in quotes and brackets, and whatever is broken.
+#[test]
+fn typed_values_of_fields_are_those_of_their_values() {
+    let head = "OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:h>\r\n\
+        Call-ID: x\r\nCSeq: 1 OPTIONS\r\n";
+    for fields in [
+        "Contact: <sip:a@h>;expires=1\r\nContact:\r\nm: \"a, b\" <sip:b,c@h> , <sip:d@h>;q=0.5\r\nContact: *\r\n",
+        "Contact: <sip:a@h>;x=\"1,2\", sip:b@h\r\nContact: <sip:c@h\r\nContact: <sip:d@h>,,<sip:e@h>\r\n",
+        "Contact: ,<sip:a@h>\r\nContact: <sip:b@h>;q=7\r\nContact: \"J\u{f6}rg\" <sip:c@h>\r\n",
+        "Contact: <sip:a@h>, \"\u{f6}\r\nSubject: none\r\n",
+    ] {
+        let message = parsed(format!("{head}{fields}\r\n"));
+        let contacts: Vec<_> = message
+            .headers()
+            .typed_all::<header::Contact<'_>>()
+            .collect();
+        let mut values = message.headers().values(HeaderName::Contact);
+        let mut expected = Vec::new();
+        while let Some(value) = values.next_bytes() {
+            expected.push(header::Contact::parse(core::str::from_utf8(value).unwrap()));
+        }
+        assert_eq!(contacts, expected, "{fields}");
+    }
+}

@@ -92,6 +92,21 @@ impl<'a> Values<'a> {
         Some(value)
     }
 
+    /// What is left of the current field, if it is known to be text.
+    pub(super) fn text_of_field(&mut self) -> Option<&'a str> {
+        if self.has_next()
+            && let Rest::Text(text) = self.rest
+        {
+            return Some(text);
+        }
+        None
+    }
+
+    /// Goes on with the next field.
+    pub(super) const fn skip_field(&mut self) {
+        self.rest = Rest::Nothing;
+    }
+
     /// The next value as text, or what it is not.
     pub(super) fn next_text(&mut self) -> Option<Result<&'a str, Utf8Error>> {
         if self.has_next()
