@@ -99,9 +99,14 @@ pub(crate) fn hex_of(runs: &[&[u8]]) -> String {
         0..=9 => b'0' + nibble,
         _ => b'a' - 10 + nibble,
     };
-    let mut text = Vec::with_capacity(2 * runs.iter().map(|bytes| bytes.len()).sum::<usize>());
-    for byte in runs.iter().flat_map(|bytes| bytes.iter()) {
-        text.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+    let mut text = vec![0; 2 * runs.iter().map(|bytes| bytes.len()).sum::<usize>()];
+    let mut rest = text.as_mut_slice();
+    for bytes in runs {
+        let (places, behind) = rest.split_at_mut(2 * bytes.len());
+        for (place, byte) in places.as_chunks_mut::<2>().0.iter_mut().zip(*bytes) {
+            *place = [digit(byte >> 4), digit(byte & 15)];
+        }
+        rest = behind;
     }
     // It is ASCII.
     String::from_utf8(text).unwrap_or_default()

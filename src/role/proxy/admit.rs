@@ -7,7 +7,6 @@ use sip_message::uri::Scheme;
 use sip_message::{HeaderName, Request, StatusCode};
 use sip_transaction::Branch;
 use sip_transport::KeyedHash;
-use smallvec::SmallVec;
 
 use crate::role::{Refusal, unknown_options};
 
@@ -82,7 +81,7 @@ fn unreadable(request: &Request, reason: &'static str) -> Refusal {
 pub(super) fn loop_hash(request: &Request, loops: &KeyedHash) -> u64 {
     let headers = request.headers();
     // In one piece: a hash of many short ones takes twice as long.
-    let mut text = SmallVec::<[u8; 512]>::new();
+    let mut text = Vec::with_capacity(512);
     // What ends a value is in none.
     let mut field = |value: &[u8], end: u8| {
         text.extend_from_slice(value);
