@@ -43,7 +43,7 @@ pub fn apply(stored: &[Binding], update: BindingUpdate, now: SystemTime) -> Upda
     // The bindings as they were: two contacts of one request do not make each other old.
     let is_out_of_order = contacts
         .iter()
-        .any(|contact| live().any(|binding| is_same(binding, contact) && is_old(binding)));
+        .any(|contact| live().any(|binding| is_old(binding) && is_same(binding, contact)));
     if is_out_of_order {
         return UpdateOutcome::OutOfOrder;
     }

@@ -10,7 +10,7 @@
 //!            an empty row removes             (lengths as four bytes, the lowest first)
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 
 use redb::{Database, Durability, WriteTransaction};
@@ -21,7 +21,7 @@ use crate::domain::Aor;
 use crate::location::{Binding, read_row, write_row};
 
 /// How many rows are in the journal at most before they get places of their own, for each address of record that there is.
-const ROWS_EACH: usize = 4;
+const ROWS_EACH: usize = 16;
 /// As many there may always be.
 const FEW: usize = 1024;
 /// And no more than that, so that what is done at once takes a fraction of a second.
@@ -146,13 +146,14 @@ fn fold(
     journal: &Journal,
     known: &HashMap<Aor, Arc<[Binding]>>,
 ) -> Result<(), redb::Error> {
-    let mut aors: Vec<&Aor> = journal
+    // Most are there many times: to sort these is dearer than to find them.
+    let aors: HashSet<&Aor> = journal
         .changed
         .iter()
         .chain(changes.bindings.keys())
         .collect();
+    let mut aors: Vec<&Aor> = aors.into_iter().collect();
     aors.sort_unstable();
-    aors.dedup();
     let mut table = transaction.open_table(file::BINDINGS)?;
     let mut row = Vec::new();
     for aor in aors {
