@@ -550,7 +550,8 @@ struct Given<'a> {
 impl<'a> Given<'a> {
     fn parse(value: &'a str) -> Option<Self> {
         let (scheme, mut rest) = value.trim_ascii_start().split_at_checked("Digest".len())?;
-        if !scheme.eq_ignore_ascii_case("Digest") || !rest.starts_with([' ', '\t']) {
+        let is_digest = scheme == "Digest" || scheme.eq_ignore_ascii_case("Digest");
+        if !is_digest || !rest.starts_with([' ', '\t']) {
             return None;
         }
         let mut given = Self {
@@ -588,7 +589,8 @@ impl<'a> Given<'a> {
             2 => ("nc", &mut self.nc),
             _ => return None,
         };
-        name.eq_ignore_ascii_case(known).then_some(slot)
+        // Nearly everyone writes it as the RFC does.
+        (name == known || name.eq_ignore_ascii_case(known)).then_some(slot)
     }
 }
 
