@@ -142,7 +142,7 @@ const REST: f64 = 0.5;
 const NOTHING: f64 = 0.01;
 /// The part of the target for which a queue has to be empty to be one that does not stand.
 const REST_OF_TARGET: u32 = 4;
-/// Turns of the worker that an interval must have had to say that a queue stood all the time.
+/// Turns of the worker that an interval must have to say that a queue stood all the time.
 const TURNS: u32 = 4;
 /// Most of all requests within dialogs are refused, and nearly all of what is new: who is refused must be able to find out that
 /// it is over.
@@ -201,23 +201,23 @@ impl Overload {
         self.turns += 1;
         let began = *self.began.get_or_insert(now);
         let passed = now.saturating_duration_since(began);
-        if passed < self.config.interval {
+        // A few requests that were all late are a machine that was busy otherwise, or a process that was not run: a queue
+        // that stands is met at every turn. When each turn takes long, the interval does too.
+        if passed < self.config.interval || (self.turns < TURNS && !self.rested) {
             return;
         }
         let least = std::mem::replace(&mut self.least, Duration::MAX);
         self.began = Some(now);
-        // A few requests that were all late are a machine that was busy otherwise, or a process that was not run: a queue
-        // that stands is met at every turn.
         let rested = std::mem::take(&mut self.rested);
-        let turns = std::mem::take(&mut self.turns);
-        let stands = turns >= TURNS && least > self.config.target && !rested;
+        self.turns = 0;
+        let stands = least > self.config.target && !rested;
         let stood = std::mem::replace(&mut self.stood, stands);
         if stands && !stood && self.loss <= 0.0 {
             return;
         }
         if stands {
             let above = least.as_secs_f64() / self.config.target.as_secs_f64() - 1.0;
-            let step = STEP * above.clamp(0.1, 4.0);
+            let step = STEP * above.clamp(0.1, 4.0) * self.intervals(passed).clamp(1.0, 2.0);
             // What is new goes first; the rest only when that was not enough, and in small steps.
             self.loss = if self.loss < 0.95 {
                 (self.loss + step * (1.0 - self.loss).max(0.1)).min(0.97)

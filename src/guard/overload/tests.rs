@@ -116,6 +116,23 @@ fn a_worker_that_was_stopped_has_not_rested() {
 }
 
 #[test]
+fn a_queue_stands_however_long_the_turns_of_the_worker_are() {
+    let mut overload = Overload::new(OverloadConfig::default(), &seed());
+    let begin = Instant::now();
+    // A turn takes up a hundred requests, each of which takes most of a millisecond: one in each interval.
+    let at = |turn: u64| begin + Duration::from_millis(90 * turn);
+    for turn in 0..40 {
+        overload.waited(Duration::from_millis(500), at(turn));
+    }
+    let loss = overload.loss(at(40));
+    assert!(loss > 70, "{loss}");
+    for turn in 40..80 {
+        overload.waited(Duration::ZERO, at(turn));
+    }
+    assert!(overload.loss(at(80)) < 5);
+}
+
+#[test]
 fn nearly_everything_new_is_refused_and_never_all_of_it() {
     let (mut overload, last) = pressed();
     let probes: usize = (0..100)
