@@ -62,7 +62,8 @@ pub struct ProxyConfig {
     pub timer_c: Duration,
     /// How long the servers of one target have together before its branch fails (RFC 3263 §4.3).
     pub failover: Failover,
-    /// How many requests may be on their way; more are refused as 503.
+    /// How many requests may wait for their final answer; more are refused as 503. So are they when four times as many are
+    /// known in all: those that have their answer are kept for copies of it and of them, up to 64*T1 (RFC 6026 §7).
     pub max_contexts: usize,
     /// How many branches a request may have at a time when it does not say (RFC 5393 §5.3).
     pub max_breadth: u32,
@@ -133,6 +134,9 @@ impl ProxyConfig {
     }
 }
 
+/// How many requests there may be in all, for each that may wait for its answer.
+const KEPT: usize = 4;
+
 /// The proxy of a domain. See the [module](self) for the course of a request.
 #[derive(Debug)]
 pub struct Proxy {
@@ -148,6 +152,8 @@ pub struct Proxy {
     /// Requests on their way, by the transaction in which they came. Ids are minted below, so they need no keyed hash,
     /// and so for the map that follows; neither is ever iterated.
     contexts: HashMap<ServerTransactionId, Box<Context>, MintedHash>,
+    /// How many of them have their final answer.
+    answered: usize,
     branches: HashMap<ClientTransactionId, (ServerTransactionId, usize), MintedHash>,
     waiting: Unanswered<Waiting>,
     /// Timer C of each branch that rings.
@@ -204,6 +210,7 @@ impl Proxy {
             mark,
             loops,
             contexts: HashMap::default(),
+            answered: 0,
             branches: HashMap::default(),
             waiting: Unanswered::new(),
             timers_c: DeadlineQueue::new(),
@@ -404,10 +411,15 @@ impl Proxy {
         }
     }
 
-    /// How many requests are on their way.
+    /// How many requests are on their way, or kept for late answers.
     #[must_use]
     pub fn contexts(&self) -> usize {
         self.contexts.len()
+    }
+
+    fn is_full(&self) -> bool {
+        let (known, max) = (self.contexts.len(), self.config.max_contexts);
+        known - self.answered >= max || known >= max.saturating_mul(KEPT)
     }
 
     /// RFC 3261 §16.3, step 2: is the Request-URI one that can be followed, or does something else say where to go?
@@ -552,7 +564,7 @@ impl Proxy {
                 merged,
             });
         }
-        if self.contexts.len() >= self.config.max_contexts {
+        if self.is_full() {
             self.respond_refusal(
                 id,
                 &forwarded,

@@ -155,6 +155,7 @@ impl Proxy {
         }
         context.is_answered = true;
         context.is_over = true;
+        self.answered += 1;
         // Step 10: the branches that are still open are of no more use, unless the caller wants to see to them itself
         // (RFC 3841 §9.1).
         if context.wish.cancels != Some(false) {
@@ -359,6 +360,7 @@ impl Proxy {
             return;
         }
         context.is_answered = true;
+        self.answered += 1;
         let event = RoleEvent::Answered {
             method: context.request.method().clone(),
             status: response.status(),
@@ -425,6 +427,7 @@ impl Proxy {
         if !context.is_answered {
             context.is_answered = true;
             context.is_over = true;
+            self.answered += 1;
             cancel_branches(context, &[], t, now);
         }
         self.release(id);
@@ -438,6 +441,7 @@ impl Proxy {
             .is_some_and(|context| context.is_answered && context.live == 0)
         {
             self.contexts.remove(&id);
+            self.answered -= 1;
         }
     }
 }

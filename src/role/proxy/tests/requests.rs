@@ -492,6 +492,31 @@ fn requests_on_their_way_are_bounded() {
 }
 
 #[test]
+fn those_that_have_their_answers_are_as_many_again_and_bounded_too() {
+    let mut world = World::new();
+    world.bind("sip:bob@192.0.2.99", None);
+    world.proxy.config.max_contexts = 1;
+    let mut branches = Vec::new();
+    for number in 0..4 {
+        let call = format!("Call-ID: {number}\r\n");
+        world.request(&invite("sip:bob@example.com", &call));
+        let sent = world.sent();
+        world.reply(&sent[0], 200);
+        assert_eq!(world.statuses(), [200], "{number}");
+        branches.extend(sent);
+    }
+    // None of them waits for its answer any more, but all of them for late ones.
+    let next = invite("sip:bob@example.com", "Call-ID: 4\r\n");
+    assert_eq!(world.refused(&next).0, 503);
+    for sent in &branches {
+        world.end(sent);
+    }
+    assert_eq!((world.proxy.contexts(), world.proxy.answered), (0, 0));
+    world.request(&next);
+    assert_eq!(world.sent().len(), 1);
+}
+
+#[test]
 fn a_store_that_does_not_answer_is_503() {
     let mut world = World::new();
     world.silent = true;
