@@ -25,6 +25,7 @@ mod rule;
 mod shared;
 
 use std::fmt;
+use std::sync::Arc;
 
 use sip_message::{Request, StatusCode, Uri, UriRef};
 use sip_transport::{Flow, Rng};
@@ -65,8 +66,8 @@ pub struct Route {
 pub enum Action {
     /// It goes the usual way, with this Request-URI.
     Rewrite(Uri),
-    /// It goes to one of these; see [`Route::to`].
-    Forward(Vec<Hop>),
+    /// It goes to one of these; see [`Route::to`]. Shared with the table that says so.
+    Forward(Arc<[Hop]>),
     /// Its sender is told where to go instead (RFC 3261 §8.3).
     Redirect(Vec<Uri>),
     /// It is refused.
@@ -272,8 +273,8 @@ fn is_telephone(uri: UriRef<'_>) -> bool {
 }
 
 /// The order in which hops are tried: by priority, then at random by weight (as RFC 2782 has it).
-pub(crate) fn order(hops: Vec<Hop>, rng: &mut Rng) -> Vec<Hop> {
-    let mut left = hops;
+pub(crate) fn order(hops: &[Hop], rng: &mut Rng) -> Vec<Hop> {
+    let mut left = hops.to_vec();
     left.sort_by_key(|hop| hop.priority);
     let mut ordered = Vec::with_capacity(left.len());
     while let Some(first) = left.first() {
@@ -387,7 +388,7 @@ mod tests {
         let mut rng = Seed::from_bytes([3; 32]).rng();
         let mut first = [0; 2];
         for _ in 0..1000 {
-            let ordered: Vec<String> = order(hops.clone(), &mut rng)
+            let ordered: Vec<String> = order(&hops, &mut rng)
                 .iter()
                 .map(|hop| hop.uri.as_str().to_owned())
                 .collect();

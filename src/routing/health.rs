@@ -71,10 +71,11 @@ impl<R: Router> Probed<R> {
 impl<R: Router> Router for Probed<R> {
     fn route(&self, request: &Request, flow: &Flow) -> Option<Route> {
         let mut route = self.router.route(request, flow)?;
-        if let Action::Forward(hops) = &mut route.action
-            && hops.iter().any(|hop| self.health.is_up(&hop.uri))
-        {
-            hops.retain(|hop| self.health.is_up(&hop.uri));
+        if let Action::Forward(hops) = &mut route.action {
+            let up = || hops.iter().filter(|hop| self.health.is_up(&hop.uri));
+            if (1..hops.len()).contains(&up().count()) {
+                *hops = up().cloned().collect();
+            }
         }
         Some(route)
     }

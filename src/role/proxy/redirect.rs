@@ -44,7 +44,7 @@ impl Proxy {
                     self.refuse(id, &Refusal::new(StatusCode::BAD_REQUEST), t, now);
                     return;
                 };
-                let targets: Vec<Vec<Target>> = routing::order(hops, &mut self.rng)
+                let targets: Vec<Vec<Target>> = routing::order(&hops, &mut self.rng)
                     .iter()
                     .map(|hop| {
                         let (target, route) = hop.target(uri);
