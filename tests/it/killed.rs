@@ -17,13 +17,18 @@ const WINDOW: usize = 400;
 #[tokio::test]
 async fn kill_9_in_the_middle_of_10_000_registrations_loses_none_and_invents_none() {
     let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("sip.toml");
+    // As many wait on purpose as the overload control would not let stand.
+    std::fs::write(&config, "[overload]\ntarget-ms = 0\n").unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_sip"))
         .args([
             "serve",
             "--danger-without-authentication",
             "--domain",
             "example.test",
+            "--config",
         ])
+        .arg(&config)
         .args(["--listen", "udp:127.0.0.1:0", "--data"])
         .arg(directory.path())
         .stdout(Stdio::piped())
