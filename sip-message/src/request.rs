@@ -159,6 +159,23 @@ impl Request {
         self.headers.normalize();
     }
 
+    /// Writes the version in upper case, as what is sent must have it (RFC 3261 §7.1), whatever the case was that it came in.
+    ///
+    /// ```
+    /// use sip_message::{Message, ParserConfig};
+    /// let text = "OPTIONS sip:h sip/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:h>\r\n\
+    ///     Call-ID: x\r\nCSeq: 1 OPTIONS\r\n\r\n";
+    /// let Ok(Message::Request(mut request)) = Message::parse(text.into(), &ParserConfig::default()) else { panic!() };
+    /// request.write_version();
+    /// assert!(request.to_bytes().starts_with(b"OPTIONS sip:h SIP/2.0\r\nVia"));
+    /// ```
+    pub fn write_version(&mut self) {
+        if !self.headers.bytes(self.line).ends_with(b" SIP/2.0\r\n") {
+            let uri = self.headers.bytes(self.uri).to_vec();
+            self.write_line(&uri);
+        }
+    }
+
     /// The header fields.
     #[must_use]
     pub const fn headers(&self) -> &Headers {

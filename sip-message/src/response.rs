@@ -1,5 +1,6 @@
 //! [`Response`]: a status, a reason phrase, header fields and a body.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -103,6 +104,14 @@ impl Response {
             start: self.line.start + crate::headers::offset(from),
             end: self.line.end - 2,
         };
+    }
+
+    /// Writes the version in upper case, as what is sent must have it (RFC 3261 §7.1), whatever the case was that it came in.
+    pub fn write_version(&mut self) {
+        if !self.headers.bytes(self.line).starts_with(b"SIP/2.0") {
+            let reason = String::from(self.reason());
+            self.set_status(self.status, &reason);
+        }
     }
 
     /// The header fields.
