@@ -107,6 +107,15 @@ impl Response {
     }
 
     /// Writes the version in upper case, as what is sent must have it (RFC 3261 §7.1), whatever the case was that it came in.
+    ///
+    /// ```
+    /// use sip_message::{Message, ParserConfig};
+    /// let text = "sip/2.0 486 Engaged\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:h>;tag=2\r\n\
+    ///     Call-ID: x\r\nCSeq: 1 INVITE\r\n\r\n";
+    /// let Ok(Message::Response(mut response)) = Message::parse(text.into(), &ParserConfig::default()) else { panic!() };
+    /// response.write_version();
+    /// assert!(response.to_bytes().starts_with(b"SIP/2.0 486 Engaged\r\nVia"));
+    /// ```
     pub fn write_version(&mut self) {
         if !self.headers.bytes(self.line).starts_with(b"SIP/2.0") {
             let reason = String::from(self.reason());

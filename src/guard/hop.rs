@@ -15,7 +15,6 @@ const KEPT: &str = "kept-oc";
 
 /// A request goes on: what the client that sent it says of overload control does not go with it.
 pub(crate) fn keep(request: &mut Request) {
-    request.write_version();
     if !tops_may_speak(request.headers()) {
         return;
     }
@@ -28,7 +27,6 @@ pub(crate) fn keep(request: &mut Request) {
 
 /// A response goes back to the client, and our Via is off it: it says what the client wrote.
 pub(crate) fn give_back(response: &mut Response) {
-    response.write_version();
     if !tops_may_speak(response.headers()) {
         return;
     }

@@ -219,6 +219,7 @@ impl Stateless {
             own_reports_only(&mut response);
         }
         response.headers_mut().remove_first(HeaderName::Via);
+        response.write_version();
         hop::give_back(&mut response);
         // §16.11 with §16.7 step 3: without another Via it is not to be forwarded. A Via that cannot be read leads nowhere.
         if let Some(place) = next_place(response.headers()) {
@@ -449,6 +450,7 @@ impl Stateless {
                 NextHop::Uri(uri)
             }
         };
+        request.write_version();
         hop::keep(request);
         // The way back over a connection is known by the port at its other end, which nobody else would tell.
         if flow.kind != TransportKind::Udp {

@@ -344,6 +344,7 @@ impl Proxy {
 
     fn route_ack(&mut self, request: Box<Request>, token: Option<Box<str>>, now: Instant) {
         let mut request = request;
+        request.write_version();
         hop::keep(&mut request);
         if let Some(next_hop) = route::next_hop(&mut request) {
             let size = request.encoded_len();
@@ -446,6 +447,7 @@ impl Share {
 fn copy(request: &Request, target: &Target, breadth: u32) -> Option<(Request, Uri)> {
     let mut copy = request.clone();
     copy.headers_mut().reserve(GROWTH + 64);
+    copy.write_version();
     hop::keep(&mut copy);
     // Step 2: without what is not allowed in a Request-URI.
     let uri = target.uri.as_ref().request_uri();

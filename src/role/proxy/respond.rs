@@ -42,6 +42,7 @@ impl Proxy {
         // Step 3: our Via comes off. A response without another is meant for this element and must not be forwarded: it
         // ends the branch, as it would end a request of ours (§8.1.3), and the caller's answer is one that we make.
         response.headers_mut().remove_first(HeaderName::Via);
+        response.write_version();
         hop::give_back(&mut response);
         if !response.headers().contains(HeaderName::Via) {
             let Some(own) = own_answer(context, response.status()) else {

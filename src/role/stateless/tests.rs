@@ -96,8 +96,12 @@ impl World {
 
     /// A 180 with these Vias comes from the server. Is it one that goes through here?
     fn ring(&mut self, vias: &str) -> bool {
+        self.ring_in("SIP/2.0", vias)
+    }
+
+    fn ring_in(&mut self, version: &str, vias: &str) -> bool {
         let text = format!(
-            "SIP/2.0 180 Ringing\r\n{vias}From: <sip:a@h>;tag=1\r\nTo: <sip:b@h>;tag=2\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n\r\n"
+            "{version} 180 Ringing\r\n{vias}From: <sip:a@h>;tag=1\r\nTo: <sip:b@h>;tag=2\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n\r\n"
         );
         let Ok(Message::Response(response)) = Message::parse(text.into(), &ParserConfig::default())
         else {
@@ -224,6 +228,27 @@ fn rfc3261_16_11_a_response_goes_where_the_next_via_says() {
         !respond(&mut world, "Via: SIP/2.0/UDP h;branch=z9hG4bKother\r\n"),
         "not of a request that went through here"
     );
+}
+
+#[test]
+fn rfc3261_7_1_without_state_too_the_version_goes_on_in_upper_case() {
+    let mut world = world(pair());
+    let text = request("INVITE", "sip:bob@example.com", "z9hG4bK1", "").to_bytes();
+    let text = String::from_utf8_lossy(&text).replacen(" SIP/2.0", " sip/2.0", 1);
+    let Ok(Message::Request(request)) = Message::parse(text.into(), &ParserConfig::default())
+    else {
+        panic!("a request")
+    };
+    assert!(world.arrive(request).is_none());
+    let (sent, _) = world.forwarded().pop().unwrap();
+    let start = format!("INVITE {} SIP/2.0\r\n", sent.uri_str());
+    assert!(sent.to_bytes().starts_with(start.as_bytes()));
+
+    let vias = "Via: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bKs5a1f0c2277d19b3e80c4a6e1f2d3b497\r\n\
+                Via: SIP/2.0/UDP 198.51.100.7;branch=z9hG4bK1\r\n";
+    assert!(world.ring_in("Sip/2.0", vias));
+    let back = world.answered().pop().unwrap();
+    assert!(back.to_bytes().starts_with(b"SIP/2.0 180 Ringing\r\n"));
 }
 
 #[test]

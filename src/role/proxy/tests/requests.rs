@@ -49,6 +49,36 @@ fn rfc3261_16_3_step_4_a_loop_is_seen_and_a_spiral_is_not() {
 }
 
 #[test]
+fn rfc3261_7_1_the_version_goes_on_in_upper_case() {
+    let mut world = World::new();
+    // The Request-URI stays, so that nothing else writes the line anew.
+    world.bind("sip:bob@example.com", None);
+    let text = invite("sip:bob@example.com", "").replacen(" SIP/2.0", " sip/2.0", 1);
+    world.request(&text);
+    let sent = world.sent().pop().unwrap();
+    let start = b"INVITE sip:bob@example.com SIP/2.0\r\n";
+    assert!(sent.request.to_bytes().starts_with(start));
+
+    let mut request = sent.request.clone();
+    request
+        .headers_mut()
+        .push_front(HeaderName::Via, "SIP/2.0/UDP h;branch=z9hG4bKours");
+    let response = Response::to(&request, StatusCode::RINGING).build().unwrap();
+    let text = String::from_utf8_lossy(&response.to_bytes()).replacen("SIP/2.0", "sIP/2.0", 1);
+    let Ok(Message::Response(response)) = Message::parse(text.into(), &ParserConfig::default())
+    else {
+        panic!("a response")
+    };
+    world.input(Event::Response {
+        id: sent.id,
+        response: response.into(),
+        flow: flow(TransportKind::Udp, 1, "192.0.2.99:5060"),
+    });
+    let back = world.responses().pop().unwrap();
+    assert!(back.to_bytes().starts_with(b"SIP/2.0 180 Ringing\r\n"));
+}
+
+#[test]
 fn rfc3261_16_6_a_copy_changes_only_what_it_must() {
     let mut world = World::new();
     world.bind("sip:bob@192.0.2.99:5062;ob", None);
