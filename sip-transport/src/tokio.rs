@@ -36,6 +36,7 @@ mod dns;
 mod inherited;
 mod listen;
 mod outbox;
+mod readiness;
 mod recorder;
 #[cfg(feature = "sctp")]
 mod sctp;
@@ -63,12 +64,13 @@ use tokio::task::JoinSet;
 use tokio::time::Sleep;
 
 pub use self::addresses::local_addresses;
-use self::connection::{Connection, REPORT, Settings};
+use self::connection::{Connection, READ, REPORT, Settings};
 #[cfg(feature = "dns")]
 pub use self::dns::{Resolver, ResolverConfig};
 pub use self::inherited::Inherited;
 pub use self::listen::{Bound, Listen};
-use self::outbox::{Direct, Outbox};
+use self::outbox::{Direct, Outbox, Read};
+use self::readiness::Readiness;
 pub use self::recorder::{Recorder, RecorderStats};
 use self::udp::UdpListener;
 use crate::id::{ConnectionId, ListenerId, ResolveId};
@@ -85,12 +87,17 @@ pub struct Driver {
     groups: Vec<UdpListener>,
     bound: Vec<Bound>,
     buffers: udp::Buffers,
-    /// What tasks found: bounded, so that a worker that falls behind stops its peers from sending.
+    /// What tasks found: bounded, so that a worker that falls behind stops its peers from sending. So do connections that the
+    /// driver reads itself, each time once.
     inbox: mpsc::Receiver<Item>,
     to_inbox: mpsc::Sender<Item>,
     /// What was known at once.
     ready: VecDeque<Input>,
     connections: HashMap<ConnectionId, Outbox, FixedState>,
+    /// Which connections can be read.
+    readiness: Arc<Readiness>,
+    /// Of those that can, which were not read yet.
+    unread: VecDeque<ConnectionId>,
     /// Connections on which was written at once, and the core has not heard of it.
     written: Vec<ConnectionId>,
     /// When it hears of it at the latest.
@@ -168,8 +175,10 @@ pub struct DriverStats {
 
 /// Inputs that wait for the worker; a connection holds at most one more.
 const INBOX: usize = 1024;
-/// Inputs taken from the inbox at once.
+/// Inputs taken from the inbox at once, and connections read at once.
 const INBOX_BATCH: usize = 256;
+/// How often a connection that failed is read before it is forgotten.
+const READS_AT_END: usize = 16;
 /// Names that are resolved at once: each takes a thread of the runtime's pool while the system resolver works.
 const RESOLVERS: usize = 32;
 /// How long the core waits to hear that something was written at once.
@@ -206,6 +215,8 @@ impl Driver {
             to_inbox,
             ready: VecDeque::new(),
             connections: HashMap::with_hasher(FixedState::default()),
+            readiness: Arc::new(Readiness::default()),
+            unread: VecDeque::new(),
             written: Vec::new(),
             report_at: None,
             is_much_written: false,
@@ -269,7 +280,7 @@ impl Driver {
         }
         let mut taken = 0;
         while let Poll::Ready(Some(item)) = self.inbox.poll_recv(cx) {
-            if let Some(input) = self.register(item) {
+            if let Some(input) = self.register(item, out) {
                 out.push(input);
             }
             taken += 1;
@@ -279,6 +290,7 @@ impl Driver {
                 break;
             }
         }
+        self.poll_read(cx, out);
         if !self.written.is_empty() {
             self.poll_written(cx, out);
         }
@@ -286,6 +298,59 @@ impl Driver {
             Poll::Ready(())
         } else {
             Poll::Pending
+        }
+    }
+
+    /// Reads from connections, from each once.
+    fn poll_read(&mut self, cx: &Context<'_>, out: &mut Vec<Input>) {
+        self.readiness.take(cx, &mut self.unread);
+        for _ in 0..self.unread.len().min(INBOX_BATCH) {
+            let Some(connection) = self.unread.pop_front() else {
+                break;
+            };
+            // What was closed by us is read no more.
+            let Some(outbox) = self.connections.get(&connection) else {
+                continue;
+            };
+            let (read, payload) = self.buffers.read(outbox, READ);
+            if !payload.is_empty() {
+                out.push(Input::Stream {
+                    connection,
+                    payload,
+                });
+            }
+            if matches!(read, Read::More(_)) {
+                self.unread.push_back(connection);
+            }
+        }
+        if !self.unread.is_empty() {
+            // Others have their turn: come again.
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// Reads what the peer of a connection had sent before that failed.
+    fn read_rest(&mut self, connection: ConnectionId, outbox: &Outbox, out: &mut Vec<Input>) {
+        for _ in 0..READS_AT_END {
+            let (read, payload) = self.buffers.read(outbox, READ);
+            if !payload.is_empty() {
+                out.push(Input::Stream {
+                    connection,
+                    payload,
+                });
+            }
+            if !matches!(read, Read::More(_)) {
+                return;
+            }
+        }
+    }
+
+    /// From now on the connection is read by the driver, if it may.
+    fn begin_reading(&mut self, connection: ConnectionId) {
+        if let Some(outbox) = self.connections.get_mut(&connection)
+            && outbox.begin_reading(|| self.readiness.waker(connection))
+        {
+            self.unread.push_back(connection);
         }
     }
 
@@ -308,7 +373,7 @@ impl Driver {
     }
 
     /// Keeps the table of connections in step with what is reported.
-    fn register(&mut self, item: Item) -> Option<Input> {
+    fn register(&mut self, item: Item, out: &mut Vec<Input>) -> Option<Input> {
         match (&item.input, item.writer) {
             (
                 Input::Accepted {
@@ -319,12 +384,14 @@ impl Driver {
                 Some(Outlet::Outbox(writer)),
             ) => {
                 self.connections.insert(*connection, writer);
+                self.begin_reading(*connection);
                 if self.handshaking.contains(listener) {
                     self.admitting.push(*connection);
                 }
             }
             (Input::Connected { connection, .. }, Some(Outlet::Direct(direct))) => {
                 self.connections.get_mut(connection)?.use_direct(direct);
+                self.begin_reading(*connection);
             }
             // What was closed by us has nothing more to say.
             (
@@ -336,7 +403,8 @@ impl Driver {
                 _,
             ) if !self.connections.contains_key(connection) => return None,
             (Input::Closed { connection, .. }, _) => {
-                self.connections.remove(connection)?;
+                let outbox = self.connections.remove(connection)?;
+                self.read_rest(*connection, &outbox, out);
             }
             (
                 Input::Datagram { .. }
@@ -552,10 +620,11 @@ impl Driver {
         self.stats
     }
 
-    /// How many inputs of connections and of the name system wait to be taken, and how many may.
+    /// How many inputs of connections and of the name system wait to be taken, and how many may. Of connections that can be
+    /// read and were not, each has one.
     #[must_use]
     pub fn backlog(&self) -> (usize, usize) {
-        (self.inbox.len(), INBOX)
+        ((self.inbox.len() + self.unread.len()).min(INBOX), INBOX)
     }
 
     /// Writes what is queued, closes every connection and socket, and waits for that, two seconds at most.

@@ -13,11 +13,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 
-use super::outbox::{Direct, Queue, Writer};
+use super::outbox::{Direct, Queue, Reader, Writer};
 use super::{Item, Outlet};
 use crate::id::ConnectionId;
 use crate::io::{ConnectionError, Input};
@@ -48,7 +47,7 @@ pub(super) struct Settings {
 }
 
 /// Bytes read at once.
-const READ: usize = 16 * 1024;
+pub(super) const READ: usize = 16 * 1024;
 /// Bytes written before the core hears of it.
 pub(super) const REPORT: usize = 32 * 1024;
 /// How long what is still queued may take when a connection is closed, and then the peer to close its side.
@@ -129,14 +128,14 @@ impl Connection {
             }
             _ => {
                 let _only_for_handshakes = (server_name, settings);
-                let (reader, direct) = halves(stream);
+                let direct = Direct::new(stream);
                 self.queue.use_direct(Arc::clone(&direct));
                 let item = Item {
                     input: connected,
                     writer: Some(Outlet::Direct(Arc::clone(&direct))),
                 };
                 if self.inbox.send(item).await.is_ok() {
-                    self.run_tcp(reader, direct).await;
+                    self.run_tcp(direct).await;
                 }
             }
         }
@@ -193,44 +192,36 @@ impl Connection {
         self.run_halves(reader, writer, None).await;
     }
 
-    /// Runs a connection of TCP: what the peer has asked is answered though it has shut its side.
-    pub(super) async fn run_tcp(self, reader: OwnedReadHalf, direct: Arc<Direct>) {
-        self.run_halves(reader, Writer(direct), Some(refused)).await;
+    /// Runs a connection of TCP, from which the driver reads: what the peer has asked is answered though it has shut its side.
+    pub(super) async fn run_tcp(self, direct: Arc<Direct>) {
+        let (reader, writer) = (Reader(Arc::clone(&direct)), Writer(Arc::clone(&direct)));
+        self.run_halves(reader, writer, Some(direct)).await;
     }
 
-    /// `refused` says whether a peer that has shut its side takes nothing either.
     async fn run_halves<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
         mut self,
         mut reader: R,
         mut writer: W,
-        refused: Option<fn(&R) -> Option<io::Error>>,
+        direct: Option<Arc<Direct>>,
     ) {
         let connection = self.id;
         let mut last_words = false;
         let ended = {
             let inbox = &self.inbox;
             let read = async {
-                loop {
-                    let payload = match read_some(&mut reader).await {
-                        Ok(payload) if payload.is_empty() => break,
-                        Ok(payload) => payload,
-                        Err(error) => return Some(error),
-                    };
-                    // A place first: a future that holds what it sends has room for it twice.
-                    let place = inbox.reserve().await.ok()?;
-                    place.send(Item::from(Input::Stream {
-                        connection,
-                        payload,
-                    }));
+                let Some(direct) = direct else {
+                    return read_all(connection, inbox, &mut reader).await;
+                };
+                if let Err(error) = direct.ended().await {
+                    return Some(error);
                 }
-                let refused = refused?;
                 let place = inbox.reserve().await.ok()?;
                 place.send(Item::from(Input::Ended { connection }));
                 // In a box: an idle connection has no room for it.
                 Box::pin(async {
                     loop {
                         tokio::time::sleep(REFUSED).await;
-                        if let Some(error) = refused(&reader) {
+                        if let Some(error) = direct.refused() {
                             return Some(error);
                         }
                     }
@@ -343,23 +334,32 @@ pub(super) const fn is_built_in(kind: TransportKind) -> bool {
     }
 }
 
-/// Has the peer, which had shut its side, refused what was written since? The end of its side hides that from reading.
-fn refused(reader: &OwnedReadHalf) -> Option<io::Error> {
-    let stream: &TcpStream = reader.as_ref();
-    stream.take_error().unwrap_or_else(Some)
-}
-
-/// A TCP connection as its task and the driver share it.
-pub(super) fn halves(stream: TcpStream) -> (OwnedReadHalf, Arc<Direct>) {
-    let (reader, writer) = stream.into_split();
-    (reader, Direct::new(writer))
-}
-
 /// Small messages leave at once; a dead peer is noticed.
 pub(super) fn set_options(stream: &TcpStream) {
     let _best_effort = stream.set_nodelay(true);
     let _best_effort =
         SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE));
+}
+
+/// Tells the driver what is read until the end; the error, if there was one.
+async fn read_all<R: AsyncRead + Unpin>(
+    connection: ConnectionId,
+    inbox: &mpsc::Sender<Item>,
+    reader: &mut R,
+) -> Option<io::Error> {
+    loop {
+        let payload = match read_some(reader).await {
+            Ok(payload) if payload.is_empty() => return None,
+            Ok(payload) => payload,
+            Err(error) => return Some(error),
+        };
+        // A place first: a future that holds what it sends has room for it twice.
+        let place = inbox.reserve().await.ok()?;
+        place.send(Item::from(Input::Stream {
+            connection,
+            payload,
+        }));
+    }
 }
 
 /// Reads what there is; empty at the end. No buffer is held while nothing comes.
@@ -458,8 +458,7 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let remote = listener.local_addr().unwrap();
         let stream = TcpStream::connect(remote).await.unwrap();
-        let (reader, direct) = halves(stream);
-        let accepted = connection().run_tcp(reader, direct);
+        let accepted = connection().run_tcp(Direct::new(stream));
         let connect =
             connection().connect(TransportKind::Tcp, remote, None, None, Settings::default());
         let sizes = (size_of_val(&accepted), size_of_val(&connect));

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 
@@ -404,10 +403,10 @@ async fn accept(
         let (mut outbox, mut queue) = outbox::channel();
         let begun = if bound.kind == TransportKind::Tcp {
             connection::set_options(&stream);
-            let (reader, direct) = connection::halves(stream);
+            let direct = Direct::new(stream);
             outbox.use_direct(Arc::clone(&direct));
             queue.use_direct(Arc::clone(&direct));
-            Begun::Tcp(reader, direct)
+            Begun::Tcp(direct)
         } else {
             Begun::Other(stream)
         };
@@ -428,7 +427,7 @@ async fn accept(
         }
         let task = Connection::new(connection, queue, inbox.clone(), alive.clone());
         match begun {
-            Begun::Tcp(reader, direct) => drop(tokio::spawn(task.run_tcp(reader, direct))),
+            Begun::Tcp(direct) => drop(tokio::spawn(task.run_tcp(direct))),
             Begun::Other(stream) => {
                 let settings = settings.borrow().clone();
                 drop(tokio::spawn(task.accepted(bound.kind, stream, settings)));
@@ -439,6 +438,6 @@ async fn accept(
 
 /// A connection that was accepted, as its task gets it.
 enum Begun {
-    Tcp(OwnedReadHalf, Arc<Direct>),
+    Tcp(Arc<Direct>),
     Other(TcpStream),
 }

@@ -1,18 +1,18 @@
-//! What is to be written on one connection.
+//! What is to be written on one connection, and what is read from one that the driver reads by itself.
 
 use std::future::poll_fn;
 use std::io;
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes};
 use socket2::SockRef;
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedWriteHalf;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 
 /// Where the driver puts what a connection is to write; the core bounds it. When it is dropped the connection closes.
@@ -23,6 +23,8 @@ use tokio::sync::mpsc;
 pub(super) struct Outbox {
     sender: mpsc::UnboundedSender<Box<Bytes>>,
     direct: Option<Arc<Direct>>,
+    /// Says that there is something to be read, once the driver has begun to read.
+    readable: Option<Waker>,
     /// In which turn of the driver something was written at once.
     wrote_in: Option<u32>,
     /// What was put into the queue while there was no connection yet.
@@ -38,8 +40,8 @@ pub(super) struct Queue {
     direct: Option<Arc<Direct>>,
 }
 
-/// The writing half of a connection on which messages leave as they are: the driver writes what the system takes at once,
-/// and the task of the connection, which then need not be woken, only the rest.
+/// A connection on which messages travel as they are: the driver reads what comes, and writes what the system takes at once. The
+/// task of the connection, which then need not be woken, writes only the rest, and goes on when the peer has ended.
 #[derive(Debug)]
 pub(super) struct Direct {
     half: OwnedWriteHalf,
@@ -47,8 +49,30 @@ pub(super) struct Direct {
     queued: AtomicUsize,
     /// Did the driver write right before it closed the connection?
     last_words: AtomicBool,
+    shared: Mutex<Shared>,
+}
+
+/// What the driver and the task use by turns.
+#[derive(Debug)]
+struct Shared {
+    reader: OwnedReadHalf,
     /// Why the driver could not write.
-    failed: Mutex<Option<io::Error>>,
+    failed: Option<io::Error>,
+    /// How reading ended.
+    end: Option<Result<(), io::Error>>,
+    /// Who waits for that.
+    waits: Option<Waker>,
+}
+
+/// What came of reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Read {
+    /// So many bytes, and there may be more.
+    More(usize),
+    /// So many bytes, which were all; none, if nothing was there. When there is more, the waker is told.
+    All(usize),
+    /// Nothing will come any more; the task knows.
+    Ended,
 }
 
 pub(super) fn channel() -> (Outbox, Queue) {
@@ -56,6 +80,7 @@ pub(super) fn channel() -> (Outbox, Queue) {
     let outbox = Outbox {
         sender,
         direct: None,
+        readable: None,
         wrote_in: None,
         before: 0,
         unreported: 0,
@@ -71,6 +96,25 @@ impl Outbox {
         let before = std::mem::take(&mut self.before);
         direct.queued.fetch_add(before, Ordering::Relaxed);
         self.direct = Some(direct);
+    }
+
+    /// May the driver read by itself? From now on it does, and this is woken when it can.
+    pub(super) fn begin_reading(&mut self, waker: impl FnOnce() -> Waker) -> bool {
+        if self.direct.is_some() && self.readable.is_none() {
+            self.readable = Some(waker());
+        }
+        self.readable.is_some()
+    }
+
+    /// Reads once.
+    pub(super) fn read(&self, space: &mut [u8]) -> Read {
+        match (&self.direct, &self.readable) {
+            (Some(direct), Some(readable)) => {
+                direct.read(&mut Context::from_waker(readable), space)
+            }
+            // Its task reads.
+            _ => Read::All(0),
+        }
     }
 
     /// Writes what can be written at once, which is what it returns, and puts the rest into the queue. If the connection has
@@ -166,9 +210,7 @@ impl Queue {
 
     /// Why the driver could not write, if it could not.
     pub(super) fn failure(&self) -> Option<io::Error> {
-        let direct = self.direct.as_ref()?;
-        let mut failed = direct.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        failed.take()
+        self.direct.as_ref()?.shared().failed.take()
     }
 
     /// Did the driver write right before it closed the connection?
@@ -180,17 +222,95 @@ impl Queue {
 }
 
 impl Direct {
-    pub(super) fn new(half: OwnedWriteHalf) -> Arc<Self> {
+    pub(super) fn new(stream: TcpStream) -> Arc<Self> {
+        let (reader, half) = stream.into_split();
         Arc::new(Self {
             half,
             queued: AtomicUsize::new(0),
             last_words: AtomicBool::new(false),
-            failed: Mutex::new(None),
+            shared: Mutex::new(Shared {
+                reader,
+                failed: None,
+                end: None,
+                waits: None,
+            }),
         })
     }
 
     fn fail(&self, error: io::Error) {
-        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        self.shared().failed = Some(error);
+    }
+
+    fn read(&self, cx: &mut Context<'_>, space: &mut [u8]) -> Read {
+        let room = space.len();
+        let mut shared = self.shared();
+        if shared.end.is_some() {
+            return Read::Ended;
+        }
+        let mut buf = ReadBuf::new(space);
+        let end = match Pin::new(&mut shared.reader).poll_read(cx, &mut buf) {
+            Poll::Pending => return Read::All(0),
+            Poll::Ready(Err(error)) => Err(error),
+            Poll::Ready(Ok(())) => match buf.filled().len() {
+                0 => Ok(()),
+                // The next is waited for: what left room was all (epoll(7)), and the runtime knows that.
+                read if read < room => {
+                    let stream: &TcpStream = self.half.as_ref();
+                    return match stream.poll_read_ready(cx) {
+                        Poll::Pending => Read::All(read),
+                        Poll::Ready(_) => Read::More(read),
+                    };
+                }
+                read => return Read::More(read),
+            },
+        };
+        shared.end = Some(end);
+        let waits = shared.waits.take();
+        drop(shared);
+        if let Some(task) = waits {
+            task.wake();
+        }
+        Read::Ended
+    }
+
+    /// Waits until the driver has read to the end. To be asked once.
+    pub(super) async fn ended(&self) -> io::Result<()> {
+        poll_fn(|cx| {
+            let mut shared = self.shared();
+            match &mut shared.end {
+                // It stays, so that nobody reads on.
+                Some(end) => Poll::Ready(std::mem::replace(end, Ok(()))),
+                None => {
+                    shared.waits = Some(cx.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+
+    /// Has the peer, which had shut its side, refused what was written since? The end of its side hides that from reading.
+    pub(super) fn refused(&self) -> Option<io::Error> {
+        let stream: &TcpStream = self.half.as_ref();
+        stream.take_error().unwrap_or_else(Some)
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the task reads with, when the driver does it no more.
+#[derive(Debug)]
+pub(super) struct Reader(pub(super) Arc<Direct>);
+
+impl AsyncRead for Reader {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0.shared().reader).poll_read(cx, buf)
     }
 }
 
@@ -229,23 +349,25 @@ impl AsyncWrite for Writer {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt as _;
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::id::ConnectionId;
+    use crate::tokio::readiness::Readiness;
 
-    async fn connected_half() -> (TcpStream, Arc<Direct>) {
+    async fn connected_direct() -> (TcpStream, Arc<Direct>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let ours = TcpStream::connect(listener.local_addr().unwrap())
             .await
             .unwrap();
         let (theirs, _) = listener.accept().await.unwrap();
-        let (_, half) = ours.into_split();
-        half.writable().await.unwrap();
-        (theirs, Direct::new(half))
+        ours.writable().await.unwrap();
+        (theirs, Direct::new(ours))
     }
 
     async fn connected() -> (Outbox, Queue, TcpStream) {
-        let (theirs, direct) = connected_half().await;
+        let (theirs, direct) = connected_direct().await;
         let (mut outbox, mut queue) = channel();
         outbox.use_direct(Arc::clone(&direct));
         queue.use_direct(direct);
@@ -255,7 +377,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_queued_before_the_connection_is_counted() {
         for taken_early in [false, true] {
-            let (_, direct) = connected_half().await;
+            let (_, direct) = connected_direct().await;
             let (mut outbox, mut queue) = channel();
             assert_eq!(outbox.send(Bytes::from_static(b"first"), 1), 0);
             queue.use_direct(Arc::clone(&direct));
@@ -296,6 +418,46 @@ mod tests {
         queue.written();
         assert_eq!(queue.recv().await.unwrap(), "behind");
         assert_eq!(queue.recv().await.unwrap(), "too");
+    }
+
+    /// Waits until the system says something of a connection.
+    async fn told(readiness: &Readiness) {
+        poll_fn(|cx| {
+            let mut ready = Vec::new();
+            readiness.take(cx, &mut ready);
+            match ready.is_empty() {
+                true => Poll::Pending,
+                false => Poll::Ready(()),
+            }
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn the_driver_reads_what_is_there_and_the_task_hears_of_the_end() {
+        let (mut outbox, queue, mut theirs) = connected().await;
+        let readiness = Arc::new(Readiness::default());
+        let mut space = [0; 8];
+        assert_eq!(outbox.read(&mut space), Read::All(0), "not begun");
+        assert!(outbox.begin_reading(|| readiness.waker(ConnectionId::accepted(1))));
+        assert_eq!(outbox.read(&mut space), Read::All(0), "nothing was sent");
+        for _ in 0..2 {
+            theirs.write_all(b"twelve bytes").await.unwrap();
+            told(&readiness).await;
+            assert_eq!(outbox.read(&mut space), Read::More(8));
+            assert_eq!(outbox.read(&mut space), Read::All(4));
+            assert_eq!(space[..4], *b"ytes");
+            assert_eq!(outbox.read(&mut space), Read::All(0));
+        }
+        theirs.write_all(b"last").await.unwrap();
+        drop(theirs);
+        told(&readiness).await;
+        while outbox.read(&mut space) != Read::Ended {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(space[..4], *b"last");
+        queue.direct.as_ref().unwrap().ended().await.unwrap();
+        assert_eq!(outbox.read(&mut space), Read::Ended);
     }
 
     #[tokio::test]

@@ -16,6 +16,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::outbox::{Outbox, Read};
 use super::{DriverStats, Item};
 use crate::id::ListenerId;
 use crate::io::Input;
@@ -257,11 +258,11 @@ fn receive_state(like: &Socket) -> io::Result<UdpSocketState> {
     UdpSocketState::new((&scratch).into())
 }
 
-/// Space for a batch of datagrams, shared by the sockets of a driver.
+/// Space for a batch of datagrams, or what is read from a connection, shared by the sockets of a driver.
 pub(super) struct Buffers {
     space: Box<[u8]>,
     metas: [RecvMeta; BATCH_SIZE],
-    /// Where small datagrams are put, one behind the other, so that most of them need no allocation of their own. It is
+    /// Where little is put, one behind the other, so that most of it needs no allocation of its own. It is
     /// no larger than a few of them, because the last one that is kept keeps all.
     chunk: BytesMut,
 }
@@ -290,6 +291,21 @@ impl Buffers {
         receive(&mut bufs, &mut self.metas)
     }
 
+    /// Reads once from a connection, so much at most.
+    pub(super) fn read(&mut self, from: &Outbox, most: usize) -> (Read, Bytes) {
+        let space = self.space.get_mut(..most).unwrap_or_default();
+        let read = from.read(space);
+        let len = match read {
+            Read::More(len) | Read::All(len) => len,
+            Read::Ended => 0,
+        };
+        let payload = match space.get(..len) {
+            Some(bytes) if len > 0 => keep(&mut self.chunk, bytes),
+            _ => Bytes::new(),
+        };
+        (read, payload)
+    }
+
     /// How long the first datagram waited in the socket. The system stamps it by the clock of the wall: when that was set
     /// back meanwhile, nothing is known.
     #[expect(
@@ -314,15 +330,7 @@ impl Buffers {
             .take(count)
         {
             let bytes = bytes.get(..meta.len).unwrap_or_default();
-            let payload = if bytes.len() > CHUNK / 4 {
-                Bytes::copy_from_slice(bytes)
-            } else {
-                if self.chunk.capacity() < bytes.len() {
-                    self.chunk = BytesMut::with_capacity(CHUNK);
-                }
-                self.chunk.extend_from_slice(bytes);
-                self.chunk.split().freeze()
-            };
+            let payload = keep(&mut self.chunk, bytes);
             out.push(Input::Datagram {
                 listener,
                 remote: meta.addr,
@@ -331,6 +339,18 @@ impl Buffers {
             });
         }
     }
+}
+
+/// Bytes of their own, behind others if they are few.
+fn keep(chunk: &mut BytesMut, bytes: &[u8]) -> Bytes {
+    if bytes.len() > CHUNK / 4 {
+        return Bytes::copy_from_slice(bytes);
+    }
+    if chunk.capacity() < bytes.len() {
+        *chunk = BytesMut::with_capacity(CHUNK);
+    }
+    chunk.extend_from_slice(bytes);
+    chunk.split().freeze()
 }
 
 impl fmt::Debug for Buffers {
