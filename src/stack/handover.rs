@@ -368,7 +368,7 @@ impl Stack {
     }
 
     /// The token of a flow, which any of the workers reads.
-    pub(super) fn token_of(&self, flow: &Flow) -> Option<String> {
+    pub(super) fn token_of(&mut self, flow: &Flow) -> Option<String> {
         let Some(place) = self.place() else {
             return self.transports.flow_token(flow.id);
         };

@@ -178,6 +178,7 @@ impl Transports {
             return false;
         };
         flow.remote = place;
+        stream.token = None;
         if flow.kind.is_secure() {
             // RFC 5922 §7.2: whom the name leads to has to prove that name.
             stream.server_name = stream.reply.as_ref().map(|reply| reply.name.clone());

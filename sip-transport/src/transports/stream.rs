@@ -52,6 +52,8 @@ pub(super) struct Stream {
     pub(super) half_closed: Option<Box<HalfClosed>>,
     /// Where else responses may go.
     pub(super) reply: Option<Box<Reply>>,
+    /// The token of the flow as it is, if it was asked for.
+    pub(super) token: Option<Box<str>>,
 }
 
 #[derive(Debug)]
@@ -89,6 +91,7 @@ impl Stream {
             unanswered: 0,
             half_closed: None,
             reply: None,
+            token: None,
         }
     }
 
@@ -244,6 +247,7 @@ impl Transports {
         // Unless something is waiting that names another one.
         if entry.flow.local.port() == 0 || (unlisted && waiting.is_empty()) {
             entry.flow.local = local;
+            stream.token = None;
         }
         for payload in waiting {
             self.send_stream(connection, kind, local, remote, payload);
@@ -589,6 +593,7 @@ impl Transports {
         // A flow that lost its connection goes to where the responses are expected.
         if let Some(remote) = stream.reopen.take() {
             flow.remote = remote;
+            stream.token = None;
         }
         let (kind, remote, local) = (flow.kind, flow.remote, flow.local.ip());
         let server_name = stream.server_name.clone();
@@ -844,7 +849,7 @@ impl Transports {
         }
     }
 
-    fn stream_mut(&mut self, id: FlowId) -> Option<&mut Stream> {
+    pub(super) fn stream_mut(&mut self, id: FlowId) -> Option<&mut Stream> {
         self.flows.get_mut(id)?.link.stream_mut()
     }
 

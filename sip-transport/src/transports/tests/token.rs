@@ -61,6 +61,48 @@ fn rfc5626_5_2_a_token_cannot_be_modified() {
 }
 
 #[test]
+fn rfc5626_5_2_the_token_of_a_connection_cannot_be_modified() {
+    let mut bench = Bench::new();
+    let flows = [(1, PEER), (2, "192.0.2.9:40001")].map(|(number, from)| {
+        let (connection, _) = bench.accept(number, from);
+        flow_of(&bench.stream(connection, options()))
+    });
+    let tokens = flows.map(|flow| bench.transports.flow_token(flow.id).unwrap());
+    for (token, flow) in tokens.iter().zip(flows) {
+        assert_eq!(
+            bench.transports.flow_token(flow.id).as_ref(),
+            Some(token),
+            "asked for again"
+        );
+        assert_eq!(bench.transports.flow_of_token(token, bench.now), Ok(flow));
+        assert_eq!(
+            bench.transports.read_flow_token(token).map(|read| read.id),
+            Ok(flow.id)
+        );
+        let changed = (0..token.len()).map(|at| {
+            let mut changed = token.clone().into_bytes();
+            changed[at] = if changed[at] == b'0' { b'1' } else { b'0' };
+            String::from_utf8(changed).unwrap()
+        });
+        let others = [
+            token[2..].to_owned(),
+            token[..token.len() - 2].to_owned(),
+            format!("00{token}"),
+            format!("{token}00"),
+            // What the one says, and whom the other names.
+            tokens[0][..token.len() - 16].to_owned() + &tokens[1][token.len() - 16..],
+        ];
+        for wrong in changed.chain(others) {
+            assert_eq!(
+                bench.transports.flow_of_token(&wrong, bench.now),
+                Err(FlowTokenError::Forged),
+                "{wrong}"
+            );
+        }
+    }
+}
+
+#[test]
 fn rfc5626_5_3_the_token_of_a_connection_ends_with_it() {
     let mut bench = Bench::new();
     let (connection, _) = bench.accept(1, PEER);
