@@ -30,6 +30,8 @@ pub(super) struct UdpListener {
     queue: VecDeque<(SocketAddr, Bytes)>,
     /// Did the socket take no more when it was last asked?
     full: bool,
+    /// Were there few the last time?
+    few: bool,
     /// Nothing that is received now was there then.
     empty: Instant,
 }
@@ -41,6 +43,8 @@ const EARLIER: io::ErrorKind = io::ErrorKind::ConnectionRefused;
 const QUEUE: usize = 1024;
 /// Datagrams sent at once.
 const BATCH: usize = 32;
+/// As many as are nearly always there at once: what is prepared for a batch is large, and for more than there are it is in vain.
+const FEW: usize = 8;
 /// Batches received before others have their turn.
 const BATCHES: usize = 4;
 /// The largest datagram.
@@ -68,6 +72,7 @@ impl UdpListener {
             state,
             queue: VecDeque::new(),
             full: false,
+            few: true,
             empty: monotonic(),
         })
     }
@@ -98,11 +103,23 @@ impl UdpListener {
             if batches == 0 {
                 before = monotonic();
             }
+            let (few, most) = match self.few {
+                true => (true, FEW),
+                false => (false, BATCH_SIZE),
+            };
             let received = self.socket.try_io(Interest::READABLE, || {
-                buffers.recv(|bufs, metas| self.state.recv((&*self.socket).into(), bufs, metas))
+                let recv = |bufs: &mut [IoSliceMut<'_>], metas: &mut [RecvMeta]| {
+                    self.state.recv((&*self.socket).into(), bufs, metas)
+                };
+                if few {
+                    buffers.recv::<FEW>(recv)
+                } else {
+                    buffers.recv::<BATCH_SIZE>(recv)
+                }
             });
             match received {
                 Ok(count) => {
+                    self.few = count < FEW;
                     batches += 1;
                     stats.received += count as u64;
                     if batches == 1 {
@@ -110,7 +127,7 @@ impl UdpListener {
                         stats.queue_delay = stats.queue_delay.max(age);
                     }
                     buffers.take(count, self.id, out);
-                    if (1..BATCH_SIZE).contains(&count) {
+                    if (1..most).contains(&count) {
                         // That was all. The runtime was not told so, and lets the next call ask the system again.
                         self.empty = before;
                         return;
@@ -279,12 +296,13 @@ impl Buffers {
         }
     }
 
-    fn recv(
+    /// Receives `MOST` of them, and no more than a batch.
+    fn recv<const MOST: usize>(
         &mut self,
         receive: impl FnOnce(&mut [IoSliceMut<'_>], &mut [RecvMeta]) -> io::Result<usize>,
     ) -> io::Result<usize> {
         let mut parts = self.space.chunks_exact_mut(STRIDE);
-        let mut bufs: [IoSliceMut<'_>; BATCH_SIZE] = std::array::from_fn(|_| {
+        let mut bufs: [IoSliceMut<'_>; MOST] = std::array::from_fn(|_| {
             let space = parts.next().and_then(|part| part.get_mut(..DATAGRAM));
             IoSliceMut::new(space.unwrap_or_default())
         });
@@ -419,21 +437,40 @@ mod batch {
                 .send_to(payload, &(*remote).into())
                 .map(|_| 1);
         }
+        if queue.len() <= super::FEW {
+            send_up_to::<{ super::FEW }>(socket, first, second)
+        } else {
+            send_up_to::<{ super::BATCH }>(socket, first, second)
+        }
+    }
+
+    fn send_up_to<const MOST: usize>(
+        socket: &UdpSocket,
+        first: &[(SocketAddr, Bytes)],
+        second: &[(SocketAddr, Bytes)],
+    ) -> io::Result<usize> {
         // In arrays, and not in something that is dropped: the borrows below would have to outlive it.
         let mut datagrams = first.iter().chain(second);
-        let mut addrs = [None::<SockaddrStorage>; super::BATCH];
+        let mut addrs = [None::<SockaddrStorage>; MOST];
         let mut addr = addrs.iter_mut();
-        let slices: [[IoSlice<'_>; 1]; super::BATCH] = std::array::from_fn(|_| {
+        let slices: [[IoSlice<'_>; 1]; MOST] = std::array::from_fn(|_| {
             let datagram = datagrams.next();
             if let (Some((remote, _)), Some(addr)) = (datagram, addr.next()) {
                 *addr = Some((*remote).into());
             }
             [IoSlice::new(datagram.map_or(&[], |(_, payload)| payload))]
         });
-        let count = queue.len().min(super::BATCH);
+        let count = (first.len() + second.len()).min(MOST);
         let mut headers = MultiHeaders::preallocate(count, None);
         let flags = MsgFlags::MSG_DONTWAIT;
-        let sent = sendmmsg(socket.as_raw_fd(), &mut headers, &slices, addrs, [], flags)?;
+        let sent = sendmmsg(
+            socket.as_raw_fd(),
+            &mut headers,
+            &slices,
+            addrs.as_slice(),
+            [],
+            flags,
+        )?;
         Ok(sent.count())
     }
 
