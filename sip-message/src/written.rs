@@ -49,12 +49,17 @@ impl WrittenResponse {
     pub fn start(&mut self, request: &Request, status: StatusCode, tag: &str) {
         self.status = status;
         self.text.clear();
-        self.text.extend_from_slice(b"SIP/2.0 ");
-        crate::header::push_decimal(&mut self.text, status.as_u16().into());
-        self.text.push(b' ');
-        self.text
-            .extend_from_slice(status.reason_phrase().as_bytes());
-        self.text.extend_from_slice(b"\r\n");
+        // Nearly every answer that is written at once is this one.
+        if status == StatusCode::OK {
+            self.text.extend_from_slice(b"SIP/2.0 200 OK\r\n");
+        } else {
+            self.text.extend_from_slice(b"SIP/2.0 ");
+            crate::header::push_decimal(&mut self.text, status.as_u16().into());
+            self.text.push(b' ');
+            self.text
+                .extend_from_slice(status.reason_phrase().as_bytes());
+            self.text.extend_from_slice(b"\r\n");
+        }
         request.headers().write_for_response(tag, &mut self.text);
     }
 

@@ -38,6 +38,11 @@ impl Histogram {
 
     /// One more.
     pub fn record(&mut self, took: Duration) {
+        if took.is_zero() {
+            let [shortest, ..] = &mut self.counts;
+            *shortest += 1;
+            return;
+        }
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let place = Self::BOUNDS.partition_point(|bound| *bound < micros);
         if let Some(count) = self.counts.get_mut(place) {
@@ -177,7 +182,12 @@ impl Latencies {
         if begun.generation != generation || !std::mem::take(&mut begun.waits) {
             return;
         }
-        let took = now.saturating_duration_since(begun.at);
+        // Most are answered in the turn in which they came.
+        let took = if now == begun.at {
+            Duration::ZERO
+        } else {
+            now.saturating_duration_since(begun.at)
+        };
         if let Some(histogram) = self
             .answered
             .get_mut(role as usize)

@@ -60,6 +60,7 @@ impl Headers {
     }
 
     /// Is there a field of this name?
+    #[inline]
     #[must_use]
     pub fn contains(&self, name: HeaderName) -> bool {
         self.find(&name, 0).is_some()
@@ -494,6 +495,9 @@ impl<'a, H: TypedHeader<'a>> Iterator for TypedAll<'a, H> {
     type Item = Result<H, HeaderError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if !self.values.has_next() {
+            return None;
+        }
         if let Some(decode) = H::DECODE_VALUE {
             // Nearly every field has one value, which need not be looked through for commas where they would make it none.
             if H::REFUSES_LISTS
@@ -506,9 +510,6 @@ impl<'a, H: TypedHeader<'a>> Iterator for TypedAll<'a, H> {
             // One value, one answer: what is not UTF-8 takes nothing of the next value along.
             let value = self.values.next_text()?;
             return Some(value.map_or_else(|_| Err(HeaderError::new("not UTF-8", 0)), decode));
-        }
-        if !self.values.has_next() {
-            return None;
         }
         let before = self.values.position();
         let item = H::decode(&mut self.values);
