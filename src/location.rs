@@ -195,6 +195,27 @@ impl ContactUpdate {
     }
 }
 
+/// The update that nearly every REGISTER asks for, in the words of the request: one contact is added or refreshed, and reached
+/// by its URI alone, without a path and a flow. See [`LocationStore::refresh_at_once`].
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Refresh<'a> {
+    /// See [`ContactUpdate::contact`].
+    pub contact: &'a str,
+    /// See [`BindingFields::parameters`].
+    pub parameters: &'a str,
+    /// See [`Binding::q`].
+    pub q: Option<Q>,
+    /// For how many seconds, at least 1.
+    pub expires: u32,
+    /// See [`BindingFields::user_agent`].
+    pub user_agent: &'a str,
+    /// The Call-ID of the request.
+    pub call_id: &'a str,
+    /// The CSeq number of the request.
+    pub cseq: u32,
+}
+
 /// What became of an update.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -243,6 +264,18 @@ pub trait LocationStore: Send + Sync + fmt::Debug {
     ) -> Result<Result<UpdateOutcome, StoreError>, BindingUpdate> {
         let _ = (aor, now);
         Err(update)
+    }
+
+    /// The same of a refresh, for which no [`BindingUpdate`] has to be put together. `None`: this store wants one, or there is
+    /// more to decide than whether the contact is the only one.
+    fn refresh_at_once(
+        &self,
+        aor: &Aor,
+        refresh: &Refresh<'_>,
+        now: SystemTime,
+    ) -> Option<Result<UpdateOutcome, StoreError>> {
+        let _ = (aor, refresh, now);
+        None
     }
 
     /// Where its changes are told, if it tells them. What has only expired need not be told.
@@ -295,6 +328,15 @@ impl<T: LocationStore + ?Sized> LocationStore for Arc<T> {
         now: SystemTime,
     ) -> Result<Result<UpdateOutcome, StoreError>, BindingUpdate> {
         (**self).update_at_once(aor, update, now)
+    }
+
+    fn refresh_at_once(
+        &self,
+        aor: &Aor,
+        refresh: &Refresh<'_>,
+        now: SystemTime,
+    ) -> Option<Result<UpdateOutcome, StoreError>> {
+        (**self).refresh_at_once(aor, refresh, now)
     }
 
     fn feed(&self) -> Option<&Feed> {

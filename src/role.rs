@@ -21,7 +21,7 @@ use sip_transport::{Flow, ResolveError, Rewrite, SelectError, Target};
 
 use crate::domain::Aor;
 pub use crate::location::StoreError;
-use crate::location::{Binding, BindingUpdate, UpdateOutcome};
+use crate::location::{Binding, BindingUpdate, Refresh, UpdateOutcome};
 use crate::users::Ha1s;
 
 /// Names a [`Need`] of one role until it is answered.
@@ -124,6 +124,39 @@ pub(crate) enum Asked {
     Known(Answer),
     /// It has to be put out.
     Unknown(Need),
+}
+
+/// Who may know at once what a role needs.
+pub(crate) trait AtOnce {
+    /// The answer, or the need again.
+    fn ask(&mut self, need: Need) -> Asked;
+
+    /// What [`Need::Update`] asks for, in the words of the request; `None`: it has to be asked so.
+    fn refresh(
+        &mut self,
+        aor: &Aor,
+        refresh: &Refresh<'_>,
+    ) -> Option<Result<UpdateOutcome, StoreError>>;
+
+    /// What [`Need::Credential`] asks for; `None`: it has to be asked so.
+    fn hashes(&mut self, username: &str, realm: &str) -> Option<Result<Option<Ha1s>, StoreError>>;
+}
+
+/// Nobody does.
+pub(crate) struct Nobody;
+
+impl AtOnce for Nobody {
+    fn ask(&mut self, need: Need) -> Asked {
+        Asked::Unknown(need)
+    }
+
+    fn refresh(&mut self, _: &Aor, _: &Refresh<'_>) -> Option<Result<UpdateOutcome, StoreError>> {
+        None
+    }
+
+    fn hashes(&mut self, _: &str, _: &str) -> Option<Result<Option<Ha1s>, StoreError>> {
+        None
+    }
 }
 
 /// What a role puts out.

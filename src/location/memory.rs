@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use super::{Binding, BindingUpdate, Feed, LocationStore, UpdateOutcome, apply};
+use super::{Binding, BindingUpdate, Cause, Feed, LocationStore, Refresh, UpdateOutcome, apply};
 use crate::domain::Aor;
 use crate::store::{BoxFuture, StoreError};
 
@@ -13,10 +13,12 @@ use crate::store::{BoxFuture, StoreError};
 /// The map is keyed by what peers choose, so it uses the standard library's keyed hasher.
 #[derive(Debug)]
 pub struct Memory {
-    bindings: Mutex<HashMap<Aor, Arc<[Binding]>>>,
+    bindings: Mutex<Map>,
     limit: usize,
     feed: Feed,
 }
+
+type Map = HashMap<Aor, Arc<[Binding]>>;
 
 impl Memory {
     /// An empty store for up to a million addresses of record.
@@ -58,16 +60,42 @@ impl Memory {
         if let UpdateOutcome::Stored(bindings) = &outcome
             && !bindings.is_empty()
         {
-            if map.len() >= self.limit {
-                // Make room once; expired bindings are otherwise only dropped when they are touched.
-                map.retain(|_, bindings| bindings.iter().any(|binding| binding.is_live(now)));
-                if map.len() >= self.limit {
-                    return Err(StoreError::Full);
-                }
-            }
-            map.insert(aor.clone(), Arc::clone(bindings));
+            self.insert(&mut map, aor, Arc::clone(bindings), now)?;
         }
         Ok(outcome)
+    }
+
+    fn insert(
+        &self,
+        map: &mut Map,
+        aor: &Aor,
+        bindings: Arc<[Binding]>,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        if map.len() >= self.limit {
+            // Make room once; expired bindings are otherwise only dropped when they are touched.
+            map.retain(|_, bindings| bindings.iter().any(|binding| binding.is_live(now)));
+            if map.len() >= self.limit {
+                return Err(StoreError::Full);
+            }
+        }
+        map.insert(aor.clone(), bindings);
+        Ok(())
+    }
+
+    fn refresh(
+        &self,
+        aor: &Aor,
+        refresh: &Refresh<'_>,
+        now: SystemTime,
+    ) -> Option<Result<UpdateOutcome, StoreError>> {
+        let mut map = self.bindings.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = map.get_mut(aor) {
+            return refresh.apply(known, now).map(Ok);
+        }
+        let bindings: Arc<[Binding]> = Arc::new([refresh.alone(now)]);
+        let inserted = self.insert(&mut map, aor, Arc::clone(&bindings), now);
+        Some(inserted.map(|()| UpdateOutcome::Stored(bindings)))
     }
 
     fn update_now(
@@ -132,6 +160,19 @@ impl LocationStore for Memory {
         Ok(self.update_now(aor, update, now))
     }
 
+    fn refresh_at_once(
+        &self,
+        aor: &Aor,
+        refresh: &Refresh<'_>,
+        now: SystemTime,
+    ) -> Option<Result<UpdateOutcome, StoreError>> {
+        let outcome = self.refresh(aor, refresh, now)?;
+        if matches!(outcome, Ok(UpdateOutcome::Stored(_))) {
+            self.feed.changed(aor, Cause::Request);
+        }
+        Some(outcome)
+    }
+
     fn feed(&self) -> Option<&Feed> {
         Some(&self.feed)
     }
@@ -177,6 +218,62 @@ mod tests {
         );
         store.update(&aor, update(0, 2), now).await.unwrap();
         assert_eq!(store.len(), Some(0));
+    }
+
+    /// A refresh is what the update of one contact is, whatever is stored; if it is decided at all.
+    #[test]
+    fn a_refresh_is_an_update_of_one_contact() {
+        let (at_once, whole) = (Memory::with_limit(2), Memory::with_limit(2));
+        let start = SystemTime::UNIX_EPOCH;
+        let mut decided = 0;
+        for (seconds, user, contact, parameters, q, call_id, cseq) in [
+            (0, "alice", "sip:a@192.0.2.1", "", None, "a", 5),
+            (0, "alice", "sip:a@192.0.2.1", "", None, "a", 5),
+            (9, "alice", "sip:a@192.0.2.1", "", Some(500), "a", 6),
+            (9, "alice", "sip:a@192.0.2.1:5060", "", None, "a", 7),
+            (9, "bob", "sip:b@192.0.2.1", "", None, "b", 1),
+            (10, "alice", "SIP:a@192.0.2.1;x", ";audio", None, "b", 1),
+            (10, "alice", "sip:a@192.0.2.1;x", ";audio", None, "b", 2),
+            (10, "bob", "sip:b@192.0.2.1", "", None, "c", 1),
+            (10, "carol", "sip:c@192.0.2.1", "", None, "c", 1),
+            (99, "bob", "sip:b@192.0.2.1", "", None, "c", 1),
+            (99, "carol", "sip:c@192.0.2.1", "", None, "c", 1),
+        ] {
+            let (aor, now) = (
+                Aor::new(user, "h"),
+                start + std::time::Duration::from_secs(seconds),
+            );
+            let q = q.map(crate::location::Q::from_thousandths);
+            let refresh = Refresh {
+                contact,
+                parameters,
+                q,
+                expires: 60,
+                user_agent: "Phone",
+                call_id,
+                cseq,
+            };
+            let mut one = ContactUpdate::new(contact, 60);
+            (one.parameters, one.q, one.user_agent) = (parameters.into(), q, "Phone".into());
+            let update = BindingUpdate::new(call_id, cseq, Change::Contacts(vec![one]));
+            // Somebody may look at what was stored before.
+            let kept = (cseq == 6).then(|| at_once.bindings.lock().unwrap().clone());
+            let outcome = match at_once.refresh_at_once(&aor, &refresh, now) {
+                Some(outcome) => {
+                    decided += 1;
+                    outcome
+                }
+                None => at_once.update_now(&aor, update.clone(), now),
+            };
+            assert_eq!(outcome, whole.update_now(&aor, update, now), "{contact}");
+            assert_eq!(
+                *at_once.bindings.lock().unwrap(),
+                *whole.bindings.lock().unwrap()
+            );
+            assert!(kept.is_none_or(|kept| kept[&aor][0].cseq == 5));
+        }
+        // Not: another contact beside one, an expired one, and one of two.
+        assert_eq!(decided, 7);
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use sip_message::UriRef;
 
 use super::binding::Words;
-use super::{Binding, BindingUpdate, Change, ContactUpdate, UpdateOutcome};
+use super::{Binding, BindingUpdate, Change, ContactUpdate, Refresh, UpdateOutcome};
 
 /// Applies an update to the bindings of one address of record. Those that have expired are dropped on the way.
 ///
@@ -87,6 +87,61 @@ pub fn apply(stored: &[Binding], update: BindingUpdate, now: SystemTime) -> Upda
         return UpdateOutcome::TooMany(limit);
     }
     UpdateOutcome::Stored(bindings.into_iter().map(Cow::into_owned).collect())
+}
+
+impl Refresh<'_> {
+    /// What [`apply`] makes of it where nothing is stored.
+    pub(super) fn alone(&self, now: SystemTime) -> Binding {
+        let mut binding = Binding::of(&self.words(), self.expires(now), self.cseq);
+        binding.q = self.q;
+        binding
+    }
+
+    /// What [`apply`] makes of it and of the one binding of the same contact, which is changed where it is unless somebody else
+    /// looks at it. `None`: that is not what is stored.
+    pub(super) fn apply(
+        &self,
+        stored: &mut Arc<[Binding]>,
+        now: SystemTime,
+    ) -> Option<UpdateOutcome> {
+        let [known] = &**stored else { return None };
+        let is_its = known.is_live(now)
+            && known.outbound().is_none()
+            && is_same_contact(known.contact(), self.contact);
+        if !is_its {
+            return None;
+        }
+        if self.cseq <= known.cseq && known.call_id() == self.call_id {
+            return Some(UpdateOutcome::OutOfOrder);
+        }
+        let (words, expires) = (self.words(), self.expires(now));
+        match Arc::get_mut(stored) {
+            Some([known]) => {
+                known.renew(&words, expires, self.cseq);
+                known.q = self.q;
+            }
+            _ => {
+                let mut binding = stored.first()?.again(&words, expires, self.cseq);
+                binding.q = self.q;
+                *stored = Arc::new([binding]);
+            }
+        }
+        Some(UpdateOutcome::Stored(Arc::clone(stored)))
+    }
+
+    fn words(&self) -> Words<'_> {
+        Words {
+            contact: self.contact,
+            parameters: self.parameters,
+            call_id: self.call_id,
+            user_agent: self.user_agent,
+            ..Words::default()
+        }
+    }
+
+    fn expires(&self, now: SystemTime) -> SystemTime {
+        now + Duration::from_secs(self.expires.into())
+    }
 }
 
 /// What all contacts of an update have in common.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sip_message::header::{Contact, Date, From, To};
 use sip_message::{
-    HeaderName, Method, Request, Response, StatusCode, TypedHeader as _, Uri, WrittenResponse,
+    HeaderName, Headers, Method, Request, Response, StatusCode, Uri, WrittenResponse,
 };
 use sip_transaction::{Event, ServerTransactionId, TransactionLayer};
 use sip_transport::{Flow, Rng, Seed};
@@ -23,7 +23,9 @@ use sip_transport::{Flow, Rng, Seed};
 use self::contacts::Wish;
 use super::node::Node;
 use super::unanswered::Unanswered;
-use super::{Answer, Asked, Need, Refusal, RoleEvent, RoleOutput, Token, unknown_options};
+use super::{
+    Answer, Asked, AtOnce, Need, Nobody, Refusal, RoleEvent, RoleOutput, Token, unknown_options,
+};
 use crate::auth::{Asker, Attempt, Authenticator, Check, Verdict};
 use crate::domain::{Aor, Domains};
 use crate::gruu::Gruus;
@@ -106,7 +108,7 @@ pub struct Registrar {
     written: WrittenResponse,
     tag: String,
     /// The Date of this second.
-    date: (u64, String),
+    date: (u64, Headers),
     /// A request that is not needed any more.
     spent: Option<Box<Request>>,
     last_now: Option<Instant>,
@@ -155,7 +157,7 @@ impl Registrar {
             rng: seed.derive("registrar").rng(),
             written: WrittenResponse::new(),
             tag: String::new(),
-            date: (u64::MAX, String::new()),
+            date: (u64::MAX, Headers::new()),
             spent: None,
             last_now: None,
         }
@@ -209,14 +211,14 @@ impl Registrar {
         wall: SystemTime,
         now: Instant,
     ) -> Option<Event> {
-        self.handle_input_asking(event, &mut Asked::Unknown, t, wall, now)
+        self.handle_input_asking(event, &mut Nobody, t, wall, now)
     }
 
     /// The same for who may know at once what is needed.
     pub(crate) fn handle_input_asking(
         &mut self,
         event: Event,
-        ask: &mut dyn FnMut(Need) -> Asked,
+        ask: &mut dyn AtOnce,
         t: &mut dyn TransactionLayer,
         wall: SystemTime,
         now: Instant,
@@ -233,7 +235,7 @@ impl Registrar {
                 let result = if merged {
                     Err(Refusal::new(StatusCode::LOOP_DETECTED)) // RFC 3261 §8.2.2.2.
                 } else {
-                    self.on_register(&job, now)
+                    self.on_register(&job, ask, wall, now)
                 };
                 self.proceed(job, result, ask, t, (wall, now));
                 None
@@ -255,8 +257,8 @@ impl Registrar {
         let Some(Waiting { job, stage }) = self.waiting.take(token) else {
             return;
         };
-        let result = self.on_answer(&job, stage, answer, wall, now);
-        self.proceed(job, result, &mut Asked::Unknown, t, (wall, now));
+        let result = self.on_answer(&job, stage, answer, &mut Nobody, (wall, now));
+        self.proceed(job, result, &mut Nobody, t, (wall, now));
     }
 
     fn on_answer(
@@ -264,15 +266,15 @@ impl Registrar {
         job: &Job,
         stage: Stage,
         answer: Answer,
-        wall: SystemTime,
-        now: Instant,
+        ask: &mut dyn AtOnce,
+        (wall, now): (SystemTime, Instant),
     ) -> Result<Next, Refusal> {
         match (stage, answer) {
             (Stage::Credential(attempt), Answer::Credential(Ok(hashes))) => {
-                self.on_credential(job, attempt, hashes.as_ref(), now)
+                self.on_credential(job, attempt, hashes.as_ref(), ask, (wall, now))
             }
             (Stage::Known(aor), Answer::Credential(Ok(hashes))) => match hashes {
-                Some(_) => self.on_authorized(job, aor),
+                Some(_) => self.on_authorized(job, aor, ask, wall),
                 None => Err(Refusal::new(StatusCode::NOT_FOUND)),
             },
             (
@@ -354,7 +356,13 @@ impl Registrar {
                 .is_ok_and(|uri| self.config.domains.serves(uri))
     }
 
-    fn on_register(&mut self, job: &Job, now: Instant) -> Result<Next, Refusal> {
+    fn on_register(
+        &mut self,
+        job: &Job,
+        ask: &mut dyn AtOnce,
+        wall: SystemTime,
+        now: Instant,
+    ) -> Result<Next, Refusal> {
         if let Err(error) = job.request.validate() {
             return Err(Refusal::because(StatusCode::BAD_REQUEST, error.reason()));
         }
@@ -371,16 +379,21 @@ impl Registrar {
         }
         // Step 3.
         let Some(authenticator) = &mut self.authenticator else {
-            return self.on_authenticated(job, None);
+            return self.on_authenticated(job, None, ask, wall);
         };
         match authenticator.check_from(&job.request, Asker::Server, &job.flow, &self.peers, now) {
-            Check::Open => self.on_authenticated(job, None),
+            Check::Open => self.on_authenticated(job, None, ask, wall),
             Check::LookUp(attempt) => {
+                let (username, realm) = (attempt.username(), authenticator.realm());
+                if let Some(hashes) = ask.hashes(username, realm) {
+                    let hashes = hashes.map_err(|error| self.store_failed(error))?;
+                    return self.on_credential(job, attempt, hashes.as_ref(), ask, (wall, now));
+                }
                 let need = Need::Credential {
-                    username: attempt.username().into(),
-                    realm: authenticator.realm().into(),
+                    username: username.into(),
+                    realm: realm.into(),
                 };
-                Ok(Next::Wait(need, Stage::Credential(attempt)))
+                Ok(Next::wait(need, Stage::Credential(attempt)))
             }
             Check::Challenge { stale } => self.challenge(job, stale, now),
             Check::Forbidden => Err(Refusal::new(StatusCode::FORBIDDEN)),
@@ -430,7 +443,8 @@ impl Registrar {
         let builder = refusal.builder(&job.request, &tag);
         let builder =
             authenticator.challenge(builder, Asker::Server, job.flow.remote.ip(), stale, now);
-        builder.build().map(Next::Respond).map_err(|_| refusal)
+        let response = builder.build().map_err(|_| refusal)?;
+        Ok(Next::Respond(Box::new(response)))
     }
 
     fn on_credential(
@@ -438,19 +452,28 @@ impl Registrar {
         job: &Job,
         attempt: Attempt,
         hashes: Option<&crate::users::Ha1s>,
-        now: Instant,
+        ask: &mut dyn AtOnce,
+        (wall, now): (SystemTime, Instant),
     ) -> Result<Next, Refusal> {
         let Some(authenticator) = &mut self.authenticator else {
-            return self.on_authenticated(job, None);
+            return self.on_authenticated(job, None, ask, wall);
         };
         match authenticator.verify(attempt, hashes, now) {
-            Verdict::Accepted { username } => self.on_authenticated(job, Some(&username)),
+            Verdict::Accepted { username } => {
+                self.on_authenticated(job, Some(&username), ask, wall)
+            }
             Verdict::Challenge { stale } => self.challenge(job, stale, now),
             Verdict::Forbidden => Err(Refusal::new(StatusCode::FORBIDDEN)),
         }
     }
 
-    fn on_authenticated(&mut self, job: &Job, username: Option<&str>) -> Result<Next, Refusal> {
+    fn on_authenticated(
+        &mut self,
+        job: &Job,
+        username: Option<&str>,
+        ask: &mut dyn AtOnce,
+        wall: SystemTime,
+    ) -> Result<Next, Refusal> {
         let to = job.request.headers().typed::<To<'_>>().ok().flatten();
         // Step 5, before step 4: who may register for an address of record is told by the address of record.
         let aor = to
@@ -477,35 +500,49 @@ impl Registrar {
                 username: aor.user().into(),
                 realm: self.config.domains.primary().into(),
             };
-            return Ok(Next::Wait(need, Stage::Known(aor)));
+            return Ok(Next::wait(need, Stage::Known(aor)));
         }
-        self.on_authorized(job, aor)
+        self.on_authorized(job, aor, ask, wall)
     }
 
     /// Steps 6 and 7.
-    fn on_authorized(&mut self, job: &Job, aor: Aor) -> Result<Next, Refusal> {
+    fn on_authorized(
+        &mut self,
+        job: &Job,
+        aor: Aor,
+        ask: &mut dyn AtOnce,
+        wall: SystemTime,
+    ) -> Result<Next, Refusal> {
         push::services(&job.request, &self.config.push_providers)?;
-        match contacts::read(&job.request, &job.flow, &aor, &self.config)? {
+        let contacts = match contacts::read(&job.request, &job.flow, &aor, &self.config)? {
             Wish::Query => {
                 let need = Need::Lookup { aor: aor.clone() };
-                Ok(Next::Wait(need, Stage::Bindings(aor)))
+                return Ok(Next::wait(need, Stage::Bindings(aor)));
             }
-            Wish::Change { change, by_flow } if by_flow.contains(&true) => {
-                let need = Need::FlowToken { flow: job.flow };
-                let stage = Stage::Token {
-                    aor,
-                    change,
-                    by_flow,
-                };
-                Ok(Next::Wait(need, stage))
-            }
-            Wish::Change { change, .. } => Ok(self.change(job, aor, change)),
+            Wish::RemoveAll => return Ok(self.change(job, aor, Change::RemoveAll)),
+            Wish::Change(contacts) => contacts,
+        };
+        if let Some(refresh) = contacts.refresh(self.config.gruus.is_some(), sequence(job))
+            && let Some(outcome) = ask.refresh(&aor, &refresh)
+        {
+            let outcome = outcome.map_err(|error| self.store_failed(error))?;
+            return self.on_updated(job, aor, outcome, wall);
         }
+        let (change, by_flow) = contacts.into_change();
+        if !by_flow.is_empty() {
+            let need = Need::FlowToken { flow: job.flow };
+            let stage = Stage::Token {
+                aor,
+                change,
+                by_flow,
+            };
+            return Ok(Next::wait(need, stage));
+        }
+        Ok(self.change(job, aor, change))
     }
 
     fn change(&mut self, job: &Job, aor: Aor, change: Change) -> Next {
-        let call_id = job.request.headers().call_id().unwrap_or_default();
-        let cseq = job.request.headers().cseq().map_or(0, |(number, _)| number);
+        let (call_id, cseq) = sequence(job);
         let mut update =
             BindingUpdate::new(call_id, cseq, change).with_limit(self.config.max_bindings);
         if self.config.gruus.is_some() {
@@ -516,7 +553,7 @@ impl Registrar {
             aor: aor.clone(),
             update,
         };
-        Next::Wait(need, Stage::Bindings(aor))
+        Next::wait(need, Stage::Bindings(aor))
     }
 
     fn on_updated(
@@ -549,7 +586,7 @@ impl Registrar {
         let request = &*job.request;
         let services = push::services(request, &self.config.push_providers)?;
         self.tag.clear();
-        self.rng.push_token(&mut self.tag, 16);
+        self.rng.push_token(&mut self.tag, 12);
         let written = &mut self.written;
         written.start(request, StatusCode::OK, &self.tag);
         // RFC 5627 §5.2: for who says that they know of GRUUs.
@@ -586,11 +623,9 @@ impl Registrar {
         let (second, date) = &mut self.date;
         if *second != since.as_secs() {
             *second = since.as_secs();
-            let mut text = Vec::new();
-            Date::from_unix_seconds(*second).encode(&mut text);
-            *date = String::from_utf8(text).unwrap_or_default();
+            date.replace_typed(&Date::from_unix_seconds(*second));
         }
-        written.field(HeaderName::Date, &[date]);
+        written.fields(date);
         written.finish();
         self.has_come_back(&job.request, job.flow.remote);
         let event = RoleEvent::Registered {
@@ -612,25 +647,30 @@ impl Registrar {
         &mut self,
         job: Job,
         result: Result<Next, Refusal>,
-        ask: &mut dyn FnMut(Need) -> Asked,
+        ask: &mut dyn AtOnce,
         t: &mut dyn TransactionLayer,
         (wall, now): (SystemTime, Instant),
     ) {
         let mut result = result;
         loop {
             result = match result {
-                Ok(Next::Wait(need, stage)) => match ask(need) {
-                    Asked::Known(answer) => self.on_answer(&job, stage, answer, wall, now),
-                    Asked::Unknown(_) if self.waiting.len() >= self.config.max_waiting => {
-                        Err(Refusal::unavailable(self.config.retry_after))
+                Ok(Next::Wait(wait)) => {
+                    let (need, stage) = *wait;
+                    match ask.ask(need) {
+                        Asked::Known(answer) => {
+                            self.on_answer(&job, stage, answer, ask, (wall, now))
+                        }
+                        Asked::Unknown(_) if self.waiting.len() >= self.config.max_waiting => {
+                            Err(Refusal::unavailable(self.config.retry_after))
+                        }
+                        Asked::Unknown(need) => {
+                            let due = now + self.config.store_timeout;
+                            let token = self.waiting.ask(Waiting { job, stage }, due);
+                            self.outputs.push_back(RoleOutput::Need { token, need });
+                            return;
+                        }
                     }
-                    Asked::Unknown(need) => {
-                        let due = now + self.config.store_timeout;
-                        let token = self.waiting.ask(Waiting { job, stage }, due);
-                        self.outputs.push_back(RoleOutput::Need { token, need });
-                        return;
-                    }
-                },
+                }
                 // A transaction that has ended meanwhile needs no answer.
                 Ok(Next::Written) => {
                     let _ = t.respond_written(job.id, &self.written, now);
@@ -660,6 +700,13 @@ impl Registrar {
         }
         self.spent = Some(job.request);
     }
+}
+
+/// By what an update is told from an older one: the Call-ID and the CSeq number.
+fn sequence(job: &Job) -> (&str, u32) {
+    let headers = job.request.headers();
+    let cseq = headers.cseq().map_or(0, |(number, _)| number);
+    (headers.call_id().unwrap_or_default(), cseq)
 }
 
 /// The change with the token of the flow on the contacts that are reached by it.
@@ -710,13 +757,20 @@ impl Decimal {
 }
 
 /// What follows from a step.
+///
+/// Small, because it is handed up from step to step, and nearly always the answer is written.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "it lives for one call")]
 enum Next {
     /// The answer is written.
     Written,
-    Respond(Response),
-    Wait(Need, Stage),
+    Respond(Box<Response>),
+    Wait(Box<(Need, Stage)>),
+}
+
+impl Next {
+    fn wait(need: Need, stage: Stage) -> Self {
+        Self::Wait(Box::new((need, stage)))
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use sip_transaction::{Branch, ServerTransactionId, TransactionLayer as _};
 use sip_transport::Flow;
 
 use super::boundary::{Role, Selecting};
+use super::stores::Asking;
 use super::{Direction, LatencyRole, Output, Stack, Traced};
 use crate::role::events::Events;
 use crate::role::probe::Probes;
@@ -195,7 +196,7 @@ impl Stack {
                 .latencies
                 .watch(&mut self.transactions, LatencyRole::Registrar);
             let stores = &mut self.stores;
-            let ask = &mut |need| stores.ask(need, wall);
+            let ask = &mut Asking { stores, wall };
             match registrar.handle_input_asking(event, ask, t, wall, now) {
                 Some(back) => event = back,
                 None => {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::Stack;
-use crate::location::LocationStore;
-use crate::role::{Answer, Asked, Need};
-use crate::users::CredentialStore;
+use crate::domain::Aor;
+use crate::location::{LocationStore, Refresh, StoreError, UpdateOutcome};
+use crate::role::{Answer, Asked, AtOnce, Need};
+use crate::users::{CredentialStore, Ha1s};
 
 /// What was answered so, which takes no time that is worth a look at the clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +26,36 @@ pub(super) struct Stores {
     location: Option<Arc<dyn LocationStore>>,
     credentials: Option<Arc<dyn CredentialStore>>,
     answered: AnsweredAtOnce,
+}
+
+/// The stores at a time of day.
+pub(super) struct Asking<'a> {
+    pub(super) stores: &'a mut Stores,
+    pub(super) wall: SystemTime,
+}
+
+impl AtOnce for Asking<'_> {
+    fn ask(&mut self, need: Need) -> Asked {
+        self.stores.ask(need, self.wall)
+    }
+
+    fn refresh(
+        &mut self,
+        aor: &Aor,
+        refresh: &Refresh<'_>,
+    ) -> Option<Result<UpdateOutcome, StoreError>> {
+        let store = self.stores.location.as_ref()?;
+        let outcome = store.refresh_at_once(aor, refresh, self.wall)?;
+        self.stores.answered.updates += 1;
+        Some(outcome)
+    }
+
+    fn hashes(&mut self, username: &str, realm: &str) -> Option<Result<Option<Ha1s>, StoreError>> {
+        let store = self.stores.credentials.as_ref()?;
+        let hashes = store.credential_at_once(username, realm)?;
+        self.stores.answered.credentials += 1;
+        Some(hashes)
+    }
 }
 
 impl Stores {
@@ -81,8 +112,7 @@ impl Stack {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Aor;
-    use crate::location::{BindingUpdate, Change, ContactUpdate, Memory, UpdateOutcome};
+    use crate::location::{BindingUpdate, Change, ContactUpdate, Memory};
     use crate::users;
 
     #[test]
@@ -98,7 +128,10 @@ mod tests {
         ));
         let contacts = vec![ContactUpdate::new("sip:alice@192.0.2.1", 60)];
         let update = BindingUpdate::new("c", 1, Change::Contacts(contacts));
-        let update = Need::Update { aor, update };
+        let update = Need::Update {
+            aor: aor.clone(),
+            update,
+        };
         assert!(matches!(
             stores.ask(update, wall),
             Asked::Known(Answer::Updated(Ok(UpdateOutcome::Stored(all)))) if all.len() == 1
@@ -117,10 +150,40 @@ mod tests {
         ));
         let name = Need::Rewrites { name: "x".into() };
         assert!(matches!(stores.ask(name, wall), Asked::Unknown(_)));
+        // In the words of a request: the same, and counted alike.
+        let mut asking = Asking {
+            stores: &mut stores,
+            wall,
+        };
+        let refresh = Refresh {
+            contact: "sip:alice@192.0.2.1",
+            parameters: "",
+            q: None,
+            expires: 60,
+            user_agent: "",
+            call_id: "c",
+            cseq: 2,
+        };
+        assert!(matches!(
+            asking.refresh(&aor, &refresh),
+            Some(Ok(UpdateOutcome::Stored(all))) if all.len() == 1 && all[0].cseq == 2
+        ));
+        assert!(matches!(
+            asking.refresh(&aor, &refresh),
+            Some(Ok(UpdateOutcome::OutOfOrder))
+        ));
+        assert!(matches!(
+            asking.hashes("alice", "example.com"),
+            Some(Ok(Some(_)))
+        ));
+        assert!(matches!(
+            asking.hashes("bob", "example.com"),
+            Some(Ok(None))
+        ));
         let answered = stores.answered;
         assert_eq!(
             (answered.lookups, answered.updates, answered.credentials),
-            (1, 1, 1)
+            (1, 3, 3)
         );
     }
 }

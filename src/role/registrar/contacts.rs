@@ -1,53 +1,116 @@
 //! The contacts of a REGISTER, read and written (RFC 3261 §10.3, steps 6 to 8).
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use sip_message::header::{Contact, NameAddr};
 use sip_message::{HeaderName, Request, StatusCode, UriRef, WrittenResponse};
 use sip_transport::Flow;
+use smallvec::SmallVec;
 
 use super::{Decimal, RegistrarConfig};
 use crate::domain::Aor;
-use crate::location::{Binding, Change, ContactUpdate, Outbound, Q};
+use crate::location::{Binding, Change, ContactUpdate, Outbound, Q, Refresh};
 use crate::role::{Refusal, nat};
 
-/// What a REGISTER wants.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wish {
+/// What a REGISTER wants, in its own words.
+pub(super) enum Wish<'a> {
     /// To know the bindings.
     Query,
+    /// To have none.
+    RemoveAll,
     /// To change them.
-    Change {
-        /// How.
-        change: Change,
-        /// Which of the contacts are reached by the flow that the request came over; none behind the last of these.
-        by_flow: Vec<bool>,
-    },
+    Change(Contacts<'a>),
+}
+
+/// The contacts of a REGISTER, one at least.
+pub(super) struct Contacts<'a> {
+    contacts: SmallVec<[Named<'a>; 1]>,
+    /// Which of the contacts are reached by the flow that the request came over; none behind the last of these.
+    by_flow: Vec<bool>,
+    path: Vec<Box<str>>,
+    user_agent: &'a str,
+}
+
+/// What says something of one contact alone.
+struct Named<'a> {
+    uri: &'a str,
+    parameters: Cow<'a, str>,
+    q: Option<Q>,
+    expires: u32,
+    outbound: Option<Outbound>,
+}
+
+impl Contacts<'_> {
+    /// As a refresh, if that is all that they are: not of an instance, whose parameter begins with a plus, where these have
+    /// epochs.
+    pub(super) fn refresh<'r>(
+        &'r self,
+        has_epochs: bool,
+        (call_id, cseq): (&'r str, u32),
+    ) -> Option<Refresh<'r>> {
+        let [only] = self.contacts.as_slice() else {
+            return None;
+        };
+        let is_plain = only.expires > 0
+            && only.outbound.is_none()
+            && !(has_epochs && only.parameters.contains('+'))
+            && self.by_flow.is_empty()
+            && self.path.is_empty();
+        is_plain.then_some(Refresh {
+            contact: only.uri,
+            parameters: &only.parameters,
+            q: only.q,
+            expires: only.expires,
+            user_agent: self.user_agent,
+            call_id,
+            cseq,
+        })
+    }
+
+    /// As a change, and which of its contacts are reached by the flow.
+    pub(super) fn into_change(self) -> (Change, Vec<bool>) {
+        let (user_agent, mut path) = (self.user_agent, self.path);
+        let last = self.contacts.len().saturating_sub(1);
+        let contacts = self.contacts.into_iter().enumerate().map(|(place, named)| {
+            let mut update = ContactUpdate::new(named.uri, named.expires);
+            update.parameters = named.parameters.into();
+            update.q = named.q;
+            update.outbound = named.outbound;
+            update.user_agent = user_agent.into();
+            // It is copied for the others only, of which there are nearly never any.
+            update.path = if place == last {
+                std::mem::take(&mut path)
+            } else {
+                path.clone()
+            };
+            update
+        });
+        (Change::Contacts(contacts.collect()), self.by_flow)
+    }
 }
 
 /// How many contacts one request may name: no more than would be stored, and as many again that it removes.
 const CONTACTS: usize = 2;
 
 /// Reads the contacts, with the time each is bound for.
-pub(super) fn read(
-    request: &Request,
+pub(super) fn read<'a>(
+    request: &'a Request,
     flow: &Flow,
     aor: &Aor,
     config: &RegistrarConfig,
-) -> Result<Wish, Refusal> {
+) -> Result<Wish<'a>, Refusal> {
     let headers = request.headers();
     if !headers.contains(HeaderName::Contact) {
         return Ok(Wish::Query);
     }
     let header_expires = headers.get(HeaderName::Expires).map(seconds);
     let path = path(request)?;
-    let knows_outbound = has_option(request, "outbound");
-    let user_agent: Box<str> = headers
+    let user_agent = headers
         .get(HeaderName::UserAgent)
         .map(|text| clip(text, 80))
-        .unwrap_or_default()
-        .into();
-    let mut contacts = Vec::new();
+        .unwrap_or_default();
+    let mut contacts = SmallVec::new();
     // Empty as long as no contact is reached by its flow, which is the usual case.
     let mut by_flow = Vec::new();
     let mut has_star = false;
@@ -79,52 +142,47 @@ pub(super) fn read(
                 Refusal::new(StatusCode::INTERVAL_TOO_BRIEF).with(HeaderName::MinExpires, least)
             );
         }
-        let mut update =
-            ContactUpdate::new(address.uri().as_str(), requested.min(config.max_expires));
-        update.q = address
-            .params()
-            .get("q")
-            .and_then(thousandths)
-            .map(Q::from_thousandths);
-        if !address.params().as_str().is_empty() {
-            let mut others = address.params().clone();
-            // RFC 5627 §5.1: nobody suggests a GRUU to the registrar.
-            for name in ["q", "expires", "pub-gruu", "temp-gruu"] {
-                while others.remove(name) {}
-            }
-            update.parameters = others.as_str().into();
+        let mut named = Named {
+            uri: address.uri().as_str(),
+            parameters: Cow::Borrowed(""),
+            q: None,
+            expires: requested.min(config.max_expires),
+            outbound: None,
+        };
+        let has_parameters = !address.params().is_empty();
+        if has_parameters {
+            named.q = address
+                .params()
+                .get("q")
+                .and_then(thousandths)
+                .map(Q::from_thousandths);
+            named.parameters = stored_parameters(address);
         }
         let mut is_by_flow = nat::needs_flow(request, flow, address.uri());
         // RFC 5626 §6: a number counts only with an instance, and from a client that supports it.
-        if let (true, Some(instance), Some(reg_id)) =
-            (knows_outbound, contact.instance(), contact.reg_id())
+        if has_parameters
+            && let (Some(instance), Some(reg_id)) = (contact.instance(), contact.reg_id())
+            && has_option(request, "outbound")
         {
             is_by_flow |= edge(request, &path)?;
-            update.outbound = Some(Outbound {
+            named.outbound = Some(Outbound {
                 instance: instance.as_ref().into(),
                 reg_id,
             });
         }
-        if is_by_flow && update.expires > 0 {
+        if is_by_flow && named.expires > 0 {
             by_flow.resize(contacts.len(), false);
             by_flow.push(true);
         }
-        contacts.push(update);
+        contacts.push(named);
         if contacts.len() > config.max_bindings * CONTACTS {
             return Err(Refusal::because(StatusCode::FORBIDDEN, "Too Many Contacts"));
         }
     }
-    // What all have in common is copied for the others only, of which there are nearly never any.
-    if let Some((last, others)) = contacts.split_last_mut() {
-        for contact in others {
-            contact.path.clone_from(&path);
-            contact.user_agent.clone_from(&user_agent);
-        }
-        last.path = path;
-        last.user_agent = user_agent;
-    }
     // RFC 5626 §6: a registration of a flow is one of one contact; those that are removed do not count.
-    let has_flow = contacts.iter().any(|contact| contact.outbound.is_some());
+    let has_flow = contacts
+        .iter()
+        .any(|contact: &Named<'_>| contact.outbound.is_some());
     if has_flow
         && contacts
             .iter()
@@ -139,16 +197,15 @@ pub(super) fn read(
     }
     // Step 6.
     match (has_star, contacts.is_empty()) {
-        (false, false) => Ok(Wish::Change {
-            change: Change::Contacts(contacts),
+        (false, false) => Ok(Wish::Change(Contacts {
+            contacts,
             by_flow,
-        }),
+            path,
+            user_agent,
+        })),
         (false, true) => Ok(Wish::Query),
         (true, true) if header_expires == Some(0) && headers.count(HeaderName::Contact) == 1 => {
-            Ok(Wish::Change {
-                change: Change::RemoveAll,
-                by_flow,
-            })
+            Ok(Wish::RemoveAll)
         }
         (true, true) => Err(Refusal::because(
             StatusCode::BAD_REQUEST,
@@ -158,6 +215,23 @@ pub(super) fn read(
             StatusCode::BAD_REQUEST,
             "Contact * Stands Alone",
         )),
+    }
+}
+
+/// The parameters that a binding keeps.
+fn stored_parameters<'a>(address: &NameAddr<'a>) -> Cow<'a, str> {
+    let params = address.params();
+    // RFC 5627 §5.1: nobody suggests a GRUU to the registrar.
+    let others = ["q", "expires", "pub-gruu", "temp-gruu"];
+    match params.as_borrowed() {
+        Some(text) if !others.iter().any(|name| params.contains(name)) => Cow::Borrowed(text),
+        _ => {
+            let mut kept = params.clone();
+            for name in others {
+                while kept.remove(name) {}
+            }
+            Cow::Owned(kept.as_str().to_owned())
+        }
     }
 }
 
