@@ -549,7 +549,7 @@ struct Given<'a> {
 
 impl<'a> Given<'a> {
     fn parse(value: &'a str) -> Option<Self> {
-        let (scheme, mut rest) = value.trim_ascii_start().split_at_checked("Digest".len())?;
+        let (scheme, rest) = value.trim_ascii_start().split_at_checked("Digest".len())?;
         let is_digest = scheme == "Digest" || scheme.eq_ignore_ascii_case("Digest");
         if !is_digest || !rest.starts_with([' ', '\t']) {
             return None;
@@ -558,11 +558,12 @@ impl<'a> Given<'a> {
             algorithm: Some(Algorithm::Md5),
             ..Self::default()
         };
-        while let Some((name, value, after)) = parameter(rest) {
-            rest = after;
+        let mut from = 0;
+        while let Some((name, value, end)) = parameter(rest, from) {
+            from = end;
             if let Some(slot) = given.slot(name) {
                 *slot = Some(value);
-            } else if name.eq_ignore_ascii_case("algorithm") {
+            } else if name.eq_ignore_ascii_case(b"algorithm") {
                 given.algorithm = Algorithm::parse(&value);
             }
         }
@@ -570,55 +571,56 @@ impl<'a> Given<'a> {
     }
 
     /// Where the value of a parameter goes.
-    fn slot(&mut self, name: &str) -> Option<&mut Option<Cow<'a, str>>> {
+    fn slot(&mut self, name: &[u8]) -> Option<&mut Option<Cow<'a, str>>> {
         // The length tells which name it can be.
         let (known, slot) = match name.len() {
-            8 if name.as_bytes().first().is_some_and(|b| b | 0x20 == b'u') => {
-                ("username", &mut self.username)
-            }
+            8 if name.first().is_some_and(|b| b | 0x20 == b'u') => ("username", &mut self.username),
             8 => ("response", &mut self.response),
             6 => ("cnonce", &mut self.cnonce),
-            5 if name.as_bytes().first().is_some_and(|b| b | 0x20 == b'r') => {
-                ("realm", &mut self.realm)
-            }
+            5 if name.first().is_some_and(|b| b | 0x20 == b'r') => ("realm", &mut self.realm),
             5 => ("nonce", &mut self.nonce),
-            3 if name.as_bytes().first().is_some_and(|b| b | 0x20 == b'u') => {
-                ("uri", &mut self.uri)
-            }
+            3 if name.first().is_some_and(|b| b | 0x20 == b'u') => ("uri", &mut self.uri),
             3 => ("qop", &mut self.qop),
             2 => ("nc", &mut self.nc),
             _ => return None,
         };
         // Nearly everyone writes it as the RFC does.
-        (name == known || name.eq_ignore_ascii_case(known)).then_some(slot)
+        (name == known.as_bytes() || name.eq_ignore_ascii_case(known.as_bytes())).then_some(slot)
     }
 }
 
-/// The next `name=value` or `name="value"`, and what follows it.
-fn parameter(text: &str) -> Option<(&str, Cow<'_, str>, &str)> {
+/// The next `name=value` or `name="value"` at or after a place, and where it ends.
+fn parameter(text: &str, from: usize) -> Option<(&[u8], Cow<'_, str>, usize)> {
     let bytes = text.as_bytes();
-    let from = bytes
-        .iter()
-        .position(|b| !matches!(b, b' ' | b'\t' | b'\r' | b'\n' | b','))?;
-    let equals = from + bytes.get(from..)?.iter().position(|&b| b == b'=')?;
-    let name = text.get(from..equals)?.trim_ascii_end();
-    let rest = text.get(equals + 1..)?.trim_ascii_start();
-    let Some(quoted) = rest.strip_prefix('"') else {
-        let end = memchr::memchr(b',', rest.as_bytes()).unwrap_or(rest.len());
-        let (value, after) = rest.split_at_checked(end)?;
-        return Some((name, value.trim_ascii().into(), after));
-    };
-    let end = memchr::memchr2(b'"', b'\\', quoted.as_bytes())?;
-    if let Some((value, after)) = quoted.split_at_checked(end)
-        && let Some(after) = after.strip_prefix('"')
-    {
-        return Some((name, value.into(), after));
+    let mut at = from;
+    while let Some(b' ' | b'\t' | b'\r' | b'\n' | b',') = bytes.get(at) {
+        at += 1;
+    }
+    let name_at = at;
+    while *bytes.get(at)? != b'=' {
+        at += 1;
+    }
+    let name = bytes.get(name_at..at)?.trim_ascii_end();
+    at += 1;
+    while bytes.get(at).is_some_and(u8::is_ascii_whitespace) {
+        at += 1;
+    }
+    let rest = bytes.get(at..)?;
+    if rest.first() != Some(&b'"') {
+        let len = memchr::memchr(b',', rest).unwrap_or(rest.len());
+        let value = text.get(at..at + len)?.trim_ascii();
+        return Some((name, value.into(), at + len));
+    }
+    at += 1;
+    let end = at + memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
+    if bytes.get(end) == Some(&b'"') {
+        return Some((name, text.get(at..end)?.into(), end + 1));
     }
     let mut value = String::new();
-    let mut characters = quoted.char_indices();
-    while let Some((at, character)) = characters.next() {
+    let mut characters = text.get(at..)?.char_indices();
+    while let Some((place, character)) = characters.next() {
         match character {
-            '"' => return Some((name, value.into(), quoted.get(at + 1..)?)),
+            '"' => return Some((name, value.into(), at + place + 1)),
             '\\' => value.extend(characters.next().map(|(_, escaped)| escaped)),
             other => value.push(other),
         }

@@ -9,7 +9,7 @@ mod file;
 mod journal;
 mod writer;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -121,11 +121,11 @@ struct Inner {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What is committed. The map of bindings is keyed by what peers choose, so it has the standard library's keyed hasher.
+/// What is committed. The maps are keyed, or asked, by what peers choose, so they have the standard library's keyed hasher.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     pub(crate) bindings: RwLock<HashMap<Aor, Arc<[Binding]>>>,
-    pub(crate) users: RwLock<BTreeMap<Box<str>, Ha1s>>,
+    pub(crate) users: RwLock<HashMap<Box<str>, Ha1s>>,
     pub(crate) feed: Feed,
 }
 

@@ -1,6 +1,7 @@
 //! [`Replay`]: which counts of which nonce were used.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::nonce::NonceId;
 
@@ -65,10 +66,17 @@ impl Replay {
 
     /// Uses it up. Was it new?
     pub(super) fn spend(&mut self, nonce: NonceId, count: u32) -> bool {
-        if !self.is_new(nonce, count) {
-            return false;
+        match self.windows.entry(nonce) {
+            Entry::Occupied(window) if !window.get().is_new(count) => return false,
+            Entry::Occupied(mut window) => {
+                window.get_mut().spend(count);
+                return true;
+            }
+            Entry::Vacant(_) if self.forgotten.is_some_and(|forgotten| nonce <= forgotten) => {
+                return false;
+            }
+            Entry::Vacant(place) => place.insert(Window::default()).spend(count),
         }
-        self.windows.entry(nonce).or_default().spend(count);
         if self.windows.len() > self.limit {
             self.forgotten = self
                 .windows

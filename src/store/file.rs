@@ -1,6 +1,6 @@
 //! The format of the data file: opening, checking, creating.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -45,7 +45,7 @@ pub(super) struct Contents {
     /// Random bytes that were drawn when the file was created.
     pub(super) secret: [u8; 32],
     pub(super) bindings: HashMap<Aor, Arc<[Binding]>>,
-    pub(super) users: BTreeMap<Box<str>, Ha1s>,
+    pub(super) users: HashMap<Box<str>, Ha1s>,
     pub(super) journal: Journal,
 }
 
@@ -181,7 +181,7 @@ fn read(path: &Path, database: &Database) -> Result<Contents, OpenError> {
     let realm = value("realm")?.ok_or_else(|| bad("it has no realm".to_owned()))?;
     let secret = value("secret")?.and_then(|digits| unhex(&digits)?.try_into().ok());
     let secret = secret.ok_or_else(|| bad("it has no secret".to_owned()))?;
-    let mut users = BTreeMap::new();
+    let mut users = HashMap::new();
     let table = transaction
         .open_table(USERS)
         .map_err(|error| failed(error.into()))?;

@@ -48,14 +48,15 @@ impl Embedded {
     /// The names of all users, in order.
     #[must_use]
     pub fn names(&self) -> Vec<Box<str>> {
-        self.file
+        let users = self
+            .file
             .index()
             .users
             .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .keys()
-            .cloned()
-            .collect()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut names: Vec<_> = users.keys().cloned().collect();
+        names.sort_unstable();
+        names
     }
 
     /// Is there a user of this name?
