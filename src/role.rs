@@ -15,9 +15,11 @@ mod unanswered;
 use std::borrow::Cow;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 
 use sip_message::{Method, Request, Response, ResponseBuilder, StatusCode, Uri};
-use sip_transport::{Flow, ResolveError, Rewrite, SelectError, Target};
+use sip_transaction::{ServerTransactionId, TransactionLayer};
+use sip_transport::{Flow, ResolveError, Rewrite, Rng, SelectError, Target};
 
 use crate::domain::Aor;
 pub use crate::location::StoreError;
@@ -272,6 +274,30 @@ impl Refusal {
             builder = builder.header(name.clone(), value);
         }
         builder
+    }
+
+    /// Answers the request with it, which has no tag yet.
+    pub(crate) fn respond(
+        &self,
+        id: ServerTransactionId,
+        request: &Request,
+        rng: &mut Rng,
+        t: &mut dyn TransactionLayer,
+        now: Instant,
+    ) {
+        if let Ok(response) = self.builder(request, &rng.token(16)).build() {
+            // A transaction that has ended meanwhile needs no answer.
+            let _ = t.respond(id, &response, now);
+        }
+    }
+
+    /// What the application is told of it.
+    pub(crate) fn denied(&self, request: &Request, flow: &Flow) -> RoleOutput {
+        RoleOutput::Event(RoleEvent::Denied {
+            method: request.method().clone(),
+            status: self.status,
+            source: flow.remote,
+        })
     }
 }
 

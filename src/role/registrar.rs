@@ -688,16 +688,10 @@ impl Registrar {
 
     fn refuse(&mut self, job: Job, refusal: &Refusal, t: &mut dyn TransactionLayer, now: Instant) {
         if refusal.status == StatusCode::FORBIDDEN {
-            self.outputs.push_back(RoleOutput::Event(RoleEvent::Denied {
-                method: Method::Register,
-                status: refusal.status,
-                source: job.flow.remote,
-            }));
+            let denied = refusal.denied(&job.request, &job.flow);
+            self.outputs.push_back(denied);
         }
-        let tag = self.rng.token(16);
-        if let Ok(response) = refusal.builder(&job.request, &tag).build() {
-            let _ = t.respond(job.id, &response, now);
-        }
+        refusal.respond(job.id, &job.request, &mut self.rng, t, now);
         self.spent = Some(job.request);
     }
 }

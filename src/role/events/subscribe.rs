@@ -359,17 +359,10 @@ impl Events {
 
     fn refuse(&mut self, job: &Job, refusal: &Refusal, t: &mut dyn TransactionLayer, now: Instant) {
         if refusal.status == StatusCode::FORBIDDEN {
-            self.outputs.push_back(RoleOutput::Event(RoleEvent::Denied {
-                method: Method::Subscribe,
-                status: refusal.status,
-                source: job.flow.remote,
-            }));
+            let denied = refusal.denied(&job.request, &job.flow);
+            self.outputs.push_back(denied);
         }
-        let tag = self.rng.token(16);
-        if let Ok(response) = refusal.builder(&job.request, &tag).build() {
-            // A transaction that has ended meanwhile needs no answer.
-            let _ = t.respond(job.id, &response, now);
-        }
+        refusal.respond(job.id, &job.request, &mut self.rng, t, now);
     }
 
     pub(super) fn store_failed(

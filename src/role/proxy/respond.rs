@@ -333,13 +333,8 @@ impl Proxy {
             return;
         };
         if refusal.status == StatusCode::FORBIDDEN {
-            let method = context.request.method().clone();
-            let event = RoleEvent::Denied {
-                method,
-                status: refusal.status,
-                source: context.flow.remote,
-            };
-            self.outputs.push_back(RoleOutput::Event(event));
+            let denied = refusal.denied(&context.request, &context.flow);
+            self.outputs.push_back(denied);
         }
         if let Ok(response) = refusal.builder(&context.request, &context.tag).build() {
             self.conclude(id, response, t, now);
@@ -385,17 +380,9 @@ impl Proxy {
         now: Instant,
     ) {
         if refusal.status == StatusCode::LOOP_DETECTED {
-            let event = RoleEvent::Denied {
-                method: request.method().clone(),
-                status: refusal.status,
-                source: flow.remote,
-            };
-            self.outputs.push_back(RoleOutput::Event(event));
+            self.outputs.push_back(refusal.denied(request, &flow));
         }
-        let tag = self.rng.token(16);
-        if let Ok(response) = refusal.builder(request, &tag).build() {
-            let _ = t.respond(id, &response, now);
-        }
+        refusal.respond(id, request, &mut self.rng, t, now);
     }
 
     pub(super) fn on_client_terminated(
