@@ -762,8 +762,8 @@ mod tests {
         use crate::tokio::{Driver, Listen};
         let (mut driver, bound) =
             Driver::bind(&[Listen::udp("127.0.0.1:0".parse().unwrap())]).unwrap();
-        let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        client.connect(bound[0].local).unwrap();
+        let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        client.connect(bound[0].local).await.unwrap();
         let (mut inputs, begin) = (Vec::new(), monotonic());
         let spin = |time| {
             let begin = monotonic();
@@ -773,7 +773,7 @@ mod tests {
         };
         let mut longest = Duration::ZERO;
         while longest < Duration::from_millis(10) && begin.elapsed() < Duration::from_secs(20) {
-            client.send(b"x").unwrap();
+            client.send(b"x").await.unwrap();
             spin(Duration::from_millis(11));
             driver.recv(&mut inputs).await;
             longest = longest.max(driver.stats().queue_delay);
