@@ -757,33 +757,6 @@ mod tests {
         assert!(!stamping.found_some(at(2000)) && stamping.found_some(at(2005)));
     }
 
-    #[tokio::test]
-    async fn how_long_a_datagram_waited_is_known_when_the_socket_is_never_empty() {
-        use crate::tokio::{Driver, Listen};
-        let (mut driver, bound) =
-            Driver::bind(&[Listen::udp("127.0.0.1:0".parse().unwrap())]).unwrap();
-        let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        client.connect(bound[0].local).await.unwrap();
-        let (mut inputs, begin) = (Vec::new(), monotonic());
-        let spin = |time| {
-            let begin = monotonic();
-            while begin.elapsed() < time {
-                std::hint::spin_loop();
-            }
-        };
-        let mut longest = Duration::ZERO;
-        while longest < Duration::from_millis(10) && begin.elapsed() < Duration::from_secs(20) {
-            client.send(b"x").await.unwrap();
-            spin(Duration::from_millis(11));
-            driver.recv(&mut inputs).await;
-            longest = longest.max(driver.stats().queue_delay);
-        }
-        assert!(
-            (Duration::from_millis(10)..Duration::from_secs(20)).contains(&longest),
-            "{longest:?}"
-        );
-    }
-
     #[test]
     fn a_datagram_waited_no_longer_than_since_the_socket_was_empty() {
         let empty = monotonic();
