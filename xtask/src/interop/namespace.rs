@@ -1,6 +1,8 @@
 //! The namespace that a run happens in.
 
 use std::{
+    collections::BTreeSet,
+    fs,
     net::{IpAddr, Ipv4Addr},
     process::{Command, Stdio},
 };
@@ -41,7 +43,33 @@ pub(crate) fn set_up() -> Result<()> {
         "dummy0"
     };
     ip(&["address", "add", &format!("{HOST}/24"), "dev", device])?;
-    ip(&["link", "set", device, "up"])
+    ip(&["link", "set", device, "up"])?;
+    let taken = ports_with_dissectors(&shell::capture(
+        Command::new("tshark").args(["-G", "decodes"]),
+    )?);
+    if let Err(error) = fs::write(RESERVED, taken.join(",")) {
+        println!("{RESERVED}: {error}; tshark may take a port of a client for a protocol");
+    }
+    Ok(())
+}
+
+/// Ports that no client is given by the system.
+const RESERVED: &str = "/proc/sys/net/ipv4/ip_local_reserved_ports";
+/// Where those begin that clients are given.
+const EPHEMERAL: u16 = 32_768;
+
+/// The ports that a client could be given and that the judge takes for those of other protocols: that of EtherCAT, say, in whose
+/// packets it then finds faults that are none. From what `tshark -G decodes` prints: table, value, protocol.
+fn ports_with_dissectors(decodes: &str) -> Vec<String> {
+    let ports: BTreeSet<u16> = decodes
+        .lines()
+        .filter_map(|line| {
+            let (table, rest) = line.split_once('\t')?;
+            let port = rest.split('\t').next()?.parse().ok()?;
+            (matches!(table, "tcp.port" | "udp.port") && port >= EPHEMERAL).then_some(port)
+        })
+        .collect();
+    ports.iter().map(u16::to_string).collect()
 }
 
 /// Another address of the interface; one that it has already is no fault.
@@ -67,4 +95,16 @@ fn ip(arguments: &[&str]) -> Result<()> {
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_that_mean_something_else_are_no_ports_of_clients() {
+        let decodes = "tcp.port\t34980\tecatf\nudp.port\t34980\tecatf\ntcp.port\t5060\tsip\nudp.port\t47808\tbvlc\n\
+             sctp.port\t50000\tx\nbroken\n";
+        assert_eq!(ports_with_dissectors(decodes), ["34980", "47808"]);
+    }
 }
