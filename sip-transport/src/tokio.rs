@@ -167,9 +167,9 @@ pub struct DriverStats {
     pub refused: u64,
     /// Errors while receiving, which concern no datagram in particular.
     pub receive_errors: u64,
-    /// How long the oldest datagram of the last [`Driver::recv`] had waited in its socket; zero while sockets are found empty
-    /// at least each 5 ms, where the system does not say when datagrams came, and when what it says cannot be: it stamps by
-    /// the clock of the wall, which may have been set, and no datagram waited longer than since its socket was empty.
+    /// How long the oldest datagram of the last [`Driver::recv`] had waited in its socket; zero where the system does not
+    /// say when datagrams came, and when what it says cannot be: it stamps by the clock of the wall, which may have been set,
+    /// and no datagram waited longer than since its socket was empty.
     pub queue_delay: Duration,
 }
 

@@ -34,7 +34,6 @@ pub(super) struct UdpListener {
     few: bool,
     /// Nothing that is received now was there then.
     empty: Instant,
-    stamping: Stamping,
 }
 
 /// The error of a socket without a peer that is never about the datagram that is being sent, but about one before it: that nobody
@@ -64,6 +63,7 @@ impl UdpListener {
     ) -> io::Result<Self> {
         let state = receive_state(&socket)?;
         report_errors(&socket)?;
+        stamp_arrivals(&socket);
         let socket = Arc::new(UdpSocket::from_std(socket.into())?);
         tasks.spawn(errors::watch(id, Arc::clone(&socket), inbox));
         Ok(Self {
@@ -74,7 +74,6 @@ impl UdpListener {
             full: false,
             few: true,
             empty: monotonic(),
-            stamping: Stamping::default(),
         })
     }
 
@@ -94,12 +93,7 @@ impl UdpListener {
         let mut before = self.empty;
         while batches < BATCHES {
             match self.socket.poll_recv_ready(cx) {
-                Poll::Pending => {
-                    if batches == 0 && self.stamping.found_nothing(monotonic) {
-                        stamp_arrivals(&self.socket, false);
-                    }
-                    return;
-                }
+                Poll::Pending => return,
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => {
                     stats.receive_errors += 1;
@@ -129,9 +123,6 @@ impl UdpListener {
                     batches += 1;
                     stats.received += count as u64;
                     if batches == 1 {
-                        if self.stamping.found_some(before) {
-                            stamp_arrivals(&self.socket, true);
-                        }
                         let age = possible_age(buffers.age(), self.empty, before, monotonic);
                         stats.queue_delay = stats.queue_delay.max(age);
                     }
@@ -261,43 +252,6 @@ fn possible_age(
     let is_possible = age <= before.saturating_duration_since(empty)
         || age <= now().saturating_duration_since(empty);
     if is_possible { age } else { Duration::ZERO }
-}
-
-/// Whether the system is to stamp what comes to a socket, which takes it some time for each datagram of the machine.
-///
-/// Nothing waits longer in a socket than since it was found empty, so stamps are asked for only when that has not happened for
-/// some time: before, no datagram can have waited for longer than that.
-#[derive(Debug, Default)]
-struct Stamping {
-    /// Since when each look found something.
-    awake: Option<Instant>,
-    /// Since when there are stamps.
-    on: Option<Instant>,
-}
-
-/// Without stamps a datagram is taken for one that did not wait if its socket was found empty so short a time ago.
-const AWAKE: Duration = Duration::from_millis(5);
-/// So long there are stamps at least: to begin and to end is work for the system too.
-const STAMPED: Duration = Duration::from_secs(1);
-
-impl Stamping {
-    /// There was something in the socket. Are stamps to be asked for?
-    fn found_some(&mut self, now: Instant) -> bool {
-        let awake = *self.awake.get_or_insert(now);
-        let begins = self.on.is_none() && now.saturating_duration_since(awake) >= AWAKE;
-        if begins {
-            self.on = Some(now);
-        }
-        begins
-    }
-
-    /// The socket was empty. Are stamps to be ended?
-    fn found_nothing(&mut self, now: impl FnOnce() -> Instant) -> bool {
-        self.awake = None;
-        self.on
-            .take_if(|on| now().saturating_duration_since(*on) >= STAMPED)
-            .is_some()
-    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a driver owns a clock")]
@@ -594,17 +548,17 @@ mod batch {
     }
 }
 
-/// Asks the system to note when each datagram comes, where it can, or not to: how long they wait is how busy the worker is.
+/// Asks the system to note when each datagram came, where it can: how long they wait is how busy the worker is.
 #[cfg(target_os = "linux")]
-fn stamp_arrivals(socket: &UdpSocket, wanted: bool) {
+fn stamp_arrivals(socket: &Socket) {
     use nix::sys::socket::{setsockopt, sockopt};
-    if let Err(error) = setsockopt(socket, sockopt::ReceiveTimestampns, &wanted) {
+    if let Err(error) = setsockopt(socket, sockopt::ReceiveTimestampns, &true) {
         tracing::debug!(%error, "how long datagrams wait will not be known");
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn stamp_arrivals(_socket: &UdpSocket, _wanted: bool) {}
+fn stamp_arrivals(_socket: &Socket) {}
 
 /// Asks the system to keep ICMP errors (RFC 3261 §18.4).
 #[cfg(target_os = "linux")]
@@ -731,31 +685,6 @@ mod errors {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn stamps_are_asked_for_when_the_socket_is_not_found_empty_for_some_time() {
-        let begin = monotonic();
-        let at = |ms| begin + Duration::from_millis(ms);
-        let mut stamping = Stamping::default();
-        // Much comes, and now and then the socket is empty.
-        for ms in 0..100 {
-            assert!(!stamping.found_some(at(ms)));
-            if ms % 4 == 0 {
-                assert!(!stamping.found_nothing(|| at(ms)));
-            }
-        }
-        // It is not any more: asked for once.
-        let asked: Vec<u64> = (100..200)
-            .filter(|ms| stamping.found_some(at(*ms)))
-            .collect();
-        assert_eq!(asked, [102]);
-        // Empty again: not ended before its time, and once.
-        let ended: Vec<u64> = (200..2000)
-            .filter(|ms| stamping.found_nothing(|| at(*ms)))
-            .collect();
-        assert_eq!(ended, [1102]);
-        assert!(!stamping.found_some(at(2000)) && stamping.found_some(at(2005)));
-    }
 
     #[test]
     fn a_datagram_waited_no_longer_than_since_the_socket_was_empty() {
