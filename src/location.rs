@@ -195,8 +195,8 @@ impl ContactUpdate {
     }
 }
 
-/// The update that nearly every REGISTER asks for, in the words of the request: one contact is added or refreshed, and reached
-/// by its URI alone, without a path and a flow. See [`LocationStore::refresh_at_once`].
+/// The update that nearly every REGISTER asks for (RFC 3261 §10.3, step 7), in the words of the request: one contact is added or
+/// refreshed, and reached by its URI alone, without a path and a flow. See [`LocationStore::refresh_at_once`].
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Refresh<'a> {
@@ -266,8 +266,9 @@ pub trait LocationStore: Send + Sync + fmt::Debug {
         Err(update)
     }
 
-    /// The same of a refresh, for which no [`BindingUpdate`] has to be put together. `None`: this store wants one, or there is
-    /// more to decide than whether the contact is the only one.
+    /// The same of a refresh, for which no [`BindingUpdate`] has to be put together. `None`: nothing was changed, and the update is
+    /// asked for as a whole: this store wants that, or there is more to decide than whether the contact is the only one. An error
+    /// within is final, as one of [`update`](Self::update) is.
     fn refresh_at_once(
         &self,
         aor: &Aor,

@@ -13,7 +13,7 @@ Written by `cargo xtask bench server --write`, which replaces the rows of what i
 server's processes for one operation; see the README for how. Bars are the most that ours may cost: of Kamailio's, or as a figure.
 The last column says how it was measured: rounds and their seconds, or the operations that instructions were counted of, and the load
 average of the machine when that began, which should be near 0; on a busy machine caches are shared with others, and the times of both
-are higher and less certain. Instructions are those of the programs themselves, and depend on the load hardly at all.
+are higher and less certain. Instructions are those of the programs themselves, and depend on the load by a few percent: by how many datagrams a turn finds.
 Memory is what the processes hold (PSS) when the transactions of the load have ended: first with what these left with the allocator, which
 serves the next ones, then, for as many bindings more, what a binding itself adds.
 
