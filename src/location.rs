@@ -25,6 +25,7 @@ pub use self::embedded::Embedded;
 pub use self::feed::{Cause, Feed, Notice, Watcher};
 pub use self::memory::Memory;
 pub use self::queued::{QueuedStore, UpdateReply};
+pub(crate) use self::queued::{Replies, Reply};
 #[cfg(feature = "redis")]
 pub use self::redis::{Redis, RedisConfig};
 pub use self::update::apply;
@@ -214,6 +215,8 @@ pub struct Refresh<'a> {
     pub call_id: &'a str,
     /// The CSeq number of the request.
     pub cseq: u32,
+    /// See [`BindingUpdate::limit`].
+    pub limit: usize,
 }
 
 /// What became of an update.

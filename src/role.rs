@@ -30,6 +30,16 @@ use crate::users::Ha1s;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token(u64);
 
+impl Token {
+    pub(crate) const fn number(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) const fn of_number(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 /// What a role wants to know or have done.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(
@@ -140,6 +150,14 @@ pub(crate) trait AtOnce {
         refresh: &Refresh<'_>,
     ) -> Option<Result<UpdateOutcome, StoreError>>;
 
+    /// The same, to be answered later by an [`Answer`] with this token. `None`: it has to be asked as a need.
+    fn refresh_later(
+        &mut self,
+        token: Token,
+        aor: &Aor,
+        refresh: &Refresh<'_>,
+    ) -> Option<Result<(), StoreError>>;
+
     /// What [`Need::Credential`] asks for; `None`: it has to be asked so.
     fn hashes(&mut self, username: &str, realm: &str) -> Option<Result<Option<Ha1s>, StoreError>>;
 }
@@ -153,6 +171,15 @@ impl AtOnce for Nobody {
     }
 
     fn refresh(&mut self, _: &Aor, _: &Refresh<'_>) -> Option<Result<UpdateOutcome, StoreError>> {
+        None
+    }
+
+    fn refresh_later(
+        &mut self,
+        _: Token,
+        _: &Aor,
+        _: &Refresh<'_>,
+    ) -> Option<Result<(), StoreError>> {
         None
     }
 

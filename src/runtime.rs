@@ -24,7 +24,7 @@ pub use workers::{Handovers, Workers};
 use self::asked::Asked;
 use crate::auth::CredentialStore;
 use crate::identity::CertificateStore;
-use crate::location::{LocationStore, Notice, StoreError, UpdateReply, Watcher};
+use crate::location::{LocationStore, Notice, Replies, Reply, StoreError, Watcher};
 use crate::role::{Answer, Need};
 use crate::stack::{Asker, Handed, Histogram, Input, Output, Parts, Stack};
 
@@ -247,6 +247,10 @@ pub struct Worker {
     answers: mpsc::Receiver<StoreAnswer>,
     /// For the tasks that ask the stores.
     answer: mpsc::Sender<StoreAnswer>,
+    /// Where a store that answers many at a time puts its answers.
+    replies: Replies,
+    /// Those that were taken from there, from the last to the first.
+    taken: Vec<Reply>,
     /// What other workers hand over, and where to hand over to them, by their numbers.
     handed: Option<mpsc::Receiver<Handed>>,
     neighbours: Vec<mpsc::Sender<Handed>>,
@@ -285,6 +289,8 @@ impl Worker {
         }
         let (sender, commands) = mpsc::channel(COMMANDS);
         let (answer, answers) = mpsc::channel(LOOKUPS);
+        let replies = Replies::new(LOOKUPS);
+        stack.use_replies(replies.clone());
         let state = State {
             stack,
             hub,
@@ -309,6 +315,8 @@ impl Worker {
             commands,
             answers,
             answer,
+            replies,
+            taken: Vec::new(),
             handed: None,
             neighbours: Vec::new(),
         };
@@ -380,6 +388,7 @@ impl Worker {
                     begun = Instant::now();
                     self.take_up(answer);
                 }
+                () = next_reply(&self.taken, &self.replies) => begun = Instant::now(),
                 handed = next_handed(&mut self.handed) => {
                     begun = Instant::now();
                     self.take_over(handed, begun);
@@ -402,6 +411,7 @@ impl Worker {
             }
             self.catch_up();
             self.execute();
+            self.state.stack.flush_stores();
             self.watch();
             turn = begun.elapsed();
         }
@@ -430,6 +440,7 @@ impl Worker {
             };
             self.take_up(answer);
         }
+        self.take_replies();
         for _ in 0..TURN_COMMANDS {
             let Ok(command) = self.commands.try_recv() else {
                 break;
@@ -478,6 +489,29 @@ impl Worker {
         );
     }
 
+    /// Takes up what a store has answered together.
+    fn take_replies(&mut self) {
+        if self.taken.is_empty() {
+            if self.replies.expected() == 0 {
+                return;
+            }
+            self.replies.take(&mut self.taken);
+            self.taken.reverse();
+        }
+        let left = self.taken.len().saturating_sub(ANSWERS);
+        if left == self.taken.len() {
+            return;
+        }
+        let (wall, now) = (SystemTime::now(), Instant::now());
+        let State { stack, store, .. } = &mut self.state;
+        let replies = self.taken.drain(left..).rev().map(|reply| {
+            let took = now.saturating_duration_since(reply.begun);
+            store.update.record(took);
+            (reply.number, reply.answer)
+        });
+        stack.replied(replies, wall, now);
+    }
+
     /// How long did the oldest of what was just received wait? Datagrams are stamped by the system; what connections brought
     /// waits at least a turn of the worker for each batch that is still to be taken.
     fn measure(&mut self, turn: Duration, now: Instant) {
@@ -486,7 +520,10 @@ impl Worker {
         self.state.queues = Queues {
             inbox,
             commands: (self.commands.len(), COMMANDS),
-            lookups: (LOOKUPS - self.answer.capacity(), LOOKUPS),
+            lookups: (
+                LOOKUPS - self.answer.capacity() + self.replies.expected(),
+                LOOKUPS,
+            ),
             handed: match &self.handed {
                 Some(handed) => (handed.len(), handed.max_capacity()),
                 None => (0, 0),
@@ -527,16 +564,14 @@ impl Worker {
         let store = self.services.location.as_ref();
         let need = match (need, store.and_then(|store| store.queued())) {
             (Need::Update { aor, update }, Some(store)) => {
-                let Ok(permit) = self.answer.clone().try_reserve_owned() else {
+                let Some(reply) = self.replies.reply(asker.number(), begun) else {
                     tracing::warn!("{LOOKUPS} look-ups are waiting for the store");
                     let answer = Answer::Updated(Err(StoreError::Busy));
                     self.take_up((asker, answer, begun.elapsed()));
                     return;
                 };
-                let reply = UpdateReply::new(move |outcome| {
-                    permit.send((asker, Answer::Updated(outcome), begun.elapsed()));
-                });
                 store.submit(aor, update, SystemTime::now(), reply);
+                self.state.stack.store_was_asked();
                 return;
             }
             (need, _) => need,
@@ -575,6 +610,12 @@ async fn next_change(changes: &mut Option<Watcher>) -> Notice {
     match changes {
         Some(changes) => changes.next().await,
         None => std::future::pending().await,
+    }
+}
+
+async fn next_reply(taken: &[Reply], replies: &Replies) {
+    if taken.is_empty() {
+        replies.ready().await;
     }
 }
 

@@ -7,6 +7,7 @@
 mod directory;
 mod file;
 mod journal;
+mod queue;
 mod writer;
 
 use std::collections::HashMap;
@@ -14,7 +15,6 @@ use std::fmt;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::SystemTime;
@@ -24,9 +24,10 @@ use tokio::sync::oneshot;
 
 pub use self::directory::{FILE_NAME, data_directory, default_realm};
 use self::journal::Journal;
-use self::writer::{Job, Writer, answer_error};
+use self::queue::{Job, Queue};
+use self::writer::Writer;
 use crate::domain::Aor;
-use crate::location::{Binding, BindingUpdate, Feed, UpdateOutcome, UpdateReply};
+use crate::location::{Binding, BindingUpdate, Feed, Refresh, UpdateOutcome, UpdateReply};
 use crate::users::Ha1s;
 
 /// A future that a store returns: it may be moved to a task of its own.
@@ -117,7 +118,7 @@ struct Inner {
     realm: Box<str>,
     secret: [u8; 32],
     index: Arc<Index>,
-    jobs: Option<SyncSender<Job>>,
+    queue: Arc<Queue>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -176,11 +177,12 @@ impl DataFile {
         journal: Journal,
     ) -> Result<Self, OpenError> {
         let index = Arc::new(index);
-        let (jobs, queue) = sync_channel(QUEUE);
+        let queue = Arc::new(Queue::new(QUEUE));
+        let jobs = Arc::clone(&queue);
         let writer = Writer::new(path, database, Arc::clone(&index), journal);
         let thread = std::thread::Builder::new()
             .name("sip-store".to_owned())
-            .spawn(move || writer.run(&queue))
+            .spawn(move || writer.run(&jobs))
             .map_err(|error| OpenError::Io {
                 path: path.to_owned(),
                 error,
@@ -190,7 +192,7 @@ impl DataFile {
             realm,
             secret,
             index,
-            jobs: Some(jobs),
+            queue,
             thread: Mutex::new(Some(thread)),
         };
         Ok(Self {
@@ -240,18 +242,36 @@ impl DataFile {
         now: SystemTime,
         reply: UpdateReply,
     ) {
-        let Some(jobs) = &self.inner.jobs else { return };
-        let job = Job::Update {
+        let is_put_off = reply.is_one_of_many();
+        self.inner.queue.push(Job::Update {
             aor,
             update,
             now,
             reply,
-        };
-        match jobs.try_send(job) {
-            Err(TrySendError::Full(job)) => answer_error(job, &StoreError::Busy),
-            // What is dropped says that the store is closed.
-            Ok(()) | Err(TrySendError::Disconnected(_)) => {}
+        });
+        if !is_put_off {
+            self.flush();
         }
+    }
+
+    /// As [`submit`](Self::submit), in the words of a request.
+    pub(crate) fn submit_refresh(
+        &self,
+        aor: &Aor,
+        refresh: &Refresh<'_>,
+        now: SystemTime,
+        reply: UpdateReply,
+    ) {
+        let is_put_off = reply.is_one_of_many();
+        self.inner.queue.push_refresh(aor, refresh, now, reply);
+        if !is_put_off {
+            self.flush();
+        }
+    }
+
+    /// Wakes the writer, if it has something to do.
+    pub(crate) fn flush(&self) {
+        self.inner.queue.wake();
     }
 
     /// Sets the hashes of a user, or removes the user with the bindings. Was the user there?
@@ -272,23 +292,16 @@ impl DataFile {
         job: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Job,
     ) -> BoxFuture<Result<T, StoreError>> {
         let (reply, answer) = oneshot::channel();
-        let Some(jobs) = &self.inner.jobs else {
-            return Box::pin(std::future::ready(Err(StoreError::Closed)));
-        };
-        match jobs.try_send(job(reply)) {
-            Ok(()) => Box::pin(async { answer.await.unwrap_or(Err(StoreError::Closed)) }),
-            Err(TrySendError::Full(_)) => Box::pin(std::future::ready(Err(StoreError::Busy))),
-            Err(TrySendError::Disconnected(_)) => {
-                Box::pin(std::future::ready(Err(StoreError::Closed)))
-            }
-        }
+        self.inner.queue.push(job(reply));
+        self.flush();
+        Box::pin(async { answer.await.unwrap_or(Err(StoreError::Closed)) })
     }
 }
 
 impl Drop for Inner {
     /// Waits until what was asked for is written and the file is closed.
     fn drop(&mut self) {
-        self.jobs = None;
+        self.queue.close();
         let thread = self
             .thread
             .lock()

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::PoisonError;
 use std::time::SystemTime;
 
-use super::{Binding, BindingUpdate, Feed, LocationStore, QueuedStore, UpdateOutcome, UpdateReply};
+use super::{
+    Binding, BindingUpdate, Feed, LocationStore, QueuedStore, Refresh, UpdateOutcome, UpdateReply,
+};
 use crate::domain::Aor;
 use crate::store::{BoxFuture, DataFile, OpenError, StoreError, default_realm};
 
@@ -98,5 +100,20 @@ impl LocationStore for Embedded {
 impl QueuedStore for Embedded {
     fn submit(&self, aor: Aor, update: BindingUpdate, now: SystemTime, reply: UpdateReply) {
         self.file.submit(aor, update, now, reply);
+    }
+
+    fn submit_refresh(
+        &self,
+        aor: &Aor,
+        refresh: &Refresh<'_>,
+        now: SystemTime,
+        reply: UpdateReply,
+    ) -> Result<(), UpdateReply> {
+        self.file.submit_refresh(aor, refresh, now, reply);
+        Ok(())
+    }
+
+    fn flush(&self) {
+        self.file.flush();
     }
 }

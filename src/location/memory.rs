@@ -252,6 +252,7 @@ mod tests {
                 user_agent: "Phone",
                 call_id,
                 cseq,
+                limit: 10,
             };
             let mut one = ContactUpdate::new(contact, 60);
             (one.parameters, one.q, one.user_agent) = (parameters.into(), q, "Phone".into());

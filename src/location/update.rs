@@ -90,6 +90,28 @@ pub fn apply(stored: &[Binding], update: BindingUpdate, now: SystemTime) -> Upda
 }
 
 impl Refresh<'_> {
+    /// What [`apply`] makes of it and of what is stored, which stays as it is.
+    pub(crate) fn decide(&self, stored: Option<&Arc<[Binding]>>, now: SystemTime) -> UpdateOutcome {
+        let decided = match stored {
+            _ if self.limit == 0 => None,
+            Some(stored) => self.apply(&mut Arc::clone(stored), now),
+            None => Some(UpdateOutcome::Stored(Arc::new([self.alone(now)]))),
+        };
+        decided.unwrap_or_else(|| {
+            let stored = stored.map_or(&[][..], |stored| stored);
+            apply(stored, self.to_update(), now)
+        })
+    }
+
+    fn to_update(self) -> BindingUpdate {
+        let mut contact = ContactUpdate::new(self.contact, self.expires);
+        contact.parameters = self.parameters.into();
+        contact.q = self.q;
+        contact.user_agent = self.user_agent.into();
+        let change = Change::Contacts(vec![contact]);
+        BindingUpdate::new(self.call_id, self.cseq, change).with_limit(self.limit)
+    }
+
     /// What [`apply`] makes of it where nothing is stored.
     pub(super) fn alone(&self, now: SystemTime) -> Binding {
         let mut binding = Binding::of(&self.words(), self.expires(now), self.cseq);
@@ -481,6 +503,40 @@ mod tests {
         let swap = contacts("a", 2, &[("sip:1@h", 0), ("sip:2@h", 60)]).with_limit(1);
         let one = stored(apply(&[], contacts("a", 1, &[("sip:1@h", 60)]), start()));
         assert_eq!(names(&stored(apply(&one, swap, start()))), ["sip:2@h"]);
+    }
+
+    #[test]
+    fn a_refresh_is_decided_as_the_update_that_it_stands_for() {
+        let later = start() + Duration::from_secs(30);
+        let refresh = |contact, call_id, cseq, limit| Refresh {
+            contact,
+            parameters: ";audio",
+            q: Some(crate::location::Q::from_thousandths(500)),
+            expires: 60,
+            user_agent: "Phone 1.0",
+            call_id,
+            cseq,
+            limit,
+        };
+        let one = stored(apply(&[], contacts("a", 5, &[(ALICE, 60)]), start()));
+        let over = stored(apply(&[], contacts("a", 5, &[(ALICE, 20)]), start()));
+        let list = [(ALICE, 60), ("sip:alice@192.0.2.8", 20)];
+        let two = stored(apply(&[], contacts("a", 5, &list), start()));
+        let none = Arc::default();
+        for known in [None, Some(&none), Some(&one), Some(&over), Some(&two)] {
+            for contact in [ALICE, "sip:alice@192.0.2.7:5060;TRANSPORT=udp", "sip:b@h"] {
+                for (call_id, cseq) in [("a", 5), ("a", 6), ("b", 1)] {
+                    for limit in [0, 1, 10] {
+                        let refresh = refresh(contact, call_id, cseq, limit);
+                        let before = known.cloned();
+                        let list = known.map_or(&[][..], |known| known);
+                        let whole = apply(list, refresh.to_update(), later);
+                        assert_eq!(refresh.decide(known, later), whole, "{refresh:?}");
+                        assert_eq!(known, before.as_ref());
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -522,11 +522,20 @@ impl Registrar {
             Wish::RemoveAll => return Ok(self.change(job, aor, Change::RemoveAll)),
             Wish::Change(contacts) => contacts,
         };
-        if let Some(refresh) = contacts.refresh(self.config.gruus.is_some(), sequence(job))
-            && let Some(outcome) = ask.refresh(&aor, &refresh)
-        {
-            let outcome = outcome.map_err(|error| self.store_failed(error))?;
-            return self.on_updated(job, aor, outcome, wall);
+        let (has_epochs, limit) = (self.config.gruus.is_some(), self.config.max_bindings);
+        if let Some(refresh) = contacts.refresh(has_epochs, sequence(job), limit) {
+            if let Some(outcome) = ask.refresh(&aor, &refresh) {
+                let outcome = outcome.map_err(|error| self.store_failed(error))?;
+                return self.on_updated(job, aor, outcome, wall);
+            }
+            if self.waiting.len() < self.config.max_waiting
+                && let Some(asked) = ask.refresh_later(self.waiting.next(), &aor, &refresh)
+            {
+                return match asked {
+                    Ok(()) => Ok(Next::Asked(aor)),
+                    Err(error) => Err(self.store_failed(error)),
+                };
+            }
         }
         let (change, by_flow) = contacts.into_change();
         if !by_flow.is_empty() {
@@ -671,6 +680,11 @@ impl Registrar {
                         }
                     }
                 }
+                Ok(Next::Asked(aor)) => {
+                    let (stage, due) = (Stage::Bindings(aor), now + self.config.store_timeout);
+                    self.waiting.ask(Waiting { job, stage }, due);
+                    return;
+                }
                 // A transaction that has ended meanwhile needs no answer.
                 Ok(Next::Written) => {
                     let _ = t.respond_written(job.id, &self.written, now);
@@ -758,6 +772,8 @@ enum Next {
     /// The answer is written.
     Written,
     Respond(Box<Response>),
+    /// A store is at work on the refresh already; its answer has the next token.
+    Asked(Aor),
     Wait(Box<(Need, Stage)>),
 }
 

@@ -41,6 +41,11 @@ impl<T> Unanswered<T> {
         token
     }
 
+    /// The token that [`ask`](Self::ask) will mint, for who puts the question first.
+    pub(super) const fn next(&self) -> Token {
+        Token(self.minted + 1)
+    }
+
     /// What waited for this answer; `None`: nothing does any more, or ever did.
     pub(super) fn take(&mut self, token: Token) -> Option<T> {
         if let Some((.., waiting)) = self.newest.take_if(|(newest, ..)| *newest == token) {
@@ -88,7 +93,11 @@ mod tests {
     fn each_answer_finds_what_waits_for_it_and_once() {
         let begin = Instant::now();
         let mut waiting = Unanswered::new();
-        let tokens = ["a", "b", "c"].map(|name| waiting.ask(name, at(begin, 5)));
+        let tokens = ["a", "b", "c"].map(|name| {
+            let next = waiting.next();
+            assert_eq!(waiting.ask(name, at(begin, 5)), next);
+            next
+        });
         assert_eq!(waiting.len(), 3);
         // The oldest, the newest, and the one that is the last then.
         for (place, name) in [(0, "a"), (2, "c"), (1, "b")] {

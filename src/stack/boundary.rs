@@ -140,6 +140,26 @@ pub struct Traced {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asker(pub(super) Role, pub(super) Token);
 
+impl Asker {
+    /// As a number, for who keeps nothing else.
+    pub(crate) const fn number(self) -> u64 {
+        let Self(role, token) = self;
+        token.number() << 3 | role as u64
+    }
+
+    /// The one that has this number.
+    pub(crate) const fn of_number(number: u64) -> Self {
+        let role = match number & 7 {
+            0 => Role::Registrar,
+            1 => Role::Events,
+            2 => Role::Proxy,
+            3 => Role::Stateless,
+            _ => Role::Probes,
+        };
+        Self(role, Token::of_number(number >> 3))
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Registrar,

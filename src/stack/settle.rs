@@ -196,7 +196,7 @@ impl Stack {
                 .latencies
                 .watch(&mut self.transactions, LatencyRole::Registrar);
             let stores = &mut self.stores;
-            let ask = &mut Asking { stores, wall };
+            let ask = &mut Asking { stores, wall, now };
             match registrar.handle_input_asking(event, ask, t, wall, now) {
                 Some(back) => event = back,
                 None => {

@@ -1,12 +1,13 @@
 //! The stores that a stack may ask itself, because some know the answer at once.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use super::Stack;
+use super::boundary::{Asker, Role};
 use crate::domain::Aor;
-use crate::location::{LocationStore, Refresh, StoreError, UpdateOutcome};
-use crate::role::{Answer, Asked, AtOnce, Need};
+use crate::location::{LocationStore, Refresh, Replies, StoreError, UpdateOutcome};
+use crate::role::{Answer, Asked, AtOnce, Need, Token};
 use crate::users::{CredentialStore, Ha1s};
 
 /// What was answered so, which takes no time that is worth a look at the clock.
@@ -26,12 +27,17 @@ pub(super) struct Stores {
     location: Option<Arc<dyn LocationStore>>,
     credentials: Option<Arc<dyn CredentialStore>>,
     answered: AnsweredAtOnce,
+    /// Where a store that answers later puts its answers.
+    replies: Option<Replies>,
+    /// Was it asked since it was told to begin?
+    is_asked: bool,
 }
 
-/// The stores at a time of day.
+/// The stores at a time, and for the registrar.
 pub(super) struct Asking<'a> {
     pub(super) stores: &'a mut Stores,
     pub(super) wall: SystemTime,
+    pub(super) now: Instant,
 }
 
 impl AtOnce for Asking<'_> {
@@ -50,6 +56,32 @@ impl AtOnce for Asking<'_> {
         Some(outcome)
     }
 
+    fn refresh_later(
+        &mut self,
+        token: Token,
+        aor: &Aor,
+        refresh: &Refresh<'_>,
+    ) -> Option<Result<(), StoreError>> {
+        let Stores {
+            location, replies, ..
+        } = &*self.stores;
+        let store = location.as_ref()?.queued()?;
+        let number = Asker(Role::Registrar, token).number();
+        let Some(reply) = replies.as_ref()?.reply(number, self.now) else {
+            return Some(Err(StoreError::Busy));
+        };
+        match store.submit_refresh(aor, refresh, self.wall, reply) {
+            Ok(()) => {
+                self.stores.is_asked = true;
+                Some(Ok(()))
+            }
+            Err(reply) => {
+                reply.forget();
+                None
+            }
+        }
+    }
+
     fn hashes(&mut self, username: &str, realm: &str) -> Option<Result<Option<Ha1s>, StoreError>> {
         let store = self.stores.credentials.as_ref()?;
         let hashes = store.credential_at_once(username, realm)?;
@@ -59,6 +91,14 @@ impl AtOnce for Asking<'_> {
 }
 
 impl Stores {
+    fn flush(&mut self) {
+        if std::mem::take(&mut self.is_asked)
+            && let Some(store) = self.location.as_ref().and_then(|store| store.queued())
+        {
+            store.flush();
+        }
+    }
+
     pub(super) fn ask(&mut self, need: Need, wall: SystemTime) -> Asked {
         match (need, &self.location, &self.credentials) {
             (Need::Update { aor, update }, Some(store), _) => {
@@ -100,6 +140,40 @@ impl Stack {
     ) {
         self.stores.location = location;
         self.stores.credentials = credentials;
+    }
+
+    /// Asks a store that answers later itself too: the answers are put there, and come back by
+    /// [`replied`](Self::replied).
+    pub(crate) fn use_replies(&mut self, replies: Replies) {
+        self.stores.replies = Some(replies);
+    }
+
+    /// Answers that were put there.
+    pub(crate) fn replied(
+        &mut self,
+        replies: impl Iterator<Item = (u64, Result<UpdateOutcome, StoreError>)>,
+        wall: SystemTime,
+        now: Instant,
+    ) {
+        for (number, outcome) in replies {
+            self.answer(
+                Asker::of_number(number),
+                Answer::Updated(outcome),
+                wall,
+                now,
+            );
+        }
+        self.settle(wall, now);
+    }
+
+    /// A store was asked by somebody else, with the same to follow.
+    pub(crate) const fn store_was_asked(&mut self) {
+        self.stores.is_asked = true;
+    }
+
+    /// Lets a store begin with what it was asked.
+    pub(crate) fn flush_stores(&mut self) {
+        self.stores.flush();
     }
 
     /// How many questions they have answered.
@@ -154,6 +228,7 @@ mod tests {
         let mut asking = Asking {
             stores: &mut stores,
             wall,
+            now: Instant::now(),
         };
         let refresh = Refresh {
             contact: "sip:alice@192.0.2.1",
@@ -163,6 +238,7 @@ mod tests {
             user_agent: "",
             call_id: "c",
             cseq: 2,
+            limit: 10,
         };
         assert!(matches!(
             asking.refresh(&aor, &refresh),
@@ -185,5 +261,66 @@ mod tests {
             (answered.lookups, answered.updates, answered.credentials),
             (1, 3, 3)
         );
+    }
+
+    #[tokio::test]
+    async fn a_store_that_waits_is_asked_in_the_words_of_the_request_and_begins_when_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = crate::location::Embedded::open(directory.path().join("sip.redb")).unwrap();
+        let (replies, aor) = (Replies::new(1), Aor::new("alice", "example.com"));
+        let mut stores = Stores {
+            location: Some(Arc::new(store)),
+            ..Stores::default()
+        };
+        let refresh = Refresh {
+            contact: "sip:alice@192.0.2.1",
+            parameters: "",
+            q: None,
+            expires: 60,
+            user_agent: "",
+            call_id: "c",
+            cseq: 1,
+            limit: 10,
+        };
+        let ask = |stores: &mut Stores, token| {
+            let mut asking = Asking {
+                stores,
+                wall: SystemTime::UNIX_EPOCH,
+                now: Instant::now(),
+            };
+            assert!(asking.refresh(&aor, &refresh).is_none());
+            asking.refresh_later(Token::of_number(token), &aor, &refresh)
+        };
+        // Nobody has said where the answer is to go.
+        assert_eq!(ask(&mut stores, 7), None);
+        stores.replies = Some(replies.clone());
+        assert_eq!(ask(&mut stores, 7), Some(Ok(())));
+        assert_eq!(ask(&mut stores, 8), Some(Err(StoreError::Busy)));
+        stores.flush();
+        replies.ready().await;
+        let mut taken = Vec::new();
+        replies.take(&mut taken);
+        let asker = Asker::of_number(taken[0].number);
+        assert_eq!(asker, Asker(Role::Registrar, Token::of_number(7)));
+        assert!(matches!(&taken[0].answer, Ok(UpdateOutcome::Stored(all)) if all.len() == 1));
+        // One that knows at once is not asked so.
+        stores.location = Some(Arc::new(Memory::new()));
+        let mut asking = Asking {
+            stores: &mut stores,
+            wall: SystemTime::UNIX_EPOCH,
+            now: Instant::now(),
+        };
+        let token = Token::of_number(9);
+        assert_eq!(asking.refresh_later(token, &aor, &refresh), None);
+        for role in [
+            Role::Registrar,
+            Role::Events,
+            Role::Proxy,
+            Role::Stateless,
+            Role::Probes,
+        ] {
+            let asker = Asker(role, token);
+            assert_eq!(Asker::of_number(asker.number()), asker);
+        }
     }
 }

@@ -32,8 +32,10 @@ const MANY: usize = 65_536;
 pub(super) struct Journal {
     /// The number of the next entry.
     next: u64,
-    /// Whose rows are in it, some of them several times.
-    changed: Vec<Aor>,
+    /// How many rows it has.
+    rows: usize,
+    /// Whose they are: fewer, because most are there many times. Never iterated but to be put in order.
+    changed: HashSet<Aor>,
     /// Where entries are written.
     entry: Vec<u8>,
 }
@@ -53,7 +55,7 @@ impl Journal {
         while !rest.is_empty() {
             let aor = Aor::from_stored(std::str::from_utf8(take(&mut rest)?).ok()?)?;
             let row = take(&mut rest)?;
-            self.changed.push(aor.clone());
+            self.add(&aor);
             if row.is_empty() {
                 bindings.remove(&aor);
             } else {
@@ -64,9 +66,17 @@ impl Journal {
         Some(())
     }
 
+    /// It has one more row.
+    fn add(&mut self, aor: &Aor) {
+        self.rows += 1;
+        if !self.changed.contains(aor) {
+            self.changed.insert(aor.clone());
+        }
+    }
+
     /// Would it be too long with so many more?
     fn is_full(&self, more: usize, known: usize) -> bool {
-        self.changed.len() + more > (known * ROWS_EACH).clamp(FEW, MANY)
+        self.rows + more > (known * ROWS_EACH).clamp(FEW, MANY)
     }
 }
 
@@ -109,7 +119,9 @@ pub(super) fn write(
         *journal = Journal::default();
     } else if !changes.bindings.is_empty() {
         journal.next += 1;
-        journal.changed.extend(changes.bindings.keys().cloned());
+        for aor in changes.bindings.keys() {
+            journal.add(aor);
+        }
     }
     Ok(())
 }
@@ -123,7 +135,7 @@ fn append(
     let entry = &mut journal.entry;
     entry.clear();
     entry.shrink_to(ENTRY);
-    for (aor, bindings) in &changes.bindings {
+    for (aor, bindings) in changes.bindings.iter() {
         put(entry, |entry| {
             entry.extend_from_slice(aor.as_str().as_bytes());
         })?;
@@ -146,14 +158,10 @@ fn fold(
     journal: &Journal,
     known: &HashMap<Aor, Arc<[Binding]>>,
 ) -> Result<(), redb::Error> {
-    // Most are there many times: to sort these is dearer than to find them.
-    let aors: HashSet<&Aor> = journal
-        .changed
-        .iter()
-        .chain(changes.bindings.keys())
-        .collect();
-    let mut aors: Vec<&Aor> = aors.into_iter().collect();
+    let more = changes.bindings.keys();
+    let mut aors: Vec<&Aor> = journal.changed.iter().chain(more).collect();
     aors.sort_unstable();
+    aors.dedup();
     let mut table = transaction.open_table(file::BINDINGS)?;
     let mut row = Vec::new();
     for aor in aors {

@@ -2,7 +2,9 @@ use std::fs;
 use std::time::{Duration, SystemTime};
 
 use super::*;
-use crate::location::{Change, ContactUpdate, Embedded, LocationStore as _};
+use crate::location::{
+    Change, ContactUpdate, Embedded, LocationStore as _, QueuedStore as _, Replies,
+};
 use crate::users::{self, CredentialStore as _};
 
 fn path(directory: &tempfile::TempDir) -> PathBuf {
@@ -71,6 +73,84 @@ async fn what_waits_together_is_committed_in_order() {
             .update(&aor, update(7, "sip:alice@192.0.2.1", 9), now())
             .await,
         Ok(UpdateOutcome::OutOfOrder)
+    );
+}
+
+/// Refreshes in the words of requests and updates are one queue: each is decided on what came before it.
+#[tokio::test]
+async fn refreshes_and_updates_are_decided_in_order_and_answered_together() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Embedded::open(path(&directory)).unwrap();
+    let aor = Aor::new("alice", "h");
+    let replies = Replies::new(16);
+    let reply = |number| replies.reply(number, std::time::Instant::now()).unwrap();
+    let refresh = |contact, cseq| Refresh {
+        contact,
+        parameters: ";audio",
+        q: None,
+        expires: 60,
+        user_agent: "Phone",
+        call_id: "call",
+        cseq,
+        limit: 2,
+    };
+    let ask = |number, contact, cseq| {
+        let asked = store.submit_refresh(&aor, &refresh(contact, cseq), now(), reply(number));
+        assert!(asked.is_ok());
+    };
+    ask(1, "sip:a@192.0.2.1", 1);
+    ask(2, "sip:a@192.0.2.1", 1);
+    store.submit(
+        aor.clone(),
+        update(2, "sip:b@192.0.2.1", 30),
+        now(),
+        reply(3),
+    );
+    ask(4, "sip:c@192.0.2.1", 3);
+    store.submit(
+        aor.clone(),
+        update(4, "sip:b@192.0.2.1", 0),
+        now(),
+        reply(5),
+    );
+    ask(6, "sip:a@192.0.2.1", 5);
+    store.flush();
+    let mut answers = Vec::new();
+    while replies.expected() > 0 {
+        replies.ready().await;
+        let mut taken = Vec::new();
+        replies.take(&mut taken);
+        answers.append(&mut taken);
+    }
+    let found: Vec<_> = answers
+        .into_iter()
+        .map(|reply| match reply.answer.unwrap() {
+            UpdateOutcome::Stored(list) => {
+                let all = list.iter().map(|one| (one.contact().to_owned(), one.cseq));
+                (reply.number, all.collect::<Vec<_>>())
+            }
+            UpdateOutcome::OutOfOrder => (reply.number, vec![]),
+            UpdateOutcome::TooMany(_) => (reply.number, vec![(String::new(), 0)]),
+        })
+        .collect();
+    let a = |cseq| ("sip:a@192.0.2.1".to_owned(), cseq);
+    let b = |cseq| ("sip:b@192.0.2.1".to_owned(), cseq);
+    let expected = [
+        (1, vec![a(1)]),
+        (2, vec![]),
+        (3, vec![a(1), b(2)]),
+        (4, vec![(String::new(), 0)]),
+        (5, vec![a(1)]),
+        (6, vec![a(5)]),
+    ];
+    assert_eq!(found, expected);
+    drop(store);
+    let store = Embedded::open(path(&directory)).unwrap();
+    let list = store.lookup(&aor, now()).await.unwrap();
+    assert_eq!((list.len(), list[0].cseq), (1, 5));
+    assert_eq!(
+        (list[0].parameters(), list[0].user_agent()),
+        (";audio", "Phone")
     );
 }
 

@@ -1,42 +1,24 @@
 //! [`Writer`]: the thread that owns the database.
 
-use std::collections::btree_map::Entry;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use redb::Database;
-use tokio::sync::oneshot;
 
 use super::journal::{self, Journal};
+use super::queue::{Batch, Job, Queue, QueuedRefresh, Reply, Taken};
 use super::{Index, StoreError, file};
 use crate::domain::Aor;
-use crate::location::{Binding, BindingUpdate, Cause, UpdateOutcome, UpdateReply, apply};
+use crate::location::{Binding, Cause, UpdateOutcome, UpdateReply, apply};
 use crate::users::Ha1s;
 
 /// How much one commit carries at most.
 const BATCH: usize = 1024;
 /// How often bindings that have expired are removed from the file.
 const SWEEP: Duration = Duration::from_secs(60);
-
-type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
-
-/// What is asked of the writer.
-pub(super) enum Job {
-    Update {
-        aor: Aor,
-        update: BindingUpdate,
-        now: SystemTime,
-        reply: UpdateReply,
-    },
-    User {
-        name: Box<str>,
-        hashes: Option<Ha1s>,
-        reply: Reply<bool>,
-    },
-}
 
 pub(super) struct Writer {
     path: PathBuf,
@@ -45,15 +27,87 @@ pub(super) struct Writer {
     index: Arc<Index>,
     /// What is in the journal of the file.
     journal: Journal,
+    /// Of the batch that is being written; empty between two.
+    changes: Changes,
+    pending: Vec<Pending>,
 }
 
-/// The rows that a batch changes: `None` removes. Ordered, so that equal batches write equal pages.
+/// The rows that a batch changes: `None` removes. In an order that the batch tells, so that equal batches write equal pages.
 #[derive(Default)]
 pub(super) struct Changes {
-    pub(super) bindings: BTreeMap<Aor, Arc<[Binding]>>,
+    pub(super) bindings: Rows,
     pub(super) users: BTreeMap<Box<str>, Option<Ha1s>>,
     /// Why bindings change that no telephone asked for.
     causes: Vec<(Aor, Cause)>,
+}
+
+/// Bindings of addresses of record, each once, in the order in which they came; none at all removes.
+#[derive(Default)]
+pub(super) struct Rows {
+    rows: Vec<(Aor, Arc<[Binding]>)>,
+    /// Where each is; never iterated.
+    places: HashMap<Aor, usize>,
+}
+
+/// Room for more rows is given back.
+const ROOM: usize = 4 * BATCH;
+
+impl Rows {
+    pub(super) fn insert(&mut self, aor: Aor, bindings: Arc<[Binding]>) {
+        self.change(aor, |_, _| Some(bindings));
+    }
+
+    pub(super) fn get(&self, aor: &Aor) -> Option<&Arc<[Binding]>> {
+        let (_, bindings) = self.rows.get(*self.places.get(aor)?)?;
+        Some(bindings)
+    }
+
+    /// Puts in the place of the bindings, if there are any here, what `decide` makes of them, unless that is nothing.
+    fn change(
+        &mut self,
+        aor: Aor,
+        decide: impl FnOnce(&Aor, Option<&Arc<[Binding]>>) -> Option<Arc<[Binding]>>,
+    ) {
+        match self.places.entry(aor) {
+            Entry::Occupied(place) => {
+                if let Some((aor, known)) = self.rows.get_mut(*place.get())
+                    && let Some(bindings) = decide(aor, Some(known))
+                {
+                    *known = bindings;
+                }
+            }
+            Entry::Vacant(place) => {
+                if let Some(bindings) = decide(place.key(), None) {
+                    self.rows.push((place.key().clone(), bindings));
+                    place.insert(self.rows.len() - 1);
+                }
+            }
+        }
+    }
+
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, (Aor, Arc<[Binding]>)> {
+        self.rows.iter()
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = &Aor> {
+        self.rows.iter().map(|(aor, _)| aor)
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Takes them out, and keeps the room for others.
+    pub(super) fn drain(&mut self) -> std::vec::Drain<'_, (Aor, Arc<[Binding]>)> {
+        self.places.clear();
+        self.places.shrink_to(ROOM);
+        self.rows.shrink_to(ROOM);
+        self.rows.drain(..)
+    }
 }
 
 /// What to answer once the batch is on the disk.
@@ -74,22 +128,34 @@ impl Writer {
             database: Some(database),
             index,
             journal,
+            changes: Changes::default(),
+            pending: Vec::new(),
         }
     }
 
     /// Serves until every [`DataFile`](super::DataFile) is gone.
-    pub(super) fn run(mut self, queue: &Receiver<Job>) {
-        let mut swept = Instant::now();
+    pub(super) fn run(mut self, queue: &Queue) {
+        /// Tells who waits, however it ends.
+        struct Ended<'a>(&'a Queue);
+        impl Drop for Ended<'_> {
+            fn drop(&mut self) {
+                self.0.end();
+            }
+        }
+        let _ended = Ended(queue);
+        let (mut swept, mut batch) = (Instant::now(), Batch::default());
         loop {
-            match queue.recv_timeout(SWEEP.saturating_sub(swept.elapsed())) {
-                Ok(first) => {
-                    let jobs = std::iter::once(first)
-                        .chain(queue.try_iter().take(BATCH - 1))
-                        .collect();
-                    self.batch(jobs);
+            match queue.take(&mut batch, SWEEP.saturating_sub(swept.elapsed())) {
+                Taken::Some => {
+                    let Batch { jobs, words } = &mut batch;
+                    let mut jobs = jobs.drain(..);
+                    while jobs.len() > 0 {
+                        queue.begin(jobs.len().saturating_sub(BATCH));
+                        self.batch(jobs.by_ref().take(BATCH), words);
+                    }
                 }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+                Taken::None => {}
+                Taken::Closed => return,
             }
             if swept.elapsed() >= SWEEP {
                 swept = Instant::now();
@@ -98,33 +164,44 @@ impl Writer {
         }
     }
 
-    fn batch(&mut self, jobs: Vec<Job>) {
+    fn batch(&mut self, jobs: impl Iterator<Item = Job>, words: &str) {
         if let Err(error) = self.reopen() {
             for job in jobs {
-                answer_error(job, &error);
+                job.fail(&error);
             }
             return;
         }
-        let mut changes = Changes::default();
-        let pending: Vec<Pending> = jobs
-            .into_iter()
-            .map(|job| self.decide(job, &mut changes))
-            .collect();
-        let result = self.commit(changes);
-        for pending in pending {
-            // Who asked may have gone.
-            match (pending, &result) {
-                (Pending::Update(reply, outcome), Ok(())) => reply.send(Ok(outcome)),
-                (Pending::User(reply, was_there), Ok(())) => drop(reply.send(Ok(was_there))),
-                (Pending::Update(reply, _), Err(error)) => reply.send(Err(error.clone())),
-                (Pending::User(reply, _), Err(error)) => drop(reply.send(Err(error.clone()))),
+        for job in jobs {
+            let pending = self.decide(job, words);
+            self.pending.push(pending);
+        }
+        let result = self.commit();
+        let mut users = Vec::new();
+        let updates = self.pending.drain(..).filter_map(|pending| match pending {
+            Pending::Update(reply, outcome) => Some((reply, result.clone().map(|()| outcome))),
+            Pending::User(reply, was_there) => {
+                users.push((reply, was_there));
+                None
             }
+        });
+        UpdateReply::send_all(updates);
+        for (reply, was_there) in users {
+            // Who asked may have gone.
+            let _ = reply.send(result.clone().map(|()| was_there));
         }
     }
 
     /// Decides one job on what is committed and what the jobs before it in the batch changed.
-    fn decide(&self, job: Job, changes: &mut Changes) -> Pending {
+    fn decide(&mut self, job: Job, words: &str) -> Pending {
         match job {
+            Job::Refresh(job) => {
+                let refresh = job.refresh(words);
+                let QueuedRefresh {
+                    aor, now, reply, ..
+                } = job;
+                let outcome = self.decide_on(aor, |known| refresh.decide(known, now));
+                Pending::Update(reply, outcome)
+            }
             Job::Update {
                 aor,
                 update,
@@ -133,30 +210,11 @@ impl Writer {
             } => {
                 let cause = update.cause;
                 let told = (cause != Cause::Request).then(|| aor.clone());
-                let outcome = match changes.bindings.entry(aor) {
-                    Entry::Occupied(mut known) => {
-                        let outcome = apply(known.get(), update, now);
-                        if let UpdateOutcome::Stored(bindings) = &outcome {
-                            known.insert(Arc::clone(bindings));
-                        }
-                        outcome
-                    }
-                    Entry::Vacant(new) => {
-                        let index = self
-                            .index
-                            .bindings
-                            .read()
-                            .unwrap_or_else(PoisonError::into_inner);
-                        let known = index.get(new.key()).map_or(&[][..], |all| all);
-                        let outcome = apply(known, update, now);
-                        if let UpdateOutcome::Stored(bindings) = &outcome {
-                            new.insert(Arc::clone(bindings));
-                        }
-                        outcome
-                    }
-                };
+                let outcome = self.decide_on(aor, |known| {
+                    apply(known.map_or(&[][..], |known| known), update, now)
+                });
                 if let (Some(aor), UpdateOutcome::Stored(_)) = (told, &outcome) {
-                    changes.causes.push((aor, cause));
+                    self.changes.causes.push((aor, cause));
                 }
                 Pending::Update(reply, outcome)
             }
@@ -165,6 +223,7 @@ impl Writer {
                 hashes,
                 reply,
             } => {
+                let changes = &mut self.changes;
                 let index = self
                     .index
                     .users
@@ -200,12 +259,45 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, changes: Changes) -> Result<(), StoreError> {
+    /// Decides on what is known of one, and adds what is to be stored to the changes.
+    fn decide_on(
+        &mut self,
+        aor: Aor,
+        decide: impl FnOnce(Option<&Arc<[Binding]>>) -> UpdateOutcome,
+    ) -> UpdateOutcome {
+        let index = self
+            .index
+            .bindings
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut outcome = UpdateOutcome::OutOfOrder;
+        self.changes.bindings.change(aor, |aor, known| {
+            outcome = decide(known.or_else(|| index.get(aor)));
+            match &outcome {
+                UpdateOutcome::Stored(bindings) => Some(Arc::clone(bindings)),
+                UpdateOutcome::OutOfOrder | UpdateOutcome::TooMany(_) => None,
+            }
+        });
+        outcome
+    }
+
+    /// Writes the changes, and then shows them; whatever comes of it, there are none any more.
+    fn commit(&mut self) -> Result<(), StoreError> {
+        let mut changes = std::mem::take(&mut self.changes);
+        let result = self.write(&mut changes);
+        changes.bindings.drain();
+        changes.users.clear();
+        changes.causes.clear();
+        self.changes = changes;
+        result
+    }
+
+    fn write(&mut self, changes: &mut Changes) -> Result<(), StoreError> {
         if changes.bindings.is_empty() && changes.users.is_empty() {
             return Ok(());
         }
         let result = match &self.database {
-            Some(database) => journal::write(database, &changes, &mut self.journal, &self.index),
+            Some(database) => journal::write(database, changes, &mut self.journal, &self.index),
             None => return Err(StoreError::Closed),
         };
         if let Err(error) = result {
@@ -225,7 +317,7 @@ impl Writer {
             .filter(|aor| self.index.feed.is_watched(aor))
             .cloned()
             .collect();
-        for (aor, list) in changes.bindings {
+        for (aor, list) in changes.bindings.drain() {
             if list.is_empty() {
                 bindings.remove(&aor);
             } else {
@@ -244,7 +336,7 @@ impl Writer {
                 .users
                 .write()
                 .unwrap_or_else(PoisonError::into_inner);
-            for (name, hashes) in changes.users {
+            for (name, hashes) in std::mem::take(&mut changes.users) {
                 match hashes {
                     Some(hashes) => drop(users.insert(name, hashes)),
                     None => drop(users.remove(&name)),
@@ -290,11 +382,11 @@ impl Writer {
         let expired = expired(&index, now);
         drop(index);
         if !expired.is_empty() {
+            for (aor, bindings) in expired {
+                self.changes.bindings.insert(aor, bindings);
+            }
             // A failure was logged; the next sweep comes.
-            let _ = self.commit(Changes {
-                bindings: expired,
-                ..Changes::default()
-            });
+            let _ = self.commit();
         }
     }
 }
@@ -316,13 +408,6 @@ fn expired(index: &HashMap<Aor, Arc<[Binding]>>, now: SystemTime) -> BTreeMap<Ao
     changes
 }
 
-pub(super) fn answer_error(job: Job, error: &StoreError) {
-    match job {
-        Job::Update { reply, .. } => reply.send(Err(error.clone())),
-        Job::User { reply, .. } => drop(reply.send(Err(error.clone()))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io;
@@ -331,8 +416,10 @@ mod tests {
     use redb::StorageBackend;
     use redb::backends::InMemoryBackend;
 
+    use tokio::sync::oneshot;
+
     use super::*;
-    use crate::location::{Change, ContactUpdate};
+    use crate::location::{BindingUpdate, Change, ContactUpdate};
 
     /// A disk that is full when it is told so.
     #[derive(Debug)]
@@ -375,12 +462,13 @@ mod tests {
         let change = Change::Contacts(vec![ContactUpdate::new("sip:a@192.0.2.1", 60)]);
         let update = BindingUpdate::new("c", cseq, change);
         let aor = Aor::new(user, "h");
-        writer.batch(vec![Job::Update {
+        let job = Job::Update {
             aor,
             update,
             now: SystemTime::UNIX_EPOCH,
             reply,
-        }]);
+        };
+        writer.batch(std::iter::once(job), "");
         answer.try_recv().unwrap()
     }
 

@@ -48,6 +48,7 @@ impl Contacts<'_> {
         &'r self,
         has_epochs: bool,
         (call_id, cseq): (&'r str, u32),
+        limit: usize,
     ) -> Option<Refresh<'r>> {
         let [only] = self.contacts.as_slice() else {
             return None;
@@ -65,6 +66,7 @@ impl Contacts<'_> {
             user_agent: self.user_agent,
             call_id,
             cseq,
+            limit,
         })
     }
 
