@@ -493,7 +493,7 @@ impl Driver {
         })?;
         let socket = listen::join(group, bound.local)?;
         let inbox = self.to_inbox.clone();
-        let socket = UdpListener::new(listener, socket, inbox, &mut self.tasks)?;
+        let socket = UdpListener::new(listener, socket, false, inbox, &mut self.tasks)?;
         self.groups.push(socket);
         Ok(())
     }

@@ -127,6 +127,7 @@ pub struct ServerBuilder {
     policy: Policy,
     probes: Option<(Health, Vec<ProbeTarget>)>,
     workers: u16,
+    segmentation_offload: bool,
 }
 
 impl fmt::Debug for ServerBuilder {
@@ -171,6 +172,7 @@ impl ServerBuilder {
             policy: Policy::default(),
             probes: None,
             workers: 1,
+            segmentation_offload: false,
         }
     }
 
@@ -184,6 +186,15 @@ impl ServerBuilder {
     #[must_use]
     pub fn workers(mut self, workers: u16) -> Self {
         self.workers = workers.clamp(1, MAX_WORKERS);
+        self
+    }
+
+    /// Lets datagrams that are sent at once to one peer go through the system as one
+    /// ([`Listen::segmentation_offload`](sip_transport::tokio::Listen::segmentation_offload)): less CPU, but captures of packets
+    /// on this host may show several messages in one.
+    #[must_use]
+    pub const fn segmentation_offload(mut self, is_used: bool) -> Self {
+        self.segmentation_offload = is_used;
         self
     }
 
@@ -559,6 +570,11 @@ impl ServerBuilder {
             certificates: self.certificates,
         };
         let mut listen = listen::to_listen(&places);
+        if self.segmentation_offload {
+            for one in &mut listen {
+                *one = one.segmentation_offload();
+            }
+        }
         let inherited = inherited::deal(self.inherited, &listen, workers)?;
         let mut first_alone = Vec::new();
         if workers > 1 {

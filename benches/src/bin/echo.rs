@@ -7,6 +7,9 @@
 //!
 //! On one core (`taskset -c 0 target/release/echo`) a whole window waits whenever the loop has its turn, as it does when a
 //! server has as much to do as it can; on two it wakes for nearly each datagram.
+//!
+//! All datagrams come from one peer, as those of a trunk do, and are of one length: with segmentation offload what goes back at
+//! once goes through the system as one.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::print_stdout,
@@ -35,10 +38,10 @@ fn main() {
         "{count} datagrams of 500 octets, {WINDOW} at once; CPU of the echoing thread for each, the median of {ROUNDS} rounds"
     );
     // Taken in turns, and each compared with its neighbours, so that what else the machine does hits all alike.
-    let rounds: Vec<[f64; 3]> = (0..ROUNDS)
-        .map(|_| [bare as Echo, batched, sip].map(|echo| measure(echo, count)))
+    let rounds: Vec<[f64; 4]> = (0..ROUNDS)
+        .map(|_| [bare as Echo, batched, sip, sip_offload].map(|echo| measure(echo, count)))
         .collect();
-    let of = |figure: fn(&[f64; 3]) -> f64| median(rounds.iter().map(figure).collect());
+    let of = |figure: fn(&[f64; 4]) -> f64| median(rounds.iter().map(figure).collect());
     println!(
         "bare recvfrom and sendto    {:8.0} ns",
         of(|round| round[0])
@@ -48,17 +51,20 @@ fn main() {
         of(|round| round[1])
     );
     println!(
-        "sip-transport               {:8.0} ns",
-        of(|round| round[2])
+        "sip-transport               {:8.0} ns: to batches {:.2}, to recvfrom and sendto {:.2}",
+        of(|round| round[2]),
+        of(|[_, batched, sip, _]| sip / batched),
+        of(|[bare, _, sip, _]| sip / bare)
     );
     println!(
-        "to batches {:.2}, to recvfrom and sendto {:.2}",
-        of(|[_, batched, sip]| sip / batched),
-        of(|[bare, _, sip]| sip / bare)
+        "  segmentation offload      {:8.0} ns: to batches {:.2}, to recvfrom and sendto {:.2}",
+        of(|round| round[3]),
+        of(|[_, batched, _, sip]| sip / batched),
+        of(|[bare, _, _, sip]| sip / bare)
     );
 }
 
-/// Rounds of all three loops.
+/// Rounds of all loops.
 const ROUNDS: usize = 15;
 
 fn median(mut figures: Vec<f64>) -> f64 {
@@ -169,11 +175,27 @@ fn batched(socket: UdpSocket, count: usize, listens: &Sender<()>) {
 
 /// The worker of the stack: driver and core.
 fn sip(socket: UdpSocket, count: usize, listens: &Sender<()>) {
+    work(socket, count, listens, Listen::udp);
+}
+
+/// The same with segmentation offload.
+fn sip_offload(socket: UdpSocket, count: usize, listens: &Sender<()>) {
+    work(socket, count, listens, |addr| {
+        Listen::udp(addr).segmentation_offload()
+    });
+}
+
+fn work(
+    socket: UdpSocket,
+    count: usize,
+    listens: &Sender<()>,
+    listen: impl FnOnce(SocketAddr) -> Listen,
+) {
     let addr = socket.local_addr().unwrap();
     // The driver binds its own.
     drop(socket);
     runtime().block_on(async {
-        let (mut driver, bound) = Driver::bind(&[Listen::udp(addr)]).unwrap();
+        let (mut driver, bound) = Driver::bind(&[listen(addr)]).unwrap();
         let seed = Seed::from_system().unwrap();
         let mut transports = Transports::new(TransportConfig::default(), seed);
         for socket in &bound {

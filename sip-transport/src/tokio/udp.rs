@@ -27,14 +27,19 @@ pub(super) struct UdpListener {
     socket: Arc<UdpSocket>,
     state: UdpSocketState,
     /// What is to be sent.
-    queue: VecDeque<(SocketAddr, Bytes)>,
+    queue: VecDeque<Datagram>,
     /// Did the socket take no more when it was last asked?
     full: bool,
     /// Were there few the last time?
     few: bool,
+    /// May datagrams to one peer be handed to the system as one?
+    merges: bool,
     /// Nothing that is received now was there then.
     empty: Instant,
 }
+
+/// What is to be sent, and where.
+type Datagram = (SocketAddr, Bytes);
 
 /// The error of a socket without a peer that is never about the datagram that is being sent, but about one before it: that nobody
 /// listens at a port is what an ICMP message says that came back.
@@ -47,6 +52,9 @@ const BATCH: usize = 32;
 const FEW: usize = 8;
 /// Batches received before others have their turn.
 const BATCHES: usize = 4;
+/// The longest datagrams that are handed over as one: they fit the least of MTUs, 1280 octets of IPv6 (RFC 8200 §5), and what is
+/// handed over so must not need fragments.
+const MERGED: usize = 1280 - 40 - 8;
 /// The largest datagram.
 const DATAGRAM: usize = 65_535;
 /// From the space of one datagram to that of the next: were it a power of two, the beginnings of all, which is what most
@@ -54,16 +62,18 @@ const DATAGRAM: usize = 65_535;
 const STRIDE: usize = DATAGRAM + 1 + 9 * 64;
 
 impl UdpListener {
-    /// Takes a bound socket.
+    /// Takes a bound socket, and whether it may use segmentation offload.
     pub(super) fn new(
         id: ListenerId,
         socket: Socket,
+        offload: bool,
         inbox: mpsc::Sender<Item>,
         tasks: &mut JoinSet<()>,
     ) -> io::Result<Self> {
         let state = receive_state(&socket)?;
         report_errors(&socket)?;
         stamp_arrivals(&socket);
+        let merges = offload && state.max_gso_segments() >= BATCH;
         let socket = Arc::new(UdpSocket::from_std(socket.into())?);
         tasks.spawn(errors::watch(id, Arc::clone(&socket), inbox));
         Ok(Self {
@@ -73,6 +83,7 @@ impl UdpListener {
             queue: VecDeque::new(),
             full: false,
             few: true,
+            merges,
             empty: monotonic(),
         })
     }
@@ -170,7 +181,7 @@ impl UdpListener {
         while !self.queue.is_empty() {
             // The system is asked directly: the runtime would have to be asked first whether the socket is ready, and
             // answers no until it was polled once.
-            match batch::send(&self.socket, &mut self.queue) {
+            match batch::send(&self.socket, &mut self.queue, &mut self.merges) {
                 Ok(sent) => stats.sent += sent as u64,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.full = true;
@@ -197,7 +208,7 @@ impl UdpListener {
             }
             // Through the runtime, so that a full socket is waited for.
             let sent = self.socket.try_io(Interest::WRITABLE, || {
-                batch::send(&self.socket, &mut self.queue)
+                batch::send(&self.socket, &mut self.queue, &mut self.merges)
             });
             match sent {
                 Ok(sent) => stats.sent += sent as u64,
@@ -259,9 +270,9 @@ fn monotonic() -> Instant {
     Instant::now()
 }
 
-/// What batched receiving needs to know of the system. It is found out on another socket, because finding out sets
+/// What batches need to know of the system. It is found out on another socket, because finding out sets
 /// options that are right for QUIC and wrong for SIP: no fragmentation, under which a large response would be lost,
-/// and the merging of datagrams.
+/// and the merging of what is received.
 fn receive_state(like: &Socket) -> io::Result<UdpSocketState> {
     let addr = like.local_addr()?;
     let scratch = Socket::new(
@@ -382,26 +393,79 @@ impl fmt::Debug for Buffers {
 mod batch {
     use std::collections::VecDeque;
     use std::io::{self, IoSlice};
-    use std::net::SocketAddr;
     use std::os::fd::AsRawFd;
 
-    use bytes::Bytes;
-    use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, sendmmsg};
+    use nix::errno::Errno;
+    use nix::sys::socket::{
+        ControlMessage, MsgFlags, MultiHeaders, SockaddrStorage, sendmmsg, sendmsg,
+    };
     use socket2::SockRef;
     use tokio::net::UdpSocket;
 
-    /// Sends from the front of the queue and takes out what was sent: how many. An error is about the first.
+    use super::Datagram;
+
+    /// Sends from the front of the queue and takes out what was sent: how many. An error is about the first. Where it `merges`,
+    /// those to one peer come first together, in their order: datagrams to different peers have none.
     pub(super) fn send(
         socket: &UdpSocket,
-        queue: &mut VecDeque<(SocketAddr, Bytes)>,
+        queue: &mut VecDeque<Datagram>,
+        merges: &mut bool,
     ) -> io::Result<usize> {
-        match retry(|| send_once(socket, queue)) {
-            Ok(sent) => {
-                queue.drain(..sent);
-                Ok(sent)
-            }
-            Err(error) => Err(error),
+        if *merges && queue.len() > 1 {
+            let queue = queue.make_contiguous();
+            let most = queue.len().min(super::BATCH);
+            group(queue.get_mut(..most).unwrap_or_default());
         }
+        let sent = retry(|| send_once(socket, queue, merges))?;
+        queue.drain(..sent);
+        Ok(sent)
+    }
+
+    /// Brings the datagrams to each peer together, and keeps their order.
+    fn group(mut queue: &mut [Datagram]) {
+        while let Some(((remote, _), rest)) = queue.split_first_mut() {
+            let mut same = 0;
+            for at in 0..rest.len() {
+                if rest.get(at).is_some_and(|(other, _)| other == remote) {
+                    if at > same {
+                        rest.get_mut(same..=at).unwrap_or_default().rotate_right(1);
+                    }
+                    same += 1;
+                }
+            }
+            queue = rest.get_mut(same..).unwrap_or_default();
+        }
+    }
+
+    /// How many at the front the system takes as one, to cut them apart itself: they go to one peer and are of one length, but for
+    /// the last, which may be shorter.
+    fn run(queue: &[Datagram]) -> usize {
+        let Some((remote, first)) = queue.first() else {
+            return 0;
+        };
+        let length = first.len();
+        if length == 0 || length > super::MERGED {
+            return 1;
+        }
+        let mut count = 1;
+        for (other, payload) in queue.iter().take(super::BATCH).skip(1) {
+            if other != remote || payload.is_empty() || payload.len() > length {
+                break;
+            }
+            count += 1;
+            if payload.len() < length {
+                break;
+            }
+        }
+        count
+    }
+
+    /// How many at the front go one by one, up to those that go as one.
+    fn singles(queue: &[Datagram]) -> usize {
+        let most = queue.len().min(super::BATCH);
+        (1..most)
+            .find(|&at| queue.get(at..).is_some_and(|rest| run(rest) > 1))
+            .unwrap_or(most)
     }
 
     /// Linux hands out the errors of earlier datagrams first, whoever they were for; these were not tried. More may come
@@ -430,14 +494,74 @@ mod batch {
         }
     }
 
-    fn send_once(socket: &UdpSocket, queue: &VecDeque<(SocketAddr, Bytes)>) -> io::Result<usize> {
+    fn send_once(
+        socket: &UdpSocket,
+        queue: &VecDeque<Datagram>,
+        merges: &mut bool,
+    ) -> io::Result<usize> {
         let (first, second) = queue.as_slices();
+        // What merges is in one piece.
+        if *merges && second.is_empty() {
+            let count = run(first);
+            if count > 1 {
+                let one = || send_as_one(socket, first.get(..count).unwrap_or_default());
+                match one() {
+                    Err(error) if refuses_merged(&error) => {
+                        tracing::debug!(%error, "datagrams are sent one by one from now on");
+                        *merges = false;
+                    }
+                    other => return other.map(|()| count),
+                }
+            } else {
+                let count = singles(first);
+                return send_each(socket, first.get(..count).unwrap_or_default(), &[]);
+            }
+        }
+        send_each(socket, first, second)
+    }
+
+    /// Is this about the way in which they were handed over? A device that cannot cut them, a system that does not, a path with an
+    /// MTU too low for it.
+    fn refuses_merged(error: &io::Error) -> bool {
+        let errno = error.raw_os_error().map(Errno::from_raw);
+        matches!(
+            errno,
+            Some(
+                Errno::EINVAL
+                    | Errno::EIO
+                    | Errno::EMSGSIZE
+                    | Errno::ENOPROTOOPT
+                    | Errno::EOPNOTSUPP
+            )
+        )
+    }
+
+    /// Sends a [`run`]: one call, one way through the system.
+    fn send_as_one(socket: &UdpSocket, run: &[Datagram]) -> io::Result<()> {
+        let Some((remote, first)) = run.first() else {
+            return Ok(());
+        };
+        let length = u16::try_from(first.len()).unwrap_or(u16::MAX);
+        let mut payloads = run.iter().map(|(_, payload)| payload);
+        let slices: [IoSlice<'_>; super::BATCH] =
+            std::array::from_fn(|_| IoSlice::new(payloads.next().map_or(&[], |payload| payload)));
+        sendmsg(
+            socket.as_raw_fd(),
+            slices.get(..run.len()).unwrap_or_default(),
+            &[ControlMessage::UdpGsoSegments(&length)],
+            MsgFlags::MSG_DONTWAIT,
+            Some(&SockaddrStorage::from(*remote)),
+        )?;
+        Ok(())
+    }
+
+    fn send_each(socket: &UdpSocket, first: &[Datagram], second: &[Datagram]) -> io::Result<usize> {
         if let ([(remote, payload)], []) = (first, second) {
             return SockRef::from(socket)
                 .send_to(payload, &(*remote).into())
                 .map(|_| 1);
         }
-        if queue.len() <= super::FEW {
+        if first.len() + second.len() <= super::FEW {
             send_up_to::<{ super::FEW }>(socket, first, second)
         } else {
             send_up_to::<{ super::BATCH }>(socket, first, second)
@@ -446,8 +570,8 @@ mod batch {
 
     fn send_up_to<const MOST: usize>(
         socket: &UdpSocket,
-        first: &[(SocketAddr, Bytes)],
-        second: &[(SocketAddr, Bytes)],
+        first: &[Datagram],
+        second: &[Datagram],
     ) -> io::Result<usize> {
         // In arrays, and not in something that is dropped: the borrows below would have to outlive it.
         let mut datagrams = first.iter().chain(second);
@@ -478,7 +602,93 @@ mod batch {
     mod tests {
         use std::io::{self, ErrorKind};
 
-        use super::retry;
+        use bytes::Bytes;
+        use nix::errno::Errno;
+
+        use super::{Datagram, group, refuses_merged, retry, run, singles};
+
+        /// Datagrams to ports, of lengths.
+        fn queue(of: &[(u16, usize)]) -> Vec<Datagram> {
+            of.iter()
+                .map(|&(port, len)| (([127, 0, 0, 1], port).into(), Bytes::from(vec![0; len])))
+                .collect()
+        }
+
+        fn summary(queue: &[Datagram]) -> Vec<(u16, usize)> {
+            queue
+                .iter()
+                .map(|(remote, payload)| (remote.port(), payload.len()))
+                .collect()
+        }
+
+        #[test]
+        fn those_to_one_peer_come_together_in_their_order() {
+            for (before, after) in [
+                (vec![], vec![]),
+                (vec![(1, 10)], vec![(1, 10)]),
+                (
+                    vec![(1, 10), (2, 20), (1, 11), (3, 30), (2, 21), (1, 12)],
+                    vec![(1, 10), (1, 11), (1, 12), (2, 20), (2, 21), (3, 30)],
+                ),
+                (
+                    vec![(1, 10), (1, 11), (2, 20), (2, 21)],
+                    vec![(1, 10), (1, 11), (2, 20), (2, 21)],
+                ),
+                (
+                    vec![(3, 1), (2, 1), (1, 1), (1, 2), (2, 2), (3, 2)],
+                    vec![(3, 1), (3, 2), (2, 1), (2, 2), (1, 1), (1, 2)],
+                ),
+            ] {
+                let mut queue = queue(&before);
+                group(&mut queue);
+                assert_eq!(summary(&queue), after, "{before:?}");
+            }
+        }
+
+        #[test]
+        fn as_one_go_equal_lengths_and_a_shorter_last() {
+            for (of, as_one, one_by_one) in [
+                (vec![], 0, 0),
+                (vec![(1, 500)], 1, 1),
+                (vec![(1, 500), (1, 500)], 2, 0),
+                (vec![(1, 500), (1, 500), (1, 499), (1, 499)], 3, 0),
+                (vec![(1, 500), (1, 501), (1, 501)], 1, 1),
+                (vec![(1, 500), (1, 501), (1, 502), (1, 502)], 1, 2),
+                (vec![(1, 500), (2, 500), (3, 500)], 1, 3),
+                (vec![(1, 500), (1, 500), (2, 500)], 2, 0),
+                // Nothing at all cannot be told from nothing more.
+                (vec![(1, 0), (1, 0)], 1, 2),
+                (vec![(1, 500), (1, 0)], 1, 2),
+                // Too long for the least of MTUs.
+                (vec![(1, 1232), (1, 1232)], 2, 0),
+                (vec![(1, 1233), (1, 1233)], 1, 2),
+                (vec![(1, 500); 40], 32, 0),
+                ((0..40).map(|n| (1, 500 + n)).collect(), 1, 32),
+            ] {
+                let queue = queue(&of);
+                assert_eq!(run(&queue), as_one, "{of:?}");
+                if as_one < 2 {
+                    assert_eq!(singles(&queue), one_by_one, "{of:?}");
+                }
+            }
+        }
+
+        #[test]
+        fn only_what_is_about_merging_ends_it() {
+            let refuses = |errno: Errno| refuses_merged(&errno.into());
+            for errno in [Errno::EINVAL, Errno::EIO, Errno::EMSGSIZE] {
+                assert!(refuses(errno), "{errno}");
+            }
+            for errno in [
+                Errno::EAGAIN,
+                Errno::ECONNREFUSED,
+                Errno::EHOSTUNREACH,
+                Errno::EPERM,
+                Errno::ENOBUFS,
+            ] {
+                assert!(!refuses(errno), "{errno}");
+            }
+        }
 
         /// What comes after so many errors of this kind, and how often it was tried.
         fn after(errors: u32, kind: ErrorKind) -> (io::Result<usize>, u32) {
@@ -528,16 +738,17 @@ mod batch {
 mod batch {
     use std::collections::VecDeque;
     use std::io;
-    use std::net::SocketAddr;
 
-    use bytes::Bytes;
     use socket2::SockRef;
     use tokio::net::UdpSocket;
+
+    use super::Datagram;
 
     /// Sends the first of the queue: 1.
     pub(super) fn send(
         socket: &UdpSocket,
-        queue: &mut VecDeque<(SocketAddr, Bytes)>,
+        queue: &mut VecDeque<Datagram>,
+        _merges: &mut bool,
     ) -> io::Result<usize> {
         let Some((remote, payload)) = queue.front() else {
             return Ok(0);

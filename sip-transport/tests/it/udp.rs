@@ -50,6 +50,67 @@ fn hundreds_of_datagrams_at_once_all_arrive_in_order() {
     });
 }
 
+/// Lengths as they come: many alike, then shorter, longer, none at all, more than a packet holds.
+const LENGTHS: [usize; 12] = [500, 500, 500, 480, 500, 501, 0, 7, 7, 1232, 1400, 9000];
+
+/// The n-th datagram to one of two peers, of such a length, filled with its number.
+fn numbered(n: usize) -> Vec<u8> {
+    let number = u8::try_from(n % 256).unwrap();
+    vec![number; LENGTHS[n % LENGTHS.len()]]
+}
+
+/// A worker that may use segmentation offload.
+fn offloading(ip: &str) -> Worker {
+    let addr = SocketAddr::new(ip.parse().unwrap(), 0);
+    Worker::listening(&[Listen::udp(addr).segmentation_offload()], |_| {})
+}
+
+/// Sends so many at once, in turns to the one and to the other.
+fn send_numbered(worker: &mut Worker, peers: [SocketAddr; 2], count: usize) {
+    let listener = worker.bound[0].listener;
+    for n in 0..count {
+        for remote in peers {
+            let payload = Bytes::from(numbered(n));
+            worker.driver.execute(Output::Datagram {
+                listener,
+                remote,
+                payload,
+            });
+        }
+    }
+    worker.driver.flush();
+}
+
+#[test]
+fn what_is_handed_to_the_system_as_one_arrives_one_by_one_in_order() {
+    within(async {
+        for ip in ["127.0.0.1", "::1"] {
+            if ip == "::1" && !has_ipv6() {
+                continue;
+            }
+            let mut worker = offloading(ip);
+            let peers = [
+                UdpSocket::bind((ip, 0)).await.unwrap(),
+                UdpSocket::bind((ip, 0)).await.unwrap(),
+            ];
+            let addrs = [0, 1].map(|peer: usize| peers[peer].local_addr().unwrap());
+            let mut buf = vec![0; 65_536];
+            for count in [1, 2, 3, 8, 24, 40] {
+                send_numbered(&mut worker, addrs, count);
+                for peer in &peers {
+                    for n in 0..count {
+                        let (len, from) = peer.recv_from(&mut buf).await.unwrap();
+                        assert_eq!(from, worker.addr());
+                        assert_eq!(&buf[..len], numbered(n), "{n} of {count}");
+                    }
+                }
+            }
+            let stats = worker.driver.stats();
+            assert_eq!((stats.sent, stats.refused), (2 * 78, 0));
+        }
+    });
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn how_long_a_datagram_waited_is_known() {

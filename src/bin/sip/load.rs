@@ -111,6 +111,10 @@ pub(crate) struct Args {
         hide_default_value = true
     )]
     callee_port: u16,
+    /// Let datagrams go through the system as one, where their lengths allow it (UDP segmentation offload): the generator
+    /// costs less, but captures on this machine may show several messages in one packet
+    #[arg(long)]
+    segmentation_offload: bool,
     /// How many of a hundred operations may fail
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
     max_failures: f64,
@@ -219,6 +223,7 @@ async fn measure(
     let ports = Ports {
         caller: args.caller_port,
         callee: args.callee_port,
+        offload: args.segmentation_offload,
     };
     let mut sockets = Sockets::open(target.addr, target.is_stream, ports).map_err(failed)?;
     let limits = Limits {

@@ -36,6 +36,8 @@ pub(super) struct Ports {
     /// Over TCP callers are where those are who are called.
     pub(super) caller: u16,
     pub(super) callee: u16,
+    /// Is segmentation offload used?
+    pub(super) offload: bool,
 }
 
 /// The driver counts those that it accepts from 0.
@@ -60,7 +62,7 @@ impl Sockets {
         let ip = local_ip(target)?;
         let caller = SocketAddr::new(ip, ports.caller);
         let callee = SocketAddr::new(ip, ports.callee);
-        let listen = if is_stream {
+        let mut listen = if is_stream {
             vec![Listen::tcp(callee)]
         } else if ports.callee == 0 {
             // The driver would bind both to one port.
@@ -69,6 +71,11 @@ impl Sockets {
         } else {
             vec![Listen::udp(caller), Listen::udp(callee)]
         };
+        if ports.offload {
+            for one in &mut listen {
+                *one = one.segmentation_offload();
+            }
+        }
         let (driver, bound) = Driver::bind(&listen)?;
         let missing = || io::Error::other("a socket is missing");
         let first = bound.first().ok_or_else(missing)?;

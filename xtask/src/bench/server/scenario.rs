@@ -40,6 +40,14 @@ const OPEN: &[&str] = &[
     "plain.toml",
 ];
 
+/// With datagrams to one peer handed to the system as one.
+const OFFLOAD: &[&str] = &[
+    "--memory",
+    "--danger-without-authentication",
+    "--config",
+    "offload.toml",
+];
+
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "options",
@@ -141,6 +149,70 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         users: Users::Known(100),
         is_tcp: true,
         bars: (70, Some(50)),
+    },
+    Scenario {
+        name: "options-offload",
+        title: "OPTIONS answered, segmentation offload",
+        kamailio: "options.cfg",
+        define: None,
+        serve: OFFLOAD,
+        what: "options",
+        load: &[],
+        users: Users::Known(100),
+        is_tcp: false,
+        bars: (70, None),
+    },
+    Scenario {
+        name: "register-refresh-offload",
+        title: "REGISTER, refresh of 10,000, segmentation offload",
+        kamailio: "registrar.cfg",
+        define: None,
+        serve: OFFLOAD,
+        what: "register",
+        load: &[],
+        users: Users::Known(10_000),
+        is_tcp: false,
+        bars: (60, None),
+    },
+    Scenario {
+        name: "register-digest-offload",
+        title: "REGISTER with digest, segmentation offload",
+        kamailio: "registrar.cfg",
+        define: Some("DIGEST"),
+        serve: &["--memory", "--config", "offload.toml"],
+        what: "register",
+        load: &[],
+        users: Users::WithPassword(256),
+        is_tcp: false,
+        bars: (60, None),
+    },
+    Scenario {
+        name: "register-durable-offload",
+        title: "REGISTER, refresh, ours on disk, segmentation offload",
+        kamailio: "registrar.cfg",
+        define: None,
+        serve: &[
+            "--danger-without-authentication",
+            "--config",
+            "offload.toml",
+        ],
+        what: "register",
+        load: &[],
+        users: Users::Known(10_000),
+        is_tcp: false,
+        bars: (130, None),
+    },
+    Scenario {
+        name: "call-udp-offload",
+        title: "call relayed statefully, Record-Route, segmentation offload",
+        kamailio: "stateful.cfg",
+        define: None,
+        serve: OFFLOAD,
+        what: "call",
+        load: &[],
+        users: Users::Known(100),
+        is_tcp: false,
+        bars: (60, None),
     },
 ];
 
