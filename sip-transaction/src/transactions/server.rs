@@ -114,7 +114,15 @@ impl Transactions {
             return self.on_ack(request, &identity, now);
         }
         let match_key = identity.with_method(request.method());
-        if let Some(key) = self.find_server(&match_key) {
+        let merge_key = if matches!(request.method(), Method::Cancel) {
+            None
+        } else {
+            MergeKey::of(request.headers(), self.hash_key)
+        };
+        // One look right behind the other: with many transactions both are into memory far away, and its delays overlap so.
+        let known = self.find_server(&match_key);
+        let merged = merge_key.is_some_and(|merge_key| self.is_merged(merge_key));
+        if let Some(key) = known {
             self.on_retransmission(key, reply.id);
             return None;
         }
@@ -122,7 +130,8 @@ impl Transactions {
         if self.is_refused(request, &identity, &peer, reply) {
             return None;
         }
-        let (id, merged) = self.start_server(request, match_key, identity.legacy, peer, reply, now);
+        let keys = (match_key, merge_key);
+        let id = self.start_server(request, keys, identity.legacy, peer, reply, now);
         if matches!(request.method(), Method::Cancel) {
             return self.on_new_cancel(id, request, &identity, now);
         }
@@ -232,12 +241,12 @@ impl Transactions {
     fn start_server(
         &mut self,
         request: &Request,
-        match_key: MatchKey,
+        (match_key, merge_key): (MatchKey, Option<MergeKey>),
         legacy: bool,
         peer: Peer,
         reply: &Flow,
         now: Tick,
-    ) -> (ServerTransactionId, bool) {
+    ) -> ServerTransactionId {
         let reliable = reply.is_reliable();
         let timing = self.timing(reliable);
         let method = request.method();
@@ -252,16 +261,9 @@ impl Transactions {
             Machine::NonInvite(NonInviteServer::new(timing, now))
         };
         let deadline = machine.deadline();
-        let is_cancel = matches!(method, Method::Cancel);
         self.keep_fresh();
         self.fresh_headers.clear();
         request.headers().encode(&mut self.fresh_headers);
-        let merge_key = if is_cancel {
-            None
-        } else {
-            MergeKey::of(request.headers(), self.hash_key)
-        };
-        let merged = merge_key.is_some_and(|merge_key| self.is_merged(merge_key));
         let server = Server {
             key: match_key,
             merge_key,
@@ -282,7 +284,7 @@ impl Transactions {
         self.fresh = Some(key);
         self.fresh_due = deadline.unwrap_or(Tick::NEVER);
         self.fresh_since = now;
-        (ServerTransactionId(key), merged)
+        ServerTransactionId(key)
     }
 
     /// Most requests are answered before the next one comes: the header lines of the newest one wait in a buffer of the
