@@ -515,6 +515,9 @@ impl Worker {
     /// How long did the oldest of what was just received wait? Datagrams are stamped by the system; what connections brought
     /// waits at least a turn of the worker for each batch that is still to be taken.
     fn measure(&mut self, turn: Duration, now: Instant) {
+        let guard = self.state.stack.guard();
+        let is_controlled = guard.is_some_and(|guard| guard.overload().is_on());
+        self.driver.stamp_arrivals(is_controlled);
         self.state.driver = self.driver.stats();
         let inbox = self.driver.backlog();
         self.state.queues = Queues {

@@ -85,6 +85,8 @@ pub struct Driver {
     udp: Vec<UdpListener>,
     /// Sockets of multicast groups, which only receive.
     groups: Vec<UdpListener>,
+    /// Does the system note when datagrams come?
+    stamped: bool,
     bound: Vec<Bound>,
     buffers: udp::Buffers,
     /// What tasks found: bounded, so that a worker that falls behind stops its peers from sending. So do connections that the
@@ -167,7 +169,8 @@ pub struct DriverStats {
     pub refused: u64,
     /// Errors while receiving, which concern no datagram in particular.
     pub receive_errors: u64,
-    /// How long the oldest datagram of the last [`Driver::recv`] had waited in its socket; zero where the system does not
+    /// How long the oldest datagram of the last [`Driver::recv`] had waited in its socket, if that was asked for
+    /// ([`Driver::stamp_arrivals`]); zero where the system does not
     /// say when datagrams came, and when what it says cannot be: it stamps by the clock of the wall, which may have been set,
     /// and no datagram waited longer than since its socket was empty.
     pub queue_delay: Duration,
@@ -209,6 +212,7 @@ impl Driver {
         let mut driver = Self {
             udp: Vec::new(),
             groups: Vec::new(),
+            stamped: false,
             bound: Vec::new(),
             buffers: udp::Buffers::new(),
             inbox,
@@ -493,9 +497,22 @@ impl Driver {
         })?;
         let socket = listen::join(group, bound.local)?;
         let inbox = self.to_inbox.clone();
-        let socket = UdpListener::new(listener, socket, false, inbox, &mut self.tasks)?;
+        let mut socket = UdpListener::new(listener, socket, false, inbox, &mut self.tasks)?;
+        socket.stamp_arrivals(self.stamped);
         self.groups.push(socket);
         Ok(())
+    }
+
+    /// Has the system note when each datagram comes, from which [`DriverStats::queue_delay`] is known, or no more. It costs a tenth of a
+    /// microsecond for each, and is not so unless it is asked for.
+    pub fn stamp_arrivals(&mut self, stamped: bool) {
+        if self.stamped == stamped {
+            return;
+        }
+        self.stamped = stamped;
+        for listener in self.udp.iter_mut().chain(&mut self.groups) {
+            listener.stamp_arrivals(stamped);
+        }
     }
 
     /// Sends the datagrams that wait for others to leave with them. The loop of a worker needs no call of it:

@@ -179,9 +179,15 @@ impl Overload {
         &self.config
     }
 
+    /// Is anything refused, ever?
+    #[must_use]
+    pub const fn is_on(&self) -> bool {
+        !self.config.target.is_zero()
+    }
+
     /// The oldest of what was just taken up had waited this long; zero when nothing waited.
     pub fn waited(&mut self, delay: Duration, now: Instant) {
-        if self.config.target.is_zero() {
+        if !self.is_on() {
             self.loss = 0.0;
             return;
         }

@@ -34,7 +34,9 @@ pub(super) struct UdpListener {
     few: bool,
     /// May datagrams to one peer be handed to the system as one?
     merges: bool,
-    /// Nothing that is received now was there then.
+    /// Does the system note when they come?
+    stamped: bool,
+    /// Nothing that is received now was there then, if they are stamped.
     empty: Instant,
 }
 
@@ -72,7 +74,6 @@ impl UdpListener {
     ) -> io::Result<Self> {
         let state = receive_state(&socket)?;
         report_errors(&socket)?;
-        stamp_arrivals(&socket);
         let merges = offload && state.max_gso_segments() >= BATCH;
         let socket = Arc::new(UdpSocket::from_std(socket.into())?);
         tasks.spawn(errors::watch(id, Arc::clone(&socket), inbox));
@@ -84,8 +85,17 @@ impl UdpListener {
             full: false,
             few: true,
             merges,
+            stamped: false,
             empty: monotonic(),
         })
+    }
+
+    /// Asks the system to note when each datagram comes, or no more.
+    pub(super) fn stamp_arrivals(&mut self, stamped: bool) {
+        stamp_arrivals(&self.socket, stamped);
+        self.stamped = stamped;
+        // What is there already is stamped when it is received.
+        self.empty = monotonic();
     }
 
     pub(super) const fn id(&self) -> ListenerId {
@@ -111,7 +121,7 @@ impl UdpListener {
                     return;
                 }
             }
-            if batches == 0 {
+            if batches == 0 && self.stamped {
                 before = monotonic();
             }
             let (few, most) = match self.few {
@@ -133,7 +143,7 @@ impl UdpListener {
                     self.few = count < FEW;
                     batches += 1;
                     stats.received += count as u64;
-                    if batches == 1 {
+                    if batches == 1 && self.stamped {
                         let age = possible_age(buffers.age(), self.empty, before, monotonic);
                         stats.queue_delay = stats.queue_delay.max(age);
                     }
@@ -759,17 +769,17 @@ mod batch {
     }
 }
 
-/// Asks the system to note when each datagram came, where it can: how long they wait is how busy the worker is.
+/// Asks the system to note when each datagram comes, or no more, where it can.
 #[cfg(target_os = "linux")]
-fn stamp_arrivals(socket: &Socket) {
+fn stamp_arrivals(socket: &UdpSocket, stamped: bool) {
     use nix::sys::socket::{setsockopt, sockopt};
-    if let Err(error) = setsockopt(socket, sockopt::ReceiveTimestampns, &true) {
+    if let Err(error) = setsockopt(socket, sockopt::ReceiveTimestampns, &stamped) {
         tracing::debug!(%error, "how long datagrams wait will not be known");
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn stamp_arrivals(_socket: &Socket) {}
+fn stamp_arrivals(_socket: &UdpSocket, _stamped: bool) {}
 
 /// Asks the system to keep ICMP errors (RFC 3261 §18.4).
 #[cfg(target_os = "linux")]

@@ -118,14 +118,19 @@ fn how_long_a_datagram_waited_is_known() {
         let mut worker = Worker::start("127.0.0.1");
         let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let mut out = Vec::new();
-        peer.send_to(b"first", worker.addr()).await.unwrap();
-        peer.send_to(b"second", worker.addr()).await.unwrap();
-        while out.len() < 2 {
-            worker.driver.recv(&mut out).await;
+        for stamped in [true, false] {
+            worker.driver.stamp_arrivals(stamped);
+            peer.send_to(b"first", worker.addr()).await.unwrap();
+            peer.send_to(b"second", worker.addr()).await.unwrap();
+            while out.len() < 2 {
+                worker.driver.recv(&mut out).await;
+            }
+            out.clear();
+            // They were sent a moment before.
+            let waited = worker.driver.stats().queue_delay;
+            assert_eq!(waited > Duration::ZERO, stamped);
+            assert!(waited < Duration::from_secs(60));
         }
-        // They were sent a moment before.
-        let waited = worker.driver.stats().queue_delay;
-        assert!(waited > Duration::ZERO && waited < Duration::from_secs(60));
     });
 }
 
