@@ -86,6 +86,9 @@ pub(super) struct Batch {
     pub(super) words: String,
 }
 
+/// So many are written at once, and not waited for.
+pub(super) const ENOUGH: usize = 1024;
+
 /// Memory for more than that is given back.
 const JOBS: usize = 2048;
 const WORDS: usize = 1 << 18;
@@ -202,20 +205,28 @@ impl Queue {
         }));
     }
 
-    /// Wakes the writer, if it sleeps and there is something for it.
+    /// Wakes the writer, if it sleeps and there is something for it, or rests and there is enough.
     pub(super) fn wake(&self) {
         let mut state = self.lock();
-        if state.is_asleep && !state.waiting.jobs.is_empty() {
+        let waiting = state.waiting.jobs.len();
+        if (state.is_asleep && waiting > 0) || waiting >= ENOUGH {
             state.is_asleep = false;
             drop(state);
             self.wake.notify_one();
         }
     }
 
-    /// Takes all that waits, or waits for it. The writer says by [`begin`](Self::begin) how much of it is left.
-    pub(super) fn take(&self, batch: &mut Batch, patience: Duration) -> Taken {
+    /// Takes all that waits, or waits for it. The writer says by [`begin`](Self::begin) how much of it is left. It rests first, unless
+    /// [`ENOUGH`] waits.
+    pub(super) fn take(&self, batch: &mut Batch, rest: Duration, patience: Duration) -> Taken {
         batch.clear();
         let mut state = self.lock();
+        if !rest.is_zero() {
+            let rested = self.wake.wait_timeout_while(state, rest, |state| {
+                state.waiting.jobs.len() < ENOUGH && !state.is_closed
+            });
+            state = rested.unwrap_or_else(PoisonError::into_inner).0;
+        }
         if state.waiting.jobs.is_empty() && !state.is_closed {
             state.is_asleep = true;
             let waited = self
@@ -302,11 +313,17 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         let mut batch = Batch::default();
-        assert_eq!(queue.take(&mut batch, Duration::ZERO), Taken::None);
+        assert_eq!(
+            queue.take(&mut batch, Duration::ZERO, Duration::ZERO),
+            Taken::None
+        );
         for number in ["1", "22"] {
             push("sip:a@h", number);
         }
-        assert_eq!(queue.take(&mut batch, Duration::from_secs(9)), Taken::Some);
+        assert_eq!(
+            queue.take(&mut batch, Duration::ZERO, Duration::from_secs(9)),
+            Taken::Some
+        );
         let words: Vec<_> = batch
             .jobs
             .iter()
@@ -328,10 +345,13 @@ mod tests {
         queue.begin(0);
         push("sip:b@h", "4");
         queue.close();
-        assert_eq!(queue.take(&mut batch, Duration::from_secs(9)), Taken::Some);
+        assert_eq!(
+            queue.take(&mut batch, Duration::ZERO, Duration::from_secs(9)),
+            Taken::Some
+        );
         assert_eq!((batch.jobs.len(), refused().len()), (2, 2));
         assert_eq!(
-            queue.take(&mut batch, Duration::from_secs(9)),
+            queue.take(&mut batch, Duration::ZERO, Duration::from_secs(9)),
             Taken::Closed
         );
         assert_eq!(refused().len(), 2, "each that is dropped is answered");
@@ -344,13 +364,50 @@ mod tests {
     }
 
     #[test]
+    fn a_writer_that_rests_is_woken_by_what_is_enough_and_by_the_end() {
+        let queue = Queue::new(2 * ENOUGH);
+        let push = || {
+            queue.push(Job::User {
+                name: "alice".into(),
+                hashes: None,
+                reply: oneshot::channel().0,
+            });
+        };
+        let (mut batch, long) = (Batch::default(), Duration::from_secs(600));
+        push();
+        let (rest, begun) = (Duration::from_millis(5), std::time::Instant::now());
+        assert_eq!(queue.take(&mut batch, rest, long), Taken::Some);
+        assert!(begun.elapsed() >= rest);
+        std::thread::scope(|threads| {
+            let writing = threads.spawn(|| {
+                let (mut batch, mut taken) = (Batch::default(), Vec::new());
+                while queue.take(&mut batch, long, long) == Taken::Some {
+                    taken.push(batch.jobs.len() >= ENOUGH);
+                }
+                taken
+            });
+            for _ in 0..ENOUGH {
+                push();
+                queue.wake();
+            }
+            while queue.lock().waiting.jobs.len() >= ENOUGH {
+                std::thread::yield_now();
+            }
+            push();
+            queue.close();
+            assert_eq!(writing.join().unwrap(), [true, false]);
+        });
+    }
+
+    #[test]
     fn a_writer_that_sleeps_is_woken_once_for_all_and_at_the_end() {
         let queue = Queue::new(8);
         let (reply, receiver) = std::sync::mpsc::channel();
         std::thread::scope(|threads| {
             let writing = threads.spawn(|| {
                 let (mut batch, mut taken) = (Batch::default(), Vec::new());
-                while queue.take(&mut batch, Duration::from_secs(60)) == Taken::Some {
+                while queue.take(&mut batch, Duration::ZERO, Duration::from_secs(60)) == Taken::Some
+                {
                     taken.push(batch.jobs.len());
                     for job in batch.jobs.drain(..) {
                         job.fail(&StoreError::Full);

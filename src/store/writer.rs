@@ -9,14 +9,18 @@ use std::time::{Duration, Instant, SystemTime};
 use redb::Database;
 
 use super::journal::{self, Journal};
-use super::queue::{Batch, Job, Queue, QueuedRefresh, Reply, Taken};
+use super::queue::{Batch, ENOUGH, Job, Queue, QueuedRefresh, Reply, Taken};
 use super::{Index, StoreError, file};
 use crate::domain::Aor;
 use crate::location::{Binding, Cause, UpdateOutcome, UpdateReply, apply};
 use crate::users::Ha1s;
 
 /// How much one commit carries at most.
-const BATCH: usize = 1024;
+const BATCH: usize = ENOUGH;
+/// After a commit for so many the disk rests for as long as that took, but no longer than this, so that the next one is for
+/// more. Who asks alone never waits for it.
+const BUSY: usize = 16;
+const REST: Duration = Duration::from_millis(1);
 /// How often bindings that have expired are removed from the file.
 const SWEEP: Duration = Duration::from_secs(60);
 
@@ -144,14 +148,21 @@ impl Writer {
         }
         let _ended = Ended(queue);
         let (mut swept, mut batch) = (Instant::now(), Batch::default());
+        let mut rest = Duration::ZERO;
         loop {
-            match queue.take(&mut batch, SWEEP.saturating_sub(swept.elapsed())) {
+            let patience = SWEEP.saturating_sub(swept.elapsed());
+            match queue.take(&mut batch, std::mem::take(&mut rest), patience) {
                 Taken::Some => {
+                    let begun = Instant::now();
                     let Batch { jobs, words } = &mut batch;
+                    let is_busy = jobs.len() >= BUSY;
                     let mut jobs = jobs.drain(..);
                     while jobs.len() > 0 {
                         queue.begin(jobs.len().saturating_sub(BATCH));
                         self.batch(jobs.by_ref().take(BATCH), words);
+                    }
+                    if is_busy {
+                        rest = begun.elapsed().min(REST);
                     }
                 }
                 Taken::None => {}
