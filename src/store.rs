@@ -1,8 +1,10 @@
 //! [`DataFile`]: the embedded file with the users and the bindings of a domain.
 //!
 //! One thread owns the database and writes. It takes whatever has been asked for since its last commit, decides it in
-//! order, and commits it as one (group commit): durability costs one `fsync` for all who wait, not one each. Bindings go to a
-//! journal first, one entry for a batch, and from time to time to rows of their own. What was answered was on the disk before. Reading goes to an index in memory, which changes only after a commit.
+//! order, and commits it as one (group commit): durability costs one `fsync` for all who wait, not one each. After a commit for
+//! many the disk rests for as long as that took, a millisecond at most, so that the next one is for more. Bindings go to a
+//! journal first, one entry for a batch, and from time to time to rows of their own. What was answered was on the disk before.
+//! Reading goes to an index in memory, which changes only after a commit.
 
 mod directory;
 mod file;

@@ -32,10 +32,8 @@ const MANY: usize = 65_536;
 pub(super) struct Journal {
     /// The number of the next entry.
     next: u64,
-    /// How many rows it has.
-    rows: usize,
-    /// Whose they are: fewer, because most are there many times. Never iterated but to be put in order.
-    changed: HashSet<Aor>,
+    /// Whose rows are in it, some of them several times; shared with the index, because it is long.
+    changed: Vec<Aor>,
     /// Where entries are written.
     entry: Vec<u8>,
 }
@@ -55,7 +53,7 @@ impl Journal {
         while !rest.is_empty() {
             let aor = Aor::from_stored(std::str::from_utf8(take(&mut rest)?).ok()?)?;
             let row = take(&mut rest)?;
-            self.add(&aor);
+            self.changed.push(aor.clone());
             if row.is_empty() {
                 bindings.remove(&aor);
             } else {
@@ -66,17 +64,9 @@ impl Journal {
         Some(())
     }
 
-    /// It has one more row.
-    fn add(&mut self, aor: &Aor) {
-        self.rows += 1;
-        if !self.changed.contains(aor) {
-            self.changed.insert(aor.clone());
-        }
-    }
-
     /// Would it be too long with so many more?
     fn is_full(&self, more: usize, known: usize) -> bool {
-        self.rows + more > (known * ROWS_EACH).clamp(FEW, MANY)
+        self.changed.len() + more > (known * ROWS_EACH).clamp(FEW, MANY)
     }
 }
 
@@ -119,9 +109,14 @@ pub(super) fn write(
         *journal = Journal::default();
     } else if !changes.bindings.is_empty() {
         journal.next += 1;
-        for aor in changes.bindings.keys() {
-            journal.add(aor);
-        }
+        let known = index
+            .bindings
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let changed = changes.bindings.keys();
+        journal.changed.extend(
+            changed.map(|aor| known.get_key_value(aor).map_or(aor, |(aor, _)| aor).clone()),
+        );
     }
     Ok(())
 }
@@ -158,10 +153,14 @@ fn fold(
     journal: &Journal,
     known: &HashMap<Aor, Arc<[Binding]>>,
 ) -> Result<(), redb::Error> {
-    let more = changes.bindings.keys();
-    let mut aors: Vec<&Aor> = journal.changed.iter().chain(more).collect();
+    // Most are there many times: to sort these is dearer than to find them.
+    let aors: HashSet<&Aor> = journal
+        .changed
+        .iter()
+        .chain(changes.bindings.keys())
+        .collect();
+    let mut aors: Vec<&Aor> = aors.into_iter().collect();
     aors.sort_unstable();
-    aors.dedup();
     let mut table = transaction.open_table(file::BINDINGS)?;
     let mut row = Vec::new();
     for aor in aors {

@@ -105,15 +105,15 @@ fn a_long_journal_becomes_rows_and_nothing_is_lost() {
             // Each round one is gone, who comes back in the next.
             .map(|(at, user)| (&**user, (at as u32 != round).then_some(round)))
             .collect();
-        let before = world.journal.rows;
+        let before = world.journal.changed.len();
         world.change(&rows);
-        folds += u32::from(world.journal.rows < before);
-        assert!(world.journal.rows <= users.len() * ROWS_EACH);
+        folds += u32::from(world.journal.changed.len() < before);
+        assert!(world.journal.changed.len() <= users.len() * ROWS_EACH);
         if round % 7 == 0 {
             // What is replayed goes on as it was.
             let contents = world.reopen();
             assert_eq!(contents.bindings, *world.index.bindings.read().unwrap());
-            assert_eq!(contents.journal.rows, world.journal.rows);
+            assert_eq!(contents.journal.changed.len(), world.journal.changed.len());
             world.journal = contents.journal;
         }
     }
