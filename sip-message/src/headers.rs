@@ -18,7 +18,7 @@ pub use self::read::{Field, Fields, RawFields, TypedAll};
 pub(crate) use self::spans::Spans;
 pub use self::stamp::ViaStamp;
 pub use self::values::{Values, ValuesRev};
-pub(crate) use self::written::write_field;
+pub(crate) use self::written::{write_field, write_field_with};
 use crate::name::{NameId, place};
 
 /// The header fields of a message in the order of arrival.
@@ -51,7 +51,7 @@ pub struct Headers {
     fields: Spans,
     /// Where the first field of each [`place`](crate::name::place) is.
     hints: Hints,
-    /// [`EDITED`], [`VALID`], [`RUN`] and [`GROWS`], in one byte: there is room for no more.
+    /// [`EDITED`], [`VALID`], [`RUN`], [`GROWS`] and [`TAIL`], in one byte: there is room for no more.
     state: u8,
 }
 
@@ -63,6 +63,8 @@ const VALID: u8 = 2;
 const RUN: u8 = 4;
 /// A field that is added to the end of such a message is the neighbour of the last one: it was built.
 const GROWS: u8 = 8;
+/// Of an edited message: its fields but the first are as they were parsed, neighbours in the base.
+const TAIL: u8 = 16;
 
 /// The buffer that was parsed.
 #[derive(Clone)]
@@ -414,9 +416,18 @@ impl Headers {
             start: 0,
             end: 0,
         };
-        let run = self
-            .run()
-            .unwrap_or_else(|| self.encode_after(nothing, out));
+        let run = match (self.run(), self.fields.split_first()) {
+            (Some(run), _) => run,
+            (None, Some((first, [second, .., last]))) if self.state & TAIL != 0 => {
+                out.extend_from_slice(self.line(first));
+                Place {
+                    source: Source::Base,
+                    start: second.start,
+                    end: last.start + last.len,
+                }
+            }
+            (None, _) => self.encode_after(nothing, out),
+        };
         out.extend_from_slice(self.bytes(run));
     }
 

@@ -68,14 +68,30 @@ impl WrittenResponse {
         crate::headers::write_field(&mut self.text, &name, parts);
     }
 
+    /// Adds a field whose value is written by the caller. A line end in it becomes a space.
+    ///
+    /// ```
+    /// # use sip_message::{HeaderName, WrittenResponse};
+    /// let mut response = WrittenResponse::new();
+    /// response.field_with(HeaderName::Expires, |value| value.extend_from_slice(b"60"));
+    /// assert_eq!(response.as_bytes(), b"Expires: 60\r\n");
+    /// ```
+    #[inline]
+    pub fn field_with(&mut self, name: HeaderName, write: impl FnOnce(&mut Vec<u8>)) {
+        crate::headers::write_field_with(&mut self.text, &name, write);
+    }
+
     /// Adds all fields of another message, or of what was written once for all.
     pub fn fields(&mut self, fields: &Headers) {
         fields.encode_lines(&mut self.text);
     }
 
     /// Copies all fields of a name from the request.
+    #[inline]
     pub fn copy(&mut self, request: &Request, name: HeaderName) {
-        request.headers().write_all_of(&name, &mut self.text);
+        if request.headers().contains(name.clone()) {
+            request.headers().write_all_of(&name, &mut self.text);
+        }
     }
 
     /// Ends it, with its Content-Length.

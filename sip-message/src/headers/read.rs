@@ -35,6 +35,7 @@ impl Headers {
     }
 
     /// The whole value of the first field of this name, commas included; `None` without one, or when it is not UTF-8.
+    #[inline(always)]
     #[must_use]
     pub fn get(&self, name: HeaderName) -> Option<&str> {
         self.text_at(self.find(&name, 0)?)
@@ -60,7 +61,7 @@ impl Headers {
     }
 
     /// Is there a field of this name?
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn contains(&self, name: HeaderName) -> bool {
         self.find(&name, 0).is_some()
@@ -78,7 +79,7 @@ impl Headers {
     /// The values of all fields of this name, in order. Where the table says that a comma separates values, it does;
     /// commas in quotes and angle brackets do not.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn values(&self, name: HeaderName) -> Values<'_> {
         Values::new(self, name)
     }
@@ -131,6 +132,7 @@ impl Headers {
 
     /// Decodes `H` again and again until its values are used up: one `Via`, `Contact` or `Route` after the other.
     #[must_use]
+    #[inline]
     pub fn typed_all<'a, H: TypedHeader<'a>>(&'a self) -> TypedAll<'a, H> {
         TypedAll {
             values: self.values(H::NAME),
@@ -239,13 +241,19 @@ impl Headers {
     }
 
     /// The index of the first field of this name at or after `from`.
-    #[inline]
+    #[inline(always)] // Nearly all names are constants, and of most fields it is known at once that there is none.
     pub(crate) fn find(&self, name: &HeaderName, from: usize) -> Option<usize> {
-        self.find_id(name.id(), name, from)
+        let id = name.id();
+        let place = id.place();
+        match *self.hints.get(place)? {
+            ABSENT => None,
+            at if from == 0 && place < place::SHARED && at != UNKNOWN => Some(usize::from(at)),
+            _ => self.find_id(id, name, from),
+        }
     }
 
     /// [`find`](Self::find) for who knows the id of the name already.
-    #[inline]
+    #[inline(never)]
     pub(super) fn find_id(&self, id: NameId, name: &HeaderName, from: usize) -> Option<usize> {
         if from == 0
             && let Some(answer) = self.hinted(id)

@@ -6,7 +6,7 @@ use core::ops::Range;
 
 use bytes::BytesMut;
 
-use super::{Headers, Source, Span, offset};
+use super::{Headers, Source, Span, TAIL, offset};
 use crate::header;
 use crate::name::HeaderName;
 
@@ -74,7 +74,11 @@ impl Headers {
             source,
             ..old
         };
+        let has_tail = at == 0 && !self.is_edited();
         self.put(at, span, old.name);
+        if has_tail {
+            self.state |= TAIL;
+        }
         true
     }
 }
@@ -190,6 +194,7 @@ static OCTETS: [([u8; 4], u8); 256] = {
 #[cfg(test)]
 mod tests {
     use alloc::format;
+    use alloc::vec::Vec;
 
     use super::*;
     use crate::{Message, ParserConfig};
@@ -266,6 +271,33 @@ mod tests {
         };
         assert_eq!(request.to_bytes_in(&mut room), bytes);
         assert!(room.is_empty());
+    }
+
+    /// Whatever is done to it behind the stamp.
+    #[test]
+    fn the_lines_of_a_stamped_message_are_those_that_leave() {
+        for edit in 0..6 {
+            let (mut message, mut room) = (options(), BytesMut::new());
+            let headers = message.headers_mut();
+            let stamp = ViaStamp::new([192, 0, 2, 1].into(), Some(1));
+            if edit == 5 {
+                headers.push_back(HeaderName::Subject, "before it");
+            }
+            assert!(headers.stamp_plain_via(&mut room, 13..19, &stamp));
+            match edit {
+                1 => headers.push_back(HeaderName::Subject, "behind"),
+                2 => headers.push_front(HeaderName::Via, "SIP/2.0/UDP b"),
+                3 => headers.replace(HeaderName::CallId, "y"),
+                4 => assert!(headers.stamp_plain_via(&mut room, 0..0, &stamp)),
+                _ => {}
+            }
+            let mut lines = Vec::new();
+            message.headers().encode(&mut lines);
+            let leaves = message.to_bytes();
+            let whole = [b"OPTIONS sip:h SIP/2.0\r\n", lines.as_slice(), b"\r\n"].concat();
+            assert_eq!(whole, leaves, "{edit}");
+            assert!(lines.windows(9).any(|at| at == b"192.0.2.1"), "{edit}");
+        }
     }
 
     #[test]

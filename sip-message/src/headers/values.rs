@@ -38,20 +38,40 @@ enum Rest<'a> {
 }
 
 impl<'a> Values<'a> {
-    #[inline]
+    #[inline(always)] // Nearly all names are constants.
     pub(super) fn new(headers: &'a Headers, name: HeaderName) -> Self {
         let id = name.id();
+        let first = headers.find(&name, 0);
         let mut values = Self {
             headers,
             name,
             id,
             arity: id.arity(),
-            next_field: 0,
+            next_field: first.unwrap_or(headers.len()),
             rest: Rest::Nothing,
             invalid: false,
         };
-        values.find_field();
+        if let Some(at) = first {
+            values.begin_at(at);
+        }
         values
+    }
+
+    /// Moves to the field at an index, or if it is empty to the next that is not.
+    #[inline]
+    fn begin_at(&mut self, at: usize) {
+        let value = self.headers.value_at(at);
+        if value.is_empty() {
+            self.find_field();
+        } else {
+            self.take_up(at, value);
+        }
+    }
+
+    fn take_up(&mut self, at: usize, value: &'a [u8]) {
+        self.next_field = at + 1;
+        let text = self.headers.known_text(at);
+        self.rest = text.map_or(Rest::Bytes(value), Rest::Text);
     }
 
     /// The values of one field alone.
@@ -182,9 +202,7 @@ impl<'a> Values<'a> {
     fn find_field(&mut self) -> bool {
         match self.next_field_with_value() {
             Some((at, value)) => {
-                self.next_field = at + 1;
-                let text = self.headers.known_text(at);
-                self.rest = text.map_or(Rest::Bytes(value), Rest::Text);
+                self.take_up(at, value);
                 true
             }
             None => {

@@ -62,12 +62,22 @@ impl Headers {
 
 /// Appends a line whose value is put together from parts.
 pub(crate) fn write_field(out: &mut Vec<u8>, name: &HeaderName, parts: &[&str]) {
-    out.extend_from_slice(name.as_str().as_bytes());
-    out.extend_from_slice(b": ");
-    push_guarded(out, |out| {
+    write_field_with(out, name, |out| {
         for part in parts {
             out.extend_from_slice(part.as_bytes());
         }
     });
+}
+
+/// Appends a line whose value the caller writes.
+#[inline]
+pub(crate) fn write_field_with(
+    out: &mut Vec<u8>,
+    name: &HeaderName,
+    write: impl FnOnce(&mut Vec<u8>),
+) {
+    out.extend_from_slice(name.as_str().as_bytes());
+    out.extend_from_slice(b": ");
+    push_guarded(out, write);
     out.extend_from_slice(b"\r\n");
 }
