@@ -540,6 +540,9 @@ impl Worker {
 
     /// Executes everything that the stack wants done. What the hub answers at once may want more.
     fn execute(&mut self) {
+        self.state
+            .stack
+            .tell_roles(tracing::enabled!(tracing::Level::DEBUG));
         while let Some(output) = self.state.stack.poll_output() {
             match output {
                 Output::Io(output) => self.driver.execute(output),

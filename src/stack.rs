@@ -62,6 +62,7 @@ pub struct Stack {
     selecting: HashMap<SelectId, Selecting>,
     outputs: VecDeque<Output>,
     tracing: bool,
+    tells_roles: bool,
     draining: Option<Duration>,
     counts: Counts,
     latencies: Latencies,
@@ -100,6 +101,7 @@ impl Stack {
             selecting: HashMap::new(),
             outputs: VecDeque::new(),
             tracing: false,
+            tells_roles: true,
             draining: None,
             counts: Counts::default(),
             latencies: Latencies::default(),
@@ -174,13 +176,18 @@ impl Stack {
 
     /// The next output; drain it after every call that takes `&mut self`.
     pub fn poll_output(&mut self) -> Option<Output> {
+        if let Some(io) = self.transports.poll_io() {
+            #[cfg(feature = "__judge")]
+            self.judge.leaves(&io);
+            return Some(Output::Io(io));
+        }
         self.outputs.pop_front()
     }
 
     /// When [`Self::handle_timeout`] is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        if !self.outputs.is_empty() {
+        if !self.outputs.is_empty() || self.transports.has_output() {
             return self.last_now;
         }
         [
@@ -290,6 +297,11 @@ impl Stack {
     /// Tells every message that passes, or no more.
     pub fn trace(&mut self, on: bool) {
         self.tracing = on;
+    }
+
+    /// Tells what roles do as [`Output::Role`], as from the beginning, or no more: for who would drop it.
+    pub const fn tell_roles(&mut self, on: bool) {
+        self.tells_roles = on;
     }
 
     /// Tells every message as it is on the wire, broken ones too, or no more. Costs nothing while it is off.

@@ -455,6 +455,26 @@ impl Transports {
         self.outputs.pop_front()
     }
 
+    /// Is there anything to be done?
+    #[inline]
+    #[must_use]
+    pub fn has_output(&self) -> bool {
+        !self.outputs.is_empty()
+    }
+
+    /// The next event, whatever is to be done before it: for who looks at all events before anything leaves, and then takes the rest
+    /// with [`poll_io`](Self::poll_io).
+    #[inline]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.outputs.pop_event()
+    }
+
+    /// What is to be done next of what is no event, in its order. See [`poll_event`](Self::poll_event).
+    #[inline]
+    pub fn poll_io(&mut self) -> Option<Output> {
+        self.outputs.pop_io()
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) is wanted; the last `now` seen while output is queued.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
@@ -507,7 +527,7 @@ impl Transports {
 
     #[inline(always)]
     fn event(&mut self, event: Event) {
-        self.outputs.push_back(Output::Event(event));
+        self.outputs.event(event);
     }
 
     fn listener(&self, id: ListenerId) -> Option<Listener> {

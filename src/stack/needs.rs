@@ -112,7 +112,9 @@ impl Stack {
             role::RoleOutput::Event(event) => {
                 self.counts.role(&event);
                 self.note(&event, now);
-                self.outputs.push_back(Output::Role(event));
+                if self.tells_roles {
+                    self.outputs.push_back(Output::Role(event));
+                }
             }
         }
     }

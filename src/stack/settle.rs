@@ -25,18 +25,10 @@ impl Stack {
         let mut told = true;
         loop {
             let mut quiet = true;
-            while let Some(output) = self.transports.poll_output() {
-                match output {
-                    sip_transport::Output::Event(event) => {
-                        (quiet, told) = (false, true);
-                        self.on_transport(event, wall, now);
-                    }
-                    io => {
-                        #[cfg(feature = "__judge")]
-                        self.judge.leaves(&io);
-                        self.outputs.push_back(Output::Io(io));
-                    }
-                }
+            // What goes to the sockets stays where it is, until `poll_output` takes it.
+            while let Some(event) = self.transports.poll_event() {
+                (quiet, told) = (false, true);
+                self.on_transport(event, wall, now);
             }
             while let Some(output) = self.transactions.poll_output() {
                 quiet = false;

@@ -7,32 +7,129 @@ use sip_message::BoxedMessage;
 use crate::flow::Flow;
 use crate::io::{Event, Output};
 
-/// A queue of [`Output`]s.
+/// A queue of [`Output`]s, of which who wants can take the events alone: what goes to the sockets then waits where it is until it
+/// leaves, and is not moved from queue to queue.
 #[derive(Debug, Default)]
-pub(super) struct Outputs(VecDeque<Output>);
+pub(super) struct Outputs {
+    events: VecDeque<Event>,
+    /// What goes to the sockets, and how many events there were before it.
+    io: VecDeque<(u64, Output)>,
+    /// How many events there were.
+    told: u64,
+}
 
 impl Outputs {
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.events.is_empty() && self.io.is_empty()
     }
 
     #[inline]
     pub(super) fn message(&mut self, message: BoxedMessage, flow: Flow, reply: Flow) {
-        self.push_back(Output::Event(Event::Message {
+        self.event(Event::Message {
             message,
             flow,
             reply,
-        }));
+        });
     }
 
-    /// Inlined, so that the output is made in its place.
+    /// Inlined, so that the event is made in its place.
+    #[inline]
+    pub(super) fn event(&mut self, event: Event) {
+        self.told += 1;
+        self.events.push_back(event);
+    }
+
+    /// What goes to the sockets.
     #[inline]
     pub(super) fn push_back(&mut self, output: Output) {
-        self.0.push_back(output);
+        self.io.push_back((self.told, output));
+    }
+
+    pub(super) fn pop_front(&mut self) -> Option<Output> {
+        let taken = self.told - self.events.len() as u64;
+        match self.io.front() {
+            Some((before, _)) if *before <= taken => self.pop_io(),
+            _ => self.pop_event().map(Output::Event),
+        }
     }
 
     #[inline]
-    pub(super) fn pop_front(&mut self) -> Option<Output> {
-        self.0.pop_front()
+    pub(super) fn pop_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    #[inline]
+    pub(super) fn pop_io(&mut self) -> Option<Output> {
+        self.io.pop_front().map(|(_, output)| output)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{ConnectionId, FlowId};
+
+    fn event(flow: u32) -> Event {
+        let flow = FlowId::from_parts(flow, 0);
+        Event::Pong { flow }
+    }
+
+    fn io(connection: u64) -> Output {
+        let connection = ConnectionId::accepted(connection);
+        Output::Close { connection }
+    }
+
+    fn filled() -> Outputs {
+        let mut outputs = Outputs::default();
+        outputs.push_back(io(1));
+        outputs.event(event(2));
+        outputs.event(event(3));
+        outputs.push_back(io(4));
+        outputs.event(event(5));
+        outputs
+    }
+
+    /// What they are, in short: the number, and whether it is an event.
+    fn name(output: Output) -> String {
+        format!("{output:?}")
+    }
+
+    #[test]
+    fn all_of_it_comes_in_the_order_in_which_it_was_put() {
+        let mut outputs = filled();
+        let expected = [
+            io(1),
+            Output::Event(event(2)),
+            Output::Event(event(3)),
+            io(4),
+            Output::Event(event(5)),
+        ];
+        for expected in expected {
+            assert!(!outputs.is_empty());
+            assert_eq!(outputs.pop_front().map(name), Some(name(expected)));
+        }
+        assert!(outputs.is_empty() && outputs.pop_front().is_none());
+        outputs.push_back(io(6));
+        outputs.event(event(7));
+        assert_eq!(outputs.pop_front().map(name), Some(name(io(6))));
+    }
+
+    #[test]
+    fn events_and_the_rest_can_be_taken_apart() {
+        let mut outputs = filled();
+        for flow in [2, 3, 5] {
+            let taken = outputs.pop_event().map(Output::Event).map(name);
+            assert_eq!(taken, Some(name(Output::Event(event(flow)))));
+        }
+        assert!(outputs.pop_event().is_none() && !outputs.is_empty());
+        outputs.event(event(6));
+        assert_eq!(outputs.pop_front().map(name), Some(name(io(1))));
+        assert_eq!(outputs.pop_io().map(name), Some(name(io(4))));
+        assert!(outputs.pop_io().is_none());
+        assert_eq!(
+            outputs.pop_front().map(name),
+            Some(name(Output::Event(event(6))))
+        );
+        assert!(outputs.is_empty());
     }
 }
