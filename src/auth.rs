@@ -558,12 +558,11 @@ impl<'a> Given<'a> {
             algorithm: Some(Algorithm::Md5),
             ..Self::default()
         };
-        let mut from = 0;
-        while let Some((name, value, end)) = parameter(rest, from) {
-            from = end;
-            if let Some(slot) = given.slot(name) {
+        let mut left = rest.as_bytes();
+        while let Some((name, value)) = parameter(rest, &mut left) {
+            if let Some(slot) = given.slot(&name) {
                 *slot = Some(value);
-            } else if name.eq_ignore_ascii_case(b"algorithm") {
+            } else if name.text.eq_ignore_ascii_case(b"algorithm") {
                 given.algorithm = Algorithm::parse(&value);
             }
         }
@@ -571,61 +570,118 @@ impl<'a> Given<'a> {
     }
 
     /// Where the value of a parameter goes.
-    fn slot(&mut self, name: &[u8]) -> Option<&mut Option<Cow<'a, str>>> {
-        // The length tells which name it can be.
-        let (known, slot) = match name.len() {
-            8 if name.first().is_some_and(|b| b | 0x20 == b'u') => ("username", &mut self.username),
-            8 => ("response", &mut self.response),
-            6 => ("cnonce", &mut self.cnonce),
-            5 if name.first().is_some_and(|b| b | 0x20 == b'r') => ("realm", &mut self.realm),
-            5 => ("nonce", &mut self.nonce),
-            3 if name.first().is_some_and(|b| b | 0x20 == b'u') => ("uri", &mut self.uri),
-            3 => ("qop", &mut self.qop),
-            2 => ("nc", &mut self.nc),
+    const fn slot(&mut self, name: &Name<'_>) -> Option<&mut Option<Cow<'a, str>>> {
+        const USERNAME: u64 = fold(b"username");
+        const REALM: u64 = fold(b"realm");
+        const NONCE: u64 = fold(b"nonce");
+        const URI: u64 = fold(b"uri");
+        const RESPONSE: u64 = fold(b"response");
+        const QOP: u64 = fold(b"qop");
+        const NC: u64 = fold(b"nc");
+        const CNONCE: u64 = fold(b"cnonce");
+        Some(match name.folded {
+            USERNAME => &mut self.username,
+            REALM => &mut self.realm,
+            NONCE => &mut self.nonce,
+            URI => &mut self.uri,
+            RESPONSE => &mut self.response,
+            QOP => &mut self.qop,
+            NC => &mut self.nc,
+            CNONCE => &mut self.cnonce,
             _ => return None,
-        };
-        // Nearly everyone writes it as the RFC does.
-        (name == known.as_bytes() || name.eq_ignore_ascii_case(known.as_bytes())).then_some(slot)
+        })
     }
 }
 
-/// The next `name=value` or `name="value"` at or after a place, and where it ends.
-fn parameter(text: &str, from: usize) -> Option<(&[u8], Cow<'_, str>, usize)> {
-    let bytes = text.as_bytes();
-    let mut at = from;
-    while let Some(b' ' | b'\t' | b'\r' | b'\n' | b',') = bytes.get(at) {
-        at += 1;
+/// The name of a parameter.
+struct Name<'a> {
+    text: &'a [u8],
+    /// What it is compared by: see [`fold`].
+    folded: u64,
+}
+
+/// A name of up to eight letters as a word, in lower case: nothing but a letter becomes one by this bit. 0 for what is longer.
+const fn fold(name: &[u8]) -> u64 {
+    let (mut word, mut rest) = (0, name);
+    if rest.len() > 8 {
+        return 0;
     }
-    let name_at = at;
-    while *bytes.get(at)? != b'=' {
-        at += 1;
+    while let [others @ .., last] = rest {
+        word = word << 8 | (*last | 0x20) as u64;
+        rest = others;
     }
-    let name = bytes.get(name_at..at)?.trim_ascii_end();
-    at += 1;
-    while bytes.get(at).is_some_and(u8::is_ascii_whitespace) {
-        at += 1;
+    word
+}
+
+impl<'a> Name<'a> {
+    /// The one in front of the next equals sign, and what is behind that.
+    #[inline]
+    fn at_front(text: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        const ONES: u64 = 0x0101_0101_0101_0101;
+        if let Some(first) = text.first_chunk() {
+            let word = u64::from_le_bytes(*first);
+            let differs = word ^ (ONES * b'=' as u64);
+            // The lowest mark is right.
+            let marks = differs.wrapping_sub(ONES) & !differs & (ONES << 7);
+            let len = (marks.trailing_zeros() / 8) as usize;
+            if let Some((name, [b'=', rest @ ..])) = text.split_at_checked(len) {
+                // The bytes below the mark; without one all are.
+                let below = (marks & marks.wrapping_neg()).wrapping_sub(1) >> 7;
+                let below = if marks == 0 { u64::MAX } else { below };
+                let folded = (word | ONES << 5) & below;
+                return Some((Self::trimmed(name, folded), rest));
+            }
+        }
+        let len = text.iter().position(|&byte| byte == b'=')?;
+        let (name, rest) = (text.get(..len)?, text.get(len + 1..)?);
+        Some((Self::trimmed(name, fold(name)), rest))
     }
-    let rest = bytes.get(at..)?;
+
+    fn trimmed(name: &'a [u8], folded: u64) -> Self {
+        if !name.last().is_some_and(u8::is_ascii_whitespace) {
+            return Self { text: name, folded };
+        }
+        let text = name.trim_ascii_end();
+        let folded = fold(text);
+        Self { text, folded }
+    }
+}
+
+/// The next `name=value` or `name="value"` of what is left of a text, which is taken from it.
+fn parameter<'a>(text: &'a str, left: &mut &'a [u8]) -> Option<(Name<'a>, Cow<'a, str>)> {
+    let mut rest = *left;
+    while let [b' ' | b'\t' | b'\r' | b'\n' | b',', after @ ..] = rest {
+        rest = after;
+    }
+    let (name, mut rest) = Name::at_front(rest)?;
     if rest.first() != Some(&b'"') {
-        let len = memchr::memchr(b',', rest).unwrap_or(rest.len());
-        let value = text.get(at..at + len)?.trim_ascii();
-        return Some((name, value.into(), at + len));
+        rest = rest.trim_ascii_start();
     }
-    at += 1;
-    let end = at + memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
-    if bytes.get(end) == Some(&b'"') {
-        return Some((name, text.get(at..end)?.into(), end + 1));
+    let at = text.len() - rest.len();
+    let [b'"', quoted @ ..] = rest else {
+        let len = rest.iter().position(|&byte| byte == b',');
+        let (value, after) = rest.split_at_checked(len.unwrap_or(rest.len()))?;
+        *left = after;
+        let value = text.get(at..at + value.len())?.trim_ascii();
+        return Some((name, value.into()));
+    };
+    let at = at + 1;
+    let len = memchr::memchr2(b'"', b'\\', quoted)?;
+    if let [b'"', after @ ..] = quoted.get(len..)? {
+        *left = after;
+        return Some((name, text.get(at..at + len)?.into()));
     }
     let mut value = String::new();
-    let mut characters = text.get(at..)?.char_indices();
-    while let Some((place, character)) = characters.next() {
-        match character {
-            '"' => return Some((name, value.into(), at + place + 1)),
-            '\\' => value.extend(characters.next().map(|(_, escaped)| escaped)),
+    let mut characters = text.get(at..)?.chars();
+    loop {
+        match characters.next()? {
+            '"' => break,
+            '\\' => value.extend(characters.next()),
             other => value.push(other),
         }
     }
-    None
+    *left = characters.as_str().as_bytes();
+    Some((name, value.into()))
 }
 
 #[cfg(test)]

@@ -378,6 +378,52 @@ fn parameters_may_be_quoted_escaped_and_spread() {
     assert!(Given::parse("Digest").is_none());
 }
 
+#[test]
+fn rfc7616_3_4_a_name_is_told_in_any_case_and_from_what_looks_like_it() {
+    let names = [
+        "username", "realm", "nonce", "uri", "response", "qop", "nc", "cnonce",
+    ];
+    for (place, name) in names.into_iter().enumerate() {
+        for name in [name.to_owned(), name.to_uppercase(), name.replace('n', "N")] {
+            for end in ["", " ", " \t"] {
+                for (value, rest) in [("v", ""), ("\"v\"", ""), ("v", ", other=\"w\"")] {
+                    let text = format!("Digest {name}{end}={value}{rest}");
+                    let given = Given::parse(&text).unwrap();
+                    let all = [
+                        given.username,
+                        given.realm,
+                        given.nonce,
+                        given.uri,
+                        given.response,
+                        given.qop,
+                        given.nc,
+                        given.cnonce,
+                    ];
+                    for (at, value) in all.iter().enumerate() {
+                        assert_eq!(value.as_deref(), (at == place).then_some("v"), "{text}");
+                    }
+                }
+            }
+        }
+        for wrong in [
+            format!("x{name}"),
+            format!("{name}x"),
+            format!("{name}-and-more"),
+            format!("{} ", name.get(1..).unwrap()),
+            name.replace('n', "."),
+        ] {
+            if names.contains(&wrong.trim()) {
+                continue;
+            }
+            let text = format!("Digest {wrong}=v, algorithm=MD5");
+            let given = Given::parse(&text).unwrap();
+            let known = [given.username, given.realm, given.nonce, given.uri];
+            let others = [given.response, given.qop, given.nc, given.cnonce];
+            assert_eq!((known, others), Default::default(), "{text}");
+        }
+    }
+}
+
 impl Check {
     fn is_challenge(&self) -> bool {
         matches!(self, Self::Challenge { .. })
