@@ -113,6 +113,8 @@ impl fmt::Debug for Aor {
 pub struct Domains {
     names: Vec<Box<str>>,
     addresses: Vec<SocketAddr>,
+    /// `sip:` and the canonical name, if that is the name of a host: what most requests name the domain by.
+    uri: Option<Box<str>>,
 }
 
 impl Domains {
@@ -122,8 +124,14 @@ impl Domains {
         let mut domains = Self {
             names: Vec::new(),
             addresses: Vec::new(),
+            uri: None,
         };
         domains.add_name(name);
+        let uri = format!("sip:{}", domains.primary());
+        let is_name = UriRef::parse(&uri).is_ok_and(
+            |uri| matches!(uri.host(), Some(Host::Name(name)) if name == domains.primary()),
+        );
+        domains.uri = is_name.then(|| uri.into());
         domains
     }
 
@@ -195,6 +203,29 @@ impl Domains {
         }
         let user = uri.user_unescaped().filter(|user| !user.is_empty())?;
         Some(Aor::new(&user, self.primary()))
+    }
+
+    /// [`serves`](Self::serves) for a URI that is not parsed yet; none does not.
+    #[must_use]
+    pub(crate) fn serves_text(&self, uri: &str) -> bool {
+        self.uri.as_deref() == Some(uri) || UriRef::parse(uri).is_ok_and(|uri| self.serves(uri))
+    }
+
+    /// [`aor`](Self::aor) of the URI of a name-addr as most are written: `<sip:alice@example.com>`, with our canonical name and a user
+    /// without escapes. `None`: it has to be looked at closely.
+    #[must_use]
+    pub(crate) fn aor_at_sight(&self, name_addr: &str) -> Option<Aor> {
+        let domain = self.uri.as_deref()?.strip_prefix("sip:")?;
+        let user = name_addr.strip_prefix("<sip:")?;
+        let is_plain =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'+');
+        let len = user.bytes().position(|byte| !is_plain(byte))?;
+        let rest = user.get(len..)?.strip_prefix('@')?.strip_prefix(domain)?;
+        if len == 0 || !rest.starts_with('>') {
+            return None;
+        }
+        let uri = name_addr.get(1..name_addr.len() - rest.len())?;
+        Some(Aor { text: uri.into() })
     }
 
     fn is_address(&self, ip: IpAddr) -> bool {
@@ -285,6 +316,55 @@ mod tests {
         assert!(domains().is_ours(uri("sip:example.com")));
         assert!(domains().is_ours(uri("sip:example.com:5062")));
         assert!(!domains().is_ours(uri("sip:example.com:5070")));
+    }
+
+    #[test]
+    fn what_is_seen_at_sight_is_what_a_close_look_finds() {
+        let mut numeric = Domains::new("192.0.2.1");
+        numeric.add_address("192.0.2.1:5062".parse().unwrap());
+        let all = [
+            domains(),
+            numeric,
+            Domains::new("no name"),
+            Domains::new(""),
+        ];
+        for host in [
+            "example.com",
+            "EXAMPLE.com",
+            "example.com.",
+            "example.org",
+            "192.0.2.1",
+            "192.0.2.2",
+            "no name",
+            "",
+        ] {
+            for rest in ["", ":5060", ":5062", ";transport=udp", "?a=b", "x"] {
+                for user in [
+                    "alice", "+1-5.5_0", "%61lice", "al:ice", "al;ice", "a@b", "",
+                ] {
+                    for scheme in ["sip:", "sips:", "SIP:", "tel:", ""] {
+                        let bare = format!("{scheme}{host}{rest}");
+                        let whole = format!("{scheme}{user}@{host}{rest}");
+                        for domains in &all {
+                            for text in [&bare, &whole] {
+                                let serves =
+                                    UriRef::parse(text).is_ok_and(|uri| domains.serves(uri));
+                                assert_eq!(domains.serves_text(text), serves, "{text}");
+                            }
+                            let aor = UriRef::parse(&whole).ok().and_then(|uri| domains.aor(uri));
+                            let seen = domains.aor_at_sight(&format!("<{whole}>;tag=1"));
+                            assert!(seen.is_none() || seen == aor, "{whole}");
+                            assert_eq!(domains.aor_at_sight(&whole), None, "{whole}");
+                        }
+                    }
+                }
+            }
+        }
+        let seen = domains().aor_at_sight("<sip:alice@example.com>");
+        assert_eq!(
+            seen.as_ref().map(Aor::as_str),
+            Some("sip:alice@example.com")
+        );
     }
 
     #[test]

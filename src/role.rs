@@ -329,14 +329,20 @@ impl Refusal {
 }
 
 /// The option tags in a field that are not in `known` (RFC 3261 §8.2.2.3), as the value of Unsupported.
+#[inline(always)] // The name is a constant.
 pub(crate) fn unknown_options(
     request: &Request,
     name: sip_message::HeaderName,
     known: &[&str],
 ) -> Option<String> {
+    // Most requests have no such field.
     if !request.headers().contains(name.clone()) {
         return None;
     }
+    unknown_of(request, name, known)
+}
+
+fn unknown_of(request: &Request, name: sip_message::HeaderName, known: &[&str]) -> Option<String> {
     let unknown: Vec<&str> = request
         .headers()
         .values(name)

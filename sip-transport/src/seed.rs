@@ -133,9 +133,13 @@ impl Rng {
                     bits >>= 5;
                 }
             }
-            let some = some.0.get(..wanted).unwrap_or_default();
-            // It is ASCII.
-            out.push_str(std::str::from_utf8(some).unwrap_or_default());
+            // It is ASCII, which is seen sixteen bytes at a time.
+            let some = some
+                .0
+                .get(..wanted.next_multiple_of(16))
+                .unwrap_or_default();
+            let some = std::str::from_utf8(some).unwrap_or_default();
+            out.push_str(some.get(..wanted).unwrap_or_default());
             left -= wanted;
         }
     }

@@ -62,9 +62,8 @@ impl Class {
     /// The class of a request.
     #[must_use]
     pub fn of(request: &Request) -> Self {
-        match request.method() {
-            Method::Ack | Method::Bye | Method::Cancel | Method::Prack => return Self::Ending,
-            _ => {}
+        if Self::is_ending(request.method()) {
+            return Self::Ending;
         }
         if is_emergency(request) {
             return Self::Emergency;
@@ -74,6 +73,14 @@ impl Class {
         } else {
             Self::New
         }
+    }
+
+    /// Is a request of this method [`Ending`](Self::Ending)?
+    pub(super) const fn is_ending(method: &Method) -> bool {
+        matches!(
+            method,
+            Method::Ack | Method::Bye | Method::Cancel | Method::Prack
+        )
     }
 }
 
@@ -262,6 +269,11 @@ impl Overload {
             return self.loss;
         }
         self.after_rest(since)
+    }
+
+    /// Is everything taken, whatever it is?
+    pub(super) const fn takes_all(&self) -> bool {
+        self.loss <= 0.0
     }
 
     /// Is a request of this class taken? Draws from the generator only while something is refused.

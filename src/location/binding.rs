@@ -17,7 +17,6 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use sip_message::Params;
-use smallvec::SmallVec;
 
 pub(crate) use self::row::{read_row, write_row};
 use super::{Outbound, Q, update};
@@ -363,20 +362,22 @@ struct Texts {
 
 impl Texts {
     fn new(words: &Words<'_>) -> Self {
-        let mut all = SmallVec::<[u8; 512]>::new();
+        let parts = words.parts();
+        let mut all = String::with_capacity(parts.iter().map(|part| part.len()).sum());
         let mut ends = [0; PARTS];
-        for (end, part) in ends.iter_mut().zip(words.parts()) {
-            all.extend_from_slice(part.as_bytes());
+        for (end, part) in ends.iter_mut().zip(parts) {
+            // Most say little.
+            if !part.is_empty() {
+                all.push_str(part);
+            }
             // No message has 4 GB.
             *end = u32::try_from(all.len()).unwrap_or(u32::MAX);
         }
         for value in words.path {
-            all.extend_from_slice(value.len().to_string().as_bytes());
-            all.push(b':');
-            all.extend_from_slice(value.as_bytes());
+            all.push_str(&value.len().to_string());
+            all.push(':');
+            all.push_str(value);
         }
-        // It is made of text.
-        let all = std::str::from_utf8(&all).unwrap_or_default();
         Self {
             all: all.into(),
             ends,

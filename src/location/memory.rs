@@ -1,6 +1,7 @@
 //! [`Memory`]: bindings that end with the process.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -90,10 +91,17 @@ impl Memory {
         now: SystemTime,
     ) -> Option<Result<UpdateOutcome, StoreError>> {
         let mut map = self.bindings.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = map.get_mut(aor) {
-            return refresh.apply(known, now).map(Ok);
-        }
+        let is_full = map.len() >= self.limit;
+        // What is looked up is hashed once.
+        let slot = match map.entry(aor.clone()) {
+            Entry::Occupied(mut known) => return refresh.apply(known.get_mut(), now).map(Ok),
+            Entry::Vacant(slot) => slot,
+        };
         let bindings: Arc<[Binding]> = Arc::new([refresh.alone(now)]);
+        if !is_full {
+            slot.insert(Arc::clone(&bindings));
+            return Some(Ok(UpdateOutcome::Stored(bindings)));
+        }
         let inserted = self.insert(&mut map, aor, Arc::clone(&bindings), now);
         Some(inserted.map(|()| UpdateOutcome::Stored(bindings)))
     }

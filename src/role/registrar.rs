@@ -11,6 +11,7 @@ mod push;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sip_message::header::{Contact, Date, From, To};
@@ -108,7 +109,7 @@ pub struct Registrar {
     written: WrittenResponse,
     tag: String,
     /// The Date of this second.
-    date: (u64, Headers),
+    date: (Range<SystemTime>, Headers),
     /// A request that is not needed any more.
     spent: Option<Box<Request>>,
     last_now: Option<Instant>,
@@ -157,7 +158,7 @@ impl Registrar {
             rng: seed.derive("registrar").rng(),
             written: WrittenResponse::new(),
             tag: String::new(),
-            date: (u64::MAX, Headers::new()),
+            date: (UNIX_EPOCH..UNIX_EPOCH, Headers::new()),
             spent: None,
             last_now: None,
         }
@@ -350,10 +351,7 @@ impl Registrar {
     }
 
     fn is_ours(&self, request: &Request) -> bool {
-        *request.method() == Method::Register
-            && request
-                .uri()
-                .is_ok_and(|uri| self.config.domains.serves(uri))
+        *request.method() == Method::Register && self.config.domains.serves_text(request.uri_str())
     }
 
     fn on_register(
@@ -408,9 +406,7 @@ impl Registrar {
         };
         !request.headers().contains(Asker::Server.credentials())
             && request.validate().is_ok()
-            && request
-                .uri()
-                .is_ok_and(|uri| self.config.domains.serves(uri))
+            && self.config.domains.serves_text(request.uri_str())
             && !request.headers().contains(HeaderName::Require)
             && matches!(
                 authenticator.check_from(request, Asker::Server, flow, &self.peers, now),
@@ -474,10 +470,9 @@ impl Registrar {
         ask: &mut dyn AtOnce,
         wall: SystemTime,
     ) -> Result<Next, Refusal> {
-        let to = job.request.headers().typed::<To<'_>>().ok().flatten();
         // Step 5, before step 4: who may register for an address of record is told by the address of record.
-        let aor = to
-            .and_then(|to| self.config.domains.aor(to.uri()))
+        let aor = self
+            .aor_of_to(&job.request)
             .ok_or(Refusal::new(StatusCode::NOT_FOUND))?;
         // Step 4: a user registers for themselves; some may for others, and say in From who they are (§10.2).
         let other = username.filter(|username| *username != aor.user());
@@ -503,6 +498,15 @@ impl Registrar {
             return Ok(Next::wait(need, Stage::Known(aor)));
         }
         self.on_authorized(job, aor, ask, wall)
+    }
+
+    fn aor_of_to(&self, request: &Request) -> Option<Aor> {
+        let (headers, domains) = (request.headers(), &self.config.domains);
+        // The request is valid, and so is what is behind the address.
+        let at_sight = headers
+            .get(HeaderName::To)
+            .and_then(|to| domains.aor_at_sight(to));
+        at_sight.or_else(|| domains.aor(headers.typed::<To<'_>>().ok()??.uri()))
     }
 
     /// Steps 6 and 7.
@@ -626,13 +630,19 @@ impl Registrar {
         if has_flow {
             written.field(HeaderName::Require, &["outbound"]);
             let seconds = Decimal::of(self.config.flow_timer);
-            written.field(HeaderName::FlowTimer, &[seconds.as_str()]);
+            written.field_with(HeaderName::FlowTimer, |value| {
+                value.extend_from_slice(seconds.as_bytes());
+            });
         }
-        let since = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
         let (second, date) = &mut self.date;
-        if *second != since.as_secs() {
-            *second = since.as_secs();
-            date.replace_typed(&Date::from_unix_seconds(*second));
+        if !second.contains(&wall) {
+            let since = wall
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default()
+                .as_secs();
+            let from = UNIX_EPOCH + Duration::from_secs(since);
+            *second = from..from + Duration::from_secs(1);
+            date.replace_typed(&Date::from_unix_seconds(since));
         }
         written.fields(date);
         written.finish();
@@ -713,8 +723,15 @@ impl Registrar {
 /// By what an update is told from an older one: the Call-ID and the CSeq number.
 fn sequence(job: &Job) -> (&str, u32) {
     let headers = job.request.headers();
-    let cseq = headers.cseq().map_or(0, |(number, _)| number);
-    (headers.call_id().unwrap_or_default(), cseq)
+    let cseq = headers.get_bytes(HeaderName::CSeq).unwrap_or_default();
+    // The request is valid: the number is there, and is one of 32 bits.
+    let digits = cseq.iter().take_while(|byte| byte.is_ascii_digit());
+    let number = digits.fold(0_u32, |number, digit| {
+        number
+            .wrapping_mul(10)
+            .wrapping_add(u32::from(digit - b'0'))
+    });
+    (headers.call_id().unwrap_or_default(), number)
 }
 
 /// The change with the token of the flow on the contacts that are reached by it.
@@ -736,16 +753,15 @@ fn with_flow(change: Change, by_flow: &[bool], token: Option<&str>, node: Option
     }
 }
 
-/// A number as its digits, which lie at the end of what is looked at at once.
-#[repr(align(16))]
+/// A number as its digits.
 struct Decimal {
-    digits: [u8; 16],
+    digits: [u8; 10],
     from: usize,
 }
 
 impl Decimal {
     fn of(number: u32) -> Self {
-        let (mut digits, mut from, mut rest) = ([0; 16], 16, number);
+        let (mut digits, mut from, mut rest) = ([0; 10], 10, number);
         for digit in digits.iter_mut().rev() {
             *digit = b'0' + (rest % 10) as u8;
             from -= 1;
@@ -757,10 +773,8 @@ impl Decimal {
         Self { digits, from }
     }
 
-    fn as_str(&self) -> &str {
-        // They are ASCII.
-        let digits = std::str::from_utf8(&self.digits).unwrap_or_default();
-        digits.get(self.from..).unwrap_or_default()
+    fn as_bytes(&self) -> &[u8] {
+        self.digits.get(self.from..).unwrap_or_default()
     }
 }
 

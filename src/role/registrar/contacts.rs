@@ -123,7 +123,9 @@ pub(super) fn read<'a>(
             has_star = true;
             continue;
         };
-        let is_gruu_wanted = config.gruus.is_some() && contact.instance().is_some();
+        let has_parameters = !address.params().is_empty();
+        let is_gruu_wanted =
+            has_parameters && config.gruus.is_some() && contact.instance().is_some();
         if is_gruu_wanted {
             check_instance(address.uri(), aor, config)?;
         }
@@ -134,8 +136,8 @@ pub(super) fn read<'a>(
             ));
         }
         // Step 7: the parameter, else the field, else our default.
-        let requested = contact
-            .expires()
+        let of_contact = has_parameters.then(|| contact.expires()).flatten();
+        let requested = of_contact
             .or(header_expires)
             .unwrap_or(config.default_expires);
         if requested > 0 && requested < config.min_expires.min(3600) {
@@ -151,7 +153,6 @@ pub(super) fn read<'a>(
             expires: requested.min(config.max_expires),
             outbound: None,
         };
-        let has_parameters = !address.params().is_empty();
         if has_parameters {
             named.q = address
                 .params()
@@ -280,14 +281,13 @@ fn edge(request: &Request, path: &[Box<str>]) -> Result<bool, Refusal> {
 /// Is the option tag in Supported or Require?
 pub(super) fn has_option(request: &Request, option: &str) -> bool {
     let headers = request.headers();
-    [HeaderName::Supported, HeaderName::Require]
-        .into_iter()
-        .filter(|name| headers.contains(name.clone()))
-        .any(|name| {
-            headers
-                .values(name)
-                .any(|tag| tag.eq_ignore_ascii_case(option))
-        })
+    let lists = |name| {
+        headers
+            .values(name)
+            .any(|tag| tag.eq_ignore_ascii_case(option))
+    };
+    headers.contains(HeaderName::Supported) && lists(HeaderName::Supported)
+        || headers.contains(HeaderName::Require) && lists(HeaderName::Require)
 }
 
 /// RFC 3327 §5.3: the Path of a client that knows of it; of one that does not, the recommended policy.
@@ -308,7 +308,9 @@ fn path(request: &Request) -> Result<Vec<Box<str>>, Refusal> {
 
 /// RFC 3261 §20.19: a malformed value is treated as 3600.
 fn seconds(text: &str) -> u32 {
-    text.trim().parse().unwrap_or(3600)
+    text.parse()
+        .or_else(|_| text.trim().parse())
+        .unwrap_or(3600)
 }
 
 /// The grammar of `qvalue` (RFC 3261 §25.1), in thousandths.
@@ -338,19 +340,21 @@ pub(super) fn write(
     gruus: &str,
     now: SystemTime,
 ) {
-    let q = binding.q.map(|q| format!(";q={q}")).unwrap_or_default();
-    let seconds = Decimal::of(binding.remaining(now));
-    let parts = [
-        "<",
-        binding.contact(),
-        ">",
-        binding.parameters(),
-        gruus,
-        ";expires=",
-        seconds.as_str(),
-        &*q,
-    ];
-    response.field(HeaderName::Contact, &parts);
+    response.field_with(HeaderName::Contact, |value| {
+        value.push(b'<');
+        value.extend_from_slice(binding.contact().as_bytes());
+        value.push(b'>');
+        for more in [binding.parameters(), gruus] {
+            if !more.is_empty() {
+                value.extend_from_slice(more.as_bytes());
+            }
+        }
+        value.extend_from_slice(b";expires=");
+        value.extend_from_slice(Decimal::of(binding.remaining(now)).as_bytes());
+        if let Some(q) = binding.q {
+            value.extend_from_slice(format!(";q={q}").as_bytes());
+        }
+    });
 }
 
 #[cfg(test)]

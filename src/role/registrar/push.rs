@@ -16,6 +16,7 @@ use crate::role::Refusal;
 /// The services to tell of in the answer (§5.6.1); a refusal for a service that is not among them.
 ///
 /// Who has no services takes no part: nobody is refused for what a proxy on the way may do.
+#[inline]
 pub(super) fn services<'a>(
     request: &Request,
     providers: &'a [Box<str>],
@@ -23,6 +24,13 @@ pub(super) fn services<'a>(
     if providers.is_empty() {
         return Ok(Vec::new());
     }
+    services_among(request, providers)
+}
+
+fn services_among<'a>(
+    request: &Request,
+    providers: &'a [Box<str>],
+) -> Result<Vec<&'a str>, Refusal> {
     let headers = request.headers();
     // §5.6.1.1: a proxy nearer to the telephone does it.
     let is_done = headers
