@@ -11,7 +11,8 @@ pub(super) struct Answered(VecDeque<Key>);
 
 impl Transactions {
     /// A final response was given. What is left of a non-INVITE transaction costs memory for Timer J and saves an answer to a
-    /// copy: nobody is refused for the sake of that, so it does not count for its peer.
+    /// copy: nobody is refused for the sake of that, so it does not count for its peer. Neither does an INVITE that was accepted,
+    /// which stays as long (RFC 6026 §7.1): a peer may make as many calls as are answered. But it is not forgotten for another.
     pub(super) fn on_answered(&mut self, key: Key) {
         // Timer J is the same for all of them, so the oldest end first.
         while self
@@ -22,11 +23,15 @@ impl Transactions {
         {
             self.answered.0.pop_front();
         }
-        if let Some(server) = self.servers.get_mut(key)
-            && server.is_answered()
-        {
+        let Some(server) = self.servers.get_mut(key) else {
+            return;
+        };
+        let (is_answered, is_accepted) = (server.is_answered(), server.is_accepted());
+        if is_answered || is_accepted {
             let peer = server.leave_peer();
             self.peers.leave(peer);
+        }
+        if is_answered {
             self.answered.0.push_back(key);
         }
     }

@@ -71,6 +71,11 @@ impl Server {
         matches!(&self.machine, Machine::NonInvite(machine) if machine.is_completed())
     }
 
+    /// Was it an INVITE that has a 2xx, and only waits for copies of either (RFC 6026 §7.1)?
+    pub(super) fn is_accepted(&self) -> bool {
+        matches!(&self.machine, Machine::Invite(invite) if invite.machine.is_accepted())
+    }
+
     /// It counts for its peer no more, who is returned.
     pub(super) const fn leave_peer(&mut self) -> PeerId {
         std::mem::replace(&mut self.peer, PeerId::NOBODY)

@@ -242,3 +242,39 @@ fn what_only_waits_for_copies_makes_room_for_new_requests_oldest_first() {
         "the third waits for its answer, and counts for its peer"
     );
 }
+
+#[test]
+fn rfc6026_7_1_an_accepted_invite_does_not_count_for_its_peer_and_is_not_forgotten() {
+    let mut rig = Rig::with_config(TransportKind::Udp, config(3, 1));
+    for n in 1..=2 {
+        let outputs = rig.receive(request_text("INVITE", &format!("z9hG4bK{n}")));
+        assert_eq!(
+            outputs.last().map(String::as_str),
+            Some("Request INVITE"),
+            "{n}"
+        );
+        rig.respond(n - 1, 200);
+    }
+    rig.receive(request_text("INVITE", "z9hG4bK3"));
+    assert_eq!(
+        rig.receive(request_text("INVITE", "z9hG4bK4")),
+        ["-> 503 (INVITE)"],
+        "the third is not answered, and counts for its peer"
+    );
+    rig.respond(2, 200);
+    assert_eq!(
+        rig.receive(request_text("INVITE", "z9hG4bK5")),
+        ["-> 503 (INVITE)"],
+        "the layer is full of calls that are not forgotten"
+    );
+    let stats = rig.layer.stats();
+    assert_eq!(
+        (
+            stats.refused_by_peer,
+            stats.refused_by_total,
+            stats.forgotten
+        ),
+        (1, 1, 0)
+    );
+    assert_eq!(rig.layer.server_count(), 3);
+}
