@@ -12,6 +12,7 @@ mod admit;
 mod caller;
 mod context;
 mod forward;
+mod kept;
 mod list;
 mod number;
 mod options;
@@ -33,6 +34,7 @@ use sip_transaction::{
 use sip_transport::{DeadlineQueue, Failover, Flow, KeyedHash, MintedHash, Rng, Seed};
 
 use self::context::Context;
+use self::kept::Kept;
 pub use self::list::ListedRequest;
 use self::route::{Bearing, Destination, Mark};
 use super::node::Node;
@@ -62,8 +64,9 @@ pub struct ProxyConfig {
     pub timer_c: Duration,
     /// How long the servers of one target have together before its branch fails (RFC 3263 §4.3).
     pub failover: Failover,
-    /// How many requests may wait for their final answer; more are refused as 503. So are they when four times as many are
-    /// known in all: those that have their answer are kept for copies of it and of them, up to 64*T1 (RFC 6026 §7).
+    /// How many requests may wait for their final answer; more are refused as 503. Those that have their answer are kept for
+    /// copies of it, up to 64*T1 (RFC 6026 §7). Four times as many are known in all: beyond that the oldest is forgotten that
+    /// has the answers of all its branches, and copies of those go no further; when there is none, a further request is refused.
     pub max_contexts: usize,
     /// How many branches a request may have at a time when it does not say (RFC 5393 §5.3).
     pub max_breadth: u32,
@@ -154,6 +157,8 @@ pub struct Proxy {
     contexts: HashMap<ServerTransactionId, Box<Context>, MintedHash>,
     /// How many of them have their final answer.
     answered: usize,
+    /// Those of them that only wait for copies of their answers.
+    kept: Kept,
     branches: HashMap<ClientTransactionId, (ServerTransactionId, usize), MintedHash>,
     waiting: Unanswered<Waiting>,
     /// Timer C of each branch that rings.
@@ -211,6 +216,7 @@ impl Proxy {
             loops,
             contexts: HashMap::default(),
             answered: 0,
+            kept: Kept::new(),
             branches: HashMap::default(),
             waiting: Unanswered::new(),
             timers_c: DeadlineQueue::new(),
@@ -417,9 +423,10 @@ impl Proxy {
         self.contexts.len()
     }
 
-    fn is_full(&self) -> bool {
+    /// Is there no room for another request, even where one is forgotten that is over?
+    fn is_full(&mut self) -> bool {
         let (known, max) = (self.contexts.len(), self.config.max_contexts);
-        known - self.answered >= max || known >= max.saturating_mul(KEPT)
+        known - self.answered >= max || (known >= max.saturating_mul(KEPT) && !self.forget_oldest())
     }
 
     /// RFC 3261 §16.3, step 2: is the Request-URI one that can be followed, or does something else say where to go?

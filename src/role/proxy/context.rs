@@ -9,6 +9,7 @@ use sip_message::{HeaderName, Request, Response, StatusCode, Uri, UriRef};
 use sip_transaction::ClientTransactionId;
 use sip_transport::{DeadlineId, Flow};
 
+use super::kept::Place;
 use super::route::{self, Destination};
 use crate::identity::passport::Party;
 use crate::location::{Binding, Q};
@@ -75,6 +76,8 @@ pub(super) struct Context {
     pub(super) is_over: bool,
     /// How many client transactions of it live.
     pub(super) live: usize,
+    /// Its place among those that are over, if it is.
+    pub(super) kept: Option<Place>,
 }
 
 /// Where a branch may go.
@@ -175,6 +178,7 @@ impl Context {
             is_answered: false,
             is_over: false,
             live: 0,
+            kept: None,
         }
     }
 

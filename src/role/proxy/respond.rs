@@ -152,6 +152,7 @@ impl Proxy {
             branch.response = Some(response);
         }
         if !is_first {
+            self.release(id);
             return;
         }
         context.is_answered = true;
@@ -298,7 +299,9 @@ impl Proxy {
         let Some(context) = self.contexts.get(&id) else {
             return;
         };
-        if !context.is_answered && context.is_settled() {
+        if context.is_answered {
+            self.release(id);
+        } else if context.is_settled() {
             self.next_group(id, t, now);
         }
     }
@@ -421,15 +424,41 @@ impl Proxy {
         self.release(id);
     }
 
-    /// Forgets a request that has its answer and no transaction.
+    /// Forgets a request that has its answer and no transaction. With the answers of all branches it may be forgotten before.
     fn release(&mut self, id: ServerTransactionId) {
-        if self
-            .contexts
-            .get(&id)
-            .is_some_and(|context| context.is_answered && context.live == 0)
-        {
-            self.contexts.remove(&id);
-            self.answered -= 1;
+        let Some(context) = self.contexts.get_mut(&id) else {
+            return;
+        };
+        if !context.is_answered {
+            return;
+        }
+        if context.live == 0 {
+            self.forget(id);
+        } else if context.kept.is_none() && context.is_settled() {
+            context.kept = Some(self.kept.push(id));
+        }
+    }
+
+    /// Forgets the request that has been over for longest. Was there one? Its transactions end by themselves.
+    pub(super) fn forget_oldest(&mut self) -> bool {
+        let Some(oldest) = self.kept.oldest() else {
+            return false;
+        };
+        self.forget(oldest);
+        true
+    }
+
+    fn forget(&mut self, id: ServerTransactionId) {
+        let Some(context) = self.contexts.remove(&id) else {
+            return;
+        };
+        self.answered -= 1;
+        if let Some(place) = context.kept {
+            self.kept.remove(place);
+        }
+        // Of a branch that could not be cancelled any more.
+        for timer in context.branches.iter().filter_map(|branch| branch.timer_c) {
+            self.timers_c.cancel(timer);
         }
     }
 }

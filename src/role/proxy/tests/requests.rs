@@ -521,9 +521,8 @@ fn requests_on_their_way_are_bounded() {
     assert_eq!(response.headers().get(HeaderName::RetryAfter), Some("10"));
 }
 
-#[test]
-fn those_that_have_their_answers_are_as_many_again_and_bounded_too() {
-    let mut world = World::new();
+/// Four calls where one may wait for its answer: as many as are known at a time. All are answered; their branches.
+fn answered(world: &mut World) -> Vec<Sent> {
     world.bind("sip:bob@192.0.2.99", None);
     world.proxy.config.max_contexts = 1;
     let mut branches = Vec::new();
@@ -535,15 +534,141 @@ fn those_that_have_their_answers_are_as_many_again_and_bounded_too() {
         assert_eq!(world.statuses(), [200], "{number}");
         branches.extend(sent);
     }
-    // None of them waits for its answer any more, but all of them for late ones.
-    let next = invite("sip:bob@example.com", "Call-ID: 4\r\n");
-    assert_eq!(world.refused(&next).0, 503);
+    branches
+}
+
+/// Nothing is kept for requests that have ended.
+fn assert_nothing_is_left(world: &World) {
+    let proxy = &world.proxy;
+    assert_eq!((proxy.contexts(), proxy.answered), (0, 0));
+    assert_eq!((proxy.branches.len(), proxy.timers_c.len()), (0, 0));
+    assert_eq!(proxy.kept.oldest(), None);
+}
+
+#[test]
+fn the_oldest_that_only_waits_for_copies_is_forgotten_for_a_new_request() {
+    let mut world = World::new();
+    let mut branches = answered(&mut world);
+    for number in 4..6 {
+        let call = format!("Call-ID: {number}\r\n");
+        world.request(&invite("sip:bob@example.com", &call));
+        let sent = world.sent();
+        assert_eq!(sent.len(), 1, "forwarded");
+        assert_eq!(world.proxy.contexts(), 4);
+        world.reply(&sent[0], 200);
+        assert_eq!(world.statuses(), [200], "{number}");
+        branches.extend(sent);
+    }
+    for (number, sent) in branches.iter().enumerate() {
+        // A copy of the answer, as the callee sends it until it has an ACK.
+        world.reply(sent, 200);
+        let expected: &[u16] = if number < 2 { &[] } else { &[200] };
+        assert_eq!(world.statuses(), expected, "{number}");
+    }
     for sent in &branches {
         world.end(sent);
     }
-    assert_eq!((world.proxy.contexts(), world.proxy.answered), (0, 0));
+    assert!(world.layer.take().is_empty());
+    assert_nothing_is_left(&world);
+}
+
+#[test]
+fn those_that_end_by_themselves_make_room_and_the_oldest_of_the_others_is_forgotten_then() {
+    let mut world = World::new();
+    let mut branches = answered(&mut world);
+    world.end(&branches[0]);
+    world.end(&branches[2]);
+    for number in 4..7 {
+        let call = format!("Call-ID: {number}\r\n");
+        world.request(&invite("sip:bob@example.com", &call));
+        let sent = world.sent();
+        world.reply(&sent[0], 200);
+        assert_eq!(world.statuses(), [200], "{number}");
+        branches.extend(sent);
+    }
+    assert_eq!(world.proxy.contexts(), 4);
+    for (number, is_known) in [(1, false), (3, true)] {
+        world.reply(&branches[number], 200);
+        assert_eq!(world.statuses().len(), usize::from(is_known), "{number}");
+    }
+    for number in [1, 3, 4, 5, 6] {
+        world.end(&branches[number]);
+    }
+    assert_nothing_is_left(&world);
+}
+
+#[test]
+fn none_is_forgotten_while_as_many_as_may_wait_for_their_answers() {
+    let mut world = World::new();
+    let mut branches = answered(&mut world);
+    world.end(&branches[0]);
+    let (_, waiting) = world.call_bob();
+    let next = invite("sip:bob@example.com", "Call-ID: next\r\n");
+    assert_eq!(world.refused(&next).0, 503);
+    assert_eq!(world.proxy.contexts(), 4);
+    for sent in &branches[1..] {
+        world.reply(sent, 200);
+        assert_eq!(world.statuses(), [200], "it is known still");
+    }
+    world.reply(&waiting[0], 486);
+    assert_eq!(world.statuses(), [486]);
     world.request(&next);
-    assert_eq!(world.sent().len(), 1);
+    branches.extend(waiting);
+    branches.extend(world.sent());
+    assert_eq!(branches.len(), 6, "it is forwarded now");
+    world.reply(&branches[5], 200);
+    assert_eq!(world.statuses(), [200]);
+    for sent in &branches[1..] {
+        world.end(sent);
+    }
+    assert_nothing_is_left(&world);
+}
+
+#[test]
+fn rfc3841_9_1_one_that_rings_elsewhere_after_its_answer_is_not_forgotten() {
+    let mut world = World::new();
+    world.bind("sip:bob@192.0.2.98", None);
+    world.bind("sip:bob@192.0.2.99", None);
+    world.proxy.config.max_contexts = 1;
+    let call = |number: usize| {
+        let fields = format!("Request-Disposition: no-cancel\r\nCall-ID: {number}\r\n");
+        invite("sip:bob@example.com", &fields)
+    };
+    let mut branches = Vec::new();
+    for number in 0..4 {
+        world.request(&call(number));
+        let sent = world.sent();
+        assert_eq!(sent.len(), 2);
+        world.reply(&sent[0], 200);
+        assert_eq!(world.statuses(), [200], "{number}");
+        branches.extend(sent);
+    }
+    assert_eq!(
+        world.refused(&call(4)).0,
+        503,
+        "each has a branch that may be answered too"
+    );
+    // The newest of them is over first.
+    world.reply(&branches[7], 486);
+    world.request(&call(4));
+    let sent = world.sent();
+    assert_eq!((sent.len(), world.proxy.contexts()), (2, 4));
+    world.reply(&branches[1], 200);
+    assert_eq!(world.statuses(), [200]);
+    world.reply(&branches[6], 200);
+    assert!(world.statuses().is_empty(), "the newest was forgotten");
+    for (sent, status) in [
+        (&branches[3], 486),
+        (&branches[5], 486),
+        (&sent[0], 486),
+        (&sent[1], 486),
+    ] {
+        world.reply(sent, status);
+    }
+    for sent in branches.iter().chain(&sent) {
+        world.end(sent);
+    }
+    assert_nothing_is_left(&world);
 }
 
 #[test]

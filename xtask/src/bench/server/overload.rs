@@ -15,8 +15,8 @@ use crate::shell;
 
 /// What is offered, in hundredths of what ours can bear.
 const OFFERS: [u32; 6] = [50, 75, 100, 150, 200, 300];
-/// Calls that a run may take, about: a proxy has a bound of the requests that it relays, of which a call is two, and keeps each
-/// for 64 T1 after its answer. Beyond that it refuses whatever its control says.
+/// Calls that a run may take, about: a proxy keeps what it knows of each for 64 T1 after its answer, and the more it has to keep
+/// the less it can bear. What it can is measured in a run that is no longer.
 const CALLS: f64 = 40_000.0;
 /// What is to be completed at twice the load that can be borne, in hundredths of the best.
 const BAR: f64 = 80.0;
