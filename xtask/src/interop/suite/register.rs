@@ -176,9 +176,14 @@ fn blank_nonce(line: &str) -> String {
 
 /// Which users had a REGISTER with their credentials answered 200, by the packets.
 pub(crate) fn answered(packets: &Path) -> Result<Vec<String>> {
-    let filter = "sip.Status-Code == 200 and sip.CSeq.method == \"REGISTER\" and sip.CSeq.seq == 2";
+    users_of(packets, "sip.Status-Code == 200 and sip.CSeq.seq == 2")
+}
+
+/// Which users had a REGISTER answered so, by the packets.
+pub(crate) fn users_of(packets: &Path, answer: &str) -> Result<Vec<String>> {
+    let filter = format!("sip.CSeq.method == \"REGISTER\" and {answer}");
     let rows =
-        capture::fields(packets, filter, &["sip.to.user"]).context("the answers to REGISTER")?;
+        capture::fields(packets, &filter, &["sip.to.user"]).context("the answers to REGISTER")?;
     // tshark prints a field that occurs twice as one cell with commas.
     let mut names: Vec<String> = rows
         .iter()
