@@ -48,19 +48,73 @@ const OFFLOAD: &[&str] = &[
     "offload.toml",
 ];
 
+const OPTIONS: Scenario = Scenario {
+    name: "options",
+    title: "OPTIONS answered",
+    kamailio: "options.cfg",
+    define: None,
+    serve: OPEN,
+    what: "options",
+    load: &[],
+    users: Users::Known(100),
+    is_tcp: false,
+    bars: (70, Some(50)),
+};
+
+const REGISTER_REFRESH: Scenario = Scenario {
+    name: "register-refresh",
+    title: "REGISTER, refresh of 10,000",
+    kamailio: "registrar.cfg",
+    define: None,
+    serve: OPEN,
+    what: "register",
+    load: &[],
+    users: Users::Known(10_000),
+    is_tcp: false,
+    bars: (60, Some(50)),
+};
+
+const REGISTER_DIGEST: Scenario = Scenario {
+    name: "register-digest",
+    title: "REGISTER with digest",
+    kamailio: "registrar.cfg",
+    define: Some("DIGEST"),
+    serve: &["--memory", "--config", "plain.toml"],
+    what: "register",
+    load: &[],
+    users: Users::WithPassword(256),
+    is_tcp: false,
+    bars: (60, Some(50)),
+};
+
+const REGISTER_DURABLE: Scenario = Scenario {
+    name: "register-durable",
+    title: "REGISTER, refresh, ours on disk",
+    kamailio: "registrar.cfg",
+    define: None,
+    serve: &["--danger-without-authentication", "--config", "plain.toml"],
+    what: "register",
+    load: &[],
+    users: Users::Known(10_000),
+    is_tcp: false,
+    bars: (130, None),
+};
+
+const CALL_UDP: Scenario = Scenario {
+    name: "call-udp",
+    title: "call relayed statefully, Record-Route",
+    kamailio: "stateful.cfg",
+    define: None,
+    serve: OPEN,
+    what: "call",
+    load: &[],
+    users: Users::Known(100),
+    is_tcp: false,
+    bars: (60, Some(50)),
+};
+
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario {
-        name: "options",
-        title: "OPTIONS answered",
-        kamailio: "options.cfg",
-        define: None,
-        serve: OPEN,
-        what: "options",
-        load: &[],
-        users: Users::Known(100),
-        is_tcp: false,
-        bars: (70, Some(50)),
-    },
+    OPTIONS,
     Scenario {
         name: "register-new",
         title: "REGISTER, new binding",
@@ -73,42 +127,9 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         is_tcp: false,
         bars: (60, Some(50)),
     },
-    Scenario {
-        name: "register-refresh",
-        title: "REGISTER, refresh of 10,000",
-        kamailio: "registrar.cfg",
-        define: None,
-        serve: OPEN,
-        what: "register",
-        load: &[],
-        users: Users::Known(10_000),
-        is_tcp: false,
-        bars: (60, Some(50)),
-    },
-    Scenario {
-        name: "register-digest",
-        title: "REGISTER with digest",
-        kamailio: "registrar.cfg",
-        define: Some("DIGEST"),
-        serve: &["--memory", "--config", "plain.toml"],
-        what: "register",
-        load: &[],
-        users: Users::WithPassword(256),
-        is_tcp: false,
-        bars: (60, Some(50)),
-    },
-    Scenario {
-        name: "register-durable",
-        title: "REGISTER, refresh, ours on disk",
-        kamailio: "registrar.cfg",
-        define: None,
-        serve: &["--danger-without-authentication", "--config", "plain.toml"],
-        what: "register",
-        load: &[],
-        users: Users::Known(10_000),
-        is_tcp: false,
-        bars: (130, None),
-    },
+    REGISTER_REFRESH,
+    REGISTER_DIGEST,
+    REGISTER_DURABLE,
     Scenario {
         name: "call-stateless",
         title: "call relayed statelessly",
@@ -126,18 +147,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         is_tcp: false,
         bars: (70, Some(50)),
     },
-    Scenario {
-        name: "call-udp",
-        title: "call relayed statefully, Record-Route",
-        kamailio: "stateful.cfg",
-        define: None,
-        serve: OPEN,
-        what: "call",
-        load: &[],
-        users: Users::Known(100),
-        is_tcp: false,
-        bars: (60, Some(50)),
-    },
+    CALL_UDP,
     Scenario {
         name: "call-tcp",
         title: "call relayed statefully over TCP",
@@ -153,66 +163,41 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "options-offload",
         title: "OPTIONS answered, segmentation offload",
-        kamailio: "options.cfg",
-        define: None,
         serve: OFFLOAD,
-        what: "options",
-        load: &[],
-        users: Users::Known(100),
-        is_tcp: false,
-        bars: (70, None),
+        bars: (OPTIONS.bars.0, None),
+        ..OPTIONS
     },
     Scenario {
         name: "register-refresh-offload",
         title: "REGISTER, refresh of 10,000, segmentation offload",
-        kamailio: "registrar.cfg",
-        define: None,
         serve: OFFLOAD,
-        what: "register",
-        load: &[],
-        users: Users::Known(10_000),
-        is_tcp: false,
-        bars: (60, None),
+        bars: (REGISTER_REFRESH.bars.0, None),
+        ..REGISTER_REFRESH
     },
     Scenario {
         name: "register-digest-offload",
         title: "REGISTER with digest, segmentation offload",
-        kamailio: "registrar.cfg",
-        define: Some("DIGEST"),
         serve: &["--memory", "--config", "offload.toml"],
-        what: "register",
-        load: &[],
-        users: Users::WithPassword(256),
-        is_tcp: false,
-        bars: (60, None),
+        bars: (REGISTER_DIGEST.bars.0, None),
+        ..REGISTER_DIGEST
     },
     Scenario {
         name: "register-durable-offload",
         title: "REGISTER, refresh, ours on disk, segmentation offload",
-        kamailio: "registrar.cfg",
-        define: None,
         serve: &[
             "--danger-without-authentication",
             "--config",
             "offload.toml",
         ],
-        what: "register",
-        load: &[],
-        users: Users::Known(10_000),
-        is_tcp: false,
-        bars: (130, None),
+        bars: (REGISTER_DURABLE.bars.0, None),
+        ..REGISTER_DURABLE
     },
     Scenario {
         name: "call-udp-offload",
         title: "call relayed statefully, Record-Route, segmentation offload",
-        kamailio: "stateful.cfg",
-        define: None,
         serve: OFFLOAD,
-        what: "call",
-        load: &[],
-        users: Users::Known(100),
-        is_tcp: false,
-        bars: (60, None),
+        bars: (CALL_UDP.bars.0, None),
+        ..CALL_UDP
     },
 ];
 
@@ -220,14 +205,9 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 pub(super) const GUARDED: Scenario = Scenario {
     name: "overload",
     title: "calls beyond what can be borne",
-    kamailio: "stateful.cfg",
-    define: None,
     serve: &["--memory", "--danger-without-authentication"],
-    what: "call",
-    load: &[],
-    users: Users::Known(100),
-    is_tcp: false,
-    bars: (60, None),
+    bars: (CALL_UDP.bars.0, None),
+    ..CALL_UDP
 };
 
 /// The scenario of that name; the names are in this file.
