@@ -189,6 +189,20 @@ mod tests {
     use crate::location::{BindingUpdate, Change, ContactUpdate, Memory};
     use crate::users;
 
+    /// A minute more for the contact of alice.
+    fn refresh(cseq: u32) -> Refresh<'static> {
+        Refresh {
+            contact: "sip:alice@192.0.2.1",
+            parameters: "",
+            q: None,
+            expires: 60,
+            user_agent: "",
+            call_id: "c",
+            cseq,
+            limit: 10,
+        }
+    }
+
     #[test]
     fn what_is_in_memory_is_known_and_the_rest_is_asked_again() {
         let mut stores = Stores::default();
@@ -230,16 +244,7 @@ mod tests {
             wall,
             now: Instant::now(),
         };
-        let refresh = Refresh {
-            contact: "sip:alice@192.0.2.1",
-            parameters: "",
-            q: None,
-            expires: 60,
-            user_agent: "",
-            call_id: "c",
-            cseq: 2,
-            limit: 10,
-        };
+        let refresh = refresh(2);
         assert!(matches!(
             asking.refresh(&aor, &refresh),
             Some(Ok(UpdateOutcome::Stored(all))) if all.len() == 1 && all[0].cseq == 2
@@ -272,16 +277,7 @@ mod tests {
             location: Some(Arc::new(store)),
             ..Stores::default()
         };
-        let refresh = Refresh {
-            contact: "sip:alice@192.0.2.1",
-            parameters: "",
-            q: None,
-            expires: 60,
-            user_agent: "",
-            call_id: "c",
-            cseq: 1,
-            limit: 10,
-        };
+        let refresh = refresh(1);
         let ask = |stores: &mut Stores, token| {
             let mut asking = Asking {
                 stores,
