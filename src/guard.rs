@@ -152,6 +152,16 @@ impl Guard {
     /// refused if the transactions know it.
     pub fn judge(&mut self, request: &Request, source: SocketAddr, now: Instant) -> Verdict {
         let is_ending = Class::is_ending(request.method());
+        self.verdict(is_ending, || Class::of(request), source, now)
+    }
+
+    fn verdict(
+        &mut self,
+        is_ending: bool,
+        class: impl FnOnce() -> Class,
+        source: SocketAddr,
+        now: Instant,
+    ) -> Verdict {
         match self.sources.spend(source.ip(), is_ending, now) {
             Verdict::Take => {}
             Verdict::Refuse { .. } => {
@@ -162,13 +172,34 @@ impl Guard {
             Verdict::Drop => return Verdict::Drop,
         }
         // Nearly always, so that nobody needs to know what the request is.
-        if self.overload.takes_all() || self.overload.takes(Class::of(request), now) {
+        if self.overload.takes_all() || self.overload.takes(class(), now) {
             Verdict::Take
         } else {
             Verdict::Refuse {
                 retry_after: self.overload.retry_after(),
             }
         }
+    }
+
+    /// Is a request that begins something likely to be refused, before anybody has looked at it? The next verdict heeds what was
+    /// drawn for this.
+    pub(crate) fn foresees_refusal(&mut self, now: Instant) -> bool {
+        self.overload.foresees(now)
+    }
+
+    /// The request was another, and no verdict is wanted.
+    pub(crate) const fn forget_foreseen(&mut self) {
+        self.overload.forget();
+    }
+
+    /// [`judge`](Self::judge), for a request of which no more than its class was looked at.
+    pub(crate) fn judge_at_sight(
+        &mut self,
+        class: Class,
+        source: SocketAddr,
+        now: Instant,
+    ) -> Verdict {
+        self.verdict(class == Class::Ending, || class, source, now)
     }
 
     /// A source did what no phone does: it sent what is broken, or was refused as 403.

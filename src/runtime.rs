@@ -518,6 +518,9 @@ impl Worker {
         let guard = self.state.stack.guard();
         let is_controlled = guard.is_some_and(|guard| guard.overload().is_on());
         self.driver.stamp_arrivals(is_controlled);
+        // Then what sending costs counts for more than what captures on this host show.
+        let is_refusing = guard.is_some_and(|guard| !guard.overload().takes_all());
+        self.driver.merge_datagrams(is_refusing);
         self.state.driver = self.driver.stats();
         let inbox = self.driver.backlog();
         self.state.queues = Queues {

@@ -128,6 +128,11 @@ impl Stack {
                     self.asked = None;
                     return;
                 }
+                if self.refuses_at_sight(&input, wall, now) {
+                    self.asked = None;
+                    self.last_now = Some(now);
+                    return;
+                }
                 self.tell_unreached(&input);
                 self.transports.handle_input(input, now);
             }
@@ -141,6 +146,9 @@ impl Stack {
         }
         self.settle(wall, now);
         self.asked = None;
+        if let Some(guard) = &mut self.guard {
+            guard.forget_foreseen();
+        }
     }
 
     /// Time passed.

@@ -7,6 +7,7 @@ use std::io::Write as _;
 
 use memchr::memchr;
 use sip_message::{HeaderName, Method, Request, Response, StatusCode};
+use sip_transport::Sighted;
 
 use crate::scan;
 
@@ -53,7 +54,8 @@ fn timestamp(line: &[u8], delay: u128, out: &mut Vec<u8>) {
 
 /// A final response to a request that gets no transaction (RFC 3261 §8.2.6.2, §21.5.4).
 pub(crate) fn overloaded(request: &Request, tag: &str, retry_after: u64, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"SIP/2.0 503 Service Unavailable\r\n");
+    out.extend_from_slice(UNAVAILABLE);
+    out.extend_from_slice(b"\r\n");
     let tagged = request.headers().to_tag().is_some();
     for field in request.headers().fields() {
         let name = field.name();
@@ -66,6 +68,23 @@ pub(crate) fn overloaded(request: &Request, tag: &str, retry_after: u64, out: &m
             out.extend_from_slice(field.line());
         }
     }
+    end_of_refusal(retry_after, out);
+}
+
+const UNAVAILABLE: &[u8] = b"SIP/2.0 503 Service Unavailable";
+
+/// The same for a request of which nothing else was read.
+pub(crate) fn overloaded_at_sight(
+    request: &Sighted<'_>,
+    tag: &str,
+    retry_after: u64,
+    out: &mut Vec<u8>,
+) {
+    request.write_response(UNAVAILABLE, tag.as_bytes(), out);
+    end_of_refusal(retry_after, out);
+}
+
+fn end_of_refusal(retry_after: u64, out: &mut Vec<u8>) {
     write(
         out,
         format_args!("Retry-After: {retry_after}\r\nContent-Length: 0\r\n\r\n"),

@@ -42,11 +42,14 @@ pub(crate) fn has_magic_cookie(branch: &[u8]) -> bool {
 /// A To tag that is the same for each copy of a request, and that nobody else can make: for answers that leave no transaction
 /// (RFC 3261 §8.2.7). See [`Transactions::stateless_tag`](crate::Transactions::stateless_tag).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StatelessTag([u8; 16]);
+pub struct StatelessTag([u8; STATELESS_TAG]);
+
+/// How long it is.
+pub(crate) const STATELESS_TAG: usize = 16;
 
 impl StatelessTag {
     fn of(number: u64) -> Self {
-        let mut digits = [0; 16];
+        let mut digits = [0; STATELESS_TAG];
         for (place, digit) in digits.iter_mut().enumerate() {
             let four = (number >> (60 - 4 * place)) as u8 & 15;
             *digit = if four < 10 {
@@ -90,6 +93,15 @@ impl RequestIdentity {
             identity.hash = hash.finish();
         }
         Some(identity)
+    }
+
+    /// The same of the first Via as it is written. `None`: it is not written as nearly everyone writes it, or by an RFC 2543 client.
+    pub(crate) fn at_sight(via: &[u8], universal: &Universal) -> Option<Self> {
+        let via = TopVia::scan(via).filter(|via| has_magic_cookie(via.branch))?;
+        Some(Self {
+            hash: universal.hash(via.branch, via.sent_by),
+            legacy: false,
+        })
     }
 
     /// A To tag that is the same for each copy of the request, and tells nothing about the hash.

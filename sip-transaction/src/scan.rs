@@ -27,7 +27,7 @@ impl<'a> TopVia<'a> {
     }
 
     /// `SIP/2.0/UDP host:port;name=value;branch=value`; what comes behind is of no concern.
-    fn scan(value: &'a [u8]) -> Option<Self> {
+    pub(crate) fn scan(value: &'a [u8]) -> Option<Self> {
         let (version, rest) = value.split_first_chunk::<8>()?;
         if version != b"SIP/2.0/" {
             return None;
@@ -127,7 +127,7 @@ pub(crate) fn tag<'a>(value: &'a [u8], typed: impl FnOnce() -> Option<&'a str>) 
     scan_tag(value).unwrap_or_else(|| typed().unwrap_or_default().as_bytes())
 }
 
-fn scan_tag(value: &[u8]) -> Option<&[u8]> {
+pub(crate) fn scan_tag(value: &[u8]) -> Option<&[u8]> {
     if value.ends_with(b">") {
         return Some(&[]);
     }

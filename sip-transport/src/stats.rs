@@ -6,7 +6,7 @@ use sip_message::ParseErrorKind;
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Requests handed up.
+    /// Requests handed up, or answered at sight.
     pub requests: u64,
     /// Responses handed up.
     pub responses: u64,

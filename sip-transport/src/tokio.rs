@@ -68,7 +68,7 @@ use self::connection::{Connection, READ, REPORT, Settings};
 #[cfg(feature = "dns")]
 pub use self::dns::{Resolver, ResolverConfig};
 pub use self::inherited::Inherited;
-pub use self::listen::{Bound, Listen};
+pub use self::listen::{Bound, Listen, SegmentationOffload};
 use self::outbox::{Direct, Outbox, Read};
 use self::readiness::Readiness;
 pub use self::recorder::{Recorder, RecorderStats};
@@ -497,7 +497,13 @@ impl Driver {
         })?;
         let socket = listen::join(group, bound.local)?;
         let inbox = self.to_inbox.clone();
-        let mut socket = UdpListener::new(listener, socket, false, inbox, &mut self.tasks)?;
+        let mut socket = UdpListener::new(
+            listener,
+            socket,
+            SegmentationOffload::Never,
+            inbox,
+            &mut self.tasks,
+        )?;
         socket.stamp_arrivals(self.stamped);
         self.groups.push(socket);
         Ok(())
@@ -512,6 +518,13 @@ impl Driver {
         self.stamped = stamped;
         for listener in self.udp.iter_mut().chain(&mut self.groups) {
             listener.stamp_arrivals(stamped);
+        }
+    }
+
+    /// Hands datagrams to one peer to the system as one, or no more, on listeners with [`SegmentationOffload::OnDemand`].
+    pub fn merge_datagrams(&mut self, merged: bool) {
+        for listener in &mut self.udp {
+            listener.merge(merged);
         }
     }
 

@@ -20,6 +20,7 @@ mod race;
 mod reply;
 mod selection;
 mod shortcut;
+mod sight;
 mod stream;
 #[cfg(test)]
 mod tests;

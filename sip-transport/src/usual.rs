@@ -11,7 +11,7 @@ mod scan;
 
 use std::net::Ipv4Addr;
 
-use sip_message::{HeaderName, Method, RawFields, Request, Response};
+use sip_message::{HeaderName, Method, Outline, RawFields, Request, Response};
 
 pub(crate) use self::addresses::Addresses;
 use self::scan::{Scan, WINDOW};
@@ -57,6 +57,15 @@ pub(crate) fn response(response: &Response, known: &mut Addresses) -> Option<Usu
     fields(response.headers().raw(), None, known)
 }
 
+/// Of a request of which nothing else is read: what an answer needs is well-formed.
+pub(crate) fn outline(outline: &Outline<'_>, known: &mut Addresses) -> Option<UsualVia> {
+    let (beyond, len) = outline.cseq_and_beyond();
+    // An ACK has a method of its own too.
+    cseq(beyond, len, Some(outline.method()))?;
+    let (beyond, len) = outline.via_and_beyond();
+    any_via(beyond, len, known)
+}
+
 #[inline(always)]
 fn only_uri<const LONG: bool>(beyond: &[u8], len: usize, known: &mut Addresses) -> Option<()> {
     let mut scan = Scan::<LONG>::new(beyond, len)?;
@@ -83,6 +92,11 @@ fn fields(raw: RawFields<'_>, method: Option<&Method>, known: &mut Addresses) ->
     let (beyond, len) = raw.get_and_beyond(HeaderName::CSeq)?;
     cseq(beyond, len, method)?;
     let (beyond, len) = raw.get_and_beyond(HeaderName::Via)?;
+    any_via(beyond, len, known)
+}
+
+#[inline(always)]
+fn any_via(beyond: &[u8], len: usize, known: &mut Addresses) -> Option<UsualVia> {
     if len < WINDOW {
         via(Scan::<false>::new(beyond, len)?, known)
     } else {

@@ -3,11 +3,17 @@
 //! ```text
 //!                   queue delay of each turn
 //!   sockets ----------------------------------> smallest of an interval (100 ms)
-//!                                                  above the target (5 ms), and the queue never empty: refuse more
-//!                                                  otherwise: refuse less
+//!                                                  above the target (5 ms), and the queue never empty: overloaded
+//!                                               then, smallest of a fifth of an interval
+//!                                                  above the target, or growing: refuse more
+//!                                                  below the target, or shrinking: refuse less
 //!                                                  nothing came for an interval: refuse half
 //!   request --> class --> refused by the share of its class --> 503 with Retry-After
 //! ```
+//! What is refused follows the delay by a proportional and integral control. The queue adds up what was too much, so its growth says
+//! how much of what comes now is too much, and its length what has to be made good; a long queue is not only late, but makes the
+//! work dearer too, because what waits in it leaves the caches. A queue at its target keeps the worker busy.
+//!
 //! The smallest delay of an interval and not the average: a queue that empties now and then is a burst and not an overload.
 //! What came later than the turn before it was taken up found the queue empty: how late it was itself says how busy the machine
 //! is, and refusing others would make it no earlier.
@@ -76,7 +82,7 @@ impl Class {
     }
 
     /// Is a request of this method [`Ending`](Self::Ending)?
-    pub(super) const fn is_ending(method: &Method) -> bool {
+    pub(crate) const fn is_ending(method: &Method) -> bool {
         matches!(
             method,
             Method::Ack | Method::Bye | Method::Cancel | Method::Prack
@@ -129,6 +135,8 @@ pub struct Overload {
     last: Option<Instant>,
     began: Option<Instant>,
     least: Duration,
+    /// The smallest delay of the interval before, in seconds.
+    before: f64,
     /// How often it was told in this interval.
     turns: u32,
     /// Was the queue empty in this interval, and not only between two that followed each other?
@@ -137,13 +145,27 @@ pub struct Overload {
     stood: bool,
     refused: u64,
     refused_in_dialog: u64,
+    /// Drawn for the request that is asked about next.
+    drawn: Option<f64>,
 }
 
-/// How much of what may still be refused is refused more after an interval, per target of delay above the target.
-const STEP: f64 = 0.08;
-/// What an interval without a queue takes off: first the share, then a constant, so that it ends.
-const DECAY: f64 = 0.9;
+/// How much more is refused for each second by which the delay grew.
+const PROPORTIONAL: f64 = 16.0;
+/// How much more is refused in a second for each second of delay beyond the target.
+const INTEGRAL: f64 = 60.0;
+/// How much more or less it may be after a part of an interval, whatever the delay is.
+const MOST_MORE: f64 = 0.25;
+const MOST_LESS: f64 = 0.1;
+/// Into how many parts an interval is divided under overload.
+const PARTS: u32 = 5;
+/// What an interval with an empty queue takes off: first of the share, then a constant, so that it ends.
+const DECAY: f64 = 0.1;
 const END: f64 = 0.005;
+/// So much of what is new may be refused because of its delay; to refuse more takes a queue that stands nevertheless, for so much in
+/// an interval, until all of it is refused, and then for so much of the rest: the queue has to have the time to run down.
+const MOST_BY_DELAY: f64 = 0.97;
+const LAST_STEP: f64 = 0.003;
+const STEP_BEYOND: f64 = 0.032;
 /// What an interval in which nothing came leaves of the share, and when that is so little that it is nothing.
 const REST: f64 = 0.5;
 const NOTHING: f64 = 0.01;
@@ -167,11 +189,13 @@ impl Overload {
             last: None,
             began: None,
             least: Duration::MAX,
+            before: 0.0,
             turns: 0,
             rested: false,
             stood: false,
             refused: 0,
             refused_in_dialog: 0,
+            drawn: None,
         }
     }
 
@@ -206,6 +230,7 @@ impl Overload {
             self.loss = self.after_rest(rest);
             self.began = Some(now);
             (self.least, self.turns) = (delay, 1);
+            self.before = delay.as_secs_f64();
             (self.rested, self.stood) = (false, false);
             return;
         }
@@ -214,36 +239,65 @@ impl Overload {
         self.turns += 1;
         let began = *self.began.get_or_insert(now);
         let passed = now.saturating_duration_since(began);
+        let part = if self.stood || self.loss > 0.0 {
+            self.config.interval / PARTS
+        } else {
+            self.config.interval
+        };
         // A few requests that were all late are a machine that was busy otherwise, or a process that was not run: a queue
         // that stands is met at every turn. When each turn takes long, the interval does too.
-        if passed < self.config.interval || (self.turns < TURNS && !self.rested) {
+        if passed < part || (self.turns < TURNS && !self.rested) {
             return;
         }
         let least = std::mem::replace(&mut self.least, Duration::MAX);
         self.began = Some(now);
         let rested = std::mem::take(&mut self.rested);
         self.turns = 0;
-        let stands = least > self.config.target && !rested;
+        // An interval can be longer than it should be; a worker that was busy or stopped for long says nothing about
+        // what waits behind what it takes up.
+        let intervals = self.intervals(passed.saturating_sub(least)).clamp(
+            self.intervals(part).min(self.intervals(passed)),
+            f64::from(2 * PARTS),
+        );
+        self.adapt(if rested { Duration::ZERO } else { least }, intervals);
+    }
+
+    /// The queue was never shorter than so, for so many intervals.
+    fn adapt(&mut self, least: Duration, intervals: f64) {
+        let stands = least > self.config.target;
         let stood = std::mem::replace(&mut self.stood, stands);
-        if stands && !stood && self.loss <= 0.0 {
+        let (delay, target) = (least.as_secs_f64(), self.config.target.as_secs_f64());
+        let grown = delay - std::mem::replace(&mut self.before, delay);
+        if self.loss <= 0.0 {
+            // Once is no proof.
+            if stands && stood {
+                // The queue was empty before, and this much work came beyond what was done in that time.
+                let since =
+                    (f64::from(PARTS + 1) / f64::from(PARTS)) * self.config.interval.as_secs_f64();
+                let growth = delay / since.max(0.001);
+                self.loss = (growth / (1.0 + growth)).min(MOST_BY_DELAY);
+            }
             return;
         }
-        if stands {
-            let above = least.as_secs_f64() / self.config.target.as_secs_f64() - 1.0;
-            let step = STEP * above.clamp(0.1, 4.0) * self.intervals(passed).clamp(1.0, 2.0);
-            // What is new goes first; the rest only when that was not enough, and in small steps.
-            self.loss = if self.loss < 0.95 {
-                (self.loss + step * (1.0 - self.loss).max(0.1)).min(0.97)
+        if stands && self.loss >= MOST_BY_DELAY {
+            let step = if self.loss < 1.0 {
+                LAST_STEP
             } else {
-                (self.loss + step * 0.1).min(MOST)
+                STEP_BEYOND
             };
-        } else {
-            // An interval can be longer than it should be; a worker that was busy or stopped for long says nothing about
-            // what waits behind what it takes up.
-            let passed = passed.saturating_sub(least);
-            let intervals = self.intervals(passed).clamp(1.0, 2.0);
-            self.loss = (self.loss * DECAY.powf(intervals) - END).max(0.0);
+            let above = (delay / target - 1.0).clamp(0.1, 4.0) / 4.0;
+            self.loss = (self.loss + step * above * intervals).min(MOST);
+            return;
         }
+        let time = intervals * self.config.interval.as_secs_f64();
+        let change = PROPORTIONAL * grown + INTEGRAL * (delay - target) * time;
+        let change = change.clamp(-MOST_LESS, MOST_MORE);
+        self.loss = (self.loss + change).min(MOST_BY_DELAY.max(self.loss));
+        if least < self.config.target / REST_OF_TARGET {
+            // It was empty.
+            self.loss -= (DECAY * self.loss + END) * intervals;
+        }
+        self.loss = self.loss.max(0.0);
     }
 
     /// How long ago something was taken up last.
@@ -272,25 +326,40 @@ impl Overload {
     }
 
     /// Is everything taken, whatever it is?
-    pub(super) const fn takes_all(&self) -> bool {
+    pub(crate) const fn takes_all(&self) -> bool {
         self.loss <= 0.0
+    }
+
+    /// Would the next request that is asked about be refused, if it was a new one? What it is need not be known for that, and
+    /// [`takes`](Self::takes) says the same when it is.
+    pub(super) fn foresees(&mut self, now: Instant) -> bool {
+        let share = self.share(now).min(MOST_OF_NEW);
+        if share <= 0.0 {
+            return false;
+        }
+        let drawn = self.draw();
+        self.drawn = Some(drawn);
+        drawn < share
+    }
+
+    /// What was drawn ahead was for a request about which nobody asked.
+    pub(super) const fn forget(&mut self) {
+        self.drawn = None;
     }
 
     /// Is a request of this class taken? Draws from the generator only while something is refused.
     pub fn takes(&mut self, class: Class, now: Instant) -> bool {
         let loss = match class {
-            Class::Ending | Class::Emergency => return true,
+            Class::Ending | Class::Emergency => 0.0,
             Class::Dialog | Class::New => self.share(now),
         };
-        if loss <= 0.0 {
-            return true;
-        }
         let share = if class == Class::Dialog {
             loss - 1.0
         } else {
             loss.min(MOST_OF_NEW)
         };
         if share <= 0.0 || self.draw() >= share {
+            self.drawn = None;
             return true;
         }
         self.refused += 1;
@@ -321,6 +390,9 @@ impl Overload {
 
     /// From 0 to below 1.
     fn draw(&mut self) -> f64 {
+        if let Some(drawn) = self.drawn.take() {
+            return drawn;
+        }
         f64::from(self.rng.next_u32()) / 4_294_967_296.0
     }
 }

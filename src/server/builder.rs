@@ -12,7 +12,7 @@ use sip_transaction::{TransactionConfig, Transactions};
 use sip_transport::tokio::Recorder;
 use sip_transport::tokio::Resolver;
 use sip_transport::tokio::tls::Tls;
-use sip_transport::tokio::{Inherited, Listen, local_addresses};
+use sip_transport::tokio::{Inherited, Listen, SegmentationOffload, local_addresses};
 use sip_transport::{Seed, TransportConfig, TransportKind, Transports};
 use tokio::sync::mpsc;
 
@@ -127,7 +127,7 @@ pub struct ServerBuilder {
     policy: Policy,
     probes: Option<(Health, Vec<ProbeTarget>)>,
     workers: u16,
-    segmentation_offload: bool,
+    segmentation_offload: SegmentationOffload,
 }
 
 impl fmt::Debug for ServerBuilder {
@@ -172,7 +172,7 @@ impl ServerBuilder {
             policy: Policy::default(),
             probes: None,
             workers: 1,
-            segmentation_offload: false,
+            segmentation_offload: SegmentationOffload::OnDemand,
         }
     }
 
@@ -189,12 +189,12 @@ impl ServerBuilder {
         self
     }
 
-    /// Lets datagrams that are sent at once to one peer go through the system as one
-    /// ([`Listen::segmentation_offload`](sip_transport::tokio::Listen::segmentation_offload)): less CPU, but captures of packets
-    /// on this host may show several messages in one.
+    /// When datagrams that are sent at once to one peer go through the system as one: less CPU, but captures of packets on this
+    /// host may show several messages in one. [`OnDemand`](SegmentationOffload::OnDemand), as it is unless said otherwise, is while
+    /// the guard refuses requests because of overload.
     #[must_use]
-    pub const fn segmentation_offload(mut self, is_used: bool) -> Self {
-        self.segmentation_offload = is_used;
+    pub const fn segmentation_offload(mut self, offload: SegmentationOffload) -> Self {
+        self.segmentation_offload = offload;
         self
     }
 
@@ -570,10 +570,8 @@ impl ServerBuilder {
             certificates: self.certificates,
         };
         let mut listen = listen::to_listen(&places);
-        if self.segmentation_offload {
-            for one in &mut listen {
-                *one = one.segmentation_offload();
-            }
+        for one in &mut listen {
+            *one = one.segmentation_offload(self.segmentation_offload);
         }
         let inherited = inherited::deal(self.inherited, &listen, workers)?;
         let mut first_alone = Vec::new();

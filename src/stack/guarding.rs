@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use sip_message::{Request, StatusCode};
-use sip_transport::{Flow, FlowId};
+use sip_message::{Method, Request, RequestLine, StatusCode};
+use sip_transport::{Flow, FlowId, TransportKind};
 
 use super::{Direction, Output, Stack};
-use crate::guard::{Guard, Verdict};
+use crate::guard::{Class, Guard, Verdict};
 use crate::role::RoleEvent;
 
 impl Stack {
@@ -64,6 +64,75 @@ impl Stack {
             }
             _ => true,
         }
+    }
+
+    /// Under overload, is this datagram done with at sight: a request that begins something and is refused, or the ACK for a
+    /// refusal? It is not taken apart then, makes no flow and no transaction. What came from there was let in already.
+    pub(super) fn refuses_at_sight(
+        &mut self,
+        input: &sip_transport::Input,
+        wall: SystemTime,
+        now: Instant,
+    ) -> bool {
+        let Some(guard) = &mut self.guard else {
+            return false;
+        };
+        // Who watches sees messages.
+        let is_watched = self.tracing || !self.taps.is_empty();
+        if guard.overload().takes_all() || is_watched {
+            return false;
+        }
+        let sip_transport::Input::Datagram {
+            listener,
+            remote,
+            payload,
+            ..
+        } = input
+        else {
+            return false;
+        };
+        let Some(line) = RequestLine::of(payload) else {
+            return false;
+        };
+        if *line.method() == Method::Ack {
+            let Some(ack) = self.transports.sight(line, *listener, *remote) else {
+                return false;
+            };
+            let is_absorbed = self.transactions.absorb_at_sight(&ack);
+            if is_absorbed {
+                // It is accounted for, whatever the verdict is.
+                guard.judge_at_sight(Class::Ending, *remote, now);
+                self.transports.answer_at_sight(&ack, None, now);
+            }
+            return is_absorbed;
+        }
+        // What ends something, and what may be an emergency (RFC 5031 §4), is looked at closely.
+        if Class::is_ending(line.method()) || !is_of_sip(line.uri()) || !guard.foresees_refusal(now)
+        {
+            return false;
+        }
+        let Some(request) = self.transports.sight(line, *listener, *remote) else {
+            return false;
+        };
+        let Some(tag) = self.transactions.tag_at_sight(&request) else {
+            return false;
+        };
+        let answer = match guard.judge_at_sight(Class::New, *remote, now) {
+            // What was foreseen holds, so this does not come.
+            Verdict::Take => return false,
+            Verdict::Refuse { retry_after } => {
+                let refusal = self
+                    .transactions
+                    .refusal_at_sight(&request, tag, retry_after);
+                let refusal = guard.tell(refusal, wall, now);
+                self.counts.sent(TransportKind::Udp, &refusal);
+                Some(refusal)
+            }
+            Verdict::Drop => None,
+        };
+        self.transports.answer_at_sight(&request, answer, now);
+        self.tell_banned();
+        true
     }
 
     /// Does this request go on to the transactions?
@@ -148,4 +217,10 @@ impl Stack {
                 .handle_input(sip_transaction::Input::FlowFailed { flow: id }, now);
         }
     }
+}
+
+/// `sip:` or `sips:`, in any case.
+fn is_of_sip(uri: &[u8]) -> bool {
+    let start = uri.get(..3).unwrap_or_default();
+    start.eq_ignore_ascii_case(b"sip")
 }

@@ -23,7 +23,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
-use sip_transport::tokio::{Driver, Listen};
+use sip_transport::tokio::{Driver, Listen, SegmentationOffload};
 use sip_transport::{Event, Output, Seed, TransportConfig, Transports};
 use tokio::io::Interest;
 
@@ -181,7 +181,7 @@ fn sip(socket: UdpSocket, count: usize, listens: &Sender<()>) {
 /// The same with segmentation offload.
 fn sip_offload(socket: UdpSocket, count: usize, listens: &Sender<()>) {
     work(socket, count, listens, |addr| {
-        Listen::udp(addr).segmentation_offload()
+        Listen::udp(addr).segmentation_offload(SegmentationOffload::Always)
     });
 }
 

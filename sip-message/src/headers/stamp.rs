@@ -102,8 +102,10 @@ impl ViaStamp {
         Self { text, len }
     }
 
+    /// The text, and the end of the line that it is at the end of.
     #[inline]
-    fn line_end(&self) -> &[u8] {
+    #[must_use]
+    pub fn line_end(&self) -> &[u8] {
         self.text.get(..self.len.into()).unwrap_or_default()
     }
 }

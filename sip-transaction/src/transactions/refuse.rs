@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use sip_message::{Method, Request};
-use sip_transport::Flow;
+use sip_transport::{Flow, Sighted};
 
 use super::Transactions;
 use crate::compose;
-use crate::matching::{RequestIdentity, StatelessTag};
+use crate::matching::{RequestIdentity, STATELESS_TAG, StatelessTag};
+use crate::scan;
 
 impl Transactions {
     /// Does this request belong to what is known already: a retransmission, an ACK or a CANCEL of a live transaction?
@@ -43,6 +44,51 @@ impl Transactions {
         Some(identity.stateless_tag(self.hash_key))
     }
 
+    /// The To tag of a refusal of a request that was not taken apart; `None` for one that has to be, because it is known already, or
+    /// within a dialog, or because that cannot be told at sight.
+    #[must_use]
+    pub fn tag_at_sight(&self, request: &Sighted<'_>) -> Option<StatelessTag> {
+        if matches!(request.method(), Method::Ack | Method::Cancel)
+            || !scan::scan_tag(request.to())?.is_empty()
+        {
+            return None;
+        }
+        let identity = RequestIdentity::at_sight(request.via(), &self.universal)?;
+        let key = identity.with_method(request.method());
+        match self.find_server(&key) {
+            Some(_) => None,
+            None => Some(identity.stateless_tag(self.hash_key)),
+        }
+    }
+
+    /// What [`refuse`](Self::refuse) would send, byte for byte.
+    pub fn refusal_at_sight(
+        &mut self,
+        request: &Sighted<'_>,
+        tag: StatelessTag,
+        retry_after: u64,
+    ) -> Bytes {
+        self.scratch.clear();
+        compose::overloaded_at_sight(request, tag.as_str(), retry_after, &mut self.scratch);
+        Bytes::copy_from_slice(&self.scratch)
+    }
+
+    /// Is this the ACK for a refusal? It is absorbed then: nobody else waits for it.
+    pub fn absorb_at_sight(&mut self, ack: &Sighted<'_>) -> bool {
+        let is_absorbed = *ack.method() == Method::Ack
+            && scan::scan_tag(ack.to())
+                .filter(|tag| tag.len() == STATELESS_TAG)
+                .is_some_and(|tag| {
+                    RequestIdentity::at_sight(ack.via(), &self.universal).is_some_and(|identity| {
+                        tag == identity.stateless_tag(self.hash_key).as_str().as_bytes()
+                    })
+                });
+        if is_absorbed {
+            self.stats.absorbed_requests += 1;
+        }
+        is_absorbed
+    }
+
     pub(super) fn answer_overloaded(
         &mut self,
         request: &Request,
@@ -60,7 +106,7 @@ impl Transactions {
     /// Is this the ACK for an answer that left no transaction? Its To tag is the one that only we can make.
     pub(super) fn is_ack_of_refusal(&self, ack: &Request, identity: &RequestIdentity) -> bool {
         ack.headers().to_tag().is_some_and(|tag| {
-            tag.len() == 16 && tag == identity.stateless_tag(self.hash_key).as_str()
+            tag.len() == STATELESS_TAG && tag == identity.stateless_tag(self.hash_key).as_str()
         })
     }
 }

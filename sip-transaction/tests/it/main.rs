@@ -6,6 +6,7 @@
     reason = "events that a test does not expect make it fail"
 )]
 
+mod at_sight;
 mod cancel;
 mod client;
 mod flows;

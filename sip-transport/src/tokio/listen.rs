@@ -20,6 +20,23 @@ use crate::id::{ConnectionId, ListenerId};
 use crate::io::Input;
 use crate::kind::TransportKind;
 
+/// When datagrams that are sent at once to one peer, as to a trunk or an edge proxy, go through the system as one, which cuts them
+/// apart or lets the network card do so (UDP segmentation offload, on Linux), where their lengths allow it: all alike, the last may
+/// be shorter. That takes a third of the CPU. On the wire nothing changes; but who looks at the packets of *this* host (tcpdump,
+/// sngrep, capture agents) may see several messages in one, and show only the first. Without effect where the system does not know
+/// it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "there is no fourth")]
+pub enum SegmentationOffload {
+    /// Each goes by itself.
+    Never,
+    /// While it is asked for by [`Driver::merge_datagrams`].
+    #[default]
+    OnDemand,
+    /// From the beginning.
+    Always,
+}
+
 /// A socket to bind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -34,9 +51,8 @@ pub struct Listen {
     /// system deals what arrives out among them: what comes from one address and port, always to the same. All of them
     /// must say so, and belong to one user.
     pub shared: bool,
-    /// Of UDP: may datagrams that are sent at once to one peer go through the system as one (UDP segmentation offload, on
-    /// Linux)? See [`segmentation_offload`](Self::segmentation_offload).
-    pub offload: bool,
+    /// Of UDP: when datagrams that are sent at once to one peer go through the system as one.
+    pub offload: SegmentationOffload,
 }
 
 impl Listen {
@@ -48,7 +64,7 @@ impl Listen {
             addr,
             udp_port: 9899,
             shared: false,
-            offload: false,
+            offload: SegmentationOffload::OnDemand,
         }
     }
 
@@ -60,14 +76,10 @@ impl Listen {
         self
     }
 
-    /// Datagrams that are sent at once to one peer, as to a trunk or an edge proxy, go through the system as one, which cuts them
-    /// apart or lets the network card do so (UDP segmentation offload), where their lengths allow it: all alike, the
-    /// last may be shorter. That takes a third of the CPU. On the wire nothing changes; but who looks at the packets of
-    /// *this* host (tcpdump, sngrep, capture agents) may see several messages in one, and show only the first. Without effect where
-    /// the system does not know it.
+    /// When datagrams that are sent at once to one peer go through the system as one.
     #[must_use]
-    pub const fn segmentation_offload(mut self) -> Self {
-        self.offload = true;
+    pub const fn segmentation_offload(mut self, offload: SegmentationOffload) -> Self {
+        self.offload = offload;
         self
     }
 

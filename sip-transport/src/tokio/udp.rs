@@ -19,6 +19,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::listen::SegmentationOffload;
 use super::outbox::{Outbox, Read};
 use super::{DriverStats, Item};
 use crate::id::ListenerId;
@@ -35,12 +36,27 @@ pub(super) struct UdpListener {
     full: bool,
     /// Were there few the last time?
     few: bool,
-    /// May datagrams to one peer be handed to the system as one?
-    merges: bool,
+    /// Are datagrams to one peer handed to the system as one?
+    merges: Merges,
+    offload: SegmentationOffload,
     /// Does the system note when they come?
     stamped: bool,
     /// Nothing that is received now was there then, if they are stamped.
     empty: Instant,
+}
+
+/// Whether datagrams to one peer are handed to the system as one.
+#[derive(Clone, Copy, Debug)]
+struct Merges {
+    /// The system has not refused it.
+    able: bool,
+    wanted: bool,
+}
+
+impl Merges {
+    const fn are_on(self) -> bool {
+        self.able && self.wanted
+    }
 }
 
 /// What is to be sent, and where.
@@ -67,17 +83,20 @@ const DATAGRAM: usize = 65_535;
 const STRIDE: usize = DATAGRAM + 1 + 9 * 64;
 
 impl UdpListener {
-    /// Takes a bound socket, and whether it may use segmentation offload.
+    /// Takes a bound socket, and when it uses segmentation offload.
     pub(super) fn new(
         id: ListenerId,
         socket: Socket,
-        offload: bool,
+        offload: SegmentationOffload,
         inbox: mpsc::Sender<Item>,
         tasks: &mut JoinSet<()>,
     ) -> io::Result<Self> {
         let state = receive_state(&socket)?;
         report_errors(&socket)?;
-        let merges = offload && state.max_gso_segments() >= BATCH;
+        let merges = Merges {
+            able: state.max_gso_segments() >= BATCH,
+            wanted: offload == SegmentationOffload::Always,
+        };
         let socket = Arc::new(UdpSocket::from_std(socket.into())?);
         tasks.spawn(errors::watch(id, Arc::clone(&socket), inbox));
         Ok(Self {
@@ -88,6 +107,7 @@ impl UdpListener {
             full: false,
             few: true,
             merges,
+            offload,
             stamped: false,
             empty: monotonic(),
         })
@@ -99,6 +119,13 @@ impl UdpListener {
         self.stamped = stamped;
         // What is there already is stamped when it is received.
         self.empty = monotonic();
+    }
+
+    /// Hands datagrams to one peer to the system as one from now on, or no more, where that is left to who asks.
+    pub(super) fn merge(&mut self, wanted: bool) {
+        if self.offload == SegmentationOffload::OnDemand {
+            self.merges.wanted = wanted;
+        }
     }
 
     pub(super) const fn id(&self) -> ListenerId {
@@ -415,7 +442,7 @@ mod batch {
     pub(super) fn send(
         socket: &UdpSocket,
         queue: &mut VecDeque<Datagram>,
-        _merges: &mut bool,
+        _merges: &mut super::Merges,
     ) -> io::Result<usize> {
         let Some((remote, payload)) = queue.front() else {
             return Ok(0);

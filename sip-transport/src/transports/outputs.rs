@@ -1,6 +1,8 @@
 //! What is to be done next, in order.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 use sip_message::BoxedMessage;
 
@@ -16,11 +18,15 @@ pub(super) struct Outputs {
     io: VecDeque<(u64, Output)>,
     /// How many events there were.
     told: u64,
+    /// What goes to the sockets after all that.
+    last: VecDeque<Output>,
+    /// Is that in its order?
+    sorted: bool,
 }
 
 impl Outputs {
     pub(super) fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.io.is_empty()
+        self.events.is_empty() && self.io.is_empty() && self.last.is_empty()
     }
 
     #[inline]
@@ -45,11 +51,20 @@ impl Outputs {
         self.io.push_back((self.told, output));
     }
 
+    /// A datagram that goes to the sockets when all else has gone, with others to the same peer.
+    pub(super) fn push_last(&mut self, output: Output) {
+        self.last.push_back(output);
+        self.sorted = false;
+    }
+
     pub(super) fn pop_front(&mut self) -> Option<Output> {
         let taken = self.told - self.events.len() as u64;
         match self.io.front() {
             Some((before, _)) if *before <= taken => self.pop_io(),
-            _ => self.pop_event().map(Output::Event),
+            _ => match self.pop_event() {
+                Some(event) => Some(Output::Event(event)),
+                None => self.pop_last(),
+            },
         }
     }
 
@@ -60,8 +75,31 @@ impl Outputs {
 
     #[inline]
     pub(super) fn pop_io(&mut self) -> Option<Output> {
-        self.io.pop_front().map(|(_, output)| output)
+        match self.io.pop_front() {
+            Some((_, output)) => Some(output),
+            None => self.pop_last(),
+        }
     }
+
+    #[inline]
+    fn pop_last(&mut self) -> Option<Output> {
+        if !self.sorted {
+            self.last.make_contiguous().sort_by_key(place);
+            self.sorted = true;
+        }
+        self.last.pop_front()
+    }
+}
+
+/// To the same peer together, and the longest first, so that the system can take those of one length as one.
+fn place(output: &Output) -> Option<(SocketAddr, Reverse<usize>)> {
+    let Output::Datagram {
+        remote, payload, ..
+    } = output
+    else {
+        return None;
+    };
+    Some((*remote, Reverse(payload.len())))
 }
 
 #[cfg(test)]
@@ -112,6 +150,33 @@ mod tests {
         outputs.push_back(io(6));
         outputs.event(event(7));
         assert_eq!(outputs.pop_front().map(name), Some(name(io(6))));
+    }
+
+    #[test]
+    fn what_goes_last_goes_in_bundles() {
+        let datagram = |port: u16, length: usize| Output::Datagram {
+            listener: crate::id::ListenerId::new(1),
+            remote: SocketAddr::from(([192, 0, 2, 1], port)),
+            payload: vec![0; length].into(),
+        };
+        let mut outputs = filled();
+        for (port, length) in [(5, 10), (4, 9), (5, 11), (4, 9), (5, 10)] {
+            outputs.push_last(datagram(port, length));
+        }
+        outputs.push_back(io(6));
+        let mut popped: Vec<_> = std::iter::from_fn(|| outputs.pop_io()).map(name).collect();
+        let last = [(4, 9), (4, 9), (5, 11), (5, 10), (5, 10)];
+        let last = last.map(|(port, length)| datagram(port, length));
+        let expected = [io(1), io(4), io(6)].into_iter().chain(last);
+        assert_eq!(popped, expected.map(name).collect::<Vec<_>>());
+        assert!(!outputs.is_empty(), "there are events");
+        outputs.push_last(datagram(7, 1));
+        popped = std::iter::from_fn(|| outputs.pop_front())
+            .map(name)
+            .collect();
+        assert_eq!(popped.len(), 4);
+        assert_eq!(popped.last(), Some(&name(datagram(7, 1))));
+        assert!(outputs.is_empty());
     }
 
     #[test]

@@ -1,3 +1,4 @@
+use sip_transport::tokio::SegmentationOffload;
 use sip_transport::{FlowFailure, KeepAlive};
 use tokio::net::UdpSocket;
 
@@ -62,7 +63,8 @@ fn numbered(n: usize) -> Vec<u8> {
 /// A worker that may use segmentation offload.
 fn offloading(ip: &str) -> Worker {
     let addr = SocketAddr::new(ip.parse().unwrap(), 0);
-    Worker::listening(&[Listen::udp(addr).segmentation_offload()], |_| {})
+    let listen = Listen::udp(addr).segmentation_offload(SegmentationOffload::Always);
+    Worker::listening(&[listen], |_| {})
 }
 
 /// Sends so many at once, in turns to the one and to the other.
@@ -107,6 +109,51 @@ fn what_is_handed_to_the_system_as_one_arrives_one_by_one_in_order() {
             }
             let stats = worker.driver.stats();
             assert_eq!((stats.sent, stats.refused), (2 * 78, 0));
+        }
+    });
+}
+
+/// What a peer gets that lets the system hand over as one what came as one, of four datagrams of one length.
+#[cfg(target_os = "linux")]
+async fn received_as(offload: SegmentationOffload, merged: bool) -> Vec<usize> {
+    use nix::sys::socket::{setsockopt, sockopt};
+
+    let addr = "127.0.0.1:0".parse().unwrap();
+    let listen = Listen::udp(addr).segmentation_offload(offload);
+    let mut worker = Worker::listening(&[listen], |_| {});
+    let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    setsockopt(&peer, sockopt::UdpGroSegment, &true).unwrap();
+    worker.driver.merge_datagrams(merged);
+    let (listener, remote) = (worker.bound[0].listener, peer.local_addr().unwrap());
+    for _ in 0..4 {
+        worker.driver.execute(Output::Datagram {
+            listener,
+            remote,
+            payload: Bytes::from_static(&[7; 100]),
+        });
+    }
+    worker.driver.flush();
+    let (mut buf, mut lengths) = (vec![0; 65_536], Vec::new());
+    while lengths.iter().sum::<usize>() < 400 {
+        lengths.push(peer.recv_from(&mut buf).await.unwrap().0);
+    }
+    lengths
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn datagrams_go_as_one_always_never_or_while_it_is_asked_for() {
+    use SegmentationOffload::{Always, Never, OnDemand};
+
+    within(async {
+        for (offload, merged, expected) in [
+            (Never, true, vec![100; 4]),
+            (OnDemand, false, vec![100; 4]),
+            (OnDemand, true, vec![400]),
+            (Always, false, vec![400]),
+        ] {
+            let lengths = received_as(offload, merged).await;
+            assert_eq!(lengths, expected, "{offload:?} {merged}");
         }
     });
 }

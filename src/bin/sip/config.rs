@@ -3,6 +3,7 @@
 mod authentication;
 mod callers;
 mod guard;
+mod offload;
 mod routes;
 mod telemetry;
 mod workers;
@@ -22,6 +23,7 @@ use sip_stack::role::registrar::RegistrarConfig;
 use sip_stack::routing::Table;
 use toml::Spanned;
 
+use self::offload::Offload;
 pub(crate) use self::telemetry::Telemetry;
 pub(crate) use self::workers::Crew;
 use crate::location::Location;
@@ -81,7 +83,7 @@ pub(crate) struct Config {
     pub(crate) data: Option<PathBuf>,
     pub(crate) drain_seconds: Option<u64>,
     pub(crate) workers: Option<Crew>,
-    pub(crate) segmentation_offload: bool,
+    pub(crate) segmentation_offload: Offload,
     pub(crate) digest: Option<Vec<Algorithm>>,
     pub(crate) registrar: Registrar,
     pub(crate) location: Location,
@@ -111,7 +113,7 @@ struct File {
     data: Option<PathBuf>,
     drain_seconds: Option<u64>,
     workers: Option<Crew>,
-    segmentation_offload: bool,
+    segmentation_offload: Offload,
     digest: Option<Vec<Spanned<String>>>,
     registrar: Registrar,
     location: Option<Spanned<Location>>,

@@ -199,7 +199,7 @@ pub(crate) async fn run(args: Args, inherited: Sockets, lost_spans: Lost) -> any
         .record_stateless_routes(config.proxy.stateless_record_route)
         .probes(health, config.probes.clone())
         .workers(args.workers.map_or(1, Crew::count))
-        .segmentation_offload(config.segmentation_offload)
+        .segmentation_offload(config.segmentation_offload.when())
         .guard(config.guard())
         .policy(config.authentication.policy())
         .patience(Duration::from_secs(config.drain_seconds.unwrap_or(5)))

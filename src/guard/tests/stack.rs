@@ -190,6 +190,94 @@ fn rfc5390_req_13_in_overload_new_calls_are_refused_and_what_runs_goes_on() {
     assert!(world.now > world.begin);
 }
 
+/// A server under load that refuses most of what is new.
+fn pressed() -> World {
+    let mut world = World::new(GuardConfig::default(), false);
+    for _ in 0..1000 {
+        world.now += Duration::from_millis(1);
+        let now = world.now;
+        world.stack.waited(Duration::from_millis(300), now);
+    }
+    world
+}
+
+#[test]
+fn what_is_refused_at_sight_is_answered_as_what_was_taken_apart() {
+    let mut answers = Vec::new();
+    for watched in [false, true] {
+        let mut world = pressed();
+        // Who watches sees messages, and those were taken apart.
+        world.stack.trace(watched);
+        for number in 0..200 {
+            let from = format!("203.0.113.{number}:5060");
+            world.receive(&from, request("INVITE", &from, number, ""));
+        }
+        let flows = world.stack.transports().stats().datagram_flows;
+        let stats = world.stack.guard().unwrap().stats();
+        let counts = world.stack.counts();
+        let refused: u64 = counts
+            .responses_sent()
+            .filter(|(_, class, _)| *class == 5)
+            .map(|(_, _, count)| count)
+            .sum();
+        assert!(
+            refused > 140 && refused == stats.refused_by_overload,
+            "{refused}"
+        );
+        let taken = 200 - usize::try_from(refused).unwrap();
+        // A flow to bob, when he was called.
+        let expected = if watched { 200 } else { taken } + usize::from(taken > 0);
+        assert_eq!(flows, expected, "a refusal at sight makes none");
+        let mut refusals = world.sent;
+        refusals.retain(|(_, text)| text.starts_with("SIP/2.0 503"));
+        answers.push(refusals);
+    }
+    assert_eq!(answers[0], answers[1]);
+}
+
+#[test]
+fn what_is_no_new_request_is_not_refused_at_sight() {
+    let from = "203.0.113.9:5060";
+    for (method, uri, to_tag) in [
+        ("INVITE", "urn:service:sos", ""),
+        ("INVITE", "URN:service:sos.fire", ""),
+        ("BYE", "sip:bob@example.com", ";tag=1"),
+        ("UPDATE", "sip:bob@example.com", ";tag=1"),
+        ("CANCEL", "sip:bob@example.com", ""),
+    ] {
+        let mut world = pressed();
+        for number in 0..50 {
+            let text = request(method, from, number, to_tag);
+            world.receive(from, text.replacen("sip:bob@example.com", uri, 1));
+        }
+        let stats = world.stack.guard().unwrap().stats();
+        assert_eq!(stats.refused_by_overload, 0, "{method} {uri}");
+        assert_eq!(world.stack.transports().stats().requests, 50);
+    }
+}
+
+#[test]
+fn a_source_that_spent_its_budget_is_not_even_refused_at_sight() {
+    let mut config = GuardConfig::default();
+    (config.sources.rate, config.sources.burst) = (1, 10);
+    let mut world = World::new(config, false);
+    for _ in 0..3000 {
+        world.now += Duration::from_millis(1);
+        let now = world.now;
+        world.stack.waited(Duration::from_millis(300), now);
+    }
+    let from = "203.0.113.9:5060";
+    for number in 0..100 {
+        world.receive(from, request("INVITE", from, number, ""));
+    }
+    let stats = world.stack.guard().unwrap().stats();
+    assert!(stats.dropped_by_budget > 50, "{stats:?}");
+    assert_eq!(
+        stats.dropped_by_budget + stats.refused_by_overload + stats.refused_by_budget,
+        100 - u64::try_from(world.lookups).unwrap()
+    );
+}
+
 #[test]
 fn a_request_without_a_password_is_never_answered_with_more_than_it_was() {
     let mut world = World::new(GuardConfig::default(), true);

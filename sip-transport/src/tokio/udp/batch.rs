@@ -11,16 +11,16 @@ use nix::sys::socket::{
 use socket2::SockRef;
 use tokio::net::UdpSocket;
 
-use super::Datagram;
+use super::{Datagram, Merges};
 
 /// Sends from the front of the queue and takes out what was sent: how many. An error is about the first. Where it `merges`,
 /// those to one peer come first together, in their order: datagrams to different peers have none.
 pub(super) fn send(
     socket: &UdpSocket,
     queue: &mut VecDeque<Datagram>,
-    merges: &mut bool,
+    merges: &mut Merges,
 ) -> io::Result<usize> {
-    if *merges && queue.len() > 1 {
+    if merges.are_on() && queue.len() > 1 {
         let queue = queue.make_contiguous();
         let most = queue.len().min(super::BATCH);
         group(queue.get_mut(..most).unwrap_or_default());
@@ -106,18 +106,18 @@ fn most_earlier(error: &io::Error) -> u32 {
 fn send_once(
     socket: &UdpSocket,
     queue: &VecDeque<Datagram>,
-    merges: &mut bool,
+    merges: &mut Merges,
 ) -> io::Result<usize> {
     let (first, second) = queue.as_slices();
     // What merges is in one piece.
-    if *merges && second.is_empty() {
+    if merges.are_on() && second.is_empty() {
         let count = run(first);
         if count > 1 {
             let one = || send_as_one(socket, first.get(..count).unwrap_or_default());
             match one() {
                 Err(error) if refuses_merged(&error) => {
                     tracing::debug!(%error, "datagrams are sent one by one from now on");
-                    *merges = false;
+                    merges.able = false;
                 }
                 other => return other.map(|()| count),
             }

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Instant;
 
-use sip_stack::transport::tokio::{Driver, Listen};
+use sip_stack::transport::tokio::{Driver, Listen, SegmentationOffload};
 use sip_stack::transport::{ConnectionId, Input, ListenerId, Output, TransportKind};
 
 use super::engine::{Engine, Way};
@@ -73,7 +73,7 @@ impl Sockets {
         };
         if ports.offload {
             for one in &mut listen {
-                *one = one.segmentation_offload();
+                *one = one.segmentation_offload(SegmentationOffload::Always);
             }
         }
         let (driver, bound) = Driver::bind(&listen)?;
