@@ -18,8 +18,8 @@ are higher and less certain. Instructions are those of the programs themselves, 
 once may leave as one; where each telephone has its own address the rows without it hold.
 Memory is what the processes hold (PSS) when the transactions of the load have ended: first with what these left with the allocator, which
 serves the next ones, then, for as many bindings more, what a binding itself adds.
-The overload is offered by one core too, which cannot do more than some 30,000 calls a second: where twice what a server bears is beyond that, the
-row says what became of both together.
+The overload is the median of its rounds, in each of which the calls that are completed at twice the load are compared with the most of that
+round; it is offered by one core too.
 
 | figure | Kamailio | `sip serve` | ratio | bar | met | measured |
 |---|---|---|---|---|---|---|
