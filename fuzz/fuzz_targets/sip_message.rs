@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use sip_message::{
-    HeaderName, Message, ParserConfig, Response, StatusCode,
+    CopiedLine, HeaderName, Message, Outline, ParserConfig, RequestLine, Response, StatusCode,
     header::{
         Authorization, CSeq, Contact, ContentType, Expires, From, MaxForwards, RecordRoute,
         Require, Route, To, Via, WwwAuthenticate,
@@ -14,7 +14,11 @@ use sip_message::{
 fuzz_target!(|data: &[u8]| {
     let config = ParserConfig::default();
     let datagram = Bytes::copy_from_slice(data);
-    let message = match Message::parse(datagram.clone(), &config) {
+    let parsed = Message::parse(datagram.clone(), &config);
+    if let Some(outline) = RequestLine::of(data).and_then(RequestLine::outline) {
+        check_outline(&outline, parsed.as_ref().ok());
+    }
+    let message = match parsed {
         Ok(message) => message,
         Err(error) => {
             // RFC 3261 section 8.2: a broken request is answered where there is enough of it. What it lacks, the answer
@@ -145,4 +149,41 @@ fn typed(message: &Message) {
             field.line(),
         );
     }
+}
+
+/// What an answer would copy at sight is harmless, and what it copies of a message that was parsed.
+fn check_outline(outline: &Outline<'_>, message: Option<&Message>) {
+    let lines: Vec<&[u8]> = outline
+        .lines()
+        .map(|line| match line {
+            CopiedLine::TopVia(line, ..) | CopiedLine::To(line, ..) | CopiedLine::Other(line) => {
+                line
+            }
+        })
+        .collect();
+    for line in &lines {
+        let text = line.strip_suffix(b"\r\n").expect("a whole line");
+        assert!(
+            text.iter().all(|b| matches!(b, b' '..=b'~')),
+            "no control character comes back"
+        );
+    }
+    let Some(Message::Request(request)) = message else {
+        assert!(message.is_none(), "a request is no response");
+        return;
+    };
+    assert_eq!(outline.method(), request.method());
+    let copied = [
+        HeaderName::Via,
+        HeaderName::From,
+        HeaderName::To,
+        HeaderName::CallId,
+        HeaderName::CSeq,
+    ];
+    let fields = request.headers().fields();
+    let fields: Vec<&[u8]> = fields
+        .filter(|field| copied.contains(&field.name()))
+        .map(|field| field.line())
+        .collect();
+    assert_eq!(lines, fields);
 }
