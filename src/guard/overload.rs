@@ -135,8 +135,8 @@ pub struct Overload {
     last: Option<Instant>,
     began: Option<Instant>,
     least: Duration,
-    /// The smallest delay of the interval before, in seconds.
-    before: f64,
+    /// What is refused of what is new when the delay is at its target: the integral part.
+    steady: f64,
     /// How often it was told in this interval.
     turns: u32,
     /// Was the queue empty in this interval, and not only between two that followed each other?
@@ -149,12 +149,11 @@ pub struct Overload {
     drawn: Option<f64>,
 }
 
-/// How much more is refused for each second by which the delay grew.
+/// How much more is refused for each second of delay beyond the target.
 const PROPORTIONAL: f64 = 16.0;
-/// How much more is refused in a second for each second of delay beyond the target.
+/// By how much that grows in a second for each second of delay beyond the target.
 const INTEGRAL: f64 = 60.0;
-/// How much more or less it may be after a part of an interval, whatever the delay is.
-const MOST_MORE: f64 = 0.25;
+/// How much less may be refused after a part of an interval in which all that is new was.
 const MOST_LESS: f64 = 0.1;
 /// Into how many parts an interval is divided under overload.
 const PARTS: u32 = 5;
@@ -189,7 +188,7 @@ impl Overload {
             last: None,
             began: None,
             least: Duration::MAX,
-            before: 0.0,
+            steady: 0.0,
             turns: 0,
             rested: false,
             stood: false,
@@ -219,7 +218,7 @@ impl Overload {
     /// The oldest of what was just taken up had waited this long; zero when nothing waited.
     pub fn waited(&mut self, delay: Duration, now: Instant) {
         if !self.is_on() {
-            self.loss = 0.0;
+            (self.loss, self.steady) = (0.0, 0.0);
             return;
         }
         // What waited longest came when it came: from the turn before until then the queue was empty.
@@ -230,7 +229,7 @@ impl Overload {
             self.loss = self.after_rest(rest);
             self.began = Some(now);
             (self.least, self.turns) = (delay, 1);
-            self.before = delay.as_secs_f64();
+            self.steady = self.loss.min(MOST_BY_DELAY);
             (self.rested, self.stood) = (false, false);
             return;
         }
@@ -239,7 +238,7 @@ impl Overload {
         self.turns += 1;
         let began = *self.began.get_or_insert(now);
         let passed = now.saturating_duration_since(began);
-        let part = if self.stood || self.loss > 0.0 {
+        let part = if self.stood || self.steady > 0.0 || self.loss > 0.0 {
             self.config.interval / PARTS
         } else {
             self.config.interval
@@ -267,37 +266,45 @@ impl Overload {
         let stands = least > self.config.target;
         let stood = std::mem::replace(&mut self.stood, stands);
         let (delay, target) = (least.as_secs_f64(), self.config.target.as_secs_f64());
-        let grown = delay - std::mem::replace(&mut self.before, delay);
-        if self.loss <= 0.0 {
+        let beyond = delay - target;
+        if self.loss <= 0.0 && self.steady <= 0.0 {
             // Once is no proof.
-            if stands && stood {
-                // The queue was empty before, and this much work came beyond what was done in that time.
-                let since =
-                    (f64::from(PARTS + 1) / f64::from(PARTS)) * self.config.interval.as_secs_f64();
-                let growth = delay / since.max(0.001);
-                self.loss = (growth / (1.0 + growth)).min(MOST_BY_DELAY);
+            if !(stands && stood) {
+                return;
             }
-            return;
+            // The queue was empty before, and this much work came beyond what was done in that time.
+            let since =
+                (f64::from(PARTS + 1) / f64::from(PARTS)) * self.config.interval.as_secs_f64();
+            let growth = delay / since.max(0.001);
+            self.steady = growth / (1.0 + growth);
+        } else {
+            let is_all = self.steady + PROPORTIONAL * beyond >= MOST_BY_DELAY;
+            // While as much is refused as may be, a queue that has to run down says nothing about what comes.
+            if beyond < 0.0 || !is_all {
+                let time = intervals * self.config.interval.as_secs_f64();
+                self.steady += INTEGRAL * beyond * time;
+            }
+            if least < self.config.target / REST_OF_TARGET {
+                // It was empty.
+                self.steady -= (DECAY * self.steady + END) * intervals;
+            }
         }
-        if stands && self.loss >= MOST_BY_DELAY {
+        self.steady = self.steady.clamp(0.0, MOST_BY_DELAY);
+        let by_delay = (self.steady + PROPORTIONAL * beyond).clamp(0.0, MOST_BY_DELAY);
+        self.loss = if stands && by_delay >= MOST_BY_DELAY {
             let step = if self.loss < 1.0 {
                 LAST_STEP
             } else {
                 STEP_BEYOND
             };
             let above = (delay / target - 1.0).clamp(0.1, 4.0) / 4.0;
-            self.loss = (self.loss + step * above * intervals).min(MOST);
-            return;
-        }
-        let time = intervals * self.config.interval.as_secs_f64();
-        let change = PROPORTIONAL * grown + INTEGRAL * (delay - target) * time;
-        let change = change.clamp(-MOST_LESS, MOST_MORE);
-        self.loss = (self.loss + change).min(MOST_BY_DELAY.max(self.loss));
-        if least < self.config.target / REST_OF_TARGET {
-            // It was empty.
-            self.loss -= (DECAY * self.loss + END) * intervals;
-        }
-        self.loss = self.loss.max(0.0);
+            (self.loss.max(MOST_BY_DELAY) + step * above * intervals).min(MOST)
+        } else if self.loss > MOST_BY_DELAY {
+            // Not at once: what was refused within dialogs comes again.
+            by_delay.max(self.loss - MOST_LESS)
+        } else {
+            by_delay
+        };
     }
 
     /// How long ago something was taken up last.

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use super::Setup;
 use super::load::Generator;
 use super::report::{Bar, Figure};
-use super::scenario::{GUARDED, named};
+use super::scenario::{GUARDED, OFFERED};
 use super::subject::{Kind, Subject, Wrapper};
 use crate::shell;
 
@@ -123,11 +123,10 @@ fn one_round(setup: &Setup, generator: &Generator, kind: Kind) -> Result<Round> 
 
 /// How many calls one core can serve in a second, when the next begins as one ends.
 fn most(setup: &Setup, generator: &Generator, kind: Kind) -> Result<f64> {
-    let plain = named("call-udp").context("there is no such scenario")?;
-    let subject = Subject::start(setup, plain, kind, Wrapper::Core)?;
+    let subject = Subject::start(setup, &OFFERED, kind, Wrapper::Core)?;
     let seconds = setup.seconds.min(1.5);
-    generator.run(&subject, plain, 0, seconds)?;
-    Ok(generator.run(&subject, plain, 1, seconds)?.rate)
+    generator.run(&subject, &OFFERED, 0, seconds)?;
+    Ok(generator.run(&subject, &OFFERED, 1, seconds)?.rate)
 }
 
 /// The curves as a picture.

@@ -201,13 +201,19 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
 ];
 
-/// `call-udp` with the overload control on.
+/// `call-udp` from a generator that can offer twice what is borne: what it sends leaves together, and arrives one by one.
+pub(super) const OFFERED: Scenario = Scenario {
+    load: &["--segmentation-offload"],
+    ..CALL_UDP
+};
+
+/// The same with the overload control on.
 pub(super) const GUARDED: Scenario = Scenario {
     name: "overload",
     title: "calls beyond what can be borne",
     serve: &["--memory", "--danger-without-authentication"],
     bars: (CALL_UDP.bars.0, None),
-    ..CALL_UDP
+    ..OFFERED
 };
 
 /// The scenario of that name; the names are in this file.
