@@ -14,9 +14,9 @@ use crate::shell;
 
 /// What is offered, in hundredths of what ours can bear.
 const OFFERS: [u32; 6] = [50, 75, 100, 150, 200, 300];
-/// Calls that a run may take, about: a proxy keeps what it knows of each for 64 T1 after its answer, and the more it has to keep
-/// the less it can bear. What it can is measured in a run that is no longer.
-const CALLS: f64 = 40_000.0;
+/// How long each load lasts, in seconds: as long as the closed loop that it is compared with, of which the second half counts, so that
+/// as many calls are remembered.
+const SECONDS: f64 = 3.0;
 /// What is to be completed at twice the load that can be borne, in hundredths of the best.
 const BAR: f64 = 80.0;
 
@@ -89,7 +89,7 @@ pub(super) fn run(setup: &Setup, is_kept: bool) -> Result<Figure> {
 
 fn one_round(setup: &Setup, generator: &Generator, kind: Kind) -> Result<Round> {
     let before = most(setup, generator, kind)?;
-    let seconds = (setup.seconds * 2.0).min(CALLS / before);
+    let seconds = SECONDS.min(setup.seconds);
     let mut curve = Curve::new();
     let mut at_twice = 0.0;
     for offer in OFFERS {
@@ -124,7 +124,7 @@ fn one_round(setup: &Setup, generator: &Generator, kind: Kind) -> Result<Round> 
 /// How many calls one core can serve in a second, when the next begins as one ends.
 fn most(setup: &Setup, generator: &Generator, kind: Kind) -> Result<f64> {
     let subject = Subject::start(setup, &OFFERED, kind, Wrapper::Core)?;
-    let seconds = setup.seconds.min(1.5);
+    let seconds = SECONDS.min(setup.seconds) / 2.0;
     generator.run(&subject, &OFFERED, 0, seconds)?;
     Ok(generator.run(&subject, &OFFERED, 1, seconds)?.rate)
 }
