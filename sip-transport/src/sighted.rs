@@ -7,7 +7,27 @@ use sip_message::{CopiedLine, Method, Outline, RequestLine, ViaStamp};
 use crate::id::ListenerId;
 use crate::usual::{self, Addresses, RPORT, UsualVia};
 
-/// A request of which only so much was read as an answer needs; see [`Transports::sight`](crate::Transports::sight).
+/// A request of which only so much was read as an answer needs (RFC 3261 §8.2.6.2); see
+/// [`Transports::sight`](crate::Transports::sight). An answer that does not arrive is not tried elsewhere (RFC 3263 §5): who sends the
+/// request again gets another.
+///
+/// ```
+/// use sip_message::RequestLine;
+/// use sip_transport::{ListenerId, Seed, TransportConfig, TransportKind, Transports};
+///
+/// let mut transports = Transports::new(TransportConfig::default(), Seed::from_bytes([1; 32]));
+/// let listener = ListenerId::new(1);
+/// transports.add_listener(listener, TransportKind::Udp, "192.0.2.1:5060".parse().unwrap());
+/// let text = b"OPTIONS sip:h SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1;rport\r\nFrom: <sip:a@h>;tag=1\r\n\
+///     To: <sip:h>\r\nCall-ID: x\r\nCSeq: 1 OPTIONS\r\n\r\n";
+/// let line = RequestLine::of(text).unwrap();
+/// let request = transports.sight(line, listener, "192.0.2.2:5062".parse().unwrap()).unwrap();
+/// let mut answer = Vec::new();
+/// request.write_response(b"SIP/2.0 503 Service Unavailable", b"2", &mut answer);
+/// let answer = String::from_utf8(answer).unwrap();
+/// assert!(answer.contains("\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1;received=192.0.2.2;rport=5062\r\n"));
+/// assert!(answer.contains("\r\nTo: <sip:h>;tag=2\r\n"));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Sighted<'a> {
     outline: Outline<'a>,

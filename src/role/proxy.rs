@@ -64,9 +64,8 @@ pub struct ProxyConfig {
     pub timer_c: Duration,
     /// How long the servers of one target have together before its branch fails (RFC 3263 §4.3).
     pub failover: Failover,
-    /// How many requests may wait for their final answer; more are refused as 503. Those that have their answer are kept for
-    /// copies of it, up to 64*T1 (RFC 6026 §7). Four times as many are known in all: beyond that the oldest is forgotten that
-    /// has the answers of all its branches, and copies of those go no further; when there is none, a further request is refused.
+    /// How many requests may wait for their final answer; more are refused as 503. The others are kept for copies, up to 64*T1
+    /// (RFC 6026 §7); of more than four times as many the oldest is forgotten all of whose branches are over, if there is one.
     pub max_contexts: usize,
     /// How many branches a request may have at a time when it does not say (RFC 5393 §5.3).
     pub max_breadth: u32,

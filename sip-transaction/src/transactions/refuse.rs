@@ -45,7 +45,7 @@ impl Transactions {
     }
 
     /// The To tag of a refusal of a request that was not taken apart; `None` for one that has to be, because it is known already, or
-    /// within a dialog, or because that cannot be told at sight.
+    /// within a dialog, or because that cannot be told at sight. It is the same for each copy (RFC 3261 §8.2.7).
     #[must_use]
     pub fn tag_at_sight(&self, request: &Sighted<'_>) -> Option<StatelessTag> {
         if matches!(request.method(), Method::Ack | Method::Cancel)
@@ -73,7 +73,7 @@ impl Transactions {
         Bytes::copy_from_slice(&self.scratch)
     }
 
-    /// Is this the ACK for a refusal? It is absorbed then: nobody else waits for it.
+    /// Is this the ACK for a refusal (RFC 3261 §17.1.1.3)? It is absorbed then: nobody else waits for it.
     pub fn absorb_at_sight(&mut self, ack: &Sighted<'_>) -> bool {
         let is_absorbed = *ack.method() == Method::Ack
             && scan::scan_tag(ack.to())

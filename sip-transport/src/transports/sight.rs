@@ -13,7 +13,7 @@ use crate::sighted::Sighted;
 
 impl Transports {
     /// Looks at a request that is to be refused, whose first line was read, and takes nothing apart: a refusal by this costs a
-    /// fraction of one by [`handle_input`](crate::Input::Datagram). `None`: it is not written as nearly everyone writes it, or
+    /// fraction of one by [`handle_input`](Self::handle_input). `None`: it is not written as nearly everyone writes it, or
     /// messages are captured, and it has to be handed in as usual. Nothing has changed then.
     #[must_use]
     pub fn sight<'a>(
