@@ -217,6 +217,19 @@ pub struct Refresh<'a> {
     pub cseq: u32,
     /// See [`BindingUpdate::limit`].
     pub limit: usize,
+    /// Whether it is to be decided only where it follows the registration that is stored: with its Call-ID, and a higher CSeq.
+    pub follows: bool,
+}
+
+impl Refresh<'_> {
+    /// The same, for a store that is to decide it only where it follows the registration that is stored.
+    #[must_use]
+    pub(crate) const fn following(self) -> Self {
+        Self {
+            follows: true,
+            ..self
+        }
+    }
 }
 
 /// What became of an update.
@@ -271,7 +284,8 @@ pub trait LocationStore: Send + Sync + fmt::Debug {
 
     /// The same of a refresh, for which no [`BindingUpdate`] has to be put together. `None`: nothing was changed, and the update is
     /// asked for as a whole: this store wants that, or there is more to decide than whether the contact is the only one. An error
-    /// within is final, as one of [`update`](Self::update) is.
+    /// within is final, as one of [`update`](Self::update) is. A store that has this heeds [`Refresh::follows`], by which a registrar
+    /// tells what is new from a late copy.
     fn refresh_at_once(
         &self,
         aor: &Aor,

@@ -32,6 +32,10 @@ pub struct TransactionConfig {
     /// its final response and only waits for copies of its request; when there is none the layer itself answers 503 with
     /// Retry-After. 1,000,000. Stops a flood of requests from filling the memory.
     pub max_server: usize,
+    /// Requests that are known by a mark at once, because the TU can answer a copy of them again
+    /// ([`respond_repeatably`](crate::TransactionLayer::respond_repeatably)); beyond, the oldest are forgotten; with 0 their transactions stay. A mark takes some
+    /// 20 bytes. 4,000,000. Stops a flood of such requests from filling the memory.
+    pub max_marks: usize,
     /// Server transactions of one peer that may live at once, over however many flows, without those that only wait for
     /// copies; further requests are answered 503. A peer is an IPv4 address or an IPv6 network of 64 bits. 100,000. Stops one peer from using up
     /// [`max_server`](Self::max_server) alone.
@@ -55,6 +59,7 @@ impl Default for TransactionConfig {
             trying_after: Duration::from_millis(200),
             max_client: 1_000_000,
             max_server: 1_000_000,
+            max_marks: 4_000_000,
             max_server_per_peer: 100_000,
             retry_after: Duration::from_secs(5),
             worker: 0,

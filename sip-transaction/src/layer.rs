@@ -7,7 +7,7 @@ use bytes::Bytes;
 use sip_message::{HeaderName, Request, Response, StatusCode, WrittenResponse};
 use sip_transport::{Flow, FlowId};
 
-use crate::{ClientTransactionId, Gone, ServerTransactionId};
+use crate::{ClientTransactionId, Gone, ServerTransactionId, StatelessTag};
 
 /// The calls that a transaction user makes; what comes back are [`Event`](crate::Event)s.
 ///
@@ -62,6 +62,70 @@ pub trait TransactionLayer {
             Some(response) => self.respond(id, &response, now),
             None => Ok(()),
         }
+    }
+
+    /// [`respond_written`](Self::respond_written) with the final response to a request other than INVITE that the TU can answer
+    /// again: one whose effect it tells from its own state, such as a registration.
+    ///
+    /// Over an unreliable transport the transaction ends at once then, and instead of it a mark stays for as long as Timer J
+    /// would run. A copy of the request comes as a new one, and [`is_repeated`](Self::is_repeated) tells it from one: the TU then
+    /// gives the answer again, and does nothing else of what it did for the first one. This is the stateless UAS of RFC 3261 §8.2.7,
+    /// with the difference that it knows which requests are copies. It takes the To tag that
+    /// [`repeatable_tag`](Self::repeatable_tag) gives.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use sip_message::{Request, StatusCode, WrittenResponse};
+    /// use sip_transaction::{Gone, ServerTransactionId, StatelessTag, TransactionLayer};
+    ///
+    /// /// Counts presses of a button; a press that is told twice is one.
+    /// fn on_press(
+    ///     presses: &mut u32,
+    ///     id: ServerTransactionId,
+    ///     request: &Request,
+    ///     t: &mut dyn TransactionLayer,
+    ///     now: Instant,
+    /// ) -> Result<(), Gone> {
+    ///     if !t.is_repeated(id, request, now) {
+    ///         *presses += 1;
+    ///     }
+    ///     let tag = t.repeatable_tag(id, request);
+    ///     let mut response = WrittenResponse::new();
+    ///     response.start(request, StatusCode::OK, tag.as_ref().map_or("any", StatelessTag::as_str));
+    ///     response.finish();
+    ///     t.respond_repeatably(id, request, &response, now)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Gone`] when the transaction has ended.
+    fn respond_repeatably(
+        &mut self,
+        id: ServerTransactionId,
+        request: &Request,
+        response: &WrittenResponse,
+        now: Instant,
+    ) -> Result<(), Gone> {
+        let _it_is_kept_whole = request;
+        self.respond_written(id, response, now)
+    }
+
+    /// The To tag for a response to this request that may have to be given again: the same for each copy of it (RFC 3261 §8.2.7).
+    /// `None` when the transaction keeps its response, so that any tag will do.
+    fn repeatable_tag(
+        &mut self,
+        id: ServerTransactionId,
+        request: &Request,
+    ) -> Option<StatelessTag> {
+        let _any_will_do = (id, request);
+        None
+    }
+
+    /// Is this request, which came with a transaction, a copy of one that was answered with
+    /// [`respond_repeatably`](Self::respond_repeatably)?
+    fn is_repeated(&mut self, id: ServerTransactionId, request: &Request, now: Instant) -> bool {
+        let _copies_are_absorbed = (id, request, now);
+        false
     }
 
     /// Cancels an INVITE (RFC 3261 §9.1); `headers` are added to the CANCEL (such as Reason, RFC 3326).
@@ -220,6 +284,29 @@ impl<T: Interposed> TransactionLayer for T {
     ) -> Result<(), Gone> {
         self.on_respond(id, response.status(), now);
         self.layer().respond_written(id, response, now)
+    }
+
+    fn respond_repeatably(
+        &mut self,
+        id: ServerTransactionId,
+        request: &Request,
+        response: &WrittenResponse,
+        now: Instant,
+    ) -> Result<(), Gone> {
+        self.on_respond(id, response.status(), now);
+        self.layer().respond_repeatably(id, request, response, now)
+    }
+
+    fn repeatable_tag(
+        &mut self,
+        id: ServerTransactionId,
+        request: &Request,
+    ) -> Option<StatelessTag> {
+        self.layer().repeatable_tag(id, request)
+    }
+
+    fn is_repeated(&mut self, id: ServerTransactionId, request: &Request, now: Instant) -> bool {
+        self.layer().is_repeated(id, request, now)
     }
 
     fn cancel(

@@ -18,6 +18,7 @@ mod invite_client;
 mod invite_server;
 mod layer;
 mod links;
+mod marks;
 mod matching;
 mod non_invite_client;
 mod non_invite_server;

@@ -95,6 +95,15 @@ impl RequestIdentity {
         Some(identity)
     }
 
+    /// That of which this is the key.
+    pub(crate) fn of_key(key: MatchKey, method: &Method) -> Self {
+        let MatchKey(hash) = key.mix(method_bits(method.as_str().as_bytes()));
+        Self {
+            hash,
+            legacy: false,
+        }
+    }
+
     /// The same of the first Via as it is written. `None`: it is not written as nearly everyone writes it, or by an RFC 2543 client.
     pub(crate) fn at_sight(via: &[u8], universal: &Universal) -> Option<Self> {
         let via = TopVia::scan(via).filter(|via| has_magic_cookie(via.branch))?;
@@ -191,6 +200,23 @@ impl MergeKey {
     pub(crate) const fn hash(self) -> u64 {
         self.0.get()
     }
+}
+
+/// A hash of what a request says whose copies are to be told from others with the same branch: who it is from and for, and which of a
+/// row it is.
+pub(crate) fn content(request: &Request, key: HashKey) -> u64 {
+    let headers = request.headers();
+    let mut hash = Fold::new(key);
+    hash.field(request.uri_str().as_bytes());
+    for name in [
+        HeaderName::To,
+        HeaderName::From,
+        HeaderName::CallId,
+        HeaderName::CSeq,
+    ] {
+        hash.field(headers.get_bytes(name).unwrap_or_default());
+    }
+    hash.finish()
 }
 
 /// A number for the method. The key's own bits are unpredictable, so this needs no secret.

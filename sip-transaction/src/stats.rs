@@ -14,6 +14,9 @@ pub struct Stats {
     pub retransmitted_responses: u64,
     /// Requests absorbed because they were retransmissions, ACKs to non-2xx included.
     pub absorbed_requests: u64,
+    /// Copies of requests that the TU answered again
+    /// ([`is_repeated`](crate::TransactionLayer::is_repeated)).
+    pub repeated_requests: u64,
     /// Responses absorbed because they were retransmissions or came too late.
     pub absorbed_responses: u64,
     /// Responses that belong to no transaction.

@@ -22,10 +22,14 @@ pub(crate) struct Clock {
 }
 
 impl Tick {
-    #[cfg(test)]
     pub(crate) const ORIGIN: Self = Self(0);
     /// Later than everything: 584 years.
     pub(crate) const NEVER: Self = Self(u64::MAX);
+
+    /// How many parts of a span have passed, of which it has so many.
+    pub(crate) const fn parts(self, span: Span, parts: u64) -> u64 {
+        self.0 / span.part(parts).0
+    }
 
     /// From an earlier one to this.
     pub(crate) const fn since(self, earlier: Self) -> Span {
@@ -40,6 +44,12 @@ impl Span {
 
     pub(crate) const fn is_zero(self) -> bool {
         self.0 == 0
+    }
+
+    /// One of so many parts, and at least a nanosecond.
+    pub(crate) const fn part(self, parts: u64) -> Self {
+        let part = self.0 / parts;
+        Self(if part == 0 { 1 } else { part })
     }
 
     pub(crate) const fn times(self, factor: u64) -> Self {
@@ -105,6 +115,11 @@ impl Clock {
             return None;
         }
         self.origin?.checked_add(Duration::from_nanos(tick.0))
+    }
+
+    /// The tick of the time that was told last.
+    pub(crate) fn last_tick(&self) -> Option<Tick> {
+        self.last.map(|(_, tick)| tick)
     }
 
     /// The time that was told last.

@@ -4,12 +4,13 @@ mod answered;
 mod client;
 mod list;
 mod refuse;
+mod repeat;
 mod server;
 
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use sip_message::{BoxedMessage, HeaderName, Request, Response, WrittenResponse};
 use sip_transport::{Flow, FlowId, Rng, Seed, TransportKind};
 
@@ -21,6 +22,7 @@ use crate::arena::Arena;
 use crate::compose;
 use crate::index::Index;
 use crate::links::FlowLists;
+use crate::marks::Marks;
 use crate::outputs::Outputs;
 use crate::peers::Peers;
 use crate::siphash::HashKey;
@@ -30,7 +32,7 @@ use crate::timer::{Times, Timing};
 use crate::timers::Timers;
 use crate::universal::Universal;
 use crate::{
-    Branch, ClientTransactionId, Gone, Input, Output, ServerTransactionId, Stats,
+    Branch, ClientTransactionId, Gone, Input, Output, ServerTransactionId, StatelessTag, Stats,
     TransactionConfig, TransactionLayer,
 };
 
@@ -81,6 +83,10 @@ pub struct Transactions {
     /// Server transactions by where their requests came from.
     peers: Peers,
     answered: Answered,
+    /// Requests whose answer the TU can give again.
+    marks: Marks,
+    /// Where answers are written that nobody keeps.
+    passing: BytesMut,
     client_timers: Timers,
     server_timers: Timers,
     outputs: Outputs,
@@ -108,6 +114,11 @@ impl Transactions {
         let mut keys = seed.derive("transaction hash").rng();
         let times = Times::new(&config);
         let timers = || Timers::new(times.spans());
+        let of_datagrams = Timing {
+            times: &times,
+            reliable: false,
+        };
+        let marks = Marks::new(of_datagrams.j(), config.max_marks);
         Self {
             client_timers: timers(),
             server_timers: timers(),
@@ -118,6 +129,8 @@ impl Transactions {
             hash_key: HashKey(keys.next_u64(), keys.next_u64()),
             peers: Peers::new(HashKey(keys.next_u64(), keys.next_u64())),
             answered: Answered::default(),
+            marks,
+            passing: BytesMut::new(),
             universal: Universal::new(&mut keys),
             clients: Slab::new(),
             servers: Slab::new(),
@@ -408,6 +421,30 @@ impl TransactionLayer for Transactions {
     ) -> Result<(), Gone> {
         let now = self.clock.tick(now);
         self.respond_written_to(id, response, now)
+    }
+
+    fn respond_repeatably(
+        &mut self,
+        id: ServerTransactionId,
+        request: &Request,
+        response: &WrittenResponse,
+        now: Instant,
+    ) -> Result<(), Gone> {
+        let now = self.clock.tick(now);
+        self.respond_and_mark(id, request, response, now)
+    }
+
+    fn repeatable_tag(
+        &mut self,
+        id: ServerTransactionId,
+        request: &Request,
+    ) -> Option<StatelessTag> {
+        self.tag_for_marked(id, request)
+    }
+
+    fn is_repeated(&mut self, id: ServerTransactionId, request: &Request, now: Instant) -> bool {
+        let now = self.clock.tick(now);
+        self.is_marked(id, request, now)
     }
 
     fn cancel(

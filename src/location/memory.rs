@@ -95,6 +95,7 @@ impl Memory {
         // What is looked up is hashed once.
         let slot = match map.entry(aor.clone()) {
             Entry::Occupied(mut known) => return refresh.apply(known.get_mut(), now).map(Ok),
+            Entry::Vacant(_) if refresh.follows => return None,
             Entry::Vacant(slot) => slot,
         };
         let bindings: Arc<[Binding]> = Arc::new([refresh.alone(now)]);
@@ -261,6 +262,7 @@ mod tests {
                 call_id,
                 cseq,
                 limit: 10,
+                follows: false,
             };
             let mut one = ContactUpdate::new(contact, 60);
             (one.parameters, one.q, one.user_agent) = (parameters.into(), q, "Phone".into());

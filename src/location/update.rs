@@ -133,8 +133,12 @@ impl Refresh<'_> {
         if !is_its {
             return None;
         }
-        if self.cseq <= known.cseq && known.call_id() == self.call_id {
-            return Some(UpdateOutcome::OutOfOrder);
+        let is_same_call = known.call_id() == self.call_id;
+        if self.cseq <= known.cseq && is_same_call {
+            return (!self.follows).then_some(UpdateOutcome::OutOfOrder);
+        }
+        if self.follows && !is_same_call {
+            return None;
         }
         let (words, expires) = (self.words(), self.expires(now));
         match Arc::get_mut(stored) {
@@ -517,6 +521,7 @@ mod tests {
             call_id,
             cseq,
             limit,
+            follows: false,
         };
         let one = stored(apply(&[], contacts("a", 5, &[(ALICE, 60)]), start()));
         let over = stored(apply(&[], contacts("a", 5, &[(ALICE, 20)]), start()));

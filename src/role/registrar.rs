@@ -18,7 +18,7 @@ use sip_message::header::{Contact, Date, From, To};
 use sip_message::{
     HeaderName, Headers, Method, Request, Response, StatusCode, Uri, WrittenResponse,
 };
-use sip_transaction::{Event, ServerTransactionId, TransactionLayer};
+use sip_transaction::{Event, ServerTransactionId, StatelessTag, TransactionLayer};
 use sip_transport::{Flow, Rng, Seed};
 
 use self::contacts::Wish;
@@ -32,7 +32,7 @@ use crate::domain::{Aor, Domains};
 use crate::gruu::Gruus;
 use crate::guard::Throttle;
 use crate::identity::Peers;
-use crate::location::{Binding, BindingUpdate, Change, StoreError, UpdateOutcome};
+use crate::location::{Binding, BindingUpdate, Change, Refresh, StoreError, UpdateOutcome};
 
 /// How a [`Registrar`] behaves.
 #[derive(Clone, Debug)]
@@ -127,6 +127,25 @@ struct Job {
     id: ServerTransactionId,
     request: Box<Request>,
     flow: Flow,
+    /// The tag of the answer, if it may have to be given again.
+    tag: Option<StatelessTag>,
+}
+
+/// Who can be asked on the way, and when that is.
+struct Around<'a> {
+    ask: &'a mut dyn AtOnce,
+    t: &'a mut dyn TransactionLayer,
+    wall: SystemTime,
+    now: Instant,
+}
+
+impl Around<'_> {
+    /// Is this a copy of a REGISTER that was done and answered 200?
+    ///
+    /// Asked only where it matters, because most requests are told to be new by what they follow.
+    fn is_copy(&mut self, job: &Job) -> bool {
+        self.t.is_repeated(job.id, &job.request, self.now)
+    }
 }
 
 /// What it waits for.
@@ -232,13 +251,20 @@ impl Registrar {
                 flow,
                 merged,
             } if self.is_ours(&request) => {
-                let job = Job { id, request, flow };
+                let tag = t.repeatable_tag(id, &request);
+                let job = Job {
+                    id,
+                    request,
+                    flow,
+                    tag,
+                };
+                let around = &mut Around { ask, t, wall, now };
                 let result = if merged {
                     Err(Refusal::new(StatusCode::LOOP_DETECTED)) // RFC 3261 §8.2.2.2.
                 } else {
-                    self.on_register(&job, ask, wall, now)
+                    self.on_register(&job, around)
                 };
-                self.proceed(job, result, ask, t, (wall, now));
+                self.proceed(job, result, around);
                 None
             }
             other => Some(other),
@@ -258,8 +284,10 @@ impl Registrar {
         let Some(Waiting { job, stage }) = self.waiting.take(token) else {
             return;
         };
-        let result = self.on_answer(&job, stage, answer, &mut Nobody, (wall, now));
-        self.proceed(job, result, &mut Nobody, t, (wall, now));
+        let ask = &mut Nobody;
+        let around = &mut Around { ask, t, wall, now };
+        let result = self.on_answer(&job, stage, answer, around);
+        self.proceed(job, result, around);
     }
 
     fn on_answer(
@@ -267,15 +295,15 @@ impl Registrar {
         job: &Job,
         stage: Stage,
         answer: Answer,
-        ask: &mut dyn AtOnce,
-        (wall, now): (SystemTime, Instant),
+        around: &mut Around<'_>,
     ) -> Result<Next, Refusal> {
+        let wall = around.wall;
         match (stage, answer) {
             (Stage::Credential(attempt), Answer::Credential(Ok(hashes))) => {
-                self.on_credential(job, attempt, hashes.as_ref(), ask, (wall, now))
+                self.on_credential(job, attempt, hashes.as_ref(), around)
             }
             (Stage::Known(aor), Answer::Credential(Ok(hashes))) => match hashes {
-                Some(_) => self.on_authorized(job, aor, ask, wall),
+                Some(_) => self.on_authorized(job, aor, around),
                 None => Err(Refusal::new(StatusCode::NOT_FOUND)),
             },
             (
@@ -354,13 +382,7 @@ impl Registrar {
         *request.method() == Method::Register && self.config.domains.serves_text(request.uri_str())
     }
 
-    fn on_register(
-        &mut self,
-        job: &Job,
-        ask: &mut dyn AtOnce,
-        wall: SystemTime,
-        now: Instant,
-    ) -> Result<Next, Refusal> {
+    fn on_register(&mut self, job: &Job, around: &mut Around<'_>) -> Result<Next, Refusal> {
         if let Err(error) = job.request.validate() {
             return Err(Refusal::because(StatusCode::BAD_REQUEST, error.reason()));
         }
@@ -377,15 +399,16 @@ impl Registrar {
         }
         // Step 3.
         let Some(authenticator) = &mut self.authenticator else {
-            return self.on_authenticated(job, None, ask, wall);
+            return self.on_authenticated(job, None, around);
         };
-        match authenticator.check_from(&job.request, Asker::Server, &job.flow, &self.peers, now) {
-            Check::Open => self.on_authenticated(job, None, ask, wall),
+        let (flow, now) = (&job.flow, around.now);
+        match authenticator.check_from(&job.request, Asker::Server, flow, &self.peers, now) {
+            Check::Open => self.on_authenticated(job, None, around),
             Check::LookUp(attempt) => {
                 let (username, realm) = (attempt.username(), authenticator.realm());
-                if let Some(hashes) = ask.hashes(username, realm) {
+                if let Some(hashes) = around.ask.hashes(username, realm) {
                     let hashes = hashes.map_err(|error| self.store_failed(error))?;
-                    return self.on_credential(job, attempt, hashes.as_ref(), ask, (wall, now));
+                    return self.on_credential(job, attempt, hashes.as_ref(), around);
                 }
                 let need = Need::Credential {
                     username: username.into(),
@@ -393,6 +416,8 @@ impl Registrar {
                 };
                 Ok(Next::wait(need, Stage::Credential(attempt)))
             }
+            // What the credentials were good for was done.
+            Check::Challenge { stale: true } if around.is_copy(job) => self.on_copy(job),
             Check::Challenge { stale } => self.challenge(job, stale, now),
             Check::Forbidden => Err(Refusal::new(StatusCode::FORBIDDEN)),
             Check::Malformed(reason) => Err(Refusal::because(StatusCode::BAD_REQUEST, reason)),
@@ -448,16 +473,15 @@ impl Registrar {
         job: &Job,
         attempt: Attempt,
         hashes: Option<&crate::users::Ha1s>,
-        ask: &mut dyn AtOnce,
-        (wall, now): (SystemTime, Instant),
+        around: &mut Around<'_>,
     ) -> Result<Next, Refusal> {
         let Some(authenticator) = &mut self.authenticator else {
-            return self.on_authenticated(job, None, ask, wall);
+            return self.on_authenticated(job, None, around);
         };
+        let now = around.now;
         match authenticator.verify(attempt, hashes, now) {
-            Verdict::Accepted { username } => {
-                self.on_authenticated(job, Some(&username), ask, wall)
-            }
+            Verdict::Accepted { username } => self.on_authenticated(job, Some(&username), around),
+            Verdict::Challenge { stale: true } if around.is_copy(job) => self.on_copy(job),
             Verdict::Challenge { stale } => self.challenge(job, stale, now),
             Verdict::Forbidden => Err(Refusal::new(StatusCode::FORBIDDEN)),
         }
@@ -467,8 +491,7 @@ impl Registrar {
         &mut self,
         job: &Job,
         username: Option<&str>,
-        ask: &mut dyn AtOnce,
-        wall: SystemTime,
+        around: &mut Around<'_>,
     ) -> Result<Next, Refusal> {
         // Step 5, before step 4: who may register for an address of record is told by the address of record.
         let aor = self
@@ -497,7 +520,15 @@ impl Registrar {
             };
             return Ok(Next::wait(need, Stage::Known(aor)));
         }
-        self.on_authorized(job, aor, ask, wall)
+        self.on_authorized(job, aor, around)
+    }
+
+    /// A copy of a REGISTER that was answered 200: the bindings as they are now are told (step 8).
+    fn on_copy(&self, job: &Job) -> Result<Next, Refusal> {
+        let aor = self
+            .aor_of_to(&job.request)
+            .ok_or(Refusal::new(StatusCode::NOT_FOUND))?;
+        Ok(Next::look_up(aor))
     }
 
     fn aor_of_to(&self, request: &Request) -> Option<Aor> {
@@ -514,20 +545,29 @@ impl Registrar {
         &mut self,
         job: &Job,
         aor: Aor,
-        ask: &mut dyn AtOnce,
-        wall: SystemTime,
+        around: &mut Around<'_>,
     ) -> Result<Next, Refusal> {
+        let wall = around.wall;
         push::services(&job.request, &self.config.push_providers)?;
         let contacts = match contacts::read(&job.request, &job.flow, &aor, &self.config)? {
-            Wish::Query => {
-                let need = Need::Lookup { aor: aor.clone() };
-                return Ok(Next::wait(need, Stage::Bindings(aor)));
-            }
+            Wish::Query => return Ok(Next::look_up(aor)),
+            Wish::RemoveAll if around.is_copy(job) => return Ok(Next::look_up(aor)),
             Wish::RemoveAll => return Ok(self.change(job, aor, Change::RemoveAll)),
             Wish::Change(contacts) => contacts,
         };
         let (has_epochs, limit) = (self.config.gruus.is_some(), self.config.max_bindings);
-        if let Some(refresh) = contacts.refresh(has_epochs, sequence(job), limit) {
+        let refresh = contacts.refresh(has_epochs, sequence(job), limit);
+        // What has a higher CSeq than the registration that it follows is no copy: that need not be looked for.
+        let following = refresh.map(Refresh::following);
+        if let Some(outcome) = following.and_then(|refresh| around.ask.refresh(&aor, &refresh)) {
+            let outcome = outcome.map_err(|error| self.store_failed(error))?;
+            return self.on_updated(job, aor, outcome, wall);
+        }
+        if around.is_copy(job) {
+            return Ok(Next::look_up(aor));
+        }
+        if let Some(refresh) = refresh {
+            let ask = &mut *around.ask;
             if let Some(outcome) = ask.refresh(&aor, &refresh) {
                 let outcome = outcome.map_err(|error| self.store_failed(error))?;
                 return self.on_updated(job, aor, outcome, wall);
@@ -598,10 +638,16 @@ impl Registrar {
     ) -> Result<Next, Refusal> {
         let request = &*job.request;
         let services = push::services(request, &self.config.push_providers)?;
-        self.tag.clear();
-        self.rng.push_token(&mut self.tag, 12);
+        let tag = match &job.tag {
+            Some(tag) => tag.as_str(),
+            None => {
+                self.tag.clear();
+                self.rng.push_token(&mut self.tag, 12);
+                &self.tag
+            }
+        };
         let written = &mut self.written;
-        written.start(request, StatusCode::OK, &self.tag);
+        written.start(request, StatusCode::OK, tag);
         // RFC 5627 §5.2: for who says that they know of GRUUs.
         let gruus = self
             .config
@@ -662,23 +708,15 @@ impl Registrar {
         Refusal::unavailable(self.config.retry_after)
     }
 
-    fn proceed(
-        &mut self,
-        job: Job,
-        result: Result<Next, Refusal>,
-        ask: &mut dyn AtOnce,
-        t: &mut dyn TransactionLayer,
-        (wall, now): (SystemTime, Instant),
-    ) {
+    fn proceed(&mut self, job: Job, result: Result<Next, Refusal>, around: &mut Around<'_>) {
         let mut result = result;
+        let now = around.now;
         loop {
             result = match result {
                 Ok(Next::Wait(wait)) => {
                     let (need, stage) = *wait;
-                    match ask.ask(need) {
-                        Asked::Known(answer) => {
-                            self.on_answer(&job, stage, answer, ask, (wall, now))
-                        }
+                    match around.ask.ask(need) {
+                        Asked::Known(answer) => self.on_answer(&job, stage, answer, around),
                         Asked::Unknown(_) if self.waiting.len() >= self.config.max_waiting => {
                             Err(Refusal::unavailable(self.config.retry_after))
                         }
@@ -697,14 +735,15 @@ impl Registrar {
                 }
                 // A transaction that has ended meanwhile needs no answer.
                 Ok(Next::Written) => {
-                    let _ = t.respond_written(job.id, &self.written, now);
+                    let (request, t) = (&job.request, &mut *around.t);
+                    let _ = t.respond_repeatably(job.id, request, &self.written, now);
                     break;
                 }
                 Ok(Next::Respond(response)) => {
-                    let _ = t.respond(job.id, &response, now);
+                    let _ = around.t.respond(job.id, &response, now);
                     break;
                 }
-                Err(refusal) => return self.refuse(job, &refusal, t, now),
+                Err(refusal) => return self.refuse(job, &refusal, around.t, now),
             };
         }
         self.spent = Some(job.request);
@@ -794,6 +833,10 @@ enum Next {
 impl Next {
     fn wait(need: Need, stage: Stage) -> Self {
         Self::Wait(Box::new((need, stage)))
+    }
+
+    fn look_up(aor: Aor) -> Self {
+        Self::wait(Need::Lookup { aor: aor.clone() }, Stage::Bindings(aor))
     }
 }
 

@@ -200,6 +200,7 @@ mod tests {
             call_id: "c",
             cseq,
             limit: 10,
+            follows: false,
         }
     }
 

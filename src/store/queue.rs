@@ -74,6 +74,7 @@ impl QueuedRefresh {
             call_id,
             cseq: self.cseq,
             limit: self.limit,
+            follows: false,
         }
     }
 }
@@ -288,6 +289,7 @@ mod tests {
             call_id,
             cseq: 3,
             limit: 10,
+            follows: false,
         }
     }
 

@@ -93,6 +93,7 @@ async fn refreshes_and_updates_are_decided_in_order_and_answered_together() {
         call_id: "call",
         cseq,
         limit: 2,
+        follows: false,
     };
     let ask = |number, contact, cseq| {
         let asked = store.submit_refresh(&aor, &refresh(contact, cseq), now(), reply(number));

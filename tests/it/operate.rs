@@ -165,6 +165,10 @@ fn an_operator_lists_kicks_bans_traces_and_drains() {
         server.json(&["bindings", "alice"])["bindings"][0]["contact"],
         format!("sip:alice@{here}")
     );
+    // Of a registration that was taken no transaction stays; of one that was refused one does.
+    assert!(!server.says(&["transactions"]).contains("Completed"));
+    phone.send("REGISTER", 2, "Require: nothing\r\n");
+    assert!(phone.heard().starts_with("SIP/2.0 420"));
     assert!(server.says(&["transactions"]).contains("Completed"));
     let flows = server.json(&["flows"]);
     let flow = flows["flows"]

@@ -119,6 +119,16 @@ impl Server {
                     self.stack
                         .handle_input(Input::Answer { asker, answer }, wall, now);
                 }
+                // A telephone that did not hear its answer wants it again.
+                Output::Need {
+                    asker,
+                    need: Need::Lookup { aor },
+                } => {
+                    let known = self.bindings.get(aor.as_str()).cloned();
+                    let answer = Answer::Bindings(Ok(known.unwrap_or_default()));
+                    self.stack
+                        .handle_input(Input::Answer { asker, answer }, wall, now);
+                }
                 Output::Need { need, .. } => panic!("{need:?}"),
                 _ => {}
             }

@@ -20,7 +20,8 @@ impl Transactions {
         let method = request.method();
         let of_invite = matches!(method, Method::Ack | Method::Cancel);
         let method = if of_invite { &Method::Invite } else { method };
-        self.find_server(&identity.with_method(method)).is_some()
+        let key = identity.with_method(method);
+        self.find_server(&key).is_some() || self.may_be_marked(key)
     }
 
     /// Answers a request 503 with this Retry-After, and keeps nothing of it: copies of it are answered alike, because the
@@ -55,10 +56,8 @@ impl Transactions {
         }
         let identity = RequestIdentity::at_sight(request.via(), &self.universal)?;
         let key = identity.with_method(request.method());
-        match self.find_server(&key) {
-            Some(_) => None,
-            None => Some(identity.stateless_tag(self.hash_key)),
-        }
+        let is_known = self.find_server(&key).is_some() || self.may_be_marked(key);
+        (!is_known).then(|| identity.stateless_tag(self.hash_key))
     }
 
     /// What [`refuse`](Self::refuse) would send, byte for byte.

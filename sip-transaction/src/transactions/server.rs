@@ -81,6 +81,16 @@ impl Server {
         std::mem::replace(&mut self.peer, PeerId::NOBODY)
     }
 
+    /// Is it a non-INVITE that waits for its final response, and would keep that for Timer J?
+    pub(super) fn is_repeatable(&self) -> bool {
+        !self.reliable
+            && matches!(&self.machine, Machine::NonInvite(machine) if !machine.is_completed())
+    }
+
+    pub(super) const fn key(&self) -> MatchKey {
+        self.key
+    }
+
     pub(super) const fn flow(&self) -> FlowId {
         self.flow
     }

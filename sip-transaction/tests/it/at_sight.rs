@@ -5,9 +5,11 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use sip_message::{BoxedMessage, RequestLine};
+use sip_message::{BoxedMessage, RequestLine, StatusCode, WrittenResponse};
 use sip_testkit::Clock;
-use sip_transaction::{Input, Output, Seed, TransactionConfig, Transactions, TransportKind};
+use sip_transaction::{
+    Event, Input, Output, Seed, TransactionConfig, TransactionLayer, Transactions, TransportKind,
+};
 use sip_transport::{ListenerId, Sighted, TransportConfig, Transports};
 
 use crate::rig::request_text;
@@ -191,6 +193,47 @@ fn what_is_known_or_within_a_dialog_is_not_refused_at_sight() {
         let sighted = server.sight(text.as_bytes(), peer()).unwrap();
         let tag = server.transactions.tag_at_sight(&sighted);
         assert_eq!(tag.is_some(), expected, "{text}");
+    }
+}
+
+/// The one answer that was lost is given again, and not refused.
+#[test]
+fn a_copy_of_what_was_answered_repeatably_is_not_refused() {
+    let mut server = Server::new();
+    let text = request_text("REGISTER", "z9hG4bK1");
+    server.receive(
+        text.as_bytes(),
+        peer(),
+        |transactions, message, flow, now| {
+            let reply = flow;
+            let BoxedMessage::Request(request) = &message else {
+                panic!("it is a request")
+            };
+            let request = (**request).clone();
+            let input = Input::Message {
+                message,
+                flow,
+                reply,
+            };
+            assert!(!transactions.is_known(&request));
+            transactions.handle_input(input, now);
+            let Some(Output::Event(Event::Request { id, .. })) = transactions.poll_output() else {
+                panic!("it is a new one")
+            };
+            let mut response = WrittenResponse::new();
+            response.start(&request, StatusCode::OK, "1");
+            response.finish();
+            transactions
+                .respond_repeatably(id, &request, &response, now)
+                .unwrap();
+            assert!(transactions.is_known(&request));
+        },
+    );
+    for (branch, expected) in [("z9hG4bK1", false), ("z9hG4bK2", true)] {
+        let text = request_text("REGISTER", branch);
+        let sighted = server.sight(text.as_bytes(), peer()).unwrap();
+        let tag = server.transactions.tag_at_sight(&sighted);
+        assert_eq!(tag.is_some(), expected, "{branch}");
     }
 }
 

@@ -14,6 +14,7 @@ mod layer;
 mod limits;
 mod matching;
 mod model;
+mod repeat;
 mod rfc3665;
 mod rig;
 mod section17;

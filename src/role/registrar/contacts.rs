@@ -67,6 +67,7 @@ impl Contacts<'_> {
             call_id,
             cseq,
             limit,
+            follows: false,
         })
     }
 

@@ -9,6 +9,7 @@ use crate::auth::{Algorithm, AuthConfig, hex};
 use crate::location::{LocationStore as _, Memory};
 use crate::users;
 
+mod copies;
 mod extensions;
 mod section10;
 

@@ -284,7 +284,10 @@ impl Tally {
         let transaction = &now.transaction;
         for (kind, count) in [
             ("request", transaction.retransmitted_requests),
-            ("response", transaction.retransmitted_responses),
+            (
+                "response",
+                transaction.retransmitted_responses + transaction.repeated_requests,
+            ),
         ] {
             self.count("sip_retransmissions_total", &[("kind", kind)], count);
         }
@@ -300,6 +303,11 @@ impl Tally {
         ] {
             self.count("sip_overload_refusals_total", &[("limit", reason)], count);
         }
+        self.count(
+            "sip_transactions_forgotten_total",
+            &[],
+            transaction.forgotten,
+        );
         self.set(
             "sip_transactions",
             &[("side", "client")],
@@ -440,6 +448,10 @@ const COUNTERS: &[(&str, &str)] = &[
     (
         "sip_transaction_timeouts_total",
         "Transactions without an answer (Timers B and F) or an ACK (Timer H)",
+    ),
+    (
+        "sip_transactions_forgotten_total",
+        "Answered transactions forgotten early, because there were too many",
     ),
     (
         "sip_overload_refusals_total",
