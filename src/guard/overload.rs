@@ -32,8 +32,8 @@ pub struct OverloadConfig {
     pub target: Duration,
     /// How long the delay has to stand above the target before anything is refused.
     pub interval: Duration,
-    /// The least Retry-After of a refusal, in seconds; the most is twice as much, so that who was refused at one time
-    /// does not come back at one time.
+    /// The least Retry-After of a refusal, in seconds; all are below twice as much, so that who was refused at one time
+    /// does not come back at one time, and most are written in as many digits, so that refusals are of one length.
     pub retry_after: u32,
     /// Whether neighbours that ask for it are told how much to hold back (RFC 7339).
     pub feedback: bool,
@@ -379,7 +379,7 @@ impl Overload {
     /// The Retry-After of the next refusal, in seconds.
     pub fn retry_after(&mut self) -> u64 {
         let least = u64::from(self.config.retry_after.max(1));
-        least + self.rng.below(least + 1)
+        least + self.rng.below(least.max(2))
     }
 
     /// How many of a hundred new requests are refused: also what neighbours are told (RFC 7339 §5.5).

@@ -22,7 +22,8 @@ use crate::kind::TransportKind;
 
 /// When datagrams that are sent at once to one peer, as to a trunk or an edge proxy, go through the system as one, which cuts them
 /// apart or lets the network card do so (UDP segmentation offload, on Linux), where their lengths allow it: all alike, the last may
-/// be shorter. That takes a third of the CPU. On the wire nothing changes; but who looks at the packets of *this* host (tcpdump,
+/// be shorter; and those that come from one peer so, or one behind the other in one length, are received as one (generic receive
+/// offload). That takes a third of the CPU. On the wire nothing changes; but who looks at the packets of *this* host (tcpdump,
 /// sngrep, capture agents) may see several messages in one, and show only the first. Without effect where the system does not know
 /// it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,7 +31,7 @@ use crate::kind::TransportKind;
 pub enum SegmentationOffload {
     /// Each goes by itself.
     Never,
-    /// While it is asked for by [`Driver::merge_datagrams`].
+    /// While it is asked for by [`Driver::merge_datagrams`]; received so from the first time on.
     #[default]
     OnDemand,
     /// From the beginning.

@@ -39,6 +39,8 @@ pub(super) struct UdpListener {
     /// Are datagrams to one peer handed to the system as one?
     merges: Merges,
     offload: SegmentationOffload,
+    /// May several come as one?
+    merged: bool,
     /// Does the system note when they come?
     stamped: bool,
     /// Nothing that is received now was there then, if they are stamped.
@@ -99,7 +101,7 @@ impl UdpListener {
         };
         let socket = Arc::new(UdpSocket::from_std(socket.into())?);
         tasks.spawn(errors::watch(id, Arc::clone(&socket), inbox));
-        Ok(Self {
+        let mut listener = Self {
             id,
             socket,
             state,
@@ -108,9 +110,14 @@ impl UdpListener {
             few: true,
             merges,
             offload,
+            merged: false,
             stamped: false,
             empty: monotonic(),
-        })
+        };
+        if merges.wanted {
+            listener.take_merged();
+        }
+        Ok(listener)
     }
 
     /// Asks the system to note when each datagram comes, or no more.
@@ -122,9 +129,21 @@ impl UdpListener {
     }
 
     /// Hands datagrams to one peer to the system as one from now on, or no more, where that is left to who asks.
+    ///
+    /// What came as one is taken as one from the first time on, and always then: were it switched off, what waits in the socket
+    /// already would come without the lengths of its parts.
     pub(super) fn merge(&mut self, wanted: bool) {
         if self.offload == SegmentationOffload::OnDemand {
             self.merges.wanted = wanted;
+            if wanted {
+                self.take_merged();
+            }
+        }
+    }
+
+    fn take_merged(&mut self) {
+        if !std::mem::replace(&mut self.merged, true) {
+            take_merged(&self.socket);
         }
     }
 
@@ -140,9 +159,9 @@ impl UdpListener {
         out: &mut Vec<Input>,
         stats: &mut DriverStats,
     ) {
-        let mut batches = 0;
+        let (mut batches, mut datagrams) = (0, 0);
         let mut before = self.empty;
-        while batches < BATCHES {
+        while batches < BATCHES && datagrams < BATCHES * BATCH_SIZE {
             match self.socket.poll_recv_ready(cx) {
                 Poll::Pending => return,
                 Poll::Ready(Ok(())) => {}
@@ -170,14 +189,16 @@ impl UdpListener {
             });
             match received {
                 Ok(count) => {
-                    self.few = count < FEW;
                     batches += 1;
-                    stats.received += count as u64;
                     if batches == 1 && self.stamped {
                         let age = possible_age(buffers.age(), self.empty, before, monotonic);
                         stats.queue_delay = stats.queue_delay.max(age);
                     }
-                    buffers.take(count, self.id, out);
+                    let taken = buffers.take(count, self.id, out);
+                    stats.received += taken as u64;
+                    datagrams += taken;
+                    // Merged ones are many, and others have their turn after as many as when they are not.
+                    self.few = count < FEW || taken > BATCH_SIZE;
                     if (1..most).contains(&count) {
                         // That was all. The runtime was not told so, and lets the next call ask the system again.
                         self.empty = before;
@@ -390,8 +411,9 @@ impl Buffers {
             .unwrap_or_default()
     }
 
-    /// Makes inputs of the first `count` datagrams.
-    fn take(&mut self, count: usize, listener: ListenerId, out: &mut Vec<Input>) {
+    /// Makes inputs of the first `count` that were received: how many datagrams they are, of which several may have come as one.
+    fn take(&mut self, count: usize, listener: ListenerId, out: &mut Vec<Input>) -> usize {
+        let before = out.len();
         for (meta, bytes) in self
             .metas
             .iter()
@@ -399,14 +421,18 @@ impl Buffers {
             .take(count)
         {
             let bytes = bytes.get(..meta.len).unwrap_or_default();
-            let payload = keep(&mut self.chunk, bytes);
-            out.push(Input::Datagram {
-                listener,
-                remote: meta.addr,
-                local: meta.dst_ip,
-                payload,
-            });
+            let length = meta.stride.min(meta.len).max(1);
+            let (first, rest) = bytes.split_at(length.min(meta.len));
+            for one in std::iter::once(first).chain(rest.chunks(length)) {
+                out.push(Input::Datagram {
+                    listener,
+                    remote: meta.addr,
+                    local: meta.dst_ip,
+                    payload: keep(&mut self.chunk, one),
+                });
+            }
         }
+        out.len() - before
     }
 }
 
@@ -464,6 +490,18 @@ fn stamp_arrivals(socket: &UdpSocket, stamped: bool) {
 
 #[cfg(not(target_os = "linux"))]
 fn stamp_arrivals(_socket: &UdpSocket, _stamped: bool) {}
+
+/// Lets the system hand over as one what came as one, or one behind the other in one length (generic receive offload), where it can.
+#[cfg(target_os = "linux")]
+fn take_merged(socket: &UdpSocket) {
+    use nix::sys::socket::{setsockopt, sockopt};
+    if let Err(error) = setsockopt(socket, sockopt::UdpGroSegment, &true) {
+        tracing::debug!(%error, "datagrams are received one by one");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn take_merged(_socket: &UdpSocket) {}
 
 /// Asks the system to keep ICMP errors (RFC 3261 §18.4).
 #[cfg(target_os = "linux")]

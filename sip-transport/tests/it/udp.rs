@@ -158,6 +158,59 @@ fn datagrams_go_as_one_always_never_or_while_it_is_asked_for() {
     });
 }
 
+/// What comes as one is taken apart as it was put together, with listeners that let it come so and others.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_was_sent_as_one_arrives_one_by_one() {
+    use SegmentationOffload::{Always, Never, OnDemand};
+
+    within(async {
+        for offload in [Never, OnDemand, Always] {
+            let addr = "127.0.0.1:0".parse().unwrap();
+            let listen = |offload| Listen::udp(addr).segmentation_offload(offload);
+            let mut from = Worker::listening(&[listen(Always)], |_| {});
+            let mut to = Worker::listening(&[listen(offload)], |_| {});
+            let (listener, remote) = (from.bound[0].listener, to.addr());
+            let mut expected = Vec::new();
+            for wanted in [false, true, false] {
+                to.driver.merge_datagrams(wanted);
+                // More than fit into one: 32, and the last shorter than the rest.
+                for n in 0..100_u8 {
+                    let length = if n == 99 { 40 } else { 200 };
+                    let payload = Bytes::from(vec![n; length]);
+                    expected.push(payload.clone());
+                    from.driver.execute(Output::Datagram {
+                        listener,
+                        remote,
+                        payload,
+                    });
+                }
+                // One that is empty, and one that is too long to be merged.
+                for payload in [Bytes::new(), Bytes::from(vec![1; 30_000])] {
+                    expected.push(payload.clone());
+                    from.driver.execute(Output::Datagram {
+                        listener,
+                        remote,
+                        payload,
+                    });
+                }
+                from.driver.flush();
+            }
+            let mut received = Vec::new();
+            let mut out = Vec::new();
+            while received.len() < expected.len() {
+                to.driver.recv(&mut out).await;
+                received.extend(out.drain(..).filter_map(|input| match input {
+                    Input::Datagram { payload, .. } => Some(payload),
+                    _ => None,
+                }));
+            }
+            assert_eq!(received, expected, "{offload:?}");
+            assert_eq!(to.driver.stats().received, expected.len() as u64);
+        }
+    });
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn how_long_a_datagram_waited_is_known() {

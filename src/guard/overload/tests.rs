@@ -230,7 +230,7 @@ fn rfc5390_req_14_who_is_refused_does_not_come_back_at_one_time() {
     let mut seconds: Vec<u64> = (0..200).map(|_| overload.retry_after()).collect();
     seconds.sort_unstable();
     seconds.dedup();
-    assert_eq!(seconds, [5, 6, 7, 8, 9, 10]);
+    assert_eq!(seconds, [5, 6, 7, 8, 9]);
 }
 
 #[test]
