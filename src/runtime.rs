@@ -4,10 +4,12 @@
 //! look-ups run as tasks beside the worker, so that a slow disk never delays a packet.
 
 mod asked;
+mod busy;
 mod hub;
 mod watch;
 mod workers;
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,6 +24,7 @@ pub(crate) use workers::{Ended, WorkerThread, queues};
 pub use workers::{Handovers, Workers};
 
 use self::asked::Asked;
+use self::busy::Busy;
 use crate::auth::CredentialStore;
 use crate::identity::CertificateStore;
 use crate::location::{LocationStore, Notice, Replies, Reply, StoreError, Watcher};
@@ -251,6 +254,7 @@ pub struct Worker {
     replies: Replies,
     /// Those that were taken from there, from the last to the first.
     taken: Vec<Reply>,
+    busy: Busy,
     /// What other workers hand over, and where to hand over to them, by their numbers.
     handed: Option<mpsc::Receiver<Handed>>,
     neighbours: Vec<mpsc::Sender<Handed>>,
@@ -317,6 +321,7 @@ impl Worker {
             answer,
             replies,
             taken: Vec::new(),
+            busy: Busy::default(),
             handed: None,
             neighbours: Vec::new(),
         };
@@ -368,6 +373,8 @@ impl Worker {
     pub async fn run(mut self) {
         let mut inputs = Vec::new();
         let mut turn = Duration::ZERO;
+        // Since when this worker has waited.
+        let mut idle = None;
         while !self.state.stopping {
             let deadline = match (self.state.stack.poll_timeout(), &self.state.watch) {
                 (Some(timeout), Some((until, _))) => Some(timeout.min(*until)),
@@ -408,6 +415,11 @@ impl Worker {
                     begun = Instant::now();
                     self.state.stack.handle_timeout(SystemTime::now(), begun);
                 }
+                // The last to be asked: there is nothing to do.
+                never = waits(&mut idle) => match never {},
+            }
+            if let Some(since) = idle.take() {
+                self.busy.waited(begun.saturating_duration_since(since));
             }
             self.catch_up();
             self.execute();
@@ -520,7 +532,8 @@ impl Worker {
         self.driver.stamp_arrivals(is_controlled);
         // Then what sending costs counts for more than what captures on this host show.
         let is_refusing = guard.is_some_and(|guard| !guard.overload().takes_all());
-        self.driver.merge_datagrams(is_refusing);
+        let is_busy = self.busy.is_busy(now);
+        self.driver.merge_datagrams(is_busy || is_refusing);
         self.state.driver = self.driver.stats();
         let inbox = self.driver.backlog();
         self.state.queues = Queues {
@@ -638,6 +651,12 @@ async fn next_handed(handed: &mut Option<mpsc::Receiver<Handed>>) -> Handed {
         // Every worker has a sender of every queue, its own too, so this is a worker alone.
         None => std::future::pending().await,
     }
+}
+
+/// Notes when a worker begins to wait, and is never ready.
+async fn waits(since: &mut Option<Instant>) -> Infallible {
+    since.get_or_insert_with(Instant::now);
+    std::future::pending().await
 }
 
 async fn until(deadline: Option<Instant>) {

@@ -191,7 +191,8 @@ impl ServerBuilder {
 
     /// When datagrams that are sent at once to one peer go through the system as one: less CPU, but captures of packets on this
     /// host may show several messages in one. [`OnDemand`](SegmentationOffload::OnDemand), as it is unless said otherwise, is while
-    /// the guard refuses requests because of overload.
+    /// a worker is busy for more than nine tenths of its time, until it is for less than six, or the guard refuses requests
+    /// because of overload.
     #[must_use]
     pub const fn segmentation_offload(mut self, offload: SegmentationOffload) -> Self {
         self.segmentation_offload = offload;

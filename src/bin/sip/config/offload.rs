@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{self, Deserializer, Visitor};
 use sip_stack::transport::tokio::SegmentationOffload;
 
-/// `true`, `false`, or `overload`: while requests are refused because of overload.
+/// `true`, `false`, or `busy`: while a worker has hardly any time left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Offload(SegmentationOffload);
 
@@ -22,7 +22,7 @@ impl<'de> de::Deserialize<'de> for Offload {
             type Value = Offload;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("true, false, or \"overload\"")
+                f.write_str("true, false, or \"busy\"")
             }
 
             fn visit_bool<E: de::Error>(self, always: bool) -> Result<Offload, E> {
@@ -35,9 +35,9 @@ impl<'de> de::Deserialize<'de> for Offload {
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Offload, E> {
                 match text {
-                    "overload" => Ok(Offload(SegmentationOffload::OnDemand)),
+                    "busy" => Ok(Offload(SegmentationOffload::OnDemand)),
                     _ => Err(E::custom(format!(
-                        "segmentation-offload: {text:?} is neither true nor false nor \"overload\""
+                        "segmentation-offload: {text:?} is neither true nor false nor \"busy\""
                     ))),
                 }
             }
@@ -52,13 +52,13 @@ mod tests {
     use crate::config::Config;
 
     #[test]
-    fn always_never_or_under_overload() {
+    fn always_never_or_while_busy() {
         let read =
             |text: &str| Config::parse(text).map(|config| config.segmentation_offload.when());
         for (value, expected) in [
             ("true", SegmentationOffload::Always),
             ("false", SegmentationOffload::Never),
-            ("\"overload\"", SegmentationOffload::OnDemand),
+            ("\"busy\"", SegmentationOffload::OnDemand),
         ] {
             let text = format!("segmentation-offload = {value}");
             assert_eq!(read(&text).unwrap(), expected);

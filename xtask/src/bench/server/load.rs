@@ -12,6 +12,8 @@ use super::Setup;
 use super::scenario::{Scenario, Users};
 use super::subject::{PASSWORD, Subject, cpu_of};
 
+/// For how many seconds a round makes new users.
+const MOST_NEW: f64 = 1.5;
 /// Operations in progress.
 pub(super) const CONCURRENCY: u32 = 128;
 
@@ -54,6 +56,11 @@ impl Generator {
         seconds: f64,
     ) -> Result<Run> {
         let mut command = self.command(subject, scenario, round);
+        // Those of all rounds together are fewer than the store in memory takes, a million.
+        let seconds = match scenario.users {
+            Users::New => seconds.min(MOST_NEW),
+            Users::Known(_) | Users::WithPassword(_) => seconds,
+        };
         command
             .args(["--concurrency", &CONCURRENCY.to_string()])
             .args(["--duration", &seconds.to_string()]);

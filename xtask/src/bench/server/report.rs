@@ -14,8 +14,9 @@ server's processes for one operation; see the README for how. Bars are the most 
 The last column says how it was measured: rounds and their seconds, or the operations that instructions were counted of, and the load
 average of the machine when that began, which should be near 0; on a busy machine caches are shared with others, and the times of both
 are higher and less certain. Instructions are those of the programs themselves, and depend on the load by a few percent: by how many datagrams a turn finds.
-\"Segmentation offload\" is `segmentation-offload = true`: all load of a scenario comes from one address, as from a trunk, and what is answered at
-once may leave as one; where each telephone has its own address the rows without it hold.
+All load of a scenario comes from one address, as from a trunk, and what a busy server answers at once may leave as one (`segmentation-offload`,
+which is \"busy\" unless it is configured); where each telephone has its own address the rows with \"each datagram by itself\" hold, of
+`segmentation-offload = false`.
 Memory is what the processes hold (PSS) when the transactions of the load have ended: first with what these left with the allocator, which
 serves the next ones, then, for as many bindings more, what a binding itself adds.
 The overload is the median of its rounds, in each of which the calls that are completed at twice the load are compared with the most of that

@@ -40,12 +40,12 @@ const OPEN: &[&str] = &[
     "plain.toml",
 ];
 
-/// With datagrams to one peer handed to the system as one.
-const OFFLOAD: &[&str] = &[
+/// With each datagram handed to the system by itself, however busy the server is.
+const ALONE: &[&str] = &[
     "--memory",
     "--danger-without-authentication",
     "--config",
-    "offload.toml",
+    "alone.toml",
 ];
 
 const OPTIONS: Scenario = Scenario {
@@ -161,41 +161,37 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         bars: (70, Some(50)),
     },
     Scenario {
-        name: "options-offload",
-        title: "OPTIONS answered, segmentation offload",
-        serve: OFFLOAD,
+        name: "options-alone",
+        title: "OPTIONS answered, each datagram by itself",
+        serve: ALONE,
         bars: (OPTIONS.bars.0, None),
         ..OPTIONS
     },
     Scenario {
-        name: "register-refresh-offload",
-        title: "REGISTER, refresh of 10,000, segmentation offload",
-        serve: OFFLOAD,
+        name: "register-refresh-alone",
+        title: "REGISTER, refresh of 10,000, each datagram by itself",
+        serve: ALONE,
         bars: (REGISTER_REFRESH.bars.0, None),
         ..REGISTER_REFRESH
     },
     Scenario {
-        name: "register-digest-offload",
-        title: "REGISTER with digest, segmentation offload",
-        serve: &["--memory", "--config", "offload.toml"],
+        name: "register-digest-alone",
+        title: "REGISTER with digest, each datagram by itself",
+        serve: &["--memory", "--config", "alone.toml"],
         bars: (REGISTER_DIGEST.bars.0, None),
         ..REGISTER_DIGEST
     },
     Scenario {
-        name: "register-durable-offload",
-        title: "REGISTER, refresh, ours on disk, segmentation offload",
-        serve: &[
-            "--danger-without-authentication",
-            "--config",
-            "offload.toml",
-        ],
+        name: "register-durable-alone",
+        title: "REGISTER, refresh, ours on disk, each datagram by itself",
+        serve: &["--danger-without-authentication", "--config", "alone.toml"],
         bars: (REGISTER_DURABLE.bars.0, None),
         ..REGISTER_DURABLE
     },
     Scenario {
-        name: "call-udp-offload",
-        title: "call relayed statefully, Record-Route, segmentation offload",
-        serve: OFFLOAD,
+        name: "call-udp-alone",
+        title: "call relayed statefully, Record-Route, each datagram by itself",
+        serve: ALONE,
         bars: (CALL_UDP.bars.0, None),
         ..CALL_UDP
     },

@@ -200,8 +200,8 @@ fn ours(
     // borne is measured. The scenario `overload` leaves it on.
     let plain = "[overload]\ntarget-ms = 0\n";
     fs::write(dir.join("plain.toml"), plain)?;
-    let offload = format!("segmentation-offload = true\n{plain}");
-    fs::write(dir.join("offload.toml"), offload)?;
+    let alone = format!("segmentation-offload = false\n{plain}");
+    fs::write(dir.join("alone.toml"), alone)?;
     let stateless = format!(
         "{plain}[[route]]\nmethod = [\"INVITE\", \"ACK\", \"BYE\"]\nto = {{ uri = \"sip:127.0.0.1:{callee}\", via = true }}\n\
          stateless = true\ntrusted = true\n"
