@@ -202,20 +202,14 @@ impl MergeKey {
     }
 }
 
-/// A hash of what a request says whose copies are to be told from others with the same branch: who it is from and for, and which of a
-/// row it is.
-pub(crate) fn content(request: &Request, key: HashKey) -> u64 {
-    let headers = request.headers();
+/// A hash of what a request says whose copies are to be told from others with the same branch: whom it is for, and by its key, which of
+/// whose row it is.
+pub(crate) fn content(request: &Request, merge_key: MergeKey, key: HashKey) -> u64 {
+    let to = request.headers().get_bytes(HeaderName::To);
     let mut hash = Fold::new(key);
+    hash.words(merge_key.hash(), 0);
+    hash.field(to.unwrap_or_default());
     hash.field(request.uri_str().as_bytes());
-    for name in [
-        HeaderName::To,
-        HeaderName::From,
-        HeaderName::CallId,
-        HeaderName::CSeq,
-    ] {
-        hash.field(headers.get_bytes(name).unwrap_or_default());
-    }
     hash.finish()
 }
 

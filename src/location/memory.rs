@@ -91,11 +91,13 @@ impl Memory {
         now: SystemTime,
     ) -> Option<Result<UpdateOutcome, StoreError>> {
         let mut map = self.bindings.lock().unwrap_or_else(PoisonError::into_inner);
+        if refresh.follows {
+            return refresh.apply(map.get_mut(aor)?, now).map(Ok);
+        }
         let is_full = map.len() >= self.limit;
         // What is looked up is hashed once.
         let slot = match map.entry(aor.clone()) {
             Entry::Occupied(mut known) => return refresh.apply(known.get_mut(), now).map(Ok),
-            Entry::Vacant(_) if refresh.follows => return None,
             Entry::Vacant(slot) => slot,
         };
         let bindings: Arc<[Binding]> = Arc::new([refresh.alone(now)]);

@@ -558,7 +558,8 @@ impl Registrar {
         let (has_epochs, limit) = (self.config.gruus.is_some(), self.config.max_bindings);
         let refresh = contacts.refresh(has_epochs, sequence(job), limit);
         // What has a higher CSeq than the registration that it follows is no copy: that need not be looked for.
-        let following = refresh.map(Refresh::following);
+        // The first of a row follows nothing.
+        let following = refresh.map(Refresh::following).filter(|it| it.cseq > 1);
         if let Some(outcome) = following.and_then(|refresh| around.ask.refresh(&aor, &refresh)) {
             let outcome = outcome.map_err(|error| self.store_failed(error))?;
             return self.on_updated(job, aor, outcome, wall);

@@ -5,7 +5,7 @@ use sip_message::{Request, StatusCode, WrittenResponse};
 
 use super::Transactions;
 use crate::marks::Mark;
-use crate::matching::{self, MatchKey, RequestIdentity};
+use crate::matching::{self, MatchKey, MergeKey, RequestIdentity};
 use crate::tick::Tick;
 use crate::{Gone, ServerTransactionId, StatelessTag};
 
@@ -21,7 +21,13 @@ impl Transactions {
         now: Tick,
     ) -> bool {
         let is_marked = self.servers.get(id.0).is_some_and(|server| {
-            server.is_repeatable() && self.marks.has(self.mark(server.key(), request), now)
+            server.repeatable().is_some_and(|merge_key| {
+                // Hardly ever: what it says is looked at then.
+                self.marks.may_have(server.key().hash(), now)
+                    && self
+                        .marks
+                        .has(self.mark(server.key(), merge_key, request), now)
+            })
         });
         self.stats.repeated_requests += u64::from(is_marked);
         is_marked
@@ -40,7 +46,7 @@ impl Transactions {
         request: &Request,
     ) -> Option<StatelessTag> {
         let server = self.servers.get(id.0)?;
-        server.is_repeatable().then(|| {
+        server.repeatable().map(|_| {
             let identity = RequestIdentity::of_key(server.key(), request.method());
             identity.stateless_tag(self.hash_key)
         })
@@ -58,10 +64,13 @@ impl Transactions {
         let status = response.status();
         // RFC 4320 §4.2: a 408 is not sent.
         let is_sent = status.is_final() && status != StatusCode::REQUEST_TIMEOUT;
-        if self.marks.is_off() || !is_sent || !server.is_repeatable() {
+        let merge_key = server
+            .repeatable()
+            .filter(|_| is_sent && !self.marks.is_off());
+        let Some(merge_key) = merge_key else {
             return self.respond_written_to(id, response, now);
-        }
-        let (flow, mark) = (server.flow(), self.mark(server.key(), request));
+        };
+        let (flow, mark) = (server.flow(), self.mark(server.key(), merge_key, request));
         self.marks.put(mark, now);
         let payload = self.pass(response.as_bytes());
         self.outputs.transmit(flow, payload);
@@ -69,8 +78,9 @@ impl Transactions {
         Ok(())
     }
 
-    fn mark(&self, key: MatchKey, request: &Request) -> Mark {
-        Mark::new(key.hash(), matching::content(request, self.hash_key))
+    fn mark(&self, key: MatchKey, merge_key: MergeKey, request: &Request) -> Mark {
+        let content = matching::content(request, merge_key, self.hash_key);
+        Mark::new(key.hash(), content)
     }
 
     /// The bytes for a message that nobody keeps.

@@ -81,10 +81,11 @@ impl Server {
         std::mem::replace(&mut self.peer, PeerId::NOBODY)
     }
 
-    /// Is it a non-INVITE that waits for its final response, and would keep that for Timer J?
-    pub(super) fn is_repeatable(&self) -> bool {
-        !self.reliable
-            && matches!(&self.machine, Machine::NonInvite(machine) if !machine.is_completed())
+    /// Of a non-INVITE that waits for its final response, and would keep that for Timer J, by what its request can be marked: not of
+    /// one within a dialog, or that does not say who sent it.
+    pub(super) fn repeatable(&self) -> Option<MergeKey> {
+        let waits = matches!(&self.machine, Machine::NonInvite(machine) if !machine.is_completed());
+        self.merge_key.filter(|_| waits && !self.reliable)
     }
 
     pub(super) const fn key(&self) -> MatchKey {

@@ -114,11 +114,25 @@ fn what_may_not_be_answered_so_is_answered_as_usual() {
         assert_eq!(respond(&mut rig, number, status).0, [""; 0], "{status:?}");
         assert!(!is_repeated(&mut rig, number));
     }
-    // An INVITE has its ACK.
-    rig.receive(request_text("INVITE", "z9hG4bK3"));
-    let (outputs, tag) = respond(&mut rig, 2, StatusCode::BUSY_HERE);
-    assert_eq!((outputs, tag), (vec!["-> 486 (INVITE)".to_owned()], None));
-    assert_eq!(rig.layer.server_count(), 3);
+    // An INVITE has its ACK; what is within a dialog, or does not say who sent it, is told from others by its branch alone.
+    let request = request_text("REGISTER", "z9hG4bK3");
+    for (text, sent) in [
+        (request_text("INVITE", "z9hG4bK3"), "-> 486 (INVITE)"),
+        (
+            request.replace("To: <sip:bob@h>", "To: <sip:bob@h>;tag=b"),
+            "-> 486 (REGISTER)",
+        ),
+        (
+            request.replace(";tag=a", "").replace("K3", "K4"),
+            "-> 486 (REGISTER)",
+        ),
+    ] {
+        rig.receive(text);
+        let number = rig.servers.len() - 1;
+        let (outputs, tag) = respond(&mut rig, number, StatusCode::BUSY_HERE);
+        assert_eq!((outputs, tag), (vec![sent.to_owned()], None));
+    }
+    assert_eq!(rig.layer.server_count(), 5);
 }
 
 #[test]
